@@ -1,0 +1,1 @@
+"""Pure array kernels of meio-jax: arrays in, arrays out."""
