@@ -1,0 +1,78 @@
+"""Cost terms of a simulated horizon, kept apart so that every figure of a plan can be explained."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class CostTerms(eqx.Module):
+    """Money over the charged horizon, one entry per item and scenario (or per item, after averaging).
+
+    `terminal` is the credit for what is left at the horizon, as a negative cost.
+    """
+
+    purchase: Float[Array, "*axes"]
+    inbound: Float[Array, "*axes"]
+    transfer: Float[Array, "*axes"]
+    handling: Float[Array, "*axes"]
+    holding: Float[Array, "*axes"]
+    outbound: Float[Array, "*axes"]
+    downgrade: Float[Array, "*axes"]
+    lost_sale: Float[Array, "*axes"]
+    backorder: Float[Array, "*axes"]
+    terminal: Float[Array, "*axes"]
+
+    @property
+    def total(self) -> Float[Array, "*axes"]:
+        """Sum of all terms."""
+        terms = jax.tree.leaves(self)
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
+
+    @classmethod
+    def zeros(cls, batch: int, dtype: jnp.dtype) -> "CostTerms":
+        """No cost yet."""
+        return cls(*[jnp.zeros(batch, dtype)] * 10)
+
+    def plus(self, other: "CostTerms", weight: Float[Array, ""]) -> "CostTerms":
+        """Add the terms of one period, weighted (0 in a warm-up period)."""
+        return jax.tree.map(lambda mine, theirs: mine + weight * theirs, self, other)
+
+
+class UnitTerms(eqx.Module):
+    """Units over the charged horizon per item and scenario, and the carbon (kg) of moving them."""
+
+    demand: Float[Array, "*axes"]
+    shipped: Float[Array, "*axes"]
+    lost: Float[Array, "*axes"]
+    downgraded: Float[Array, "*axes"]
+    backordered: Float[Array, "*axes"]
+    carbon: Float[Array, "*axes"]
+
+    @classmethod
+    def zeros(cls, batch: int, dtype: jnp.dtype) -> "UnitTerms":
+        """Nothing moved yet."""
+        return cls(*[jnp.zeros(batch, dtype)] * 6)
+
+    def plus(self, other: "UnitTerms", weight: Float[Array, ""]) -> "UnitTerms":
+        """Add the units of one period, weighted (0 in a warm-up period)."""
+        return jax.tree.map(lambda mine, theirs: mine + weight * theirs, self, other)
+
+
+class Flows(eqx.Module):
+    """Expected flows of each item, summed over the charged periods of a bucket (means over scenarios).
+
+    Units, except `stock`, which is unit-periods. `served` and `wanted` count demand of a speed and region group
+    that was served as promised, and all of it.
+    """
+
+    stock: Float[Array, "*buckets nodes items"]
+    inbound: Float[Array, "*buckets nodes items"]
+    outbound: Float[Array, "*buckets nodes items"]
+    lane: Float[Array, "*buckets lanes items"]
+    offer: Float[Array, "*buckets offers items"]
+    served: Float[Array, "*buckets speeds groups items"]
+    wanted: Float[Array, "*buckets speeds groups items"]

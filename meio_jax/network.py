@@ -1,0 +1,145 @@
+"""The network that every item shares, as arrays: tiers, lanes, reviews, fulfilment options."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+class Network(eqx.Module):
+    """Nodes, lanes, offer slots and fulfilment options; nothing here depends on an item.
+
+    An *offer slot* is a (node, rank) pair: slot k of a node holds, for each item, its k-th offer at that node.
+    `tiers` lists the nodes from the most downstream tier to the most upstream one; lanes run from a later tier
+    of that list to an earlier one.
+    """
+
+    # -- sizes and topology, known when the program is compiled
+    nodes: int = eqx.field(static=True)
+    tiers: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    lane_from: tuple[int, ...] = eqx.field(static=True)
+    lane_to: tuple[int, ...] = eqx.field(static=True)
+    offer_node: tuple[int, ...] = eqx.field(static=True)
+    offer_rank: tuple[int, ...] = eqx.field(static=True)
+    lane_limit: int = eqx.field(static=True)
+    vendor_limit: int = eqx.field(static=True)
+    periods: int = eqx.field(static=True)
+    bucket_periods: int = eqx.field(static=True)
+    region_groups: int = eqx.field(static=True)
+    backorders: bool = eqx.field(static=True)
+    pipeline_holding: bool = eqx.field(static=True)
+    priority_ranks: int = eqx.field(static=True)
+
+    # -- per node
+    review: Bool[Array, "periods nodes"]
+    charged: Float[Array, " periods"]
+    holding_factor: Float[Array, " nodes"]
+    handling_cost: Float[Array, " nodes"]
+    inbound_cost: Float[Array, " nodes"]
+    terminal_factor: Float[Array, ""]
+
+    # -- per lane
+    lane_share: Float[Array, " lanes"]
+    lane_cost_unit: Float[Array, " lanes"]
+    lane_cost_kg: Float[Array, " lanes"]
+    lane_carbon_kg: Float[Array, " lanes"]
+    lane_lead: Float[Array, " lanes"]
+    lane_urgency: Int[Array, " lanes"]
+
+    # -- fulfilment
+    eligible: Bool[Array, "waves speeds regions nodes"]
+    outbound_unit: Float[Array, "speeds regions nodes"]
+    outbound_kg: Float[Array, "speeds regions nodes"]
+    outbound_carbon: Float[Array, "regions nodes"]
+    region_group: Int[Array, " regions"]
+
+    @property
+    def buckets(self) -> int:
+        """Number of buckets, the last one possibly shorter than the rest."""
+        return -(-self.periods // self.bucket_periods)
+
+    @property
+    def waves(self) -> int:
+        return self.eligible.shape[0]
+
+    @property
+    def speeds(self) -> int:
+        return self.eligible.shape[1]
+
+    @property
+    def regions(self) -> int:
+        return self.eligible.shape[2]
+
+    @property
+    def lanes(self) -> int:
+        return len(self.lane_from)
+
+    @property
+    def offers(self) -> int:
+        return len(self.offer_node)
+
+    @property
+    def vendor_nodes(self) -> tuple[int, ...]:
+        """Nodes that hold a vendor pipeline."""
+        return tuple(sorted(set(self.offer_node)))
+
+    @property
+    def lane_nodes(self) -> tuple[int, ...]:
+        """Nodes that hold an internal pipeline."""
+        return tuple(sorted(set(self.lane_to)))
+
+    @property
+    def charged_per_bucket(self) -> Float[Array, " buckets"]:
+        """Charged periods of each bucket (warm-up periods are simulated, not charged)."""
+        padded = jnp.pad(self.charged, (0, self.buckets * self.bucket_periods - self.periods))
+        return padded.reshape(self.buckets, self.bucket_periods).sum(1)
+
+    def echelon_matrix(self) -> Float[Array, "nodes nodes"]:
+        """Share of a node's inventory position that counts in the echelon of another.
+
+        Row n is the echelon of node n: itself, and of every node below it the share that it supplies.
+        """
+        reach = [[1.0 if row == column else 0.0 for column in range(self.nodes)] for row in range(self.nodes)]
+        matrix = jnp.asarray(reach, self.lane_share.dtype)
+        order = [node for tier in self.tiers for node in tier]
+        for source in order:
+            for lane, (origin, target) in enumerate(zip(self.lane_from, self.lane_to, strict=True)):
+                if origin == source:
+                    matrix = matrix.at[source].add(self.lane_share[lane] * matrix[target])
+        return matrix
+
+
+class ItemBlock(eqx.Module):
+    """What the planner knows of each item of a block; the item axis is last everywhere.
+
+    `source_share` splits what a node orders over its sources: offer slots first, then lanes. Pipelines hold what
+    was already on order when the plan starts. `live` is 0 for the padding items of a last, shorter block.
+    """
+
+    volume: Float[Array, " items"]
+    weight: Float[Array, " items"]
+    price: Float[Array, " items"]
+    unit_cost: Float[Array, " items"]
+    holding_cost: Float[Array, " items"]
+    lost_sale_cost: Float[Array, " items"]
+    backorder_cost: Float[Array, " items"]
+    downgrade_share: Float[Array, " items"]
+    downgrade_cost: Float[Array, " items"]
+    backorder: Bool[Array, " items"]
+    storage_class: Int[Array, " items"]
+    live: Float[Array, " items"]
+
+    offer_active: Bool[Array, "offers items"]
+    offer_cost: Float[Array, "offers items"]
+    offer_freight: Float[Array, "offers items"]
+    offer_lead: Float[Array, "offers items"]
+    offer_vendor: Int[Array, "offers items"]
+
+    source_share: Float[Array, "sources items"]
+    stockable: Bool[Array, "nodes items"]
+    on_hand: Float[Array, "nodes items"]
+    vendor_pipeline: Float[Array, "vendor_nodes vendor_due items"]
+    lane_pipeline: Float[Array, "lane_nodes lane_due items"]
+
+    @property
+    def items(self) -> int:
+        return self.volume.shape[0]

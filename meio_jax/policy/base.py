@@ -1,0 +1,86 @@
+"""What a replenishment policy sees and must answer."""
+
+import abc
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from meio_jax.network import ItemBlock, Network
+from meio_kernels.pipeline import due_within
+
+
+class View(eqx.Module):
+    """The state of one tier's nodes (`rows`) at the moment they order.
+
+    Positions are inventory positions net of backlog, in units. A *source* is an offer slot or an inbound lane of
+    one of the rows; `source_row` says of which, `source_share` how the row's order is split by default.
+    """
+
+    position: Float[Array, "rows batch"]
+    echelon_position: Float[Array, "rows batch"]
+    net_stock: Float[Array, "rows batch"]
+    vendor_pipeline: Float[Array, "rows vendor_due batch"]
+    expedited_lead: Int[Array, "rows batch"]
+    has_expedited: Bool[Array, "rows batch"]
+    source_share: Float[Array, "sources batch"]
+    source_expedited: Bool[Array, " sources"]
+    source_row: tuple[int, ...] = eqx.field(static=True)
+    source_index: tuple[int, ...] = eqx.field(static=True)
+    rows: tuple[int, ...] = eqx.field(static=True)
+
+    def expedited_position(self) -> Float[Array, "rows batch"]:
+        """Net stock plus what arrives within the lead time of the faster offer."""
+        return self.net_stock + due_within(self.vendor_pipeline, self.expedited_lead)
+
+    def split(self, wanted: Float[Array, "rows batch"]) -> Float[Array, "sources batch"]:
+        """Divide each row's order over its sources by the default shares."""
+        return wanted[jnp.asarray(self.source_row, int)] * self.source_share
+
+    def own(self, leaf: Float[Array, "nodes batch"]) -> Float[Array, "rows batch"]:
+        """The rows of a parameter that has one row per node."""
+        return leaf[jnp.asarray(self.rows, int)]
+
+
+class StartingPoint(eqx.Module):
+    """Newsvendor levels from which every policy starts, in units; the scale is mean lead-time demand."""
+
+    target: Float[Array, "buckets nodes items"]
+    echelon_target: Float[Array, "buckets nodes items"]
+    demand_rate: Float[Array, "buckets nodes items"]
+    expedited_target: Float[Array, "buckets nodes items"]
+    scale: Float[Array, "buckets nodes items"]
+
+
+class AbstractPolicy(eqx.Module):
+    """A replenishment rule whose array leaves are the decision variables.
+
+    Every leaf has axes `buckets, (nodes | sources | speeds x nodes), items`, in units of stock and non-negative; the
+    rollout passes one bucket at a time, with the items spread over the batch.
+    """
+
+    @classmethod
+    @abc.abstractmethod
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+        """The policy at its newsvendor starting point."""
+
+    @classmethod
+    @abc.abstractmethod
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+        """The natural unit of every leaf, used to make steps of all items comparable."""
+
+    @abc.abstractmethod
+    def order(self, view: View) -> Float[Array, "sources batch"]:
+        """Units that the rows of a tier ask of each of their sources now."""
+
+    def reserved(self, speed: int) -> Float[Array, "nodes batch"] | None:
+        """Stock that demand of this speed may not touch; None where nothing is reserved."""
+        del speed
+        return None
+
+
+def shortfall(level: Float[Array, "rows batch"], position: Float[Array, "rows batch"]) -> Float[Array, "rows batch"]:
+    """Order that raises a position to its level, never negative."""
+    return jax.nn.relu(level - position)

@@ -1,0 +1,25 @@
+"""Installation base-stock: each node raises its own inventory position to its target."""
+
+from typing import Self
+
+from jaxtyping import Array, Float
+
+from meio_jax.network import ItemBlock, Network
+from meio_jax.policy.base import AbstractPolicy, StartingPoint, View, shortfall
+
+
+class BaseStock(AbstractPolicy):
+    """Order up to `target` (units) at each review; sources share the order by the data's shares."""
+
+    target: Float[Array, "*buckets nodes items"]
+
+    @classmethod
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+        return cls(at.target)
+
+    @classmethod
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+        return cls(at.scale)
+
+    def order(self, view: View) -> Float[Array, "sources batch"]:
+        return view.split(shortfall(view.own(self.target), view.position))

@@ -1,0 +1,32 @@
+"""Capped base-stock (Xin 2021): order up to a target, never more than a cap at a time."""
+
+from typing import Self
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from meio_jax.network import ItemBlock, Network
+from meio_jax.policy.base import AbstractPolicy, StartingPoint, View, shortfall
+
+
+class CappedBaseStock(AbstractPolicy):
+    """Base-stock with a largest order per review; near-optimal for lost sales with long lead times."""
+
+    target: Float[Array, "*buckets nodes items"]
+    order_cap: Float[Array, "*buckets nodes items"]
+
+    @classmethod
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+        review = jnp.mean(network.review.astype(at.target.dtype), axis=0)
+        per_review = at.demand_rate / jnp.maximum(review, 1 / network.periods)[:, None]
+        return cls(at.target, 1.5 * per_review)
+
+    @classmethod
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+        review = jnp.mean(network.review.astype(at.target.dtype), axis=0)
+        per_review = at.demand_rate / jnp.maximum(review, 1 / network.periods)[:, None]
+        return cls(at.scale, jnp.minimum(jnp.maximum(per_review, 1e-3 * at.scale), at.scale))
+
+    def order(self, view: View) -> Float[Array, "sources batch"]:
+        wanted = shortfall(view.own(self.target), view.position)
+        return view.split(jnp.minimum(wanted, view.own(self.order_cap)))

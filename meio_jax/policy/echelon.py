@@ -1,0 +1,25 @@
+"""Echelon base-stock (Clark and Scarf 1960): targets on a node and everything below it."""
+
+from typing import Self
+
+from jaxtyping import Array, Float
+
+from meio_jax.network import ItemBlock, Network
+from meio_jax.policy.base import AbstractPolicy, StartingPoint, View, shortfall
+
+
+class EchelonBaseStock(AbstractPolicy):
+    """Order up to an echelon `target` (units): own position plus the positions of the nodes supplied from here."""
+
+    target: Float[Array, "*buckets nodes items"]
+
+    @classmethod
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+        return cls(at.echelon_target)
+
+    @classmethod
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+        return cls(at.scale)
+
+    def order(self, view: View) -> Float[Array, "sources batch"]:
+        return view.split(shortfall(view.own(self.target), view.echelon_position))

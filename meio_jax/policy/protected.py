@@ -1,0 +1,52 @@
+"""Protection levels around any replenishment policy."""
+
+from typing import Self
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from meio_jax.network import ItemBlock, Network
+from meio_jax.policy.base import AbstractPolicy, StartingPoint, View
+
+
+class Protected(AbstractPolicy):
+    """Adds protection levels: stock of a node that a slower speed may not touch.
+
+    Row (s - 1) x nodes + n of `protection` is what speed s (s >= 1; speeds run fast to slow) must leave at node n.
+    """
+
+    replenishment: AbstractPolicy
+    protection: Float[Array, "*buckets levels items"]
+    nodes: int = eqx.field(static=True)
+
+    @classmethod
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+        raise TypeError("Protected wraps another policy: use `protect(policy_class)` to build one.")
+
+    @classmethod
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+        raise TypeError("Protected wraps another policy: use `protect(policy_class)` to build one.")
+
+    def order(self, view: View) -> Float[Array, "sources batch"]:
+        return self.replenishment.order(view)
+
+    def reserved(self, speed: int) -> Float[Array, "nodes batch"] | None:
+        if speed == 0:
+            return None
+        return self.protection[(speed - 1) * self.nodes : speed * self.nodes]
+
+
+class ProtectedFamily(eqx.Module):
+    """Builds `Protected` policies around one replenishment class; it stands where a policy class stands."""
+
+    inner: type[AbstractPolicy] = eqx.field(static=True)
+
+    def start(self, network: Network, block: ItemBlock, at: StartingPoint) -> Protected:
+        """Start with a small reserve, a tenth of a day's demand, so that its gradient is not zero."""
+        reserve = 0.1 * jnp.tile(at.demand_rate, (1, network.speeds - 1, 1))
+        return Protected(self.inner.start(network, block, at), reserve, network.nodes)
+
+    def scales(self, network: Network, block: ItemBlock, at: StartingPoint) -> Protected:
+        scale = jnp.tile(jnp.minimum(at.scale, 1e-3 * at.scale + at.demand_rate), (1, network.speeds - 1, 1))
+        return Protected(self.inner.scales(network, block, at), scale, network.nodes)

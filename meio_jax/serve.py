@@ -1,0 +1,119 @@
+"""Serving one period's demand: waves, speeds fast to slow, priced preference rounds, downgrade."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from meio_jax.fulfilment import PreferenceLists
+from meio_jax.network import Network
+from meio_jax.policy.base import AbstractPolicy
+from meio_kernels.assignment import FORMS, assign_round
+
+
+class Customer(eqx.Module):
+    """Per-batch customer data used while serving."""
+
+    weight: Float[Array, " batch"]
+    downgrade_share: Float[Array, " batch"]
+
+
+class Served(eqx.Module):
+    """What one wave (or, summed, one period) of serving did."""
+
+    outbound: Float[Array, "nodes batch"]
+    outbound_cost: Float[Array, " batch"]
+    carbon: Float[Array, " batch"]
+    shipped: Float[Array, " batch"]
+    downgraded: Float[Array, " batch"]
+    on_time: Float[Array, "speeds groups batch"]
+    by_speed: Float[Array, "speed_nodes batch"]
+    cost_by_speed: Float[Array, "speed_nodes batch"]
+
+    @classmethod
+    def zeros(cls, network: Network, batch: int, dtype: jnp.dtype, *, record: bool) -> "Served":
+        """Nothing served yet; the node x speed tables are empty unless they are recorded."""
+        row = jnp.zeros(batch, dtype)
+        table = jnp.zeros((network.speeds * network.nodes if record else 0, batch), dtype)
+        groups = jnp.zeros((network.speeds, network.region_groups, batch), dtype)
+        return cls(jnp.zeros((network.nodes, batch), dtype), row, row, row, row, groups, table, table)
+
+
+def _serve_speed(
+    open_demand: Float[Array, "regions batch"],
+    usable: Float[Array, "nodes batch"],
+    lists: PreferenceLists,
+    customer: Customer,
+    form: str,
+) -> tuple[Float[Array, "regions batch"], Float[Array, "nodes batch"], list[Array], list[Array]]:
+    """All preference rounds of one speed; `lists` has axes `rounds regions`.
+
+    Returns the demand still open, the stock left, and per round the units shipped to each class and their cost.
+    """
+    shipped_rounds, cost_rounds = [], []
+    for p in range(lists.node.shape[0]):
+        share, usable = assign_round(open_demand, usable, lists.node[p], form)
+        shipped = open_demand * share
+        open_demand = open_demand * (1 - share)
+        unit_cost = lists.cost_unit[p][:, None] + lists.cost_kg[p][:, None] * customer.weight
+        shipped_rounds.append(shipped)
+        cost_rounds.append(unit_cost * shipped)
+    return open_demand, usable, shipped_rounds, cost_rounds
+
+
+def serve_wave(
+    network: Network,
+    policy: AbstractPolicy,
+    on_hand: Float[Array, "nodes batch"],
+    demand: Float[Array, "speeds regions batch"],
+    lists: PreferenceLists,
+    customer: Customer,
+    form: str,
+    *,
+    record: bool,
+) -> tuple[Float[Array, "nodes batch"], Float[Array, "speeds regions batch"], Served]:
+    """Serve one wave; speeds from fast to slow, and what is left at a speed may accept the next slower one.
+
+    Returns:
+        Stock left, demand that nobody served (speeds x regions, after downgrades), and what was done.
+    """
+    done = Served.zeros(network, demand.shape[-1], demand.dtype, record=record)
+    arrived = jnp.zeros_like(demand[0])
+    unmet, on_time, units_table, cost_table = [], [], [], []
+    cost, carbon, total, moved_total = done.outbound_cost, done.carbon, done.shipped, done.downgraded
+    ask = FORMS[form][0]
+    start = on_hand
+    for s in range(network.speeds):
+        wanted = demand[s] + arrived
+        reserved = policy.reserved(s)
+        usable = on_hand if reserved is None else jax.nn.relu(on_hand - reserved)
+        one_speed = jax.tree.map(lambda table, s=s: table[s], lists)
+        left, after, shipped, costs = _serve_speed(wanted, usable, one_speed, customer, form)
+        on_hand = on_hand - (usable - after)
+        if network.region_groups:
+            share = jnp.where(wanted > 0, 1 - left / jnp.where(wanted > 0, wanted, 1), 0)
+            on_time.append(ask(demand[s] * share, network.region_group, network.region_groups))
+        total = total + jnp.sum(wanted - left, axis=0)
+        cost = cost + sum(jnp.sum(x, axis=0) for x in costs)
+        carbon = carbon + sum(
+            jnp.sum(one_speed.carbon[p][:, None] * x, axis=0) for p, x in enumerate(shipped)
+        )
+        if record:
+            choices = list(one_speed.node)
+            units_table.append(sum(ask(x, c, network.nodes) for x, c in zip(shipped, choices, strict=True)))
+            cost_table.append(sum(ask(x, c, network.nodes) for x, c in zip(costs, choices, strict=True)))
+        accepts = customer.downgrade_share if s + 1 < network.speeds else jnp.zeros_like(cost)
+        arrived = left * accepts
+        moved_total = moved_total + jnp.sum(arrived, axis=0)
+        unmet.append(left - arrived)
+    done = Served(
+        outbound=start - on_hand,
+        outbound_cost=cost,
+        carbon=carbon,
+        shipped=total,
+        downgraded=moved_total,
+        on_time=jnp.stack(on_time) if on_time else done.on_time,
+        by_speed=jnp.concatenate(units_table) if record else done.by_speed,
+        cost_by_speed=jnp.concatenate(cost_table) if record else done.cost_by_speed,
+    )
+    return on_hand, jnp.stack(unmet), done
