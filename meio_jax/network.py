@@ -112,7 +112,8 @@ class ItemBlock(eqx.Module):
     """What the planner knows of each item of a block; the item axis is last everywhere.
 
     `source_share` splits what a node orders over its sources: offer slots first, then lanes. Pipelines hold what
-    was already on order when the plan starts. `live` is 0 for the padding items of a last, shorter block.
+    was already on order when the plan starts. `live` is 0 for the padding items of a last, shorter block. Items of a
+    block belong to one *group* (storage class and weight band), which shares its preference lists.
     """
 
     volume: Float[Array, " items"]
@@ -139,6 +140,10 @@ class ItemBlock(eqx.Module):
     on_hand: Float[Array, "nodes items"]
     vendor_pipeline: Float[Array, "vendor_nodes vendor_due items"]
     lane_pipeline: Float[Array, "lane_nodes lane_due items"]
+
+    group_weight: Float[Array, ""]
+    group_volume: Float[Array, ""]
+    group_stockable: Bool[Array, " nodes"]
 
     @property
     def items(self) -> int:

@@ -148,7 +148,8 @@ def initial_stock(network: Network, block: ItemBlock, scenarios: int) -> Stock:
     )
 
 
-def _receive(network: Network, stock: Stock) -> tuple[Stock, Float[Array, "nodes batch"]]:
+def receive(network: Network, stock: Stock) -> tuple[Stock, Float[Array, "nodes batch"]]:
+    """Start of a period: everything due arrives. Returns the stock after it, and the units received by node."""
     inbound = jnp.zeros_like(stock.on_hand)
     vendor, lane = stock.vendor_pipeline, stock.lane_pipeline
     if network.vendor_nodes:
@@ -238,7 +239,7 @@ def _period(
     """One period; the carry is (stock, cost terms, unit terms)."""
     network = program.network
     stock, costs, units = carry
-    stock, inbound = _receive(network, stock)
+    stock, inbound = receive(network, stock)
     on_hand, unmet, served = _serve_period(program, constants, bucket, stock, inputs.demand)
     backlog = unmet * constants.backorder if network.backorders else stock.backlog
     lost = jnp.sum(unmet, axis=(0, 1)) * (1 - constants.backorder)

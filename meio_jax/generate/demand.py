@@ -40,7 +40,7 @@ def mean_demand(options: GenerateOptions, items: Items, days: np.ndarray) -> np.
     return items.rate[:, None] * week * year
 
 
-def draw_demand(rng: np.random.Generator, mean: np.ndarray, dispersion: np.ndarray) -> np.ndarray:
+def draw_demand(rng: np.random.Generator, mean: np.ndarray, dispersion: np.ndarray | float) -> np.ndarray:
     """Negative-binomial units; `mean` and `dispersion` broadcast, variance = mean + dispersion mean^2."""
     shape = 1.0 / dispersion
     return rng.poisson(mean * rng.standard_gamma(np.broadcast_to(shape, mean.shape)) / shape)
@@ -111,22 +111,23 @@ def forecast_table(options: GenerateOptions, items: Items, ids: pl.Series, first
         return frame.with_columns(
             [pl.Series(f"q{level:g}", quantiles[k].ravel()) for k, level in enumerate(QUANTILES)]
         )
-    parts = []
-    for path in range(options.paths):
-        units = _units(options, items, days, rows, f"path{path}")
-        frame = _long(ids, days, None).with_columns(units=pl.Series(units.ravel().astype(float)))
-        parts.append(frame.select("item_id", pl.lit(path, pl.Int64).alias("path"), "period", "units"))
-    return pl.concat(parts)
+    units = _units(options, items, days, rows, "paths", options.paths)
+    frame = _long(ids, np.tile(days, options.paths), None)
+    path = np.tile(np.repeat(np.arange(options.paths), len(days)), count)
+    frame = frame.with_columns(path=pl.Series(path), units=pl.Series(units.ravel().astype(float)))
+    return frame.select("item_id", "path", "period", "units")
 
 
-def _units(options: GenerateOptions, items: Items, days: np.ndarray, rows: slice, name: str) -> np.ndarray:
-    """Random demand `[I, days]`; a row has a stream of its own, so that a row never depends on other rows."""
+def _units(
+    options: GenerateOptions, items: Items, days: np.ndarray, rows: slice, name: str, copies: int = 1
+) -> np.ndarray:
+    """Random demand `[I, copies, days]`; a row has a stream of its own, independent of other rows."""
     mean = mean_demand(options, items, days)
     block = int(items.number[0]) // ITEM_BLOCK
-    out = np.empty(mean.shape, np.int64)
+    out = np.empty((len(mean), copies, len(days)), np.int64)
     for k, position in enumerate(range(rows.start, rows.stop)):
         rng = stream(options.seed, block, f"{name}/{position}")
-        out[k] = draw_demand(rng, mean[k], items.dispersion[k])
+        out[k] = draw_demand(rng, np.tile(mean[k], (copies, 1)), items.dispersion[k])
     return out
 
 

@@ -62,14 +62,20 @@ def parcel_zone(km: np.ndarray) -> np.ndarray:
     return 1 + np.searchsorted(np.asarray(ZONE_MILES, float) * KM_PER_MILE, km, side="left")
 
 
-def choose_sites(distance: np.ndarray, weight: np.ndarray, count: int) -> np.ndarray:
-    """Greedy k-median: indices of `count` candidates that serve the weighted points nearly best.
+def choose_sites(distance: np.ndarray, weight: np.ndarray, count: int, rounds: int = 10) -> np.ndarray:
+    """K-median by greedy choice and re-centring: `count` candidates that are near the weighted points.
 
     Args:
         distance: `[candidates, points]`.
         weight: `[points]`.
         count: number of sites, at most the number of candidates.
+        rounds: most rounds of re-centring.
+
+    Returns:
+        Indices of candidates, all different.
     """
+    if count == 0:
+        return np.zeros(0, int)
     nearest = np.full(distance.shape[1], distance.max() * 2 + 1.0)
     chosen: list[int] = []
     free = np.ones(distance.shape[0], bool)
@@ -79,6 +85,19 @@ def choose_sites(distance: np.ndarray, weight: np.ndarray, count: int) -> np.nda
         chosen.append(best)
         free[best] = False
         nearest = np.minimum(nearest, distance[best])
+    for _ in range(rounds):
+        before = list(chosen)
+        member = np.argmin(distance[chosen], axis=0)
+        for k in range(count):
+            mine = member == k
+            effort = distance[:, mine] @ weight[mine]
+            effort[[site for j, site in enumerate(chosen) if j != k]] = np.inf
+            # the first best candidate may be a tie: stay unless moving is a real gain
+            best = int(np.argmin(effort))
+            if effort[best] < effort[chosen[k]] * (1 - 1e-9):
+                chosen[k] = best
+        if chosen == before:
+            break
     return np.asarray(chosen, dtype=int)
 
 
@@ -93,7 +112,7 @@ def offset(rng: np.random.Generator, lat, lon, low_km: float, high_km: float):
 
 
 def neighbourhoods(rng: np.random.Generator, places: Places, count: int, spread_km: float) -> Places:
-    """`count` districts of the places: each place gets districts by population, scattered around its middle."""
+    """`count` districts: each place gets districts by population, scattered around its middle."""
     exact = places.population / places.population.sum() * count
     pieces = np.maximum(1, np.floor(exact)).astype(int)
     while pieces.sum() < count:
@@ -136,7 +155,7 @@ def make_sites(rng: np.random.Generator, shape: str, regions: Places, tiers: tup
         near = [(25.0, 60.0), (8.0, 22.0), (0.5, 5.0)]
         pool = neighbourhoods(rng, regions, max(len(regions.name), *tiers), 8.0)
     else:
-        near = [(30.0, 90.0), (15.0, 45.0), (3.0, 12.0)]
+        near = [(30.0, 90.0), (20.0, 50.0), (2.0, 8.0)]
         world = metros() if shape == "global" else metros().take(np.flatnonzero(metros().country == "US"))
         pool = world if len(world.name) >= max(tiers) else neighbourhoods(rng, world, max(tiers), 40.0)
     reach = distance_km(pool.lat, pool.lon, regions.lat, regions.lon)

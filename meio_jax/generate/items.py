@@ -1,4 +1,4 @@
-"""Items: size, price, demand level, vendor. Item k depends on the seed and k alone, never on its neighbours."""
+"""Items: size, price, demand level, vendor. Item k depends on the seed and k alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPACE_PRICE = 120.0  # money per m3 and year
 class Items:
     """Attributes of some items, arrays `[I]` (units as in the items table); `number` counts from 0.
 
-    `rate` is the mean demand in units per day of the whole network; `dispersion` that of the negative binomial.
+    `rate` is the mean demand of the whole network, units per day; `dispersion` as in the forecast table.
     """
 
     number: np.ndarray
@@ -89,7 +89,8 @@ def draw_items(options: GenerateOptions, profiles: Profiles, block: int) -> Item
         backorder_cost=np.round(0.05 + 0.01 * price, 3), backordered=u[7] < 0.05,
         downgrade_share=np.round(0.25 + 0.40 * u[8], 3), downgrade_cost=np.round(0.5 + 0.02 * price, 2),
         chilled=chilled, profile=np.where(chilled, cold_profile, plain_profile),
-        department=(u[9] * DEPARTMENTS).astype(int), rate=rate, dispersion=np.round(0.35 * np.exp(0.5 * z[4]), 4),
+        department=(u[9] * DEPARTMENTS).astype(int), rate=rate,
+        dispersion=np.round(0.35 * np.exp(0.5 * z[4]), 4),
         weekly_strength=0.5 + u[10], yearly_strength=np.clip(0.15 * np.exp(0.7 * z[5]), 0.0, 0.6),
         vendor=vendor, fast=u[11] < 0.18, fast_premium=0.06 + 0.10 * u[12], direct=u[13] < 0.08, pack=pack,
         freight=np.round(0.05 + 60.0 * volume * (0.5 + u[14]) + 0.02 * weight, 4),
@@ -97,5 +98,5 @@ def draw_items(options: GenerateOptions, profiles: Profiles, block: int) -> Item
 
 
 def item_ids(number: np.ndarray, total: int) -> np.ndarray:
-    """Ids of items as fixed-width strings; at least seven digits so that ids outlive a change of the catalog."""
+    """Ids of items as fixed-width strings; at least seven digits, so that a small catalog may grow."""
     return np.char.add("I", np.char.zfill(number.astype(str), max(7, len(str(total)))))

@@ -32,7 +32,7 @@ class GenerateOptions(BaseModel):
         bucket_periods: days per bucket.
         seed: master seed.
         forecast: form of the forecast table.
-        tightness: capacity as a share of the estimated need; 1 leaves a few resources binding, larger is looser.
+        tightness: capacity as a share of the estimated need; 1 leaves some resources binding.
         resources: kinds of resource to write.
         vendors: number of vendors; None picks one per 40 items, between 4 and 400.
         profiles: number of taste profiles (regional shares); the last sixth of them is for chilled items.

@@ -1,4 +1,4 @@
-"""How an item's demand splits over regions, speeds and waves, and which nodes a sensible plan serves it from."""
+"""How demand splits over regions, speeds and waves, and which nodes a sensible plan serves it from."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def make_profiles(network: Network, count: int, chilled_count: int, rng: np.rand
     population = network.region.population
     taste = population * np.exp(0.35 * rng.standard_normal((count, len(population))))
     mix = network.speeds.popularity * np.exp(0.25 * rng.standard_normal((count, len(network.speeds.name))))
-    clock = wave_shares(network.wave_ends) * np.exp(0.10 * rng.standard_normal((count, len(network.wave_ends))))
+    clock = wave_shares(network.wave_ends) * np.exp(
+        0.10 * rng.standard_normal((count, len(network.wave_ends)))
+    )
     share = np.einsum("pr,ps,pw->prsw", taste, mix, clock)
     chilled = np.arange(count) >= count - chilled_count
     return finish_profiles(network, share, chilled)
@@ -84,8 +86,7 @@ def finish_profiles(network: Network, share: np.ndarray, chilled: np.ndarray) ->
 def preferred_nodes(network: Network, eligible: np.ndarray) -> np.ndarray:
     """Cheapest eligible node `[W, S, R]` for a parcel of 1 kg; -1 where there is none."""
     ship = network.ship_unit + network.ship_kg * TYPICAL_KG  # [N, R]
-    deeper = 0.5 * (network.tier - network.tier.min())  # moving a unit one tier down costs about this much
-    cost = ship + (network.handling + network.inbound_cost + deeper)[:, None]
+    cost = network.speeds.cost_factor[:, None, None] * ship + network.handling[:, None]  # [S, N, R]
     priced = np.where(eligible, cost, np.inf)
     return np.where(eligible.any(axis=2), np.argmin(priced, axis=2), -1)
 

@@ -1,8 +1,9 @@
-"""The network of an instance: nodes, lanes, speeds, transit, cut-offs, and which node can serve which order."""
+"""Nodes, lanes, speeds, transit and cut-offs of an instance, and which node can serve which order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,12 +20,14 @@ from meio_jax.generate.options import GenerateOptions
 
 KINDS = ("dc", "fc", "same_day")
 MAX_PROMISE_DAYS = 30
-# (name, promise_days, deliver_by_hour, cost_factor, share of customers who choose it); fast to slow
+VAN_KM = 150.0  # road km that a van covers in a day; beyond it a parcel goes by line haul
+MAX_FOREIGN_KM = 3000.0  # customers are not served from another country further away than this
+# promise_days, deliver_by_hour, cost_factor, share of customers who want it; fast to slow
 SPEEDS = {
-    "same_day": (0, 22.0, 1.7, 0.15),
-    "one_day": (1, 21.0, 1.3, 0.35),
+    "same_day": (0, 22.0, 1.7, 0.30),
+    "one_day": (1, 21.0, 1.3, 0.30),
     "two_day": (2, 21.0, 1.15, 0.20),
-    "standard": (5, 21.0, 1.0, 0.50),
+    "standard": (5, 21.0, 1.0, 0.45),
     "economy": (8, 21.0, 0.9, 0.15),
 }
 SPEED_SETS = {
@@ -107,7 +110,9 @@ def default_speeds(count: int) -> Speeds:
     """The first-choice set of `count` promises."""
     names = SPEED_SETS[count]
     rows = np.array([SPEEDS[name] for name in names])
-    return Speeds(np.array(names), rows[:, 0].astype(int), rows[:, 1], rows[:, 2], rows[:, 3] / rows[:, 3].sum())
+    return Speeds(
+        np.array(names), rows[:, 0].astype(int), rows[:, 1], rows[:, 2], rows[:, 3] / rows[:, 3].sum()
+    )
 
 
 def wave_ends(count: int) -> np.ndarray:
@@ -121,14 +126,17 @@ def transit_hours(km: np.ndarray, foreign: np.ndarray) -> np.ndarray:
     van = 2.0 + road / 50.0
     haul = 10.0 + road / 65.0
     air = 60.0 + road / 400.0
-    by_land = np.where(road <= 150.0, van, np.minimum(haul, np.where(km > 2500.0, air + 24.0, np.inf)))
+    by_land = np.where(road <= VAN_KM, van, np.minimum(haul, np.where(km > 2500.0, air + 24.0, np.inf)))
     return np.round(np.where(foreign, np.minimum(haul, air) + 36.0, by_land), 2)
 
 
 def outbound_cost(km: np.ndarray, foreign: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cost per unit and per kg of an outbound shipment by zone; two units share a parcel on average."""
+    """Cost per unit and per kg of an outbound shipment: zone, and the van's way up to 60 road km.
+
+    Two units share a parcel on average, so a unit bears about half of a parcel's price.
+    """
     zone = parcel_zone(km)
-    unit = 2.0 + 0.22 * zone
+    unit = 1.5 + 0.2 * zone + 0.03 * np.minimum(km * CIRCUITY, 60.0)
     kilo = 0.10 + 0.09 * zone
     return np.round(unit + 4.0 * foreign, 3), np.round(kilo + 0.8 * foreign, 3)
 
@@ -137,9 +145,7 @@ def cutoff_hours(tier: np.ndarray, speeds: Speeds, offered_by_dc: bool) -> np.nd
     """`[N, S]` cut-off hours; nan where not offered. DCs ship to customers only where nobody else does."""
     nodes = len(tier)
     hours = np.full((nodes, len(speeds.name)), np.nan)
-    rank = np.zeros(nodes, int)
-    for kind in range(3):
-        rank[tier == kind] = np.arange((tier == kind).sum())
+    rank = _ranks(tier) - 1
     for s, days in enumerate(speeds.promise_days):
         if days == 0:
             late_fc = np.where(rank % 2 == 0, 14.0, 13.0)
@@ -162,7 +168,7 @@ def lanes_between(tier: np.ndarray, site: Places, rng: np.random.Generator) -> d
     """Lanes of the tiers: each node from its nearest node one tier up (main), and a second one (20 %)."""
     present = sorted(set(tier.tolist()))
     rows: list[tuple[int, int, float]] = []
-    for upper, lower in zip(present[:-1], present[1:], strict=True):
+    for upper, lower in pairwise(present):
         up, down = np.flatnonzero(tier == upper), np.flatnonzero(tier == lower)
         km = distance_km(site.lat[down], site.lon[down], site.lat[up], site.lon[up])
         for row, node in enumerate(down):
@@ -177,7 +183,12 @@ def lanes_between(tier: np.ndarray, site: Places, rng: np.random.Generator) -> d
 
 
 def lane_times(
-    tier: np.ndarray, site: Places, start: np.ndarray, end: np.ndarray, share: np.ndarray, rng: np.random.Generator
+    tier: np.ndarray,
+    site: Places,
+    start: np.ndarray,
+    end: np.ndarray,
+    share: np.ndarray,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """Lead times (days) of lanes: one day up to 400 road km, one more each 700; customs and sea add to it."""
     km = np.diag(distance_km(site.lat[start], site.lon[start], site.lat[end], site.lon[end])).copy()
@@ -193,7 +204,7 @@ def lane_times(
 
 
 def assemble(site: Places, tier: np.ndarray, region: Places, group: np.ndarray, speeds: Speeds, waves: int,
-             rng: np.random.Generator, max_foreign_km: float = 3000.0) -> Network:  # fmt: skip
+             rng: np.random.Generator) -> Network:  # fmt: skip
     """A network from sites and regions; the slowest promise is made long enough for every region and wave."""
     km = distance_km(site.lat, site.lon, region.lat, region.lon)
     foreign = site.country[:, None] != region.country[None, :]
@@ -201,7 +212,9 @@ def assemble(site: Places, tier: np.ndarray, region: Places, group: np.ndarray, 
     ship_unit, ship_kg = outbound_cost(km, foreign)
     lanes = lanes_between(tier, site, rng)
     small, nodes = tier == 2, len(tier)
-    connected = np.where(small[:, None], (hours <= 18.0) & ~foreign, ~foreign | (km <= max_foreign_km))
+    local_only = small & bool((tier < 2).any())  # a same-day site serves its surroundings
+    near = (km * CIRCUITY <= VAN_KM) & ~foreign
+    connected = np.where(local_only[:, None], near, ~foreign | (km <= MAX_FOREIGN_KM))
     cutoff = cutoff_hours(tier, speeds, offered_by_dc=not bool((tier == 1).any()))
     connected &= ~np.isnan(cutoff).all(axis=1)[:, None]
     main = ~np.isnan(cutoff[:, -1])  # nodes that serve the slowest promise
@@ -220,7 +233,8 @@ def assemble(site: Places, tier: np.ndarray, region: Places, group: np.ndarray, 
         review=review, review_offset=np.arange(nodes) % review,
         handling=np.round(np.choose(tier, [0.5, 0.7, 1.0]) * rng.uniform(0.9, 1.1, nodes), 3),
         inbound_cost=np.round(np.choose(tier, [0.08, 0.10, 0.20]) * rng.uniform(0.9, 1.1, nodes), 3),
-        holding_factor=np.choose(tier, [1.0, 1.15, 1.6]), chilled=~(small & (_ranks(tier) % 2 == 0)) | (tier.min() == 2),
+        holding_factor=np.choose(tier, [1.0, 1.15, 1.6]),
+        chilled=~(small & (_ranks(tier) % 2 == 0)) | (tier.min() == 2),
         sources=tier == tier.min(), **lanes,
     )  # fmt: skip
     return stretch_slowest(network)
@@ -243,7 +257,9 @@ def stretch_slowest(network: Network) -> Network:
         tried = replace(network, speeds=replace(speeds, promise_days=promise))
         if tried.eligible()[:, -1][:, network.chilled].any(axis=1).all():
             return tried
-    raise ValueError(f"some region cannot be reached within {MAX_PROMISE_DAYS} days by any node of the network")
+    raise ValueError(
+        f"some region cannot be reached within {MAX_PROMISE_DAYS} days by any node of the network"
+    )
 
 
 def make_network(options: GenerateOptions) -> Network:

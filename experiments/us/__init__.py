@@ -1,0 +1,1 @@
+"""Parts of `us_network.py`: reading the real data, fitting parcel rates, putting the instance together."""

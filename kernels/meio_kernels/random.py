@@ -1,0 +1,72 @@
+"""Counter-based random numbers: a number depends on its key and its counter, never on where it sits in an array.
+
+Threefry-2x32 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"), written over whole
+arrays so that one call fills a batch whose every column has its own key. Thirteen rounds pass BigCrush (ibid.).
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+_ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
+_PARITY = 0x1BD11BDA
+ROUNDS = 13
+
+
+def _rotate(word: Array, bits: int) -> Array:
+    return (word << jnp.uint32(bits)) | (word >> jnp.uint32(32 - bits))
+
+
+def threefry(
+    key: tuple[Array, Array], counter: tuple[Array, Array], rounds: int = ROUNDS
+) -> tuple[UInt32[Array, "..."], UInt32[Array, "..."]]:
+    """Scramble a two-word counter under a two-word key; all four broadcast against each other."""
+    parity = key[0] ^ key[1] ^ jnp.uint32(_PARITY)
+    schedule = (key[0], key[1], parity)
+    left, right = counter[0] + key[0], counter[1] + key[1]
+    for number in range(rounds):
+        left = left + right
+        right = _rotate(right, _ROTATIONS[number % 8]) ^ left
+        if number % 4 == 3:
+            at = number // 4 + 1
+            left = left + schedule[at % 3]
+            right = right + schedule[(at + 1) % 3] + jnp.uint32(at)
+    return left, right
+
+
+def derive(key: tuple[Array, Array], first: Array, second: Array) -> tuple[Array, Array]:
+    """A new key from a key and two words (for example a scenario number and a seed)."""
+    return threefry(key, (first, second), rounds=20)
+
+
+def uniforms(
+    key: tuple[UInt32[Array, " batch"], UInt32[Array, " batch"]],
+    count: int,
+    stream: Array,
+    dtype: jnp.dtype = jnp.float32,
+) -> Float[Array, "count batch"]:
+    """Uniform numbers in (0, 1), open at both ends; row j of a column depends on its key, `stream` and j only.
+
+    Args:
+        key: Two words per column.
+        count: Rows.
+        stream: Word that names the use (and, say, the period); other streams are independent.
+        dtype: Floating type of the result.
+    """
+    pairs = (count + 1) // 2
+    row = jnp.arange(pairs, dtype=jnp.uint32)[:, None]
+    words = threefry((key[0][None], key[1][None]), (row, jnp.broadcast_to(stream, ()).astype(jnp.uint32)))
+    both = jnp.stack(words, axis=1).reshape(2 * pairs, -1)[:count]
+    # 23 random bits and a half: exactly representable in float32, so float32 and float64 see the same numbers.
+    mantissa = (both >> jnp.uint32(9)).astype(dtype)
+    return (mantissa + jnp.asarray(0.5, dtype)) * jnp.asarray(2.0**-23, dtype)
+
+
+def as_words(value: int) -> tuple[Array, Array]:
+    """A non-negative Python integer below 2**64 as two 32-bit words."""
+    return jnp.uint32(value & 0xFFFFFFFF), jnp.uint32((value >> 32) & 0xFFFFFFFF)
+
+
+def normals(uniform: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Standard normal numbers by inversion."""
+    return jax.scipy.special.ndtri(uniform)

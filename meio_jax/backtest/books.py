@@ -1,0 +1,138 @@
+"""State of a simulated world and the books kept of it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from meio_jax.backtest.compiled import compiled
+from meio_jax.backtest.limits import STORAGE, Used
+
+TERMS = (
+    "purchase", "inbound", "transfer", "handling", "holding", "outbound", "downgrade", "lost_sale", "backorder",
+    "terminal",
+)  # fmt: skip
+PURCHASE, INBOUND, TRANSFER, HANDLING, HOLDING, SHIPPING, DOWNGRADE, LOST, BACKORDER, TERMINAL = range(10)
+
+COUNTS = (
+    "demand", "shipped", "on_time", "late", "lost", "downgraded", "backordered", "purchased", "received",
+    "transferred", "waited",
+)  # fmt: skip
+C_DEMAND, C_SHIPPED, C_ON_TIME, C_LATE, C_LOST, C_DOWNGRADED, C_BACKORDERED = range(7)
+C_PURCHASED, C_RECEIVED, C_TRANSFERRED, C_WAITED = range(7, 11)
+
+
+class State(NamedTuple):
+    """Physical state: stock and units on order `[items, nodes]` (what waits at a dock is still on order), backlog by
+    the node that would serve it first `[items, nodes]`, and units due by day for nodes with a fast offer."""
+
+    on_hand: np.ndarray
+    on_order: np.ndarray
+    waiting: np.ndarray
+    due: np.ndarray
+    due_row: np.ndarray
+
+
+class Books(NamedTuple):
+    """What is counted, on charged days only (but `flow` and `stock` on all days).
+
+    `cost [items, terms]` money, `count [items, counts]` units, `flow [items, 2]` purchased and shipped, `km` and `carbon` `[items]`, `site [nodes, speeds, 3]` units, outbound and handling cost,
+    `service [regions, speeds, buckets, 2]` demand and served as promised, `promise [speeds, 5]` demand, on time,
+    downgraded, backordered, lost (by the speed asked for), `speed_km [speeds, 2]` units and unit-km by the speed
+    used, `stock [days, nodes, 4]` units, m3, units waiting at the dock and their m3 at the end of the day,
+    `detail [items, nodes, speeds, 2]` units and outbound cost (empty unless asked for), `level [items, nodes]`
+    unit-days of stock (likewise).
+    """
+
+    cost: np.ndarray
+    count: np.ndarray
+    flow: np.ndarray
+    km: np.ndarray
+    carbon: np.ndarray
+    site: np.ndarray
+    service: np.ndarray
+    promise: np.ndarray
+    speed_km: np.ndarray
+    stock: np.ndarray
+    detail: np.ndarray
+    level: np.ndarray
+
+
+class Clock(NamedTuple):
+    """The day being simulated: period, bucket, and whether its costs are charged (0 in the warm-up)."""
+
+    day: int
+    bucket: int
+    charged: int
+
+
+def empty_books(items: int, nodes: int, regions: int, speeds: int, days: tuple[int, int], detail: bool) -> Books:
+    """Books with nothing in them; `days` is (periods, buckets)."""
+    wide = items if detail else 0
+    return Books(
+        cost=np.zeros((items, len(TERMS))),
+        count=np.zeros((items, len(COUNTS)), np.int64),
+        flow=np.zeros((items, 2), np.int64),
+        km=np.zeros(items),
+        carbon=np.zeros(items),
+        site=np.zeros((nodes, speeds, 3)),
+        service=np.zeros((regions, speeds, days[1], 2), np.int64),
+        promise=np.zeros((speeds, 5), np.int64),
+        speed_km=np.zeros((speeds, 2)),
+        stock=np.zeros((days[0], nodes, 4)),
+        detail=np.zeros((wide, nodes, speeds, 2)),
+        level=np.zeros((wide, nodes)),
+    )
+
+
+@compiled
+def close_day(network, limited, kept, clock):
+    """Holding cost and storage use of the stock at the end of the day.
+
+    The storage level is counted anew, so that sums of float volumes do not drift.
+    """
+    catalog, sites = network
+    limits, used = limited
+    state, books = kept
+    for r in range(len(used.today)):
+        if limits.kind[r] == STORAGE:
+            used.today[r] = 0.0
+    items, nodes = state.on_hand.shape
+    for i in range(items):
+        for n in range(nodes):
+            units = state.on_hand[i, n]
+            if units == 0:
+                continue
+            books.stock[clock.day, n, 0] += units
+            books.stock[clock.day, n, 1] += units * catalog.volume[i]
+            if clock.charged:
+                books.cost[i, HOLDING] += units * catalog.holding[i] * sites.holding_factor[n]
+                if books.level.shape[0] > 0:
+                    books.level[i, n] += units
+            where = STORAGE * limits.nodes + n
+            for k in range(limits.start[where], limits.start[where + 1]):
+                r = limits.member[k]
+                if limits.storage_class[r] == -1 or limits.storage_class[r] == catalog.storage_class[i]:
+                    used.today[r] += units * limits.weight[limits.measure[r], i]
+    for r in range(len(used.today)):
+        if limits.kind[r] == STORAGE:
+            used.window[r] = used.today[r]
+
+
+def opened(used: Used, limits, mode: tuple[str, str, str], clock: Clock, periods: int, bucket_periods: int) -> None:
+    """Set the room of every resource for a new day.
+
+    `mode` says for storage, inbound and outbound: `day` (the capacity of a day holds every day), `bucket` (days of
+    a bucket may lend each other) or `measure` (no limit).
+    """
+    days = min(bucket_periods, periods - clock.bucket * bucket_periods)
+    first = clock.day % bucket_periods == 0
+    for r, kind in enumerate(limits.kind):
+        if kind < 0:
+            used.today[r] = 0.0
+            continue
+        capacity = limits.capacity[r, clock.bucket]
+        used.room[r] = {"day": capacity, "bucket": capacity * days, "measure": np.inf}[mode[kind]] * (1 + 1e-12)
+        if kind != STORAGE:
+            used.today[r] = 0.0
+            if mode[kind] != "bucket" or first:
+                used.window[r] = 0.0

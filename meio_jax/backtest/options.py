@@ -1,0 +1,44 @@
+"""What to simulate and what to keep."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+Enforcement = Literal["day", "bucket", "measure"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of a simulation. The defaults enforce every physical capacity on every day.
+
+    Attributes:
+        storage, inbound, outbound: `day`: the capacity of a day holds on every day; `bucket`: days of a bucket may
+            lend each other capacity (an average, as the planner counts it); `measure`: no limit, only counted.
+            Goods that find no room at a dock or in a hall wait outside; an order that a node cannot ship any
+            more goes to the next cheapest node.
+        actual: recorded sales to use instead of the forecast: `item_id`, `units` and `period` or `ds`. They are split
+            over regions, speeds and waves by the item's shares.
+        orders: recorded orders to use instead: `item_id, region_id, speed_id, day, hour` and, if not 1, `units`.
+        lead_times: recorded vendor lead times: `vendor_id`, `day` (of the order) and `days`; others are sampled.
+        units_per_order: units of one sampled order (1: every unit is an order of its own).
+        rounding: to packs: `nearest`, or `up`.
+        detail: keep units and outbound cost by item, node and speed.
+        chunk_items: items reviewed at a time (bounds memory).
+    """
+
+    storage: Enforcement = "day"
+    inbound: Enforcement = "day"
+    outbound: Enforcement = "day"
+    actual: pl.DataFrame | None = None
+    orders: pl.DataFrame | None = None
+    lead_times: pl.DataFrame | None = None
+    units_per_order: int = 1
+    rounding: Literal["nearest", "up"] = "nearest"
+    detail: bool = False
+    chunk_items: int = 100_000
+
+    @classmethod
+    def unlimited(cls, **changes) -> "Options":
+        """Options under which capacities are measured and never bind."""
+        return cls(storage="measure", inbound="measure", outbound="measure", **changes)

@@ -1,0 +1,239 @@
+"""`PlanTable`: what a plan or policy tells the simulator, whoever made it.
+
+Also reads a run folder's tables, and mixes two plans item by item for randomised A/B comparisons.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from meio_jax.backtest.lookup import bad, integers, numbers, optional_rows, rows_of, texts
+from meio_jax.backtest.network import World
+
+NONE = -1
+
+
+class Levels(NamedTuple):
+    """A plan as arrays. B is the number of buckets, or 1 where all share one value.
+
+    `target [B, items, nodes]`; `fast` and `cap` alike, -1 where there is none (shape `[1, 1, 1]` and flag 0 if the
+    plan has none at all). `protection [B, items, speeds, nodes]`. `arm [items]` says which column of
+    `echelon [arms, nodes]` and `price [arms, buckets, nodes, 3]` (money per unit, m3 and kg shipped) an item follows.
+    """
+
+    target: np.ndarray
+    fast: np.ndarray
+    cap: np.ndarray
+    protection: np.ndarray
+    arm: np.ndarray
+    echelon: np.ndarray
+    price: np.ndarray
+    has_fast: int
+    has_cap: int
+    has_protection: int
+
+
+@dataclass(frozen=True)
+class PlanTable:
+    """Targets and what goes with them, as frames; everything but `targets` may be left out.
+
+    Attributes:
+        targets: `item_id, node_id, target` or `target_units` and, optionally, `bucket` (null or absent: all),
+            `fast_target`, `order_cap`. A pair that is not listed has target 0.
+        protection: `item_id, node_id, speed_id, units` and, optionally, `bucket`: stock of the node that this speed
+            may not touch.
+        prices: as the run folder's `prices`; only outbound rows matter: they steer the choice of the site.
+        echelon: nodes whose target counts the stock of the nodes that they supply as well.
+        name: for reports.
+        chosen: items (ids) that follow `other` instead, if this is a mixture.
+        other: the other plan of a mixture.
+    """
+
+    targets: pl.DataFrame
+    protection: pl.DataFrame | None = None
+    prices: pl.DataFrame | None = None
+    echelon: frozenset[str] = frozenset()
+    name: str = "plan"
+    chosen: frozenset[str] = field(default_factory=frozenset)
+    other: "PlanTable | None" = None
+
+    def mixed(self, other: "PlanTable", chosen: list[str]) -> "PlanTable":
+        """This plan, but the items `chosen` follow `other`: one world, shared capacities, two policies."""
+        return replace(self, other=other, chosen=frozenset(chosen), name=f"{self.name}|{other.name}")
+
+    def levels(self, world: World) -> Levels:
+        """Arrays of the plan for an instance."""
+        mine = _levels(self, world)
+        if self.other is None:
+            return mine
+        pick = np.array([item in self.chosen for item in world.items])
+        return _mix(mine, self.other.levels(world), pick)
+
+
+PlanSource = PlanTable | Callable[["Snapshot"], PlanTable | None]
+"""A plan, or a function that may give a new one on every day on which some node reviews (None: keep the last)."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a planner may see before a review: day, stock and goods under way, integer arrays `[items, nodes]`."""
+
+    day: int
+    on_hand: np.ndarray
+    on_order: np.ndarray
+    world: World
+
+
+def _levels(plan: PlanTable, world: World) -> Levels:
+    table = plan.targets
+    fast, cap = (_has(table, name) for name in ("fast_target", "order_cap"))
+    name = "target_units" if _has(table, "target_units") else "target"
+    target = _spread(table, name, world, 0)
+    guarded = plan.protection is not None and plan.protection.height > 0
+    none = np.full((1, 1, 1), NONE, np.int64)
+    shape = (1, len(world.nodes))
+    echelon = np.zeros(shape, np.bool_)
+    echelon[0] = [node in plan.echelon for node in world.nodes]
+    return Levels(
+        target=target,
+        fast=_spread(table, "fast_target", world, NONE) if fast else none,
+        cap=_spread(table, "order_cap", world, NONE) if cap else none,
+        protection=_protection(plan.protection, world) if guarded else np.zeros((1, 1, 1, 1), np.int64),
+        arm=np.zeros(len(world.items), np.int64),
+        echelon=echelon,
+        price=_outbound_price(plan.prices, world)[None],
+        has_fast=int(fast),
+        has_cap=int(cap),
+        has_protection=int(guarded),
+    )
+
+
+def _has(table: pl.DataFrame, name: str) -> bool:
+    return name in table.columns and table[name].null_count() < table.height
+
+
+def _buckets(table: pl.DataFrame, world: World) -> np.ndarray | None:
+    """Bucket of each row, or None where no row names one."""
+    if not _has(table, "bucket"):
+        return None
+    return integers(table, "bucket", NONE)
+
+
+def _spread(table: pl.DataFrame, name: str, world: World, missing: int) -> np.ndarray:
+    """`[B, items, nodes]` of a column, rounded to whole units; buckets past the last listed one repeat it."""
+    if not {"item_id", "node_id", name} <= set(table.columns):
+        raise bad("targets", "", name, "columns item_id, node_id and target (or target_units)", None)
+    value = numbers(table, name, float(missing))
+    if not np.isfinite(value).all():
+        raise bad("targets", f"row {int(np.argmin(np.isfinite(value))) + 1}", name, "a finite number")
+    value = np.floor(value + 0.5).astype(np.int64)
+    item, node = rows_of(table["item_id"], world.items, "targets"), rows_of(table["node_id"], world.nodes, "targets")
+    bucket = _buckets(table, world)
+    if bucket is None:
+        out = np.full((1, len(world.items), len(world.nodes)), missing, np.int64)
+        out[0, item, node] = value
+        return out
+    out = np.full((world.buckets, len(world.items), len(world.nodes)), missing, np.int64)
+    everywhere = bucket < 0
+    out[:, item[everywhere], node[everywhere]] = value[everywhere]
+    own = (bucket >= 0) & (bucket < world.buckets)
+    out[bucket[own], item[own], node[own]] = value[own]
+    last = int(bucket.max())
+    if 0 <= last < world.buckets - 1:
+        out[last + 1 :] = out[last]
+    return out
+
+
+def _protection(table: pl.DataFrame, world: World) -> np.ndarray:
+    at = (
+        rows_of(table["item_id"], world.items, "protection"),
+        rows_of(table["speed_id"], world.speeds, "protection"),
+        rows_of(table["node_id"], world.nodes, "protection"),
+    )
+    value = np.floor(numbers(table, "units") + 0.5).astype(np.int64)
+    bucket = _buckets(table, world)
+    shape = (len(world.items), len(world.speeds), len(world.nodes))
+    out = np.zeros((1 if bucket is None else world.buckets, *shape), np.int64)
+    if bucket is None:
+        out[(0, *at)] = value
+        return out
+    everywhere = bucket < 0
+    out[(slice(None), *(x[everywhere] for x in at))] = value[everywhere]
+    own = (bucket >= 0) & (bucket < world.buckets)
+    out[(bucket[own], *(x[own] for x in at))] = value[own]
+    return out
+
+
+def _outbound_price(prices: pl.DataFrame | None, world: World) -> np.ndarray:
+    """`[buckets, nodes, 3]` price of outbound capacity, money per unit, m3 and kg (0 where no price is given)."""
+    out = np.zeros((world.buckets, len(world.nodes), 3))
+    if prices is None or not prices.height:
+        return out
+    rows = prices.filter(pl.col("kind") == "outbound")
+    measure = [("units", "m3", "kg").index(text) for text in texts(rows, "measure", "units")]
+    node = optional_rows(rows["node_id"], world.nodes)
+    bucket = integers(rows, "bucket", NONE)
+    value = numbers(rows, "price")
+    for n, b, m, price in zip(node, bucket, measure, value, strict=True):
+        if n >= 0 and b < world.buckets:
+            out[slice(None) if b < 0 else b, n, m] += price
+    return out
+
+
+def _mix(mine: Levels, theirs: Levels, pick: np.ndarray) -> Levels:
+    """Rows of `theirs` where `pick`, of `mine` elsewhere."""
+
+    def blend(a: np.ndarray, b: np.ndarray, used: int = 1) -> np.ndarray:
+        if not used:
+            return a
+        shape = tuple(max(pair) for pair in zip(a.shape, b.shape, strict=True))
+        a, b = (np.broadcast_to(x, shape) for x in (a, b))
+        return np.ascontiguousarray(np.where(pick.reshape((1, -1) + (1,) * (len(shape) - 2)), b, a))
+
+    fast, cap, guarded = (max(getattr(mine, flag), getattr(theirs, flag)) for flag in Levels._fields[-3:])
+    return Levels(
+        target=blend(mine.target, theirs.target),
+        fast=blend(mine.fast, theirs.fast, fast),
+        cap=blend(mine.cap, theirs.cap, cap),
+        protection=blend(mine.protection, theirs.protection, guarded),
+        arm=np.where(pick, theirs.arm + len(mine.echelon), mine.arm),
+        echelon=np.concatenate([mine.echelon, theirs.echelon]),
+        price=np.concatenate([mine.price, theirs.price]),
+        has_fast=fast,
+        has_cap=cap,
+        has_protection=guarded,
+    )
+
+
+def read_run(folder: str | Path) -> PlanTable:
+    """The plan of a run folder: `plan/targets`, `plan/protection` and `prices`, where they exist."""
+    folder = Path(folder)
+    targets = folder / "plan" / "targets.parquet"
+    if not targets.exists():
+        raise bad(str(targets), "", "", "the targets of a finished run", None, "run `meio solve` first")
+    protection, prices = folder / "plan" / "protection.parquet", folder / "prices.parquet"
+    table = pl.read_parquet(targets)
+    echelon = frozenset(table["node_id"].unique().to_list()) if _is_echelon(folder) else frozenset()
+    return PlanTable(
+        targets=table,
+        protection=pl.read_parquet(protection) if protection.exists() else None,
+        prices=pl.read_parquet(prices) if prices.exists() else None,
+        echelon=echelon,
+        name=folder.name,
+    )
+
+
+def _is_echelon(folder: Path) -> bool:
+    """Whether the run's policy has echelon targets: its resolved configuration names the policy `echelon`."""
+    config = folder / "config.yaml"
+    if not config.exists():
+        return False
+    for line in config.read_text(encoding="utf-8").splitlines():
+        name, _, value = line.strip().partition(":")
+        if name in ("policy", "name") and value.strip().strip("'\"").startswith("echelon"):
+            return True
+    return False

@@ -1,0 +1,346 @@
+"""End of a day: nodes whose review day it is order up to their targets, downstream tiers first; upstream nodes ship.
+
+What an upstream node cannot ship is not owed; it is asked for again at the next review.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from meio_jax.backtest import draws
+from meio_jax.backtest.books import (
+    C_PURCHASED,
+    C_TRANSFERRED,
+    HOLDING,
+    INBOUND,
+    PURCHASE,
+    TRANSFER,
+)
+from meio_jax.backtest.compiled import compiled
+from meio_jax.backtest.limits import STORAGE, use
+from meio_jax.backtest.supply import lane_lead, offer_lead
+
+
+NEAREST, UP = 0, 1
+
+
+class Rules(NamedTuple):
+    """How orders are placed: share of every node's stock in the echelon of another (`below [nodes, nodes]`), rounding
+    to packs (`NEAREST` or `UP`), whether stock under way is charged holding (0 or 1), and the random state."""
+
+    below: np.ndarray
+    rounding: int
+    pipeline_holding: int
+    seed: np.uint64
+
+
+class Shipments(NamedTuple):
+    """What was ordered and sent on a day: arrays of item, node, units, day due and source (a lane, or the number of
+    lanes plus an offer); the first `filled[0]` entries are in use."""
+
+    item: np.ndarray
+    node: np.ndarray
+    units: np.ndarray
+    due: np.ndarray
+    source: np.ndarray
+    filled: np.ndarray
+
+
+class Desk(NamedTuple):
+    """Scratch of one item's review: units asked and sent by lane, weight by source, units asked by upstream node."""
+
+    ask: np.ndarray
+    sent: np.ndarray
+    asked_of: np.ndarray
+
+
+@compiled
+def _level(values, bucket, item, node):
+    return values[min(bucket, values.shape[0] - 1), item, node]
+
+
+@compiled
+def _own_position(state, item, node):
+    return state.on_hand[item, node] + state.on_order[item, node] - state.waiting[item, node]
+
+
+@compiled
+def _position(state, levels, below, item, node):
+    """Inventory position, of the echelon (`below [nodes, nodes]` says what share of whom counts) if so planned."""
+    if not levels.echelon[levels.arm[item], node]:
+        return float(_own_position(state, item, node))
+    total = 0.0
+    for m in range(below.shape[1]):
+        if below[node, m] > 0.0:
+            total += below[node, m] * _own_position(state, item, m)
+    return total
+
+
+@compiled
+def _two_offers(supply, item, node):
+    """The cheapest landed offer and the fastest of the others; (-1 ...) where there are none."""
+    regular, fast = -1, -1
+    for k in range(supply.offer_start[item], supply.offer_start[item + 1]):
+        if supply.offer_node[k] == node and (
+            regular < 0
+            or supply.offer_cost[k] + supply.offer_freight[k]
+            < supply.offer_cost[regular] + supply.offer_freight[regular]
+        ):
+            regular = k
+    for k in range(supply.offer_start[item], supply.offer_start[item + 1]):
+        if supply.offer_node[k] == node and k != regular and (
+            fast < 0 or supply.offer_mean[k] < supply.offer_mean[fast]
+        ):
+            fast = k
+    return regular, fast
+
+
+@compiled
+def _lot(supply, offer, wanted, position, rounding):
+    """Whole packs, and no less than the least order.
+
+    Nearest: the nearest number of packs, but never nothing while the position is empty.
+    """
+    pack = supply.offer_pack[offer]
+    least = -(-supply.offer_least[offer] // pack) * pack
+    if wanted <= 0:
+        return 0
+    if rounding == UP:
+        return max(-(-wanted // pack) * pack, least)
+    units = int(math.floor(wanted / pack + 0.5)) * pack
+    if units < least:
+        units = least if 2 * wanted >= least else 0
+    if units == 0 and position <= 0:
+        units = max(pack, least)
+    return units
+
+
+@compiled
+def _dispatch(state, out, entry):
+    """Write down a shipment under way: (item, node, units, day due, source)."""
+    item, node, units, due, source = entry
+    k = out.filled[0]
+    out.item[k], out.node[k], out.units[k], out.due[k], out.source[k] = item, node, units, due, source
+    out.filled[0] = k + 1
+    state.on_order[item, node] += units
+    row = state.due_row[item, node] if state.due.shape[0] > 0 else -1
+    if row >= 0 and due < state.due.shape[1]:
+        state.due[row, due] += units
+
+
+@compiled
+def _buy(supply_side, kept, order, clock):
+    """Place a purchase order of `order = (item, node, offer, wanted, position)`."""
+    supply, rules = supply_side
+    state, books, out = kept
+    item, node, offer, wanted, position = order
+    units = _lot(supply, offer, wanted, position, rules.rounding)
+    if units <= 0:
+        return
+    due = clock.day + offer_lead(supply, offer, clock.day, rules.seed)
+    _dispatch(state, out, (item, node, units, due, len(supply.lane_from) + offer))
+    books.flow[item, 0] += units
+    if clock.charged:
+        books.cost[item, PURCHASE] += units * supply.offer_cost[offer]
+        books.cost[item, INBOUND] += units * supply.offer_freight[offer]
+        books.count[item, C_PURCHASED] += units
+
+
+@compiled
+def _send(network, limited, supply_side, kept, order, clock):
+    """Send units over a lane now; `order = (item, lane, units)`."""
+    catalog, sites = network
+    supply, rules = supply_side
+    state, books, out = kept
+    item, lane, units = order
+    origin = supply.lane_from[lane]
+    lead = lane_lead(supply, lane, catalog.key[item], clock.day, rules.seed)
+    state.on_hand[item, origin] -= units
+    limits, used = limited
+    use(limits, used, catalog.storage_class[item], item, STORAGE * limits.nodes + origin, -units)
+    _dispatch(state, out, (item, supply.lane_to[lane], units, clock.day + lead, lane))
+    if clock.charged:
+        kilos = units * catalog.weight[item]
+        books.cost[item, TRANSFER] += units * supply.lane_cost_unit[lane] + kilos * supply.lane_cost_kg[lane]
+        books.carbon[item] += kilos * supply.lane_carbon[lane]
+        books.count[item, C_TRANSFERRED] += units
+        if rules.pipeline_holding:
+            books.cost[item, HOLDING] += units * lead * catalog.holding[item] * sites.holding_factor[origin]
+
+
+@compiled
+def _split_order(supply_side, kept, desk, order, clock):
+    """Divide `order = (item, node, wanted, position, offer left out)` over the open sources by their shares.
+
+    Systematic rounding with one random start: whole units, exactly `wanted` in total, and each source gets its share
+    on average even if orders are of single units.
+    """
+    supply, rules = supply_side
+    item, node, wanted, position, without = order
+    first, last = supply.offer_start[item], supply.offer_start[item + 1]
+    total = 0.0
+    cheapest = -1
+    for k in range(first, last):
+        if supply.offer_node[k] == node and k != without:
+            total += supply.offer_share[k]
+            cheapest = k if cheapest < 0 else cheapest
+    for j in range(supply.into_start[node], supply.into_start[node + 1]):
+        lane = supply.into[j]
+        total += supply.lane_share[lane] if supply.open[item, lane] else 0.0
+    if total <= 0.0:
+        if cheapest >= 0:
+            _buy(supply_side, kept, (item, node, cheapest, wanted, position), clock)
+        return
+    state0 = draws.key(draws.key(draws.key(rules.seed, draws.SHARES), item), clock.day)
+    _, start = draws.uniform(draws.key(state0, node))
+    done, share = 0, 0.0
+    for k in range(first, last):
+        if supply.offer_node[k] == node and k != without:
+            share += supply.offer_share[k] / total
+            upto = min(int(math.floor(wanted * share + start + 1e-9)), wanted)
+            if upto > done:
+                _buy(supply_side, kept, (item, node, k, upto - done, position), clock)
+                done = upto
+    for j in range(supply.into_start[node], supply.into_start[node + 1]):
+        lane = supply.into[j]
+        if supply.open[item, lane]:
+            share += supply.lane_share[lane] / total
+            upto = min(int(math.floor(wanted * share + start + 1e-9)), wanted)
+            desk.ask[lane] = upto - done
+            desk.asked_of[supply.lane_from[lane]] += upto - done
+            done = upto
+
+
+@compiled
+def _ration(desk, supply, origin, stock, how):
+    """Share scarce stock of `origin`: by rank of the lane if so asked, in proportion within a rank.
+
+    Whole units by largest remainder; equal remainders in an order that changes from day to day. `how` is
+    (by rank, random state of ties).
+    """
+    by_rank, tie = how
+    while True:
+        rank, asked = 1 << 30, 0
+        for lane in range(len(desk.ask)):
+            if supply.lane_from[lane] == origin and desk.ask[lane] > 0 and desk.sent[lane] < 0:
+                place = supply.lane_rank[lane] if by_rank else 0
+                if place < rank:
+                    rank, asked = place, 0
+                asked += desk.ask[lane] if place == rank else 0
+        if asked == 0:
+            return
+        given = min(asked, stock)
+        stock -= given
+        sent = 0
+        for lane in range(len(desk.ask)):
+            if supply.lane_from[lane] == origin and desk.ask[lane] > 0 and desk.sent[lane] < 0:
+                if not by_rank or supply.lane_rank[lane] == rank:
+                    desk.sent[lane] = desk.ask[lane] * given // asked
+                    sent += desk.sent[lane]
+        for _ in range(given - sent):
+            best, most = -1, -1.0
+            for lane in range(len(desk.ask)):
+                if supply.lane_from[lane] == origin and desk.sent[lane] >= 0 and desk.sent[lane] < desk.ask[lane]:
+                    if not by_rank or supply.lane_rank[lane] == rank:
+                        _, jitter = draws.uniform(draws.key(tie, lane))
+                        short = desk.ask[lane] * given / asked - desk.sent[lane] + 1e-6 * jitter
+                        if short > most:
+                            best, most = lane, short
+            desk.sent[best] += 1
+
+
+@compiled
+def _order(supply_side, kept, levels, desk, order, clock):
+    """What node `order = (item, node)` orders now: purchases are placed, lanes are asked."""
+    supply, rules = supply_side
+    state = kept[0]
+    item, node = order
+    position = _position(state, levels, rules.below, item, node)
+    target = _level(levels.target, clock.bucket, item, node)
+    without = -1
+    if levels.has_fast:
+        fast_target = _level(levels.fast, clock.bucket, item, node)
+        regular, fast = _two_offers(supply, item, node)
+        if fast >= 0 and fast_target >= 0:
+            without = fast
+            lead = min(max(int(math.floor(supply.offer_mean[fast] + 0.5)), 1), supply.limit)
+            soon = _own_position(state, item, node)
+            row = state.due_row[item, node]
+            for day in range(clock.day + lead + 1, state.due.shape[1]):
+                soon -= state.due[row, day]
+            if fast_target > soon:
+                before = state.on_order[item, node]
+                _buy(supply_side, kept, (item, node, fast, fast_target - soon, soon), clock)
+                position += state.on_order[item, node] - before
+    wanted = int(math.floor(target - position + 0.5))
+    if levels.has_cap:
+        cap = _level(levels.cap, clock.bucket, item, node)
+        wanted = min(wanted, cap) if cap >= 0 else wanted
+    if wanted > 0:
+        order = (item, node, wanted, int(math.floor(position)), without)
+        _split_order(supply_side, kept, desk, order, clock)
+
+
+@compiled
+def _may_order(state, levels, bucket, item, node):
+    """False where a plain base-stock node is at its target: most reviews end here, so it must be quick."""
+    if levels.has_fast or levels.echelon[levels.arm[item], node]:
+        return True
+    return _level(levels.target, bucket, item, node) > _own_position(state, item, node)
+
+
+@compiled
+def _ship_asked(network, limited, supply_side, kept, desk, task):
+    """Upstream nodes send what was asked of them in `task = (item, clock)`, or share what they have."""
+    catalog, sites = network
+    supply, rules = supply_side
+    state = kept[0]
+    item, clock = task
+    for origin in range(len(desk.asked_of)):
+        if state.on_hand[item, origin] < desk.asked_of[origin]:
+            tie = draws.key(draws.key(draws.key(rules.seed, draws.TIES), catalog.key[item]), clock.day)
+            _ration(desk, supply, origin, state.on_hand[item, origin], (sites.priority[origin], tie))
+    for lane in range(len(desk.ask)):
+        units = desk.sent[lane] if desk.sent[lane] >= 0 else desk.ask[lane]
+        if units > 0:
+            _send(network, limited, supply_side, kept, (item, lane, units), clock)
+    desk.ask[:] = 0
+    desk.sent[:] = -1
+    desk.asked_of[:] = 0
+
+
+@compiled
+def review(network, limited, supply_side, kept, levels, span, clock):
+    """Review the items of `span = (first, last)`.
+
+    Args:
+        network: `(catalog, sites)`.
+        limited: `(limits, used)`; storage that transfers leave is given back.
+        supply_side: `(supply, rules)`.
+        kept: `(state, books, shipments)`: stock and units on order, books, and room for what is sent; changed.
+        levels: The plan.
+        span: Items to review.
+        clock: The day.
+    """
+    catalog, sites = network
+    supply, rules = supply_side
+    state = kept[0]
+    lanes, nodes = len(supply.lane_from), len(sites.handling)
+    desk = Desk(np.zeros(lanes, np.int64), np.full(lanes, -1, np.int64), np.zeros(nodes, np.int64))
+    due = np.zeros(nodes, np.bool_)
+    for node in range(nodes):
+        due[node] = clock.day % sites.review_period[node] == sites.review_offset[node]
+    for item in range(span[0], span[1]):
+        kind = catalog.storage_class[item]
+        for tier in range(len(sites.tier_start) - 1):
+            asks = False
+            for at in range(sites.tier_start[tier], sites.tier_start[tier + 1]):
+                node = sites.tier_nodes[at]
+                if not due[node] or not sites.stockable[node, kind]:
+                    continue
+                if _may_order(state, levels, clock.bucket, item, node):
+                    _order(supply_side, kept, levels, desk, (item, node), clock)
+                    asks = True
+            if asks and lanes > 0:
+                _ship_asked(network, limited, supply_side, kept, desk, (item, clock))

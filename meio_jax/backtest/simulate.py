@@ -1,0 +1,260 @@
+"""The order-by-order simulator: integer units, a real clock, capacities that bind.
+
+It shares no code with the planner's rollout, so that agreement between the two means something. A day runs:
+receive, serve the orders in the sequence of their hours, review and ship, account.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from meio_jax.backtest.books import Clock, State, close_day, empty_books, opened
+from meio_jax.backtest.compiled import missing_numba, numba
+from meio_jax.backtest.limits import Used
+from meio_jax.backtest.lookup import bad
+from meio_jax.backtest.network import World, read_world
+from meio_jax.backtest.options import Options
+from meio_jax.backtest.orders import Orders, joined, no_orders, order_source, state_of
+from meio_jax.backtest.outcome import Outcome, Run, summarise
+from meio_jax.backtest.plan import Levels, PlanSource, PlanTable, Snapshot
+from meio_jax.backtest.receive import receive
+from meio_jax.backtest.review import NEAREST, UP, Rules, Shipments, review
+from meio_jax.backtest.serve import serve
+from meio_jax.backtest.supply import vendor_ids, with_recorded
+
+
+def simulate(
+    tables,
+    plan: PlanSource,
+    *,
+    seed: int = 0,
+    replications: int = 1,
+    options: Options = Options(),
+    world: World | None = None,
+) -> Outcome:
+    """Run a plan order by order.
+
+    Args:
+        tables: The instance (`meio_jax.tables.Tables`).
+        plan: A `PlanTable`, or a function of a `Snapshot` that may return a new one before each review day.
+        seed: Master seed. Demand and lead times depend on (seed, replication, ids) and not on the plan: plans
+            that are run with equal seeds meet the same customers and the same vendors.
+        replications: Independent repetitions.
+        options: What to enforce, what to keep, recorded data.
+        world: `read_world(tables)` if it is at hand already; saves reading it again.
+
+    Returns:
+        Costs by term, item and day; capacity use; service; transfers (see `Outcome`).
+
+    Raises:
+        InputError: If the plan or recorded data name something that the instance lacks, or numba is missing.
+    """
+    if numba is None:
+        raise missing_numba()
+    if replications < 1:
+        raise bad("simulate", "", "replications", "at least 1", replications, "ask for one or more replications")
+    world = read_world(tables) if world is None else world
+    vendors = vendor_ids(tables)
+    runs = []
+    for replication in range(replications):
+        state = state_of(seed, replication)
+        source = order_source(world, tables, options, state)
+        runs.append(Simulation(world, plan, options, state, vendors).run(source))
+    return summarise(world, runs, options, vendors)
+
+
+class Simulation:
+    """One replication: the state of the world and the order of events."""
+
+    def __init__(self, world: World, plan: PlanSource, options: Options, seed: np.uint64, vendors: list[str]):
+        self.world, self.options = world, options
+        self.planner: Callable | None = None if isinstance(plan, PlanTable) else plan
+        supply = world.supply
+        if options.lead_times is not None:
+            supply = with_recorded(supply, options.lead_times, vendors, world.periods)
+        rules = Rules(_below(world), UP if options.rounding == "up" else NEAREST, int(world.pipeline_holding), seed)
+        self.supply_side = (supply, rules)
+        resources = len(world.limits.kind)
+        self.used = Used(np.full(resources, np.inf), np.zeros(resources), np.zeros(resources))
+        self.limited = (world.limits, self.used)
+        self.books = empty_books(
+            len(world.items),
+            len(world.nodes),
+            len(world.regions),
+            len(world.speeds),
+            (world.periods, world.buckets),
+            options.detail,
+        )
+        self.usage = np.zeros((2, resources, world.buckets))
+        self.flows = np.zeros((len(supply.lane_from) + len(supply.offer_node), world.buckets), np.int64)
+        self.backlog = no_orders()
+        self.queue = tuple(np.zeros(0, np.int64) for _ in range(3))
+        self.due: dict[int, list[tuple[np.ndarray, ...]]] = {}
+        self.levels = None if self.planner else plan.levels(world)
+        self.state = self._start(seed)
+        self.orders_served = 0
+        self.seconds = 0.0
+
+    def _start(self, seed: np.uint64) -> State:
+        """Stock at the start; storage in use follows from it."""
+        world = self.world
+        on_order = np.zeros_like(world.on_hand)
+        item, node, units, due = world.on_order
+        np.add.at(on_order, (item, node), units)
+        self._schedule((item, node, units), due)
+        rows, due_row = _due_rows(world, self.levels, self.planner is not None)
+        ahead = np.zeros((rows, world.periods + world.supply.limit if rows else 0), np.int64)
+        if rows:
+            row = due_row[item, node]
+            np.add.at(ahead, (row[row >= 0], np.minimum(due[row >= 0], ahead.shape[1] - 1)), units[row >= 0])
+        state = State(world.on_hand.copy(), on_order, np.zeros_like(on_order), ahead, due_row)
+        scratch = empty_books(len(world.items), len(world.nodes), 1, 1, (1, 1), False)
+        close_day((world.catalog, world.sites), self.limited, (state, scratch), Clock(0, 0, 0))
+        return state
+
+    def run(self, source: Callable[[int], Orders]) -> Run:
+        """All days; returns the books."""
+        began = time.perf_counter()
+        for day in range(self.world.periods):
+            self._day(source, day)
+        self.seconds = time.perf_counter() - began
+        left = self.state.on_hand + self.state.on_order
+        owed = np.zeros(len(self.world.items), np.int64)
+        np.add.at(owed, self.backlog.item, self.backlog.units)
+        credit = self.world.terminal_credit * self.world.catalog.unit_cost * (left.sum(1) - owed)
+        self.books.cost[:, -1] = -credit
+        return Run(self.books, self.state, self.usage, self.flows, owed, self.orders_served, self.seconds)
+
+    def _day(self, source: Callable[[int], Orders], day: int) -> None:
+        world = self.world
+        clock = Clock(day, day // world.bucket_periods, int(day >= world.warmup))
+        modes = (self.options.storage, self.options.inbound, self.options.outbound)
+        opened(self.used, world.limits, modes, clock, world.periods, world.bucket_periods)
+        self._replan(clock)
+        self._receive(clock)
+        self._serve(source(day), clock)
+        self._review(clock)
+        close_day((world.catalog, world.sites), self.limited, (self.state, self.books), clock)
+        if clock.charged:
+            self.usage[0, :, clock.bucket] += self.used.today
+            self.usage[1, :, clock.bucket] = np.maximum(self.usage[1, :, clock.bucket], self.used.today)
+
+    def _replan(self, clock: Clock) -> None:
+        if self.planner is None:
+            return
+        sites = self.world.sites
+        if self.levels is not None and not (clock.day % sites.review_period == sites.review_offset).any():
+            return
+        plan = self.planner(Snapshot(clock.day, self.state.on_hand.copy(), self.state.on_order.copy(), self.world))
+        if plan is None and self.levels is None:
+            raise bad("plan", "", "", "a plan on the first day", None, "return a PlanTable for day 0")
+        if plan is not None:
+            self.levels = plan.levels(self.world)
+
+    def _schedule(self, shipment: tuple[np.ndarray, ...], due: np.ndarray) -> None:
+        """Put shipments under way on the calendar, by day due."""
+        inside = due < self.world.periods
+        order = np.flatnonzero(inside)[np.argsort(due[inside], kind="stable")]
+        days, first = np.unique(due[order], return_index=True)
+        for day, rows in zip(days.tolist(), np.split(order, first[1:]), strict=False):
+            self.due.setdefault(day, []).append(tuple(column[rows] for column in shipment))
+
+    def _receive(self, clock: Clock) -> None:
+        parts = [self.queue, *self.due.pop(clock.day, [])]
+        arrivals = tuple(np.concatenate([part[k] for part in parts]) for k in range(3))
+        if len(arrivals[0]):
+            network = (self.world.catalog, self.world.sites)
+            receive(network, self.limited, (self.state, self.books), arrivals, clock)
+            arrivals = tuple(column[arrivals[2] > 0] for column in arrivals)
+        self.queue = arrivals
+
+    def _serve(self, fresh: Orders, clock: Clock) -> None:
+        world = self.world
+        self.orders_served += len(fresh.item)
+        orders = joined(self.backlog, fresh) if len(self.backlog.item) else fresh
+        if len(self.backlog.item):
+            self.state.waiting[:] = 0
+        room = int((world.catalog.backorders[orders.item] * np.minimum(orders.units, len(world.speeds))).sum())
+        waits = Orders(
+            *[np.zeros(room, np.int64) for _ in range(4)],
+            np.zeros(room),
+            np.zeros(room, np.uint64),
+            np.ones(room, np.bool_),
+        )
+        network = (world.catalog, world.sites, world.reach)
+        filled = serve(network, self.limited, (self.state, self.books, waits), self.levels, orders, clock)
+        self.backlog = Orders(*[column[:filled] for column in waits])
+
+    def _review(self, clock: Clock) -> None:
+        world, supply = self.world, self.supply_side[0]
+        sites = world.sites
+        if not (clock.day % sites.review_period == sites.review_offset).any():
+            return
+        for first in range(0, len(world.items), self.options.chunk_items):
+            last = min(first + self.options.chunk_items, len(world.items))
+            room = int(supply.offer_start[last] - supply.offer_start[first]) + (last - first) * len(supply.lane_from)
+            out = Shipments(*[np.zeros(room, np.int64) for _ in range(5)], np.zeros(1, np.int64))
+            kept = (self.state, self.books, out)
+            network = (world.catalog, sites)
+            review(network, self.limited, self.supply_side, kept, self.levels, (first, last), clock)
+            n = int(out.filled[0])
+            self._schedule((out.item[:n], out.node[:n], out.units[:n]), out.due[:n])
+            if clock.charged:
+                self._count_flows(out, n, clock)
+
+    def _count_flows(self, out: Shipments, n: int, clock: Clock) -> None:
+        """Units by lane and offer, and use of the lane, vendor and spend resources."""
+        world, supply = self.world, self.supply_side[0]
+        source, units, item = out.source[:n], out.units[:n], out.item[:n]
+        self.flows[:, clock.bucket] += np.bincount(source, units, minlength=len(self.flows)).astype(np.int64)
+        lanes = len(supply.lane_from)
+        bought = source >= lanes
+        offer = source - lanes
+        for r, row in enumerate(world.limit_rows.iter_rows(named=True)):
+            if row["kind"] == "lane":
+                lane = source[~bought]
+                taken = np.flatnonzero(~bought)[
+                    (supply.lane_from[lane] == row["node"]) & (supply.lane_to[lane] == row["to_node"])
+                ]
+            elif row["kind"] in ("vendor", "spend"):
+                taken = np.flatnonzero(bought)
+                if row["vendor"] != -1:
+                    taken = taken[supply.offer_vendor[offer[taken]] == row["vendor"]]
+                if row["node"] != -1:
+                    taken = taken[supply.offer_node[offer[taken]] == row["node"]]
+            else:
+                continue
+            if row["storage_class"] != -1:
+                taken = taken[world.catalog.storage_class[item[taken]] == row["storage_class"]]
+            if row["measure"] == "money":
+                amount = float((units[taken] * supply.offer_cost[offer[taken]]).sum())
+            else:
+                amount = float((units[taken] * world.limits.weight[world.limits.measure[r], item[taken]]).sum())
+            self.used.today[r] += amount
+
+
+def _below(world: World) -> np.ndarray:
+    """`[nodes, nodes]`: share of a node's position that counts in the echelon of another."""
+    supply, sites = world.supply, world.sites
+    matrix = np.eye(len(world.nodes))
+    for origin in sites.tier_nodes:  # most downstream first, so the rows below are complete
+        for lane in np.flatnonzero(supply.lane_from == origin):
+            matrix[origin] += supply.lane_share[lane] * matrix[supply.lane_to[lane]]
+    return matrix
+
+
+def _due_rows(world: World, levels: Levels | None, planned_later: bool) -> tuple[int, np.ndarray]:
+    """Rows of the calendar of arrivals, kept only for item and node pairs with more than one offer."""
+    if not planned_later and not (levels and levels.has_fast):
+        return 0, np.zeros((1, 1), np.int64)
+    supply = world.supply
+    count = np.zeros((len(world.items), len(world.nodes)), np.int64)
+    owner = np.repeat(np.arange(len(world.items)), np.diff(supply.offer_start))
+    np.add.at(count, (owner, supply.offer_node), 1)
+    several = count > 1
+    rows = np.full(count.shape, -1, np.int64)
+    rows[several] = np.arange(int(several.sum()))
+    return int(several.sum()), rows
+
+

@@ -1,0 +1,204 @@
+"""Sources of supply: lanes between nodes and vendor offers, with their lead times and shares."""
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from meio_jax.backtest import draws
+from meio_jax.backtest.compiled import compiled
+from meio_jax.backtest.lookup import bad, compressed, frame, integers, numbers, rows_of, texts
+from meio_jax.backtest.sales import id_keys
+
+LAWS = ("fixed", "gamma", "empirical")
+
+
+class Supply(NamedTuple):
+    """Lanes (arrays `[lanes]`) and offers (arrays `[offers]`, sorted by item).
+
+    Inbound lanes of node n are `into[into_start[n]:into_start[n + 1]]`; offers of item i are rows
+    `offer_start[i]:offer_start[i + 1]`. `open` is `[items, lanes]`: the lane can carry the item because its upstream
+    node may hold it and is itself supplied with it. `lane_rank` orders lanes where stock is shared by priority.
+    Observed lead times of vendor v are `seen_days[seen_start[v]:...]` with cumulative weights `seen_weight`;
+    `recorded` is `[vendors, days]` (0: sample). `limit` is the longest lead time, days.
+    """
+
+    lane_from: np.ndarray
+    lane_to: np.ndarray
+    lane_mean: np.ndarray
+    lane_sd: np.ndarray
+    lane_cost_unit: np.ndarray
+    lane_cost_kg: np.ndarray
+    lane_carbon: np.ndarray
+    lane_share: np.ndarray
+    lane_rank: np.ndarray
+    lane_key: np.ndarray
+    into_start: np.ndarray
+    into: np.ndarray
+    open: np.ndarray
+    offer_start: np.ndarray
+    offer_node: np.ndarray
+    offer_vendor: np.ndarray
+    offer_cost: np.ndarray
+    offer_freight: np.ndarray
+    offer_mean: np.ndarray
+    offer_sd: np.ndarray
+    offer_law: np.ndarray
+    offer_pack: np.ndarray
+    offer_least: np.ndarray
+    offer_share: np.ndarray
+    offer_key: np.ndarray
+    seen_start: np.ndarray
+    seen_days: np.ndarray
+    seen_weight: np.ndarray
+    recorded: np.ndarray
+    limit: int
+
+
+@compiled
+def offer_lead(supply, offer, day, seed):
+    """Lead time in days of a purchase order placed on `day`."""
+    vendor = supply.offer_vendor[offer]
+    if supply.recorded[vendor, min(day, supply.recorded.shape[1] - 1)] > 0:
+        return supply.recorded[vendor, day]
+    law = supply.offer_law[offer]
+    state = draws.key(draws.key(draws.key(seed, draws.VENDOR_LEAD), supply.offer_key[offer]), day)
+    if law == 2:
+        first, last = supply.seen_start[vendor], supply.seen_start[vendor + 1]
+        state, u = draws.uniform(state)
+        k = first
+        while k < last - 1 and u * supply.seen_weight[last - 1] >= supply.seen_weight[k]:
+            k += 1
+        return min(supply.seen_days[k], supply.limit)
+    spread = supply.offer_sd[offer] if law == 1 else 0.0
+    return draws.lead_days(state, supply.offer_mean[offer], spread, supply.limit)
+
+
+@compiled
+def lane_lead(supply, lane, item_key, day, seed):
+    """Lead time in days of a transfer that leaves on `day`."""
+    state = draws.key(draws.key(draws.key(seed, draws.LANE_LEAD), supply.lane_key[lane]), day)
+    return draws.lead_days(draws.key(state, item_key), supply.lane_mean[lane], supply.lane_sd[lane], supply.limit)
+
+
+def tiers_of(nodes: int, lane_from: np.ndarray, lane_to: np.ndarray) -> list[list[int]]:
+    """Nodes by the longest way down to a node that supplies nobody; most downstream tier first."""
+    depth = np.zeros(nodes, np.int64)
+    for _ in range(nodes + 1):
+        deeper = depth.copy()
+        np.maximum.at(deeper, lane_from, depth[lane_to] + 1)
+        if (deeper == depth).all():
+            return [np.flatnonzero(depth == k).tolist() for k in range(int(depth.max(initial=0)) + 1)]
+        depth = deeper
+    raise bad("lanes", "", "from_node, to_node", "lanes without a cycle")
+
+
+def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, list[list[int]]]:
+    """Sources of supply of an instance, and the nodes by tier."""
+    lanes, offers = frame(tables, "lanes"), frame(tables, "offers")
+    origin = rows_of(lanes["from_node"], nodes, "lanes") if lanes.height else np.zeros(0, np.int64)
+    target = rows_of(lanes["to_node"], nodes, "lanes") if lanes.height else np.zeros(0, np.int64)
+    tiers = tiers_of(len(nodes), origin, target)
+    into_start, into = compressed(target, len(nodes))
+    item = rows_of(offers["item_id"], items, "offers") if offers.height else np.zeros(0, np.int64)
+    offer_start, order = compressed(item, len(items))
+    offers = offers[order] if offers.height else offers
+    node = rows_of(offers["node_id"], nodes, "offers") if offers.height else np.zeros(0, np.int64)
+    names = texts(offers, "vendor_id")
+    vendors = vendor_ids(tables)
+    vendor = rows_of(pl.Series("vendor_id", names, dtype=pl.String), vendors)
+    seen_start, seen_days, seen_weight = _seen(frame(tables, "lead_times"), vendors)
+    law = [LAWS.index(text or "fixed") for text in texts(offers, "lead_time_law", "fixed")]
+    keyed = [f"{a}\n{b}\n{c}" for a, b, c in zip(texts(offers, "item_id"), names, texts(offers, "node_id"), strict=True)]
+    rank = {node: k for k, tier in enumerate(tiers) for node in tier}
+    supply = Supply(
+        lane_from=origin,
+        lane_to=target,
+        lane_mean=numbers(lanes, "lead_time", 1.0),
+        lane_sd=numbers(lanes, "lead_time_sd"),
+        lane_cost_unit=numbers(lanes, "cost_per_unit"),
+        lane_cost_kg=numbers(lanes, "cost_per_kg"),
+        lane_carbon=numbers(lanes, "carbon_kg_per_kg"),
+        lane_share=_lane_shares(numbers(lanes, "share", 1.0), target, len(nodes)),
+        lane_rank=np.array([rank[node] for node in target.tolist()], np.int64),
+        lane_key=id_keys([f"{nodes[a]}\n{nodes[b]}" for a, b in zip(origin, target, strict=True)]),
+        into_start=into_start,
+        into=into,
+        open=_open_lanes(tables, (item[order], node), (origin, target), tiers, (items, nodes)),
+        offer_start=offer_start,
+        offer_node=node,
+        offer_vendor=vendor,
+        offer_cost=numbers(offers, "unit_cost"),
+        offer_freight=numbers(offers, "freight_cost"),
+        offer_mean=numbers(offers, "lead_time_mean", 1.0),
+        offer_sd=numbers(offers, "lead_time_sd"),
+        offer_law=np.array(law, np.int64),
+        offer_pack=np.maximum(integers(offers, "pack_size", 1), 1),
+        offer_least=integers(offers, "min_order"),
+        offer_share=numbers(offers, "share", 1.0),
+        offer_key=id_keys(keyed),
+        seen_start=seen_start,
+        seen_days=seen_days,
+        seen_weight=seen_weight,
+        recorded=np.zeros((max(len(vendors), 1), 1), np.int64),
+        limit=int(tables.settings.lead_time_limit),
+    )
+    return supply, tiers
+
+
+def vendor_ids(tables) -> list[str]:
+    """Ids of the vendors, in the order of `Supply.offer_vendor`."""
+    return sorted(set(texts(frame(tables, "offers"), "vendor_id")) | set(texts(frame(tables, "lead_times"), "vendor_id")))
+
+
+def with_recorded(supply: Supply, record: pl.DataFrame, vendors: list[str], periods: int) -> Supply:
+    """The same supply with recorded lead times: columns `vendor_id`, `day` (period of the order) and `days`."""
+    days = np.zeros((max(len(vendors), 1), periods), np.int64)
+    at = record["day"].to_numpy()
+    inside = (at >= 0) & (at < periods)
+    days[rows_of(record["vendor_id"], vendors, "recorded lead times")[inside], at[inside]] = np.clip(
+        record["days"].to_numpy()[inside], 1, supply.limit
+    )
+    return supply._replace(recorded=days)
+
+
+def _lane_shares(share: np.ndarray, target: np.ndarray, nodes: int) -> np.ndarray:
+    """Shares that sum to 1 over the inbound lanes of a node; equal where all are 0."""
+    total = np.bincount(target, share, minlength=nodes)[target] if len(target) else np.zeros(0)
+    count = np.bincount(target, minlength=nodes)[target] if len(target) else np.ones(0)
+    return np.where(total > 0, share / np.where(total > 0, total, 1.0), 1.0 / count)
+
+
+def _seen(table: pl.DataFrame, vendors: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Observed lead times by vendor, with weights cumulated within the vendor."""
+    if not table.height:
+        return np.zeros(len(vendors) + 1, np.int64), np.ones(0, np.int64), np.ones(0)
+    start, order = compressed(rows_of(table["vendor_id"], vendors, "lead_times"), len(vendors))
+    weight = np.cumsum(numbers(table, "weight", 1.0)[order])
+    before = np.concatenate([[0.0], weight])[start[:-1]]
+    return start, integers(table, "days", 1)[order], weight - np.repeat(before, np.diff(start))
+
+
+def _open_lanes(tables, offers: tuple, lanes: tuple, tiers: list[list[int]], sizes: tuple) -> np.ndarray:
+    """`[items, lanes]`: both ends accept the item, and the upstream end has stock, an offer or an open lane of it."""
+    names, nodes = sizes
+    items = len(names)
+    classes = np.array(texts(frame(tables, "items"), "storage_class", "ambient"))
+    supplied = np.zeros((items, len(nodes)), bool)
+    supplied[offers] = True
+    stock = frame(tables, "on_hand")
+    if stock.height:
+        stock = stock.filter(pl.col("units") > 0)
+        supplied[rows_of(stock["item_id"], names), rows_of(stock["node_id"], nodes)] = True
+    accepts = np.ones((items, len(nodes)), bool)
+    for n, text in enumerate(texts(frame(tables, "nodes"), "storage_classes")):
+        named = [word.strip() for word in text.split(";") if word.strip()]
+        if named:
+            accepts[:, n] = np.isin(classes, named)
+    supplied &= accepts
+    open_lanes = np.zeros((items, len(lanes[0])), bool)
+    for tier in reversed(tiers):
+        for lane in np.flatnonzero(np.isin(lanes[0], tier)):
+            open_lanes[:, lane] = supplied[:, lanes[0][lane]] & accepts[:, lanes[1][lane]]
+            supplied[:, lanes[1][lane]] |= open_lanes[:, lane]
+    return open_lanes

@@ -1,0 +1,67 @@
+"""The items of an instance in blocks, and where their scenarios come from."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, UInt32
+
+from meio_jax.demand import AbstractDemand
+from meio_jax.leadtimes import LeadTimes
+from meio_jax.network import ItemBlock
+from meio_jax.scenarios import Scenarios, ScenarioSettings, sample_scenarios
+
+
+class Catalog(eqx.Module):
+    """All items, cut into blocks of one size: every leaf has a leading `blocks` axis except the share profiles.
+
+    `scenarios` holds demand and lead times sampled beforehand, or is None where each sweep samples afresh from the
+    same keys; both give the same numbers.
+    """
+
+    block: ItemBlock
+    demand: AbstractDemand
+    leads: LeadTimes
+    keys: UInt32[Array, "blocks items 2"]
+    profile: Int[Array, "blocks items"]
+    profiles: Float[Array, "profiles waves speeds regions"]
+    scenarios: Scenarios | None
+
+    @property
+    def blocks(self) -> int:
+        return self.keys.shape[0]
+
+    def per_block(self) -> tuple:
+        """The leaves that a scan over blocks slices."""
+        return (self.block, self.demand, self.leads, self.keys, self.profile, self.scenarios)
+
+
+def draw(
+    settings: ScenarioSettings,
+    profiles: Float[Array, "profiles waves speeds regions"],
+    one: tuple,
+    scenario_ids: Int[Array, " scenarios"],
+    purpose: int,
+) -> Scenarios:
+    """Scenarios of one block (`one` is a slice of `Catalog.per_block`)."""
+    _, demand, leads, keys, profile, stored = one
+    if stored is not None:
+        return stored
+    shares = jnp.moveaxis(profiles[profile], 0, -1)
+    return sample_scenarios(settings, demand, shares, leads, keys, scenario_ids, purpose)
+
+
+def store_scenarios(
+    settings: ScenarioSettings,
+    catalog: Catalog,
+    scenario_ids: Int[Array, " scenarios"],
+    purpose: int,
+) -> Catalog:
+    """Sample every block once and keep the result: faster sweeps for more memory."""
+
+    def one_block(_: None, one: tuple) -> tuple[None, Scenarios]:
+        return None, draw(settings, catalog.profiles, one, scenario_ids, purpose)
+
+    sample = eqx.filter_jit(lambda leaves: jax.lax.scan(one_block, None, leaves)[1])
+    return eqx.tree_at(
+        lambda c: c.scenarios, catalog, sample(catalog.per_block()), is_leaf=lambda leaf: leaf is None
+    )

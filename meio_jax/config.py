@@ -1,0 +1,215 @@
+"""The configuration of a run: a nested, frozen value; an unknown key is an error.
+
+A file may name a `base` file; its own keys override those of the base, level by level.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from meio_jax.dual import DUAL_METHODS
+from meio_jax.errors import InputError, Problem
+from meio_jax.generate import GenerateOptions
+from meio_jax.objective import OBJECTIVES
+from meio_jax.policy import POLICIES
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class InstancePart(_Part):
+    """Where the instance is; `generate` makes it first if the folder does not exist."""
+
+    path: Path = Field(description="folder of the instance, relative to the working directory")
+    generate: GenerateOptions | None = Field(default=None, description="options of a synthetic instance")
+    build_us: dict[str, Any] | None = Field(
+        default=None, description="options for `experiments/us_network.py`, shown when the folder is missing"
+    )
+
+
+class ScenarioPart(_Part):
+    """How many scenarios are drawn for each item, and how much memory stored ones may take."""
+
+    train: int = Field(default=16, ge=1, description="scenarios per item that the plan is optimised on")
+    holdout: int = Field(default=64, ge=2, description="scenarios per item that the plan is judged on")
+    clairvoyant: int = Field(default=4, ge=0, description="scenarios per item for the clairvoyant bound; 0: none")
+    store_gib: float = Field(default=2.0, ge=0, description="keep training scenarios in memory up to this size")
+
+
+class Choice(_Part):
+    """A member of a family by its registry name, with its options."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class PolicyPart(_Part):
+    """Which parameters are decided."""
+
+    name: str = "base_stock"
+    protection: bool = Field(default=False, description="decide protection levels as well")
+    stationary: bool | None = Field(default=None, description="one target for all buckets; empty: as the instance says")
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return _member(value, POLICIES)
+
+
+class ObjectivePart(Choice):
+    """What is minimised."""
+
+    name: str = "expected_cost"
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return _member(value, OBJECTIVES)
+
+
+class DualPart(Choice):
+    """How prices are found."""
+
+    name: str = "augmented"
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return _member(value, DUAL_METHODS)
+
+
+class FulfilmentPart(_Part):
+    """Preference lists of the simulated fulfilment."""
+
+    rounds: int = Field(default=4, ge=1, description="nodes that a demand class asks in turn")
+    weight_bands: int = Field(default=3, ge=1, description="weight bands that share preference lists")
+    form: Literal["auto", "sparse", "dense"] = "auto"
+
+
+class SolvePart(_Part):
+    """How long to search and when to stop."""
+
+    max_steps: int = Field(default=200, ge=1)
+    min_steps: int = Field(default=40, ge=1)
+    check_every: int = Field(default=5, ge=1)
+    learning_rate: float = Field(default=0.05, gt=0, description="first step, in units of mean lead-time demand")
+    final_learning_rate: float = Field(default=0.003, gt=0, description="last step, same unit")
+    violation: float = Field(default=0.005, gt=0, description="largest relative capacity violation")
+    gap: float = Field(default=0.01, gt=0, description="largest coupling gap")
+    change: float = Field(default=0.001, gt=0, description="largest relative change of cost between checks")
+    capacity_margin: float = Field(
+        default=0.003, ge=0, lt=0.5, description="capacity kept back while optimising, against sampling error"
+    )
+    block_items: int | None = Field(default=None, ge=1, description="items per block; empty: by network size")
+    feasibility_steps: int = Field(default=60, ge=0, description="steps spent on proving that a capacity is out of reach")
+    gradient: Literal["checkpointed", "direct"] = "checkpointed"
+
+
+class CheckpointPart(_Part):
+    """How often the state of the search is saved."""
+
+    every: int = Field(default=25, ge=0, description="steps between checkpoints; 0: none")
+    keep: int = Field(default=2, ge=1, description="checkpoints kept")
+
+
+class Config(_Part):
+    """All settings of `meio solve`."""
+
+    instance: InstancePart
+    run: Path = Field(description="folder of the run, relative to the working directory")
+    seed: int = 0
+    precision: Literal["float32", "float64"] = "float32"
+    scenarios: ScenarioPart = ScenarioPart()
+    policy: PolicyPart = PolicyPart()
+    objective: ObjectivePart = ObjectivePart()
+    dual: DualPart = DualPart()
+    fulfilment: FulfilmentPart = FulfilmentPart()
+    solve: SolvePart = SolvePart()
+    checkpoint: CheckpointPart = CheckpointPart()
+
+
+def _member(value: str, family: dict[str, type]) -> str:
+    if value not in family:
+        raise ValueError(f"unknown name {value!r}; choose one of {', '.join(sorted(family))}")
+    return value
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    def problem(found: object, expected: str, remedy: str) -> InputError:
+        return InputError([Problem(str(path), "", "", found, expected, remedy)])
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise problem(None, "a configuration file", "check the path; the folder `configs` has examples") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise problem(str(error), "a readable UTF-8 text file", "save the file as UTF-8 text") from None
+    except yaml.YAMLError as error:
+        raise problem(" ".join(str(error).split()), "plain YAML", "correct the line named; tags are not allowed") from None
+    if not isinstance(content, dict):
+        raise problem(type(content).__name__, "a mapping of keys to values", "start from a file in `configs`")
+    return content
+
+
+def _read_with_base(path: Path, depth: int = 0) -> dict[str, Any]:
+    content = _read_yaml(path)
+    base = content.pop("base", None)
+    if base is None:
+        return content
+    if depth > 4 or not isinstance(base, str):
+        problem = Problem(str(path), "", "base", base, "the path of one other file, at most 4 deep", "correct the key")
+        raise InputError([problem])
+    return _merge(_read_with_base(path.parent / base, depth + 1), content)
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration file and its base files.
+
+    Raises:
+        InputError: With one problem per wrong or unknown key.
+    """
+    content = _read_with_base(path)
+    try:
+        config = Config.model_validate(content)
+        _check_options(config)
+    except ValidationError as error:
+        raise InputError([_as_problem(path, detail) for detail in error.errors()]) from None
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            [Problem(str(path), "", "options", str(error), "options that the chosen member has", "see its docs page")]
+        ) from None
+    return config
+
+
+def _check_options(config: Config) -> None:
+    OBJECTIVES[config.objective.name](**config.objective.options)
+    DUAL_METHODS[config.dual.name](**config.dual.options)
+
+
+def _as_problem(path: Path, detail: Any) -> Problem:
+    key = ".".join(str(part) for part in detail["loc"])
+    known = detail["type"] == "extra_forbidden"
+    missing = detail["type"] == "missing"
+    expected = "no such key" if known else detail["msg"].removeprefix("Value error, ")
+    remedy = "remove or rename the key" if known else "add the key" if missing else "correct the value"
+    return Problem(str(path), "", key, None if missing else detail.get("input"), expected, remedy)
+
+
+def dump_config(config: Config) -> str:
+    """The resolved configuration as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

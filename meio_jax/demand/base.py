@@ -1,0 +1,52 @@
+"""What every form of forecast must provide: daily totals of each item in each scenario."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, UInt32
+
+from meio_kernels.random import uniforms
+
+# Streams of random numbers: the high byte names the use, the rest counts periods.
+TOTAL, FACTOR, SPLIT, REGION, VENDOR, LANE = (np.uint32(use << 24) for use in range(1, 7))
+
+
+class Draws(eqx.Module):
+    """Random numbers of a batch: every column (item and scenario) has its own key.
+
+    `scenario` is the number of the scenario of each column, `factor` the column's weekly demand factor (mean 1) by
+    period.
+    """
+
+    key: tuple[UInt32[Array, " batch"], UInt32[Array, " batch"]]
+    scenario: UInt32[Array, " batch"]
+    factor: Float[Array, "periods batch"]
+    holdout: bool = eqx.field(static=True)
+
+    def uniform(self, use: np.uint32, count: int, period: Array | int = 0) -> Float[Array, "count batch"]:
+        """Uniform numbers of one use and period."""
+        stream = jnp.asarray(use, jnp.uint32) + jnp.asarray(period, jnp.uint32)
+        return uniforms(self.key, count, stream, self.factor.dtype)
+
+
+class AbstractDemand(eqx.Module):
+    """A forecast of some items; leaves have the item axis last."""
+
+    @abc.abstractmethod
+    def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
+        """Demand of each item per period in each scenario, in units; item-major batch (item x samples + scenario)."""
+
+    @abc.abstractmethod
+    def mean_total(self) -> Float[Array, " items"]:
+        """Mean demand per period of each item, averaged over the horizon."""
+
+    @abc.abstractmethod
+    def whole(self) -> Bool[Array, " items"]:
+        """Items whose totals are whole numbers."""
+
+
+def by_scenario(leaf: Array, samples: int) -> Array:
+    """Spread an items-last array over scenarios."""
+    return jnp.repeat(leaf, samples, axis=-1)

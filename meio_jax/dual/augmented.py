@@ -1,0 +1,41 @@
+"""Augmented prices: proportional-integral control of the capacities (Hestenes 1969; Powell 1969)."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from meio_jax.dual.base import AbstractDualMethod, Observation
+from meio_kernels.projection import nonnegative
+
+
+class AugmentedState(eqx.Module):
+    """Multiplier (the integral), the last relative excess (the proportional part), and their scale."""
+
+    multiplier: Float[Array, "buckets resources"]
+    priced: Float[Array, "buckets resources"]
+
+
+class AugmentedPrices(AbstractDualMethod):
+    """Evaluate at max(0, multiplier + penalty x scale x relative excess); integrate the excess into the multiplier.
+
+    The proportional term is the gradient of an augmented Lagrangian; it damps the sloshing that stalls the plain
+    subgradient (design page, section 5).
+    """
+
+    step_size: float = eqx.field(static=True, default=0.15)
+    penalty: float = eqx.field(static=True, default=1.0)
+
+    def init(self, prices: Float[Array, "buckets resources"]) -> AugmentedState:
+        start = nonnegative(prices)
+        return AugmentedState(start, start)
+
+    def prices(self, state: AugmentedState) -> Float[Array, "buckets resources"]:
+        return state.priced
+
+    def multipliers(self, state: AugmentedState) -> Float[Array, "buckets resources"]:
+        return state.multiplier
+
+    def step(self, seen: Observation, state: AugmentedState) -> AugmentedState:
+        drive = seen.price_scale * seen.relative
+        multiplier = nonnegative(state.multiplier + self.step_size * drive)
+        return AugmentedState(multiplier, nonnegative(multiplier + self.penalty * drive))

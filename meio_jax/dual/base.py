@@ -1,0 +1,75 @@
+"""What a dual method sees and must answer."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from meio_jax.results import Result
+
+
+class Observation(eqx.Module):
+    """All that a dual method may know of one evaluation.
+
+    `excess` is usage above capacity (service: what is missing to the floor), `bound` the capacity itself, both in
+    the resource's unit; `price_scale` is a price at which the resource would matter, in money per that unit;
+    `value` is the cost of the plan that was evaluated, without prices.
+    """
+
+    value: Float[Array, ""]
+    excess: Float[Array, "buckets resources"]
+    bound: Float[Array, "buckets resources"]
+    price_scale: Float[Array, "buckets resources"]
+
+    @property
+    def relative(self) -> Float[Array, "buckets resources"]:
+        """Excess as a share of capacity, limited to [-1, 1] so that a wild start cannot throw the prices."""
+        size = jnp.where(self.bound > 0, self.bound, 1)
+        share = jnp.where(self.bound > 0, self.excess / size, jnp.sign(self.excess))
+        return jnp.clip(share, -1, 1)
+
+
+class Tolerances(eqx.Module):
+    """When a solve counts as converged: largest relative violation, coupling gap, and recent change of cost."""
+
+    violation: float = eqx.field(static=True, default=5e-3)
+    gap: float = eqx.field(static=True, default=1e-2)
+    change: float = eqx.field(static=True, default=1e-3)
+
+
+class Progress(eqx.Module):
+    """Figures of merit of an iterate; `change` is the relative change of cost since the last check."""
+
+    violation: Float[Array, ""]
+    gap: Float[Array, ""]
+    change: Float[Array, ""]
+
+
+class AbstractDualMethod(eqx.Module):
+    """Updates capacity prices from observed usage. It sees prices, usage and capacity, nothing else."""
+
+    @abc.abstractmethod
+    def init(self, prices: Float[Array, "buckets resources"]) -> eqx.Module:
+        """State at the given prices (zero, or those of a warm start)."""
+
+    @abc.abstractmethod
+    def prices(self, state: eqx.Module) -> Float[Array, "buckets resources"]:
+        """Prices at which the subproblem is to be evaluated next (non-negative)."""
+
+    @abc.abstractmethod
+    def multipliers(self, state: eqx.Module) -> Float[Array, "buckets resources"]:
+        """The current estimate of the optimal prices."""
+
+    @abc.abstractmethod
+    def step(self, seen: Observation, state: eqx.Module) -> eqx.Module:
+        """Move the prices after an evaluation at `prices(state)`."""
+
+    def terminate(self, progress: Progress, tolerances: Tolerances) -> Result | None:
+        """CONVERGED when every tolerance is met, NUMERICAL_FAILURE when a figure is not finite, else None."""
+        figures = [float(progress.violation), float(progress.gap), float(progress.change)]
+        if not all(figure == figure and abs(figure) != float("inf") for figure in figures[:2]):
+            return Result.NUMERICAL_FAILURE
+        limits = [tolerances.violation, tolerances.gap, tolerances.change]
+        met = all(abs(figure) <= limit for figure, limit in zip(figures, limits, strict=True))
+        return Result.CONVERGED if met else None

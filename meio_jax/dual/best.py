@@ -1,0 +1,55 @@
+"""Keep the best iterate seen: dual values are not monotone (Nedic and Ozdaglar 2009 on primal recovery)."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from meio_jax.dual.base import AbstractDualMethod, Observation
+
+
+class BestState(eqx.Module):
+    """State of the wrapped method, and the best evaluation so far.
+
+    `improved` says whether the last evaluation became the best; `bound` is the largest Lagrangian value seen.
+    """
+
+    inner: eqx.Module
+    price: Float[Array, "buckets resources"]
+    merit: Float[Array, ""]
+    bound: Float[Array, ""]
+    improved: Bool[Array, ""]
+
+
+class BestSoFar(AbstractDualMethod):
+    """Wraps a dual method; merit is cost, with violations above the tolerance charged at a high rate.
+
+    An iterate within the violation tolerance beats any that is not; among those within, the lower cost wins.
+    """
+
+    method: AbstractDualMethod
+    violation: float = eqx.field(static=True, default=5e-3)
+
+    def init(self, prices: Float[Array, "buckets resources"]) -> BestState:
+        inner = self.method.init(prices)
+        worst = jnp.asarray(jnp.inf, prices.dtype)
+        return BestState(inner, self.method.prices(inner), worst, -worst, jnp.zeros((), bool))
+
+    def prices(self, state: BestState) -> Float[Array, "buckets resources"]:
+        return self.method.prices(state.inner)
+
+    def multipliers(self, state: BestState) -> Float[Array, "buckets resources"]:
+        return self.method.multipliers(state.inner)
+
+    def step(self, seen: Observation, state: BestState) -> BestState:
+        price = self.method.prices(state.inner)
+        beyond = jnp.maximum(jnp.max(seen.relative, initial=0) - self.violation, 0)
+        merit = seen.value + 1e3 * beyond * jnp.abs(seen.value)
+        improved = merit < state.merit
+        lagrangian = seen.value + jnp.sum(price * seen.excess)
+        return BestState(
+            inner=self.method.step(seen, state.inner),
+            price=jnp.where(improved, price, state.price),
+            merit=jnp.where(improved, merit, state.merit),
+            bound=jnp.maximum(state.bound, lagrangian),
+            improved=improved,
+        )

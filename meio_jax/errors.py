@@ -1,0 +1,81 @@
+"""Errors that a user can mend: problems of the input data, told one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SHOWN = 20
+"""How many problems the message of an `InputError` lists before it only counts."""
+
+
+class Note(str):
+    """A found `value` in words, such as "no rows": shown without quotes, unlike text that stands in the input."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with the input.
+
+    `file` is the file (or table) it is in, `where` the row, line or key, `column` the column or setting
+    ("" where none applies), `value` what was found (None: nothing there; "" : no value applies),
+    `expected` what should be there and `remedy` how to mend it.
+    """
+
+    file: str
+    where: str
+    column: str
+    value: object
+    expected: str
+    remedy: str
+
+    def __str__(self) -> str:
+        place = self.file
+        if self.where:
+            place += f", {self.where}"
+        if self.column:
+            place += f", column {self.column}"
+        if self.value is None:
+            found = "found nothing; "
+        elif isinstance(self.value, str) and self.value == "":
+            found = ""
+        else:
+            found = f"found {_show(self.value)}; "
+        text = f"{place}: {found}expected {self.expected}."
+        return f"{text} To mend: {self.remedy}." if self.remedy else text
+
+
+def _show(value: object) -> str:
+    text = repr(value) if isinstance(value, str) and not isinstance(value, Note) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+class InputError(Exception):
+    """The input cannot be used; `problems` says why, all of it at once.
+
+    `omitted` counts further problems of the same kinds for which no `Problem` was built (a column of a
+    million rows may be wrong in every row). The command line prints the text and ends with status 2.
+    """
+
+    def __init__(self, problems: Sequence[Problem], omitted: int = 0):
+        self.problems: list[Problem] = list(problems)
+        self.omitted = omitted
+        super().__init__(str(self))
+
+    @property
+    def count(self) -> int:
+        """Number of problems found, including those for which no `Problem` was built."""
+        return len(self.problems) + self.omitted
+
+    def __str__(self) -> str:
+        noun = "problem" if self.count == 1 else "problems"
+        lines = [f"{self.count} {noun} in the input:"]
+        lines += [f"  {problem}" for problem in self.problems[:SHOWN]]
+        more = self.count - min(SHOWN, len(self.problems))
+        if more:
+            lines.append(f"  ... and {more} more")
+        return "\n".join(lines)
+
+    def __reduce__(self):
+        return (type(self), (self.problems, self.omitted))

@@ -1,0 +1,125 @@
+"""Evaluation of a finished plan on scenarios that it was never optimised on."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from meio_jax.catalog import draw
+from meio_jax.costs import CostTerms, UnitTerms
+from meio_jax.policy import AbstractPolicy
+from meio_jax.resources import Usage, usage
+from meio_jax.rollout import Record, rollout
+from meio_jax.scenarios import HOLDOUT
+from meio_jax.subproblem import InventorySubproblem, block_lists, scenario_costs
+
+
+class ItemResults(eqx.Module):
+    """Holdout results of every item: means over scenarios, horizon totals.
+
+    `objective` and `cost_variance` (of the scenario cost) are per item; `stock` is mean units on hand per charged
+    period by node, the other node tables are units over the horizon; `speed_*` have rows speed x nodes + node.
+    """
+
+    objective: Float[Array, "*blocks items"]
+    cost_variance: Float[Array, "*blocks items"]
+    terms: CostTerms
+    units: UnitTerms
+    stock: Float[Array, "*blocks nodes items"]
+    received: Float[Array, "*blocks nodes items"]
+    shipped: Float[Array, "*blocks nodes items"]
+    lane: Float[Array, "*blocks lanes items"]
+    ordered: Float[Array, "*blocks offers items"]
+    speed_units: Float[Array, "*blocks speed_nodes items"]
+    speed_cost: Float[Array, "*blocks speed_nodes items"]
+
+
+class Holdout(eqx.Module):
+    """Results of all items, and the usage that they add up to."""
+
+    items: ItemResults
+    usage: Usage
+    scenarios: int = eqx.field(static=True)
+
+
+def _block_results(problem: InventorySubproblem, policy: AbstractPolicy, leaves: tuple, prices: Array, ids: Array):
+    block = leaves[0]
+    settings = problem.settings
+    scenarios = draw(settings.scenarios, problem.catalog.profiles, leaves, ids, purpose=HOLDOUT)
+    lists = block_lists(problem.network, problem.resources, block, prices, settings.rounds)
+    outcome = rollout(
+        problem.network, policy, block, scenarios, lists, form=settings.form, record=Record(by_speed=True)
+    )
+    costs = scenario_costs(block, outcome)
+    days = jnp.maximum(jnp.sum(problem.network.charged), 1)
+
+    def per_item(leaf: Array) -> Array:
+        return block.live * jnp.mean(leaf.reshape(block.items, -1), axis=-1)
+
+    flows = jax.tree.map(lambda leaf: block.live * jnp.sum(leaf, axis=0), outcome.flows)
+    results = ItemResults(
+        objective=block.live * settings.objective(costs),
+        cost_variance=block.live * jnp.var(costs.total, axis=-1),
+        terms=jax.tree.map(per_item, outcome.costs),
+        units=jax.tree.map(per_item, outcome.units),
+        stock=flows.stock / days,
+        received=flows.inbound,
+        shipped=flows.outbound,
+        lane=flows.lane,
+        ordered=flows.offer,
+        speed_units=block.live * jnp.sum(outcome.speed_units, axis=0),
+        speed_cost=block.live * jnp.sum(outcome.speed_cost, axis=0),
+    )
+    return results, usage(problem.resources, outcome.flows, block)
+
+
+@eqx.filter_jit
+def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, ids: Array) -> tuple:
+    def one_block(total: Usage, at: tuple) -> tuple[Usage, ItemResults]:
+        leaves, block_policy = at
+        results, used = _block_results(problem, block_policy, leaves, prices, ids)
+        return jax.tree.map(jnp.add, total, used), results
+
+    zeros = jnp.zeros(problem.resources.capacity.shape, problem.item_scale.dtype)
+    used, results = jax.lax.scan(one_block, Usage(zeros, zeros), (problem.catalog.per_block(), policy))
+    return results, used
+
+
+def evaluate_holdout(
+    problem: InventorySubproblem,
+    policy: AbstractPolicy,
+    prices: Float[Array, "buckets resources"],
+    scenarios: int,
+    *,
+    chunk: int = 16,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Holdout:
+    """Simulate a plan on holdout scenarios, `chunk` at a time so that memory stays that of a step.
+
+    Args:
+        problem: The item problems; stored training scenarios are ignored.
+        policy: Parameters in units, with a leading block axis.
+        prices: Prices that rank the fulfilment options.
+        scenarios: Number of holdout scenarios (rounded up to whole chunks).
+        chunk: Scenarios simulated together.
+        should_stop: Asked between chunks; what is done by then is returned.
+    """
+    problem = eqx.tree_at(lambda p: p.catalog.scenarios, problem, None, is_leaf=lambda leaf: leaf is None)
+    chunks = max(1, -(-scenarios // chunk))
+    total, done = None, 0
+    for number in range(chunks):
+        ids = jnp.arange(number * chunk, (number + 1) * chunk, dtype=jnp.int32)
+        part = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), _sweep(problem, policy, prices, ids))
+        mean_square = part[0].terms.total ** 2 + part[0].cost_variance
+        part = eqx.tree_at(lambda pair: pair[0].cost_variance, part, mean_square)
+        total = part if total is None else jax.tree.map(np.add, total, part)
+        done += 1
+        if should_stop():
+            break
+    results, used = jax.tree.map(lambda leaf: leaf / done, total)
+    samples = done * chunk
+    variance = np.maximum(results.cost_variance - results.terms.total**2, 0) * samples / max(samples - 1, 1)
+    return Holdout(eqx.tree_at(lambda r: r.cost_variance, results, variance), used, samples)

@@ -1,0 +1,62 @@
+"""Items sorted into groups and cut into blocks of one size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each item sits: `item[b, j]` is the position in the table of the j-th item of block b.
+
+    Short blocks are filled up with repeats of their first item, marked by `live` = 0. All items of a block are of
+    one group, so they can share preference lists; `group` numbers it.
+    """
+
+    item: np.ndarray
+    live: np.ndarray
+    group: np.ndarray
+
+    @property
+    def blocks(self) -> int:
+        return self.item.shape[0]
+
+    def cut(self, array: np.ndarray) -> np.ndarray:
+        """`[..., items] -> [blocks, ..., block_items]`."""
+        return np.moveaxis(array[..., self.item], -2, 0)
+
+    def join(self, array: np.ndarray, items: int) -> np.ndarray:
+        """`[blocks, ..., block_items] -> [..., items]`, dropping the padding."""
+        flat = np.moveaxis(np.asarray(array), 0, -2)
+        flat = flat.reshape(*flat.shape[:-2], -1)
+        joined = np.zeros((*flat.shape[:-1], items), flat.dtype)
+        keep = self.live.reshape(-1) > 0
+        joined[..., self.item.reshape(-1)[keep]] = flat[..., keep]
+        return joined
+
+
+def weight_bands(weight: np.ndarray, bands: int) -> np.ndarray:
+    """Number of the weight band of each item: equal counts, and items of one weight in one band."""
+    edges = np.unique(np.quantile(weight, np.arange(1, bands) / bands)) if bands > 1 else np.empty(0)
+    return np.searchsorted(edges, weight, side="left")
+
+
+def lay_out(storage_class: np.ndarray, weight: np.ndarray, block_items: int, bands: int) -> Layout:
+    """Group items by storage class and weight band and cut each group into blocks.
+
+    Within a group items keep their order, so an item's group depends on the catalog but its scenarios do not.
+    """
+    band = weight_bands(weight, bands)
+    group = storage_class * (band.max(initial=0) + 1) + band
+    rows, lives, groups = [], [], []
+    for number in np.unique(group):
+        members = np.flatnonzero(group == number)
+        for start in range(0, members.size, block_items):
+            own = members[start : start + block_items]
+            missing = block_items - own.size
+            rows.append(np.concatenate([own, np.full(missing, own[0])]))
+            lives.append(np.concatenate([np.ones(own.size), np.zeros(missing)]))
+            groups.append(number)
+    return Layout(np.asarray(rows), np.asarray(lives), np.asarray(groups))

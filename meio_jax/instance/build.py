@@ -1,0 +1,198 @@
+"""From validated tables to the arrays that the numeric core works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from meio_jax.catalog import Catalog
+from meio_jax.instance.blocks import Layout, lay_out
+from meio_jax.instance.forecast_arrays import demand_model
+from meio_jax.instance.ids import Ids, positions, read_ids
+from meio_jax.instance.item_arrays import (
+    OfferArrays,
+    accepted_classes,
+    offer_arrays,
+    source_shares,
+    stock_arrays,
+    supplied_nodes,
+)
+from meio_jax.instance.network_arrays import build_network
+from meio_jax.instance.resource_arrays import build_resources, resource_kinds
+from meio_jax.leadtimes import LeadTimes
+from meio_jax.network import ItemBlock, Network
+from meio_jax.resources import Resources
+from meio_jax.scenarios import item_keys
+from meio_jax.tables import Tables
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance in arrays: network + items + resources + initial state, and the names of everything."""
+
+    tables: Tables
+    ids: Ids
+    layout: Layout
+    network: Network
+    resources: Resources
+    catalog: Catalog
+    kinds: np.ndarray
+
+    @property
+    def items(self) -> list[str]:
+        return self.tables.items["item_id"].to_list()
+
+
+def _profiles(tables: Tables, ids: Ids, dtype: type) -> np.ndarray:
+    shares = tables.shares
+    shape = (len(ids.profiles), len(tables.settings.wave_ends), len(ids.speeds), len(ids.regions))
+    table = np.zeros(shape, dtype)
+    at = (
+        positions(shares["profile"], ids.profiles),
+        shares["wave"].to_numpy(),
+        positions(shares["speed_id"], ids.speeds),
+        positions(shares["region_id"], ids.regions),
+    )
+    np.add.at(table, at, shares["share"].to_numpy())
+    return table
+
+
+def _lead_times(tables: Tables, ids: Ids, network: Network, offers: OfferArrays, layout: Layout) -> LeadTimes:
+    """Lead-time laws with a leading block axis; what the items share is repeated per block."""
+    table = np.zeros((max(len(ids.vendors), 1), network.vendor_limit))
+    recorded = tables.lead_times
+    if recorded.height:
+        days = np.minimum(recorded["days"].to_numpy(), network.vendor_limit) - 1
+        np.add.at(table, (positions(recorded["vendor_id"], ids.vendors), days), recorded["weight"].to_numpy())
+    total = table.sum(1, keepdims=True)
+    cumulative = np.cumsum(table, 1) / np.where(total > 0, total, 1)
+
+    def each(array: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(array, (layout.blocks, *array.shape))
+
+    return LeadTimes(
+        mean=layout.cut(offers.lead_mean),
+        sd=layout.cut(offers.lead_sd),
+        law=layout.cut(offers.law.astype(np.int32)),
+        vendor=layout.cut(offers.vendor.astype(np.int32)),
+        vendor_cumulative=each(cumulative),
+        lane_mean=each(tables.lanes["lead_time"].to_numpy().astype(float)),
+        lane_sd=each(tables.lanes["lead_time_sd"].to_numpy().astype(float)),
+        limit=network.vendor_limit,
+        lane_limit=network.lane_limit,
+        lanes_random=bool((tables.lanes["lead_time_sd"] > 0).any()),
+    )
+
+
+def _mean_lead(tables: Tables, ids: Ids, offers: OfferArrays) -> np.ndarray:
+    """Mean lead time of every offer; for the empirical law that of the vendor's record."""
+    recorded = tables.lead_times
+    mean = np.zeros(max(len(ids.vendors), 1))
+    weight = np.zeros_like(mean)
+    if recorded.height:
+        vendor = positions(recorded["vendor_id"], ids.vendors)
+        np.add.at(mean, vendor, (recorded["days"] * recorded["weight"]).to_numpy())
+        np.add.at(weight, vendor, recorded["weight"].to_numpy())
+    mean = mean / np.where(weight > 0, weight, 1)
+    return np.where(offers.law == 2, mean[offers.vendor], offers.lead_mean)
+
+
+def _item_block(tables: Tables, ids: Ids, network: Network, offers: OfferArrays, layout: Layout) -> ItemBlock:
+    items = tables.items
+    on_hand, vendor_pipeline, lane_pipeline = stock_arrays(tables, ids, network)
+    accepted = accepted_classes(tables, ids)
+    storage_class = positions(items["storage_class"], ids.classes)
+    on_way = on_hand.copy()
+    np.add.at(on_way, np.asarray(network.vendor_nodes, int), vendor_pipeline.sum(1))
+    np.add.at(on_way, np.asarray(network.lane_nodes, int), lane_pipeline.sum(1))
+    stockable = accepted[:, storage_class] & supplied_nodes(network, offers.active, on_way)
+    columns = {
+        name: layout.cut(items[column].to_numpy())
+        for name, column in {
+            "volume": "volume_m3",
+            "weight": "weight_kg",
+            "price": "price",
+            "unit_cost": "unit_cost",
+            "holding_cost": "holding_cost",
+            "lost_sale_cost": "lost_sale_cost",
+            "backorder_cost": "backorder_cost",
+            "downgrade_share": "downgrade_share",
+            "downgrade_cost": "downgrade_cost",
+        }.items()
+    }
+    groups = [layout.item[layout.group == number] for number in layout.group]
+    live = layout.live
+    weight, volume = items["weight_kg"].to_numpy(), items["volume_m3"].to_numpy()
+    return ItemBlock(
+        **columns,
+        backorder=layout.cut((items["unmet"] == "backorder").to_numpy()),
+        storage_class=layout.cut(storage_class.astype(np.int32)),
+        live=live,
+        offer_active=layout.cut(offers.active),
+        offer_cost=layout.cut(offers.unit_cost),
+        offer_freight=layout.cut(offers.freight),
+        offer_lead=layout.cut(_mean_lead(tables, ids, offers)),
+        offer_vendor=layout.cut(offers.vendor.astype(np.int32)),
+        source_share=layout.cut(source_shares(network, offers, stockable)),
+        stockable=layout.cut(stockable),
+        on_hand=layout.cut(on_hand),
+        vendor_pipeline=layout.cut(vendor_pipeline),
+        lane_pipeline=layout.cut(lane_pipeline),
+        group_weight=np.asarray([weight[np.unique(rows)].mean() for rows in groups]),
+        group_volume=np.asarray([volume[np.unique(rows)].mean() for rows in groups]),
+        group_stockable=np.asarray([stockable[:, np.unique(rows)].any(1) for rows in groups]),
+    )
+
+
+def _as_arrays(tree: object, dtype: type) -> object:
+    """Numpy leaves to JAX arrays: floats of the given type, integers of 32 bits, the rest as it is."""
+
+    def convert(leaf: object) -> object:
+        if not isinstance(leaf, np.ndarray | np.generic):
+            return leaf
+        array = np.asarray(leaf)
+        if np.issubdtype(array.dtype, np.floating):
+            return jnp.asarray(array, dtype)
+        return jnp.asarray(array, np.int32) if array.dtype == np.int64 else jnp.asarray(array)
+
+    return jax.tree.map(convert, tree)
+
+
+def build_instance(tables: Tables, *, block_items: int, bands: int = 3, dtype: type = np.float32) -> Instance:
+    """Arrange validated tables for the numeric core.
+
+    Args:
+        tables: A validated instance.
+        block_items: Items per block; bounds the memory of a step.
+        bands: Weight bands; items of one storage class and band share preference lists.
+        dtype: Floating type of every array.
+    """
+    ids = read_ids(tables)
+    network = build_network(tables, ids, dtype)
+    offers = offer_arrays(tables, ids, network)
+    items = tables.items
+    storage_class = positions(items["storage_class"], ids.classes)
+    layout = lay_out(storage_class, items["weight_kg"].to_numpy(), min(block_items, items.height), bands)
+    names = items["item_id"].to_list()
+    catalog = Catalog(
+        block=_item_block(tables, ids, network, offers, layout),
+        demand=demand_model(tables, names, layout),
+        leads=_lead_times(tables, ids, network, offers, layout),
+        keys=item_keys(names)[layout.item],
+        profile=positions(items["profile"], ids.profiles)[layout.item],
+        profiles=_profiles(tables, ids, dtype),
+        scenarios=None,
+    )
+    resources = build_resources(tables, ids, network, dtype)
+    return Instance(
+        tables=tables,
+        ids=ids,
+        layout=layout,
+        network=_as_arrays(network, dtype),
+        resources=_as_arrays(resources, dtype),
+        catalog=_as_arrays(catalog, dtype),
+        kinds=resource_kinds(tables, ids),
+    )

@@ -1,0 +1,137 @@
+"""Item tables to arrays whose last axis is the item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from meio_jax.instance.ids import Ids, positions
+from meio_jax.network import Network
+from meio_jax.tables import Tables
+
+_LAWS = ("fixed", "gamma", "empirical")
+
+
+@dataclass(frozen=True)
+class OfferArrays:
+    """Offers by slot and item (`[offers, items]`); slots of an item's missing offers are inactive."""
+
+    active: np.ndarray
+    unit_cost: np.ndarray
+    freight: np.ndarray
+    share: np.ndarray
+    lead_mean: np.ndarray
+    lead_sd: np.ndarray
+    law: np.ndarray
+    vendor: np.ndarray
+
+
+def ranked_offers(tables: Tables) -> pl.DataFrame:
+    """Offers with the column `rank`: 0 for the cheapest landed offer of an item at a node, then by lead time."""
+    landed = pl.col("unit_cost") + pl.col("freight_cost")
+    cheapest = (landed.rank("ordinal").over("item_id", "node_id") == 1).alias("cheapest")
+    offers = tables.offers.with_columns(cheapest)
+    order = offers.sort("item_id", "node_id", pl.col("cheapest").not_(), "lead_time_mean", maintain_order=True)
+    return order.with_columns((pl.int_range(pl.len()).over("item_id", "node_id")).alias("rank"))
+
+
+def offer_arrays(tables: Tables, ids: Ids, network: Network) -> OfferArrays:
+    """Spread the offers over slots and items."""
+    items = tables.items["item_id"].to_list()
+    offers = ranked_offers(tables)
+    slot_of = {
+        (node, rank): slot
+        for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True))
+    }
+    node = positions(offers["node_id"], ids.nodes)
+    rank = offers["rank"].to_numpy()
+    table = np.full((len(ids.nodes), int(rank.max(initial=0)) + 1), -1)
+    for (at_node, at_rank), slot in slot_of.items():
+        table[at_node, at_rank] = slot
+    at = (table[node, rank], positions(offers["item_id"], items))
+    shape = (network.offers, len(items))
+
+    def spread(values: object, empty: float, kind: type = float) -> np.ndarray:
+        array = np.full(shape, empty, kind)
+        array[at] = values
+        return array
+
+    return OfferArrays(
+        active=spread(np.ones(offers.height, bool), False, bool),
+        unit_cost=spread(offers["unit_cost"].to_numpy(), 0),
+        freight=spread(offers["freight_cost"].to_numpy(), 0),
+        share=spread(offers["share"].fill_null(0).to_numpy(), 0),
+        lead_mean=spread(offers["lead_time_mean"].to_numpy(), 1),
+        lead_sd=spread(offers["lead_time_sd"].to_numpy(), 0),
+        law=spread(positions(offers["lead_time_law"], list(_LAWS)), 0, int),
+        vendor=spread(positions(offers["vendor_id"], ids.vendors), 0, int),
+    )
+
+
+def accepted_classes(tables: Tables, ids: Ids) -> np.ndarray:
+    """Whether a node accepts a storage class: `[nodes, classes]`."""
+    accepted = np.ones((len(ids.nodes), len(ids.classes)), bool)
+    for node, text in enumerate(tables.nodes["storage_classes"].fill_null("").to_list()):
+        names = {name.strip() for name in text.split(";") if name.strip()}
+        if names:
+            accepted[node] = [name in names for name in ids.classes]
+    return accepted
+
+
+def stock_arrays(tables: Tables, ids: Ids, network: Network) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """On-hand `[nodes, items]`, and what is on order in the vendor and in the lane pipelines."""
+    items = tables.items["item_id"].to_list()
+    on_hand = np.zeros((network.nodes, len(items)))
+    stock = tables.on_hand
+    on_hand[positions(stock["node_id"], ids.nodes), positions(stock["item_id"], items)] = stock["units"]
+    vendor = np.zeros((len(network.vendor_nodes), network.vendor_limit, len(items)))
+    lane = np.zeros((len(network.lane_nodes), network.lane_limit, len(items)))
+    due = tables.on_order
+    if due.height:
+        node = positions(due["node_id"], ids.nodes)
+        item = positions(due["item_id"], items)
+        for rows, pipeline in ((network.vendor_nodes, vendor), (network.lane_nodes, lane)):
+            row_of = np.full(network.nodes, -1)
+            row_of[list(rows)] = np.arange(len(rows))
+            # A node with offers keeps everything on order in its vendor pipeline.
+            mine = row_of[node] >= 0
+            if rows == network.lane_nodes:
+                mine &= ~np.isin(node, network.vendor_nodes)
+            when = np.minimum(due["period_due"].to_numpy(), pipeline.shape[1] - 1)
+            np.add.at(pipeline, (row_of[node][mine], when[mine], item[mine]), due["units"].to_numpy()[mine])
+    return on_hand, vendor, lane
+
+
+def supplied_nodes(network: Network, active: np.ndarray, on_hand: np.ndarray) -> np.ndarray:
+    """Nodes that can receive an item: by an offer, or from a node above that has or can receive it."""
+    supplied = on_hand > 0
+    np.logical_or.at(supplied, np.asarray(network.offer_node, int), active)
+    for tier in reversed(network.tiers):
+        for origin, target in zip(network.lane_from, network.lane_to, strict=True):
+            if origin in tier:
+                supplied[target] |= supplied[origin]
+    return supplied
+
+
+def source_shares(network: Network, offers: OfferArrays, stockable: np.ndarray) -> np.ndarray:
+    """Default split of a node's orders over its sources `[offer slots then lanes, items]`.
+
+    Given shares count; an item whose offers at a node give none, and that no lane feeds, buys from the cheapest.
+    """
+    shares = np.where(offers.active, offers.share, 0.0)
+    lanes = np.zeros((network.lanes, shares.shape[1]))
+    for lane, (origin, target) in enumerate(zip(network.lane_from, network.lane_to, strict=True)):
+        lanes[lane] = np.asarray(network.lane_share)[lane] * stockable[origin] * stockable[target]
+    total = np.zeros((network.nodes, shares.shape[1]))
+    np.add.at(total, np.asarray(network.offer_node, int), shares)
+    np.add.at(total, np.asarray(network.lane_to, int), lanes)
+    for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True)):
+        if rank == 0:
+            alone = (total[node] <= 0) & offers.active[slot]
+            shares[slot][alone] = 1.0
+            total[node][alone] = 1.0
+    joined = np.concatenate([shares, lanes])
+    target = np.asarray((*network.offer_node, *network.lane_to), int)
+    return joined / np.where(total[target] > 0, total[target], 1)

@@ -1,0 +1,156 @@
+"""Shared tables to the arrays of a `Network`."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from meio_jax.instance.ids import Ids, positions
+from meio_jax.network import Network
+from meio_jax.tables import Tables
+
+
+def tier_levels(ids: Ids) -> list[int]:
+    """Height of every node above the customers: 0 where a node supplies nobody, else one more than those below."""
+    index = ids.node_index
+    below: dict[int, list[int]] = {node: [] for node in range(len(ids.nodes))}
+    for origin, target in ids.lanes:
+        below[index[origin]].append(index[target])
+    level = [0] * len(ids.nodes)
+    # Lanes form a DAG (checked by the reader), so as many passes as nodes are enough.
+    for _ in range(len(ids.nodes)):
+        level = [max((level[t] + 1 for t in below[n]), default=0) for n in range(len(ids.nodes))]
+    return level
+
+
+def eligibility(tables: Tables, ids: Ids) -> np.ndarray:
+    """Whether an order placed in a wave reaches the region in time: `[waves, speeds, regions, nodes]`.
+
+    The last moment of the wave counts: if the node's cut-off has passed by then, the parcel leaves a day later.
+    """
+    nodes, regions, speeds = len(ids.nodes), len(ids.regions), len(ids.speeds)
+    hours = np.full((regions, nodes), np.inf)
+    transit = tables.transit
+    hours[positions(transit["region_id"], ids.regions), positions(transit["node_id"], ids.nodes)] = transit["hours"]
+    cutoff = np.full((speeds, nodes), np.nan)
+    cuts = tables.cutoffs
+    cutoff[positions(cuts["speed_id"], ids.speeds), positions(cuts["node_id"], ids.nodes)] = cuts["cutoff_hour"]
+    order = positions(tables.speeds["speed_id"], ids.speeds)
+    promise = np.empty(speeds)
+    promise[order] = 24.0 * tables.speeds["promise_days"].to_numpy() + tables.speeds["deliver_by_hour"].to_numpy()
+    waves = np.asarray(tables.settings.wave_ends)
+    departure = np.where(waves[:, None, None] <= cutoff, cutoff, cutoff + 24)
+    arrival = departure[:, :, None, :] + hours
+    return arrival <= promise[None, :, None, None]
+
+
+def outbound_costs(tables: Tables, ids: Ids) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outbound cost per unit and per kg `[speeds, regions, nodes]`, and carbon per unit `[regions, nodes]`."""
+    transit = tables.transit
+    at = (positions(transit["region_id"], ids.regions), positions(transit["node_id"], ids.nodes))
+    shape = (len(ids.regions), len(ids.nodes))
+    unit, kg, carbon = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    unit[at], kg[at], carbon[at] = transit["cost_per_unit"], transit["cost_per_kg"], transit["carbon_kg_per_unit"]
+    factor = np.empty(len(ids.speeds))
+    factor[positions(tables.speeds["speed_id"], ids.speeds)] = tables.speeds["cost_factor"]
+    return factor[:, None, None] * unit, factor[:, None, None] * kg, carbon
+
+
+def charged_periods(tables: Tables) -> np.ndarray:
+    """1 for periods that count, 0 for warm-up."""
+    settings = tables.settings
+    return (np.arange(settings.periods) >= settings.warmup_periods).astype(float)
+
+
+def lane_limits(tables: Tables, ids: Ids) -> tuple[int, int]:
+    """Longest lead time of lanes and of vendor offers, in periods, with a margin for random ones.
+
+    Goods already on order also need a slot for the day they are due.
+    """
+    limit = tables.settings.lead_time_limit
+    lanes, offers = tables.lanes, tables.offers
+    lane = float((lanes["lead_time"] + 4 * lanes["lead_time_sd"]).max() or 1)
+    random = offers.filter(offers["lead_time_law"] != "empirical")
+    vendor = float((random["lead_time_mean"] + 4 * random["lead_time_sd"]).max() or 1)
+    if tables.lead_times.height:
+        vendor = max(vendor, float(tables.lead_times["days"].max()))
+    lane_limit, vendor_limit = (int(min(np.ceil(value), limit)) for value in (lane, vendor))
+    due = tables.on_order
+    supplied = set(tables.offers["node_id"].unique().to_list())
+    if due.height:
+        to_vendor_node = due["node_id"].is_in(list(supplied))
+        for own, is_vendor in ((due.filter(to_vendor_node), True), (due.filter(~to_vendor_node), False)):
+            if own.height:
+                last = min(int(own["period_due"].max()) + 1, limit)
+                lane_limit = lane_limit if is_vendor else max(lane_limit, last)
+                vendor_limit = max(vendor_limit, last) if is_vendor else vendor_limit
+    return max(lane_limit, 1), max(vendor_limit, 1)
+
+
+def offer_slots(tables: Tables, ids: Ids) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Nodes and ranks of the offer slots: as many slots at a node as the item with most offers there needs."""
+    counts = tables.offers.group_by("item_id", "node_id").len().group_by("node_id").agg(most=pl.col("len").max())
+    most = dict(zip(counts["node_id"].to_list(), counts["most"].to_list(), strict=True))
+    slots = [(node, rank) for node, name in enumerate(ids.nodes) for rank in range(most.get(name, 0))]
+    return tuple(node for node, _ in slots), tuple(rank for _, rank in slots)
+
+
+def build_network(tables: Tables, ids: Ids, dtype: type) -> Network:
+    """The network of an instance, as numpy arrays of the given float type."""
+    nodes, settings = tables.nodes, tables.settings
+    level = tier_levels(ids)
+    index = ids.node_index
+    lane_from = tuple(index[origin] for origin, _ in ids.lanes)
+    lane_to = tuple(index[target] for _, target in ids.lanes)
+    day = np.arange(settings.periods)[:, None]
+    review = day % nodes["review_period"].to_numpy() == nodes["review_offset"].to_numpy()
+    priority = (nodes["allocation"] == "priority").to_numpy()
+    urgency = np.asarray([level[t] if priority[f] else 0 for f, t in zip(lane_from, lane_to, strict=True)], int)
+    unit, kg, carbon = outbound_costs(tables, ids)
+    lane_limit, vendor_limit = lane_limits(tables, ids)
+    offer_node, offer_rank = offer_slots(tables, ids)
+    has_floors = bool((tables.resources["kind"] == "service").any())
+
+    def real(values: object) -> np.ndarray:
+        return np.asarray(values, dtype)
+
+    lanes = tables.lanes
+    share = real(lanes["share"])
+    total = np.zeros(len(ids.nodes), dtype)
+    np.add.at(total, np.asarray(lane_to, int), share)
+    share = share / np.maximum(total[np.asarray(lane_to, int)], 1e-12)
+    return Network(
+        nodes=len(ids.nodes),
+        tiers=tuple(
+            tuple(n for n in range(len(ids.nodes)) if level[n] == height) for height in range(max(level) + 1)
+        ),
+        lane_from=lane_from,
+        lane_to=lane_to,
+        offer_node=offer_node,
+        offer_rank=offer_rank,
+        lane_limit=lane_limit,
+        vendor_limit=vendor_limit,
+        periods=settings.periods,
+        bucket_periods=settings.bucket_periods,
+        region_groups=len(ids.groups) if has_floors else 0,
+        backorders=bool((tables.items["unmet"] == "backorder").any()),
+        pipeline_holding=settings.pipeline_holding,
+        priority_ranks=int(urgency.max(initial=0)) + 1,
+        review=review,
+        charged=real(charged_periods(tables)),
+        holding_factor=real(nodes["holding_factor"]),
+        handling_cost=real(nodes["handling_cost"]),
+        inbound_cost=real(nodes["inbound_cost"]),
+        terminal_factor=real(settings.terminal_credit),
+        lane_share=share,
+        lane_cost_unit=real(lanes["cost_per_unit"]),
+        lane_cost_kg=real(lanes["cost_per_kg"]),
+        lane_carbon_kg=real(lanes["carbon_kg_per_kg"]),
+        lane_lead=real(lanes["lead_time"]),
+        lane_urgency=urgency.astype(np.int32),
+        eligible=eligibility(tables, ids),
+        outbound_unit=real(unit),
+        outbound_kg=real(kg),
+        outbound_carbon=real(carbon),
+        region_group=positions(tables.regions["region_group"], ids.groups).astype(np.int32),
+    )

@@ -1,0 +1,125 @@
+"""Build the item problems of an instance: scales, starting levels, optimiser, stored scenarios."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array
+
+from meio_jax.catalog import Catalog, draw, store_scenarios
+from meio_jax.network import ItemBlock, Network
+from meio_jax.policy import AbstractPolicy, StartingPoint
+from meio_jax.policy.registry import PolicyFamily
+from meio_jax.resources import Resources
+from meio_jax.rollout import rollout
+from meio_jax.scenarios import TRAINING
+from meio_jax.start import starting_point
+from meio_jax.subproblem import InventorySubproblem, Settings, block_lists
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How policies are searched: Adam with a step that falls from `first_rate` to `last_rate` (cosine)."""
+
+    first_rate: float = 0.05
+    last_rate: float = 0.003
+    steps: int = 200
+
+
+def optimiser(options: SearchOptions) -> optax.GradientTransformation:
+    """Adam on parameters in units of their scale; eps is small because gradients are scaled by item cost."""
+    schedule = optax.cosine_decay_schedule(
+        options.first_rate, max(options.steps, 1), alpha=options.last_rate / options.first_rate
+    )
+    return optax.adam(schedule, b1=0.8, b2=0.95, eps=1e-9)
+
+
+def _tightened(resources: Resources, margin: float) -> Resources:
+    """Capacities less the margin that is kept back against sampling error; service floors a little higher."""
+    ceiling = resources.capacity * (1 - margin)
+    floor = jnp.minimum(resources.capacity * (1 + margin), jnp.maximum(resources.capacity, 1 - 0.1 * margin))
+    return eqx.tree_at(lambda r: r.capacity, resources, jnp.where(resources.is_service, floor, ceiling))
+
+
+def _collapse(leaf: Array) -> Array:
+    """Average the bucket axis of a policy leaf to length 1 (stationary targets)."""
+    return jnp.mean(leaf, axis=0, keepdims=True)
+
+
+def build_problem(
+    network: Network,
+    resources: Resources,
+    catalog: Catalog,
+    settings: Settings,
+    family: PolicyFamily,
+    scenarios: int,
+    *,
+    search: SearchOptions,
+    margin: float = 0.0,
+    stationary: bool = False,
+    store: bool = True,
+) -> InventorySubproblem:
+    """Assemble the item problems at their newsvendor starting point.
+
+    Args:
+        network: The shared network.
+        resources: Shared capacities.
+        catalog: The items in blocks.
+        settings: Objective, scenario settings and rollout options.
+        family: The policy (or wrapper) whose parameters are decided.
+        scenarios: Training scenarios per item.
+        search: Optimiser settings.
+        margin: Share of every capacity kept back.
+        stationary: One target for all buckets.
+        store: Sample training scenarios once and keep them.
+    """
+    ids = jnp.arange(scenarios, dtype=jnp.int32)
+    if store:
+        catalog = store_scenarios(settings.scenarios, catalog, ids, TRAINING)
+    zero_prices = jnp.zeros_like(resources.capacity)
+
+    def one(_: None, leaves: tuple) -> tuple[None, tuple[AbstractPolicy, AbstractPolicy, Array]]:
+        block: ItemBlock = leaves[0]
+        sample = draw(settings.scenarios, catalog.profiles, leaves, ids, TRAINING)
+        lists = block_lists(network, resources, block, zero_prices, settings.rounds)
+        at: StartingPoint = starting_point(network, block, sample, lists)
+        first, scale = family.start(network, block, at), family.scales(network, block, at)
+        if stationary:
+            first, scale = jax.tree.map(_collapse, first), jax.tree.map(_collapse, scale)
+        outcome = _item_costs(network, resources, settings, first, block, sample, zero_prices)
+        return None, (first, scale, outcome)
+
+    build = eqx.filter_jit(lambda leaves: jax.lax.scan(one, None, leaves)[1])
+    first, scale, size = build(catalog.per_block())
+    raw = jax.tree.map(lambda value, unit: jnp.where(unit > 0, value / jnp.where(unit > 0, unit, 1), 0), first, scale)
+    return InventorySubproblem(
+        network=network,
+        resources=_tightened(resources, margin),
+        catalog=catalog,
+        settings=settings,
+        scale=scale,
+        first=raw,
+        item_scale=size,
+        scenario_ids=ids,
+        optimiser=optimiser(search),
+    )
+
+
+def _item_costs(
+    network: Network,
+    resources: Resources,
+    settings: Settings,
+    policy: AbstractPolicy,
+    block: ItemBlock,
+    scenarios: eqx.Module,
+    prices: Array,
+) -> Array:
+    """Typical cost of each item, used to give all gradients a similar size."""
+    lists = block_lists(network, resources, block, prices, settings.rounds)
+    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form)
+    costs = jnp.abs(outcome.costs.total - outcome.costs.terminal).reshape(block.items, -1)
+    return jnp.maximum(jnp.mean(costs, axis=-1), 1e-6)

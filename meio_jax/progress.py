@@ -1,0 +1,41 @@
+"""Progress reporting as an interface; silent by default."""
+
+import abc
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Step:
+    """Figures of one step: money, relative violation and gap, and seconds since the start."""
+
+    step: int
+    max_steps: int
+    seconds: float
+    cost: float
+    lagrangian: float
+    violation: float
+    gap: float
+    change: float
+
+
+class AbstractProgress(abc.ABC):
+    """Receives every step of a solve. `should_stop` lets an interrupt end the solve between steps."""
+
+    @abc.abstractmethod
+    def update(self, step: Step) -> None:
+        """Called after each step."""
+
+    def should_stop(self) -> bool:
+        """True once the user asked to stop."""
+        return False
+
+    def close(self) -> None:
+        """Called once when the solve ends."""
+        return None
+
+
+class Silent(AbstractProgress):
+    """Shows nothing."""
+
+    def update(self, step: Step) -> None:
+        del step

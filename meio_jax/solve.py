@@ -1,0 +1,197 @@
+"""The one solver loop: evaluate the item problems at the prices, then let the dual method move the prices."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from meio_jax.dual.base import Observation, Progress, Tolerances
+from meio_jax.dual.best import BestSoFar, BestState
+from meio_jax.progress import AbstractProgress, Silent, Step
+from meio_jax.results import Result
+from meio_jax.subproblem import AbstractSubproblem, Evaluation
+
+
+class State(eqx.Module):
+    """Everything that is needed to continue a solve."""
+
+    step: Float[Array, ""]
+    warm: eqx.Module
+    dual: BestState
+    best: eqx.Module
+    price_scale: Float[Array, "buckets resources"]
+
+
+class Trace(eqx.Module):
+    """What one step reports: the evaluation, the prices it was made at, and whether it became the best."""
+
+    evaluation: Evaluation
+    prices: Float[Array, "buckets resources"]
+    relative: Float[Array, "buckets resources"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long to search and how well: steps, check interval, least steps before stopping, tolerances."""
+
+    max_steps: int = 200
+    min_steps: int = 20
+    check_every: int = 5
+    tolerances: Tolerances = field(default_factory=Tolerances)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Outcome of a solve.
+
+    `best` is the search state of the best iterate and `prices` the prices at which it was evaluated; `bound` is the
+    largest Lagrangian value seen; `state` continues the search; `trace` is the last step's report.
+    """
+
+    result: Result
+    best: eqx.Module
+    prices: Float[Array, "buckets resources"]
+    bound: float
+    steps: int
+    seconds: float
+    state: State
+    history: list[Step]
+    trace: Trace
+
+
+def natural_price_scale(
+    evaluation: Evaluation, kind: Array, buckets: int
+) -> Float[Array, "buckets resources"]:
+    """Price at which the rent of a kind's resources, together, would equal the controllable cost.
+
+    Controllable cost is everything but purchase and the terminal credit. This makes steps of all resources
+    comparable although their units differ.
+    """
+    terms = evaluation.terms
+    controllable = jnp.abs(terms.total - terms.purchase - terms.terminal) + 1e-9
+    same = (kind[:, None] == kind[None, :]).astype(controllable.dtype)
+    present = (evaluation.bound > 0).astype(controllable.dtype)
+    rows = jnp.maximum((present @ same).sum(0), 1) / buckets
+    rent = controllable / (rows * buckets)
+    size = jnp.where(evaluation.bound > 0, evaluation.bound, 1)
+    smallest = jnp.where(evaluation.bound > 0, evaluation.bound, jnp.inf).min(0)
+    fallback = jnp.where(jnp.isfinite(smallest), smallest, 1)
+    return rent / jnp.where(evaluation.bound > 0, size, fallback)
+
+
+def initial_state(
+    problem: AbstractSubproblem,
+    method: BestSoFar,
+    kind: Array,
+    prices: Array | None = None,
+    warm: eqx.Module | None = None,
+) -> State:
+    """State before the first step: from nothing, or from the prices and search state of an earlier solve."""
+    warm = problem.init() if warm is None else warm
+    shape = jax.eval_shape(problem.evaluate, _zeros(problem), warm)[0].bound
+    zeros = jnp.zeros(shape.shape, shape.dtype)
+    evaluation, _ = eqx.filter_jit(lambda p, z, w: p.evaluate(z, w))(problem, zeros, warm)
+    scale = natural_price_scale(evaluation, kind, shape.shape[0])
+    return State(
+        step=jnp.zeros((), jnp.int32),
+        warm=warm,
+        dual=method.init(zeros if prices is None else prices),
+        best=warm,
+        price_scale=scale,
+    )
+
+
+def _zeros(problem: AbstractSubproblem) -> Array:
+    return jnp.zeros(problem.resources.capacity.shape, problem.resources.capacity.dtype)
+
+
+@eqx.filter_jit
+def joint_step(problem: AbstractSubproblem, method: BestSoFar, state: State) -> tuple[State, Trace]:
+    """One evaluation (and gradient step) of all item problems, and one move of the prices."""
+    prices = method.prices(state.dual)
+    evaluation, warm = problem.evaluate(prices, state.warm)
+    seen = Observation(evaluation.value, evaluation.excess, evaluation.bound, state.price_scale)
+    dual = method.step(seen, state.dual)
+    best = jax.tree.map(lambda new, old: jnp.where(dual.improved, new, old), state.warm, state.best)
+    after = State(state.step + 1, warm, dual, best, state.price_scale)
+    return after, Trace(evaluation, prices, seen.relative)
+
+
+def _report(trace: Trace, step: int, limits: Limits, started: float, previous: float | None) -> Step:
+    value = float(trace.evaluation.value)
+    charge = float(jnp.sum(trace.prices * trace.evaluation.excess))
+    change = float("inf") if previous is None else abs(value - previous) / max(abs(value), 1e-12)
+    return Step(
+        step=step,
+        max_steps=limits.max_steps,
+        seconds=time.perf_counter() - started,
+        cost=value,
+        lagrangian=value + charge,
+        violation=max(float(jnp.max(trace.relative, initial=0)), 0.0),
+        gap=abs(charge) / max(abs(value), 1e-12),
+        change=change,
+    )
+
+
+def solve(
+    problem: AbstractSubproblem,
+    method: BestSoFar,
+    state: State,
+    limits: Limits,
+    *,
+    progress: AbstractProgress | None = None,
+    on_step: Callable[[State, Step, Trace], None] | None = None,
+) -> Solution:
+    """Run joint steps until the method terminates, the steps run out, or the user stops.
+
+    Args:
+        problem: The item problems.
+        method: A dual method that keeps the best iterate.
+        state: Where to start: `initial_state(...)`, or the state of an earlier solve.
+        limits: Steps, check interval and tolerances.
+        progress: Receives every step; silent by default.
+        on_step: Called after each step with the state (checkpoints) and its report.
+
+    Returns:
+        The solution; `result` says why the loop ended.
+    """
+    progress = Silent() if progress is None else progress
+    started = time.perf_counter()
+    history: list[Step] = []
+    result, trace, previous = Result.MAX_STEPS, None, None
+    first = int(state.step)
+    for number in range(first + 1, limits.max_steps + 1):
+        state, trace = joint_step(problem, method, state)
+        past = history[-limits.check_every].cost if len(history) >= limits.check_every else None
+        report = _report(trace, number, limits, started, past)
+        history.append(report)
+        progress.update(report)
+        if on_step is not None:
+            on_step(state, report, trace)
+        if progress.should_stop():
+            result = Result.INTERRUPTED
+            break
+        if number % limits.check_every == 0 and number - first >= min(limits.min_steps, limits.max_steps):
+            figures = Progress(report.violation, report.gap, report.change)
+            ended = method.terminate(figures, limits.tolerances)
+            if ended is not None:
+                result = ended
+                break
+    progress.close()
+    if trace is None:
+        _, trace = joint_step(problem, method, state)
+    return Solution(
+        result=result,
+        best=state.best,
+        prices=state.dual.price,
+        bound=float(state.dual.bound),
+        steps=int(state.step),
+        seconds=time.perf_counter() - started,
+        state=state,
+        history=history,
+        trace=trace,
+    )

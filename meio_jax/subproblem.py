@@ -1,0 +1,198 @@
+"""The item problems at given prices: one sweep over all items is one evaluation and one gradient step."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from meio_jax.catalog import Catalog, draw
+from meio_jax.costs import CostTerms
+from meio_jax.fulfilment import PreferenceLists, preference_lists
+from meio_jax.network import ItemBlock, Network
+from meio_jax.objective import AbstractObjective, ScenarioCosts
+from meio_jax.policy import AbstractPolicy
+from meio_jax.resources import Resources, Usage, bound, excess, outbound_price, usage
+from meio_jax.rollout import GradientMode, Outcome, checkpointed, rollout
+from meio_jax.scenarios import TRAINING, ScenarioSettings
+from meio_kernels.projection import nonnegative
+
+
+class Evaluation(eqx.Module):
+    """What one evaluation at given prices tells the dual method and the progress line.
+
+    `value` is the objective without prices; `excess` and `bound` are usage above capacity and capacity, in the
+    resource's unit per bucket. `slack` bounds how far the item problems are from solved (NaN: not known).
+    """
+
+    value: Float[Array, ""]
+    excess: Float[Array, "buckets resources"]
+    bound: Float[Array, "buckets resources"]
+    slack: Float[Array, ""]
+    terms: CostTerms
+
+
+class AbstractSubproblem(eqx.Module):
+    """Item problems that can be evaluated at any prices."""
+
+    @abc.abstractmethod
+    def init(self) -> eqx.Module:
+        """Where the search starts (the warm state of the first evaluation)."""
+
+    @abc.abstractmethod
+    def evaluate(self, prices: Array, warm: eqx.Module) -> tuple[Evaluation, eqx.Module]:
+        """Evaluate the iterate in `warm` at `prices`, and return a better iterate."""
+
+
+class Search(eqx.Module):
+    """State of the search over policies: parameters in units of their scale, and the optimiser's state."""
+
+    raw: AbstractPolicy
+    optimiser: optax.OptState
+
+
+class Settings(eqx.Module):
+    """Static choices of the item problems."""
+
+    objective: AbstractObjective
+    scenarios: ScenarioSettings
+    rounds: int = eqx.field(static=True, default=4)
+    form: str = eqx.field(static=True, default="sparse")
+    gradient: GradientMode = eqx.field(static=True, default=checkpointed)
+
+
+class Totals(eqx.Module):
+    """Sums over items that an evaluation needs; the only thing that devices exchange."""
+
+    value: Float[Array, ""]
+    usage: Usage
+    terms: CostTerms
+
+    @classmethod
+    def zeros(cls, resources: Resources, dtype: jnp.dtype) -> "Totals":
+        """Sums over no items."""
+        table = jnp.zeros(resources.capacity.shape, dtype)
+        return cls(jnp.zeros((), dtype), Usage(table, table), CostTerms(*[jnp.zeros((), dtype)] * 10))
+
+
+def block_lists(
+    network: Network, resources: Resources, block: ItemBlock, prices: Array, rounds: int
+) -> PreferenceLists:
+    """Preference lists of a block's group in every bucket at these prices."""
+    priced = outbound_price(resources, prices, block.group_volume, block.group_weight)
+    each = jax.vmap(lambda p: preference_lists(network, block.group_weight, block.group_stockable, p, rounds))
+    return each(priced)
+
+
+def scenario_costs(block: ItemBlock, outcome: Outcome) -> ScenarioCosts:
+    """Costs by item and scenario, as objectives see them."""
+    items = block.items
+
+    def split(leaf: Array) -> Float[Array, "items scenarios"]:
+        return leaf.reshape(items, -1)
+
+    margin = jnp.clip(block.price - block.unit_cost, 0, block.lost_sale_cost)
+    return ScenarioCosts(
+        total=split(outcome.costs.total),
+        revenue=block.price[:, None] * split(outcome.units.shipped),
+        lost_margin=margin[:, None] * split(outcome.units.lost),
+        carbon=split(outcome.units.carbon),
+    )
+
+
+def evaluate_block(
+    network: Network,
+    resources: Resources,
+    settings: Settings,
+    policy: AbstractPolicy,
+    block: ItemBlock,
+    scenarios: eqx.Module,
+    prices: Array,
+) -> tuple[Float[Array, ""], Totals]:
+    """Priced objective of a block (what is differentiated), and its totals."""
+    lists = block_lists(network, resources, block, prices, settings.rounds)
+    outcome = rollout(
+        network, policy, block, scenarios, lists, form=settings.form, gradient=settings.gradient
+    )
+    used = usage(resources, outcome.flows, block)
+    value = jnp.sum(block.live * settings.objective(scenario_costs(block, outcome)))
+    samples = outcome.costs.purchase.shape[0] // block.items
+    live = jnp.repeat(block.live, samples) / samples
+    terms = jax.tree.map(lambda leaf: jnp.sum(leaf * live), outcome.costs)
+    charge = jnp.sum(prices * excess(resources, used))
+    return value + charge, Totals(value, used, terms)
+
+
+def compensated_add(total: tuple, new: Totals) -> tuple:
+    """Kahan (1965) summation of a tree, so that float32 usage does not drift over many blocks."""
+    value, lost = total
+    corrected = jax.tree.map(jnp.subtract, new, lost)
+    summed = jax.tree.map(jnp.add, value, corrected)
+    # The barrier stops the compiler from simplifying (a + b) - a to b.
+    summed = jax.lax.optimization_barrier(summed)
+    lost = jax.tree.map(lambda s, v, c: (s - v) - c, summed, value, corrected)
+    return summed, lost
+
+
+class InventorySubproblem(AbstractSubproblem):
+    """Inventory of every item as a simulated, differentiated policy problem; one Adam step per evaluation."""
+
+    network: Network
+    resources: Resources
+    catalog: Catalog
+    settings: Settings
+    scale: AbstractPolicy
+    first: AbstractPolicy
+    item_scale: Float[Array, "blocks items"]
+    scenario_ids: Int[Array, " scenarios"]
+    optimiser: optax.GradientTransformation = eqx.field(static=True)
+
+    def init(self) -> Search:
+        return Search(self.first, self.optimiser.init(self.first))
+
+    def policy(self, search: Search) -> AbstractPolicy:
+        """Parameters in units of stock; leaves have a leading block axis."""
+        return jax.tree.map(jnp.multiply, search.raw, self.scale)
+
+    def evaluate(self, prices: Array, warm: Search) -> tuple[Evaluation, Search]:
+        totals, gradient = self.sweep(prices, warm.raw)
+        updates, optimiser = self.optimiser.update(gradient, warm.optimiser, warm.raw)
+        raw = jax.tree.map(nonnegative, optax.apply_updates(warm.raw, updates))
+        evaluation = Evaluation(
+            value=totals.value,
+            excess=excess(self.resources, totals.usage),
+            bound=bound(self.resources, totals.usage),
+            slack=jnp.full_like(totals.value, jnp.nan),
+            terms=totals.terms,
+        )
+        return evaluation, Search(raw, optimiser)
+
+    def sweep(self, prices: Array, raw: AbstractPolicy) -> tuple[Totals, AbstractPolicy]:
+        """Sum over all blocks, and the gradient by item in units of the scale and of the item's own cost."""
+
+        def one_block(carry: tuple, at: tuple) -> tuple[tuple, AbstractPolicy]:
+            leaves, raw_block, scale_block, size = at
+            block = leaves[0]
+            scenarios = draw(
+                self.settings.scenarios, self.catalog.profiles, leaves, self.scenario_ids, purpose=TRAINING
+            )
+
+            def loss(parameters: AbstractPolicy) -> tuple[Array, Totals]:
+                policy = jax.tree.map(jnp.multiply, parameters, scale_block)
+                return evaluate_block(
+                    self.network, self.resources, self.settings, policy, block, scenarios, prices
+                )
+
+            gradient, totals = jax.grad(loss, has_aux=True)(raw_block)
+            gradient = jax.tree.map(lambda leaf: leaf / size, gradient)
+            return compensated_add(carry, totals), gradient
+
+        zeros = Totals.zeros(self.resources, self.item_scale.dtype)
+        at = (self.catalog.per_block(), raw, self.scale, self.item_scale)
+        (totals, _), gradient = jax.lax.scan(one_block, (zeros, zeros), at)
+        return totals, gradient
+
+
+

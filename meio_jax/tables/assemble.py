@@ -1,0 +1,136 @@
+"""From the parts of each table as read to checked `Tables`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from meio_jax.tables.check_resources import fill_measures
+from meio_jax.errors import Note
+from meio_jax.tables.columns import Table
+from meio_jax.tables.conform import conform
+from meio_jax.tables.context import Context, Scope
+from meio_jax.tables.findings import Findings, Source, View
+from meio_jax.tables.quantiles import interpret, quantile_columns, quantile_level
+from meio_jax.tables.schema import ITEM_TABLES, TABLE_NAMES, table_schema
+from meio_jax.tables.settings import InstanceSettings
+from meio_jax.tables.sources import Part
+from meio_jax.tables.tables import Tables
+from meio_jax.tables.validate import validate
+
+
+def assemble(
+    settings: InstanceSettings | None,
+    parts: Mapping[str, Sequence[Part] | None],
+    scope: Scope,
+    findings: Findings,
+    given: Mapping[str, View] | None = None,
+) -> Tables:
+    """Conform every table, check all of them together and build `Tables`.
+
+    Args:
+        settings: None where `instance.yaml` could not be read (then `findings` says so, and what does not
+            depend on it
+            is still checked).
+        parts: the files of each table; None for a table that could not be read, absent for a table that
+            is not there. scope: which tables to expect. findings: problems found so far. given: tables that
+            are checked already.
+
+    Raises:
+        InputError: with all problems, those in `findings` included.
+    """
+    form = settings.forecast if settings is not None else "mean"
+    views: dict[str, View] = dict(given or {})
+    sound: dict[str, View] = dict(given or {})
+    for name in TABLE_NAMES:
+        unknowable = name == "forecast" and settings is None
+        if name in views or unknowable or (scope is Scope.NETWORK and name in ITEM_TABLES):
+            continue
+        table = table_schema(name, form)
+        if name not in parts:
+            views[name] = sound[name] = View(table, Source(name), table.empty())
+            if not table.optional:
+                findings.add(
+                    name, "", "", "", f"a table {name}.parquet, {name}.csv or {name}/ with Parquet parts",
+                    f"add the table ({table.meaning.split('.')[0].lower()})",
+                )  # fmt: skip
+                del sound[name]
+        elif (pieces := parts[name]) is not None:
+            view, fits = _conform_parts(table, pieces, form, findings)
+            if name == "resources":
+                view = View(table, view.source, fill_measures(view.frame))
+            views[name] = view
+            if not fits:
+                continue
+            sound[name] = view
+            if not table.optional and view.frame.height == 0 and scope is Scope.ALL:
+                findings.add(
+                    view.source.label, "", "", Note("no rows"), "at least one row", "fill in the table"
+                )
+                del sound[name]
+    validate(Context(sound, settings, scope, findings))
+    findings.raise_if_any()
+    assert settings is not None  # else there were findings
+    frames = {
+        name: views[name].frame if name in views else table_schema(name, form).empty() for name in TABLE_NAMES
+    }
+    return Tables(settings=settings, **frames)
+
+
+def _conform_parts(table: Table, parts: Sequence[Part], form: str, findings: Findings) -> tuple[View, bool]:
+    """All parts of a table as one; false where the columns of some part do not fit."""
+    quantiles = table.name == "forecast" and form == "quantiles"
+    fits = True
+    if quantiles:
+        table, fits = _with_levels(table, parts[0], findings)
+    views = []
+    for part in parts:
+        if quantiles:
+            part = Part(_plain_names(part.frame), part.source)
+        view, whole = conform(table, part.source, part.frame, findings)
+        views.append(view)
+        fits = fits and whole
+    if len(views) == 1:
+        return views[0], fits
+    starts = []
+    start = 0
+    for view in views:
+        starts.append((view.source.label, start))
+        start += view.frame.height
+    kind = views[0].source.kind
+    source = Source(views[0].source.label.split("/")[0] + "/", kind, tuple(starts))
+    return View(table, source, pl.concat([view.frame for view in views])), fits
+
+
+def _with_levels(table: Table, part: Part, findings: Findings) -> tuple[Table, bool]:
+    """The declaration of the quantile table with a column for each level found in its first part."""
+    names = interpret(part.frame.columns)
+    levels = sorted(level for name in names.rename if (level := quantile_level(name)) is not None)
+    label = part.source.label
+    for name in names.twice:
+        findings.add(
+            label, "header", name, "", "one column per quantile level", "remove one of the two columns"
+        )
+    if len(names.models) > 1:
+        findings.add(
+            label,
+            "header",
+            "",
+            ", ".join(names.models),
+            "quantiles of one model",
+            "keep the columns of one model",
+        )
+    if len(levels) < 2:
+        found = Note("columns " + ", ".join(part.frame.columns))
+        findings.add(
+            label, "header", "", found, "two or more quantile columns, such as q0.1, q0.9", "add the columns"
+        )
+    fits = len(levels) >= 2 and not names.twice and len(names.models) <= 1
+    return replace(table, columns=table.columns + quantile_columns(levels)), fits
+
+
+def _plain_names(frame: pl.DataFrame) -> pl.DataFrame:
+    names = interpret(frame.columns)
+    return frame.drop([*names.ignored, *names.twice]).rename(names.rename)

@@ -1,0 +1,136 @@
+"""Checks of the forecast: every item, every period, no day out of place, quantiles in order."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+
+import polars as pl
+
+from meio_jax.errors import Note
+from meio_jax.tables.context import Context
+from meio_jax.tables.findings import DETAILED, View
+from meio_jax.tables.quantiles import quantile_levels, quantile_name
+from meio_jax.tables.settings import InstanceSettings
+
+
+def check_forecast(context: Context) -> None:
+    """Run every check of this module."""
+    found = context.get("forecast")
+    if not found or context.settings is None:
+        return
+    (forecast,) = found
+    settings = context.settings
+    if settings.forecast == "history":
+        _check_history(context, forecast, settings)
+    else:
+        _check_horizon(context, forecast, settings)
+        _check_complete(context, forecast, settings)
+    if settings.forecast == "quantiles":
+        _check_crossing(context, forecast)
+    _check_every_item(context, forecast)
+
+
+def _check_every_item(context: Context, forecast: View) -> None:
+    if found := context.get("items"):
+        (items,) = found
+        column = forecast.table.item_column
+        known = forecast.frame.lazy().select(pl.col(column).alias("item_id")).unique()
+        bare = items.frame.lazy().select("item_id").drop_nulls().unique(maintain_order=True)
+        context.findings.add_keys(
+            forecast.source.label,
+            bare.join(known, on="item_id", how="anti", maintain_order="left").collect(),
+            column,
+            "rows for every item of table items",
+            "add the forecast of the item, or remove the item",
+        )
+
+
+def _with_period(forecast: View, settings: InstanceSettings) -> pl.LazyFrame:
+    frame = forecast.numbered()
+    if settings.forecast != "quantiles":
+        return frame
+    return frame.with_columns((pl.col("ds") - pl.lit(settings.start_date)).dt.total_days().alias("period"))
+
+
+def _check_horizon(context: Context, forecast: View, settings: InstanceSettings) -> None:
+    dated = settings.forecast == "quantiles"
+    last = settings.end_date - datetime.timedelta(days=1)
+    span = (
+        f"a day from {settings.start_date} to {last}"
+        if dated
+        else f"a period from 0 to {settings.periods - 1}"
+    )
+    outside = (pl.col("period") >= settings.periods) | ((pl.col("period") < 0) if dated else False)
+    context.findings.add_rows(
+        forecast,
+        _with_period(forecast, settings).filter(outside).collect(),
+        "ds" if dated else "period",
+        f"{span} (start_date and periods in instance.yaml)",
+        "remove the row or lengthen the horizon",
+    )
+
+
+def _check_complete(context: Context, forecast: View, settings: InstanceSettings) -> None:
+    """Every group (item, or item and path) has every period."""
+    groups = [name for name in forecast.table.key if name not in ("period", "ds")]
+    inside = (
+        _with_period(forecast, settings)
+        .filter(pl.col("period").is_between(0, settings.periods - 1))
+        .select(*groups, "period")
+        .drop_nulls()
+    )
+    counts = inside.group_by(groups, maintain_order=True).agg(pl.col("period").n_unique().alias("__count"))
+    short = counts.filter(pl.col("__count") < settings.periods).collect()
+    if short.is_empty():
+        return
+    shown = short.head(DETAILED)
+    present = inside.join(shown.lazy(), on=groups).group_by(groups).agg(pl.col("period").unique()).collect()
+    by_group = {tuple(row[name] for name in groups): row["period"] for row in present.iter_rows(named=True)}
+    for row in shown.iter_rows(named=True):
+        key = tuple(row[name] for name in groups)
+        missing = sorted(set(range(settings.periods)) - set(by_group[key]))
+        first = missing[0]
+        day = f" ({settings.start_date + datetime.timedelta(days=first)})"
+        context.findings.add(
+            forecast.source.label,
+            ", ".join(f"{name}={value}" for name, value in zip(groups, key, strict=True)),
+            "ds" if settings.forecast == "quantiles" else "period",
+            Note(f"{len(missing)} of {settings.periods} periods missing, the first of them {first}{day}"),
+            f"a row for every period from 0 to {settings.periods - 1}",
+            "add the missing rows (with 0 where no demand is expected)",
+        )
+    context.findings.omitted += short.height - shown.height
+
+
+def _check_crossing(context: Context, forecast: View) -> None:
+    names = [quantile_name(level) for level in quantile_levels(forecast.frame)]
+    for low, high in itertools.pairwise(names):
+        crossed = forecast.rows(pl.col(high) < pl.col(low)).with_columns(pl.col(low).alias("__low"))
+        context.findings.add_rows(
+            forecast,
+            crossed,
+            high,
+            f"a value of at least {{__low}}, the value of {low}",
+            "correct the quantiles, for instance by sorting them",
+        )
+
+
+def _check_history(context: Context, forecast: View, settings: InstanceSettings) -> None:
+    start = settings.start_date
+    context.findings.add_rows(
+        forecast,
+        forecast.rows(pl.col("ds") >= start),
+        "ds",
+        f"a day before {start} (start_date in instance.yaml)",
+        "remove the row or move start_date",
+    )
+    latest = start - datetime.timedelta(days=settings.history_block)
+    first = forecast.numbered().sort("ds").group_by("item_id", maintain_order=True).first()
+    context.findings.add_rows(
+        forecast,
+        first.filter((pl.col("ds") > latest) & (pl.col("ds") < start)).collect(),
+        "ds",
+        f"a history of at least {settings.history_block} days (history_block), from {latest} or earlier",
+        "add earlier rows (with 0 where nothing was sold) or choose a shorter history_block",
+    )

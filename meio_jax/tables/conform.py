@@ -1,0 +1,162 @@
+"""From rows as read to rows of the declared columns and types; every value that does not fit is reported."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from meio_jax.errors import Note
+from meio_jax.tables.columns import Column, Table
+from meio_jax.tables.findings import ROW, Findings, Source, View
+from meio_jax.tables.nearest import nearest
+
+_FOUND = "__found"
+_MIDNIGHT = r"[T ]00:00(:00(\.0+)?)?(Z|\+00:00)?$"
+
+
+def conform(table: Table, source: Source, raw: pl.DataFrame, findings: Findings) -> tuple[View, bool]:
+    """Cast `raw` to the columns of `table`; defaults filled, cells that cannot be cast are null and reported.
+
+    Returns the table and whether its columns are all there and of the right type: only then do checks
+    across tables make sense.
+    """
+    sound = _check_names(table, source, raw, findings)
+    columns = []
+    reported = set(table.column_names) - set(raw.columns)
+    for column in table.columns:
+        if column.name in raw.columns:
+            series, fits = _cast(column, raw.get_column(column.name))
+        else:
+            series, fits = (
+                pl.Series(column.name, [None], dtype=column.dtype).new_from_index(0, raw.height),
+                None,
+            )
+        if fits is not None:
+            sound = False
+            reported.add(column.name)
+            _report_cells(table, source, raw, column, fits, findings)
+        columns.append(series)
+    frame = pl.DataFrame(columns)
+    view = _check_cells(View(table, source, frame), reported, findings)
+    return _with_defaults(view), sound
+
+
+def _check_names(table: Table, source: Source, raw: pl.DataFrame, findings: Findings) -> bool:
+    known = table.column_names
+    unknown = [name for name in raw.columns if name not in known]
+    missing = [column for column in table.columns if column.required and column.name not in raw.columns]
+    for name in unknown:
+        near = nearest(name, [column for column in known if column not in raw.columns])
+        hint = f"did you mean {near}? rename" if near else "rename"
+        expected = (
+            f"a known column (nearest: {near})" if near else "a known column (" + ", ".join(known) + ")"
+        )
+        findings.add(source.label, "header", name, "", expected, f"{hint} or remove the column")
+    for column in missing:
+        expected = f"a column with {column.expected}: {column.meaning}"
+        findings.add(source.label, "header", column.name, None, expected, "add the column")
+    return not missing
+
+
+def _cast(column: Column, raw: pl.Series) -> tuple[pl.Series, pl.Series | None]:
+    """The column cast, and where there are cells that cannot be cast a mask of them."""
+    whole = pl.Series(column.name, [None], dtype=column.dtype).new_from_index(0, len(raw))
+    if raw.dtype == pl.Null:
+        return whole, None
+    texts = raw.dtype == pl.String or isinstance(raw.dtype, pl.Categorical | pl.Enum)
+    if texts:
+        raw = raw.cast(pl.String)
+        # an empty cell of a CSV is read as null; the same text in Parquet means the same
+        raw = raw.set(raw == "", None) if (raw == "").any() else raw
+    if column.type == "string":
+        cast = raw if texts else (raw.cast(pl.String) if raw.dtype.is_integer() else whole)
+    elif column.type == "date":
+        cast = _to_date(raw, texts, whole)
+    else:
+        cast = _to_number(raw, texts, whole, column.type == "int")
+    failed = cast.is_null() & raw.is_not_null()
+    return cast.alias(column.name), failed if failed.any() else None
+
+
+def _to_number(raw: pl.Series, texts: bool, failed: pl.Series, integer: bool) -> pl.Series:
+    if not texts and not raw.dtype.is_numeric():
+        return failed
+    if raw.dtype.is_integer():
+        return raw.cast(pl.Int64 if integer else pl.Float64, strict=False)
+    number = (raw.str.strip_chars() if texts else raw).cast(pl.Float64, strict=False)
+    if not integer:
+        return number
+    is_whole = number.is_finite() & (number.floor() == number)
+    if not is_whole.all():
+        number = number.set(~is_whole, None)
+    return number.cast(pl.Int64, strict=False)
+
+
+def _to_date(raw: pl.Series, texts: bool, failed: pl.Series) -> pl.Series:
+    if texts:
+        return raw.str.replace(_MIDNIGHT, "").str.to_date("%Y-%m-%d", strict=False)
+    if raw.dtype == pl.Date:
+        return raw
+    if raw.dtype == pl.Datetime:
+        day = raw.dt.date()
+        return day.set(day.cast(raw.dtype) != raw, None)
+    return failed
+
+
+def _report_cells(
+    table: Table, source: Source, raw: pl.DataFrame, column: Column, failed: pl.Series, findings: Findings
+) -> None:
+    keys = [name for name in table.key if name in raw.columns and name != column.name]
+    bad = raw.select([*keys, pl.col(column.name).alias(_FOUND)]).with_row_index(ROW).filter(failed)
+    kind = raw.schema[column.name]
+    textual = kind == pl.String or isinstance(kind, pl.Categorical | pl.Enum)
+    if not textual and bad.height == raw.height - raw.get_column(column.name).null_count():
+        # every value fails: the type of the column is at fault, and one line says so
+        found = Note(f"type {kind}, such as {raw.get_column(column.name).drop_nulls().first()!r}")
+        remedy = "write the column with the right type"
+        findings.add(source.label, "header", column.name, found, column.expected, remedy)
+        return
+    view = View(table, source, bad)
+    findings.add_rows(view, bad, column.name, _literal(column.expected), "correct the value", value=_FOUND)
+
+
+def _check_cells(view: View, reported: set[str], findings: Findings) -> View:
+    """Null, NaN, range and allowed values; columns in `reported` may hold null, that was said already.
+
+    NaN and infinity become null, so that later checks do not trip on them.
+    """
+    tests: list[tuple[str, pl.Expr, str, str]] = []
+    for column in view.table.columns:
+        col = pl.col(column.name)
+        if column.required and column.name not in reported:
+            tests.append((column.name, col.is_null(), column.expected, "fill in the value"))
+        if column.type == "float":
+            tests.append((column.name, ~col.is_finite(), column.expected, "write a finite number"))
+        if (outside := column.out_of_range()) is not None:
+            real = outside & col.is_finite() if column.type == "float" else outside
+            tests.append((column.name, real, column.expected, "correct the value"))
+        if column.allowed:
+            tests.append((column.name, ~col.is_in(list(column.allowed)), column.expected, "use one of these"))
+    flags = (
+        view.frame.lazy()
+        .select([test.any().alias(str(i)) for i, (_, test, _, _) in enumerate(tests)])
+        .collect()
+    )
+    for i, (name, test, expected, remedy) in enumerate(tests):
+        if flags.item(0, i):
+            findings.add_rows(view, view.rows(test), name, _literal(expected), remedy)
+    floats = [column.name for column in view.table.columns if column.type == "float"]
+    finite = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in floats]
+    return View(view.table, view.source, view.frame.with_columns(finite)) if floats else view
+
+
+def _with_defaults(view: View) -> View:
+    fills = [
+        pl.col(column.name).fill_null(pl.lit(column.default, dtype=column.dtype))
+        for column in view.table.columns
+        if column.default is not None
+    ]
+    return View(view.table, view.source, view.frame.with_columns(fills)) if fills else view
+
+
+def _literal(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,121 @@
+"""The page `docs/format.md`, written from the declarations of the tables."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+from meio_jax.tables.columns import Column, Table
+from meio_jax.tables.schema import FORECASTS, TABLE_NAMES, table_schema
+from meio_jax.tables.settings import InstanceSettings
+
+_INTRODUCTION = """\
+# Format of an instance
+
+*This page is generated from the schema by `meio_jax.tables.format_page`; a test keeps it up to date.*
+
+An instance is a folder with the settings `instance.yaml` and one table for each name below. A table is a
+file `NAME.parquet`, a file `NAME.csv`, or a folder `NAME/` of Parquet parts (read in order of their names;
+sub-folders `key=value` may group them). Only one of these may be there. Everything is checked before
+anything is computed, and all problems are told at once.
+
+* Money is in one currency, volume in m3, weight in kg, time in days where nothing else is said; period 0 is
+  the day `start_date`.
+* Ids are text. An id column of whole numbers is read as text; in CSV, `007` stays `007`.
+* Columns may come in any order. An unknown column is an error: it may be a misspelt one.
+* *Default*: the column may be left out and its cells may be empty. Columns marked *required* must be there
+  and filled.
+* CSV is UTF-8 with a header, cells parted by commas; an empty cell is no value. Dates are written
+  `2025-03-31`.
+* NaN and infinity are errors everywhere.
+* Tables are checked against each other as well: lanes form no cycle, every region is reached by some node
+  within some promise, every class of demand can be served at its speed or a slower one, every item has a
+  supply, a node that accepts its storage class and a forecast of every period, no lead time is longer than
+  `lead_time_limit`, and a resource has the scope that its kind needs.
+"""
+
+
+def format_page() -> str:
+    """The text of `docs/format.md` (Markdown)."""
+    parts = [_INTRODUCTION, _settings()]
+    for name in TABLE_NAMES:
+        if name == "forecast":
+            parts.append("## forecast (one of four forms)\n\nThe setting `forecast` names the form.\n")
+            parts += [_table(table, f"### forecast: {form}") for form, table in FORECASTS.items()]
+        else:
+            table = table_schema(name, "mean")
+            parts.append(_table(table, f"## {name}" + (" (optional)" if table.optional else "")))
+    return "\n".join(parts)
+
+
+def _settings() -> str:
+    lines = [
+        "## instance.yaml\n",
+        "An unknown key is an error.\n",
+        "| key | type | range | default | meaning |",
+    ]
+    lines.append("|---|---|---|---|---|")
+    for name, field in InstanceSettings.model_fields.items():
+        default = "required" if field.is_required() else _default(field.default)
+        bounds = _bounds(field.metadata)
+        lines.append(
+            f"| `{name}` | {_type_name(field.annotation)} | {bounds} | {default} | {field.description} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _type_name(annotation: Any) -> str:
+    if typing.get_origin(annotation) is typing.Literal:
+        return ", ".join(f"`{choice}`" for choice in typing.get_args(annotation))
+    if typing.get_origin(annotation) is tuple:
+        return "list of numbers"
+    names: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    return names.get(annotation, "date")
+
+
+def _bounds(metadata: list[Any]) -> str:
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    found = [
+        f"{sign} {getattr(entry, key):g}"
+        for entry in metadata
+        for key, sign in signs.items()
+        if hasattr(entry, key)
+    ]
+    return _cell(", ".join(found))
+
+
+def _table(table: Table, heading: str) -> str:
+    lines = [f"{heading}\n", f"{table.meaning}\n"]
+    if table.key:
+        lines.append(f"Key: {_names(table.key)}.")
+    for reference in table.references:
+        own, other = _names(reference.columns), _names(reference.target_columns)
+        lines.append(f"{own} refers to {other} of `{reference.target}`.")
+    lines[2:] = [" ".join(lines[2:]) + "\n"] if lines[2:] else []
+    lines += ["| column | type | unit | range | default | meaning |", "|---|---|---|---|---|---|"]
+    lines += [_row(column) for column in table.columns]
+    return "\n".join(lines) + "\n"
+
+
+def _row(column: Column) -> str:
+    allowed = ", ".join(f"`{value}`" for value in column.allowed)
+    default = "required" if column.required else _default(column.default)
+    cells = (column.type, column.unit, allowed or column.range_text, default, column.meaning)
+    return f"| `{column.name}` | " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _default(value: object) -> str:
+    if value is None or value == "":
+        return "empty"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").strip()
+
+
+def _names(names: tuple[str, ...]) -> str:
+    listed = ", ".join(f"`{name}`" for name in names)
+    return f"({listed})" if len(names) > 1 else listed

@@ -1,0 +1,116 @@
+"""Collecting problems, and saying in which row of which file they are."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+import polars as pl
+
+from meio_jax.errors import InputError, Note, Problem
+from meio_jax.tables.columns import Table
+
+ROW = "__row"
+DETAILED = 50
+"""Rows of one check that become a `Problem` each; further rows are only counted."""
+FIRST = 5
+"""Rows of one check that are told before those of the next; the rest come last, lest they crowd others out."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the rows of a table come from.
+
+    `label` is the file name (or the name of the table), `kind` csv, parquet, frame or block (selected
+    rows: their number in the file is not known); `parts` are the files of a partitioned table with the
+    number of their first row.
+    """
+
+    label: str
+    kind: str = "frame"
+    parts: tuple[tuple[str, int], ...] = ()
+
+    def place(self, row: int) -> tuple[str, str]:
+        """File and row (or line) of the row numbered `row` from 0 over all parts."""
+        name = self.label
+        if self.parts:
+            part = bisect_right([start for _, start in self.parts], row) - 1
+            name, start = self.parts[part]
+            row -= start
+        if self.kind == "block":
+            return name, ""
+        return name, f"line {row + 2}" if self.kind == "csv" else f"row {row + 1}"
+
+
+@dataclass(frozen=True)
+class View:
+    """A table as read: its declaration, its rows (types cast) and where they come from."""
+
+    table: Table
+    source: Source
+    frame: pl.DataFrame
+
+    def rows(self, condition: pl.Expr) -> pl.DataFrame:
+        """Rows in which `condition` is true (null counts as false), numbered in column `ROW`."""
+        return self.frame.lazy().with_row_index(ROW).filter(condition).collect()
+
+    def numbered(self) -> pl.LazyFrame:
+        """All rows, numbered in column `ROW`."""
+        return self.frame.lazy().with_row_index(ROW)
+
+
+class Findings:
+    """Problems found so far. Every check adds to it and none stops at the first."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.omitted = 0
+        self._later: list[Problem] = []
+
+    def add(self, file: str, where: str, column: str, value: object, expected: str, remedy: str) -> None:
+        """Add one problem (fields as in `Problem`)."""
+        self.problems.append(Problem(file, where, column, value, expected, remedy))
+
+    def add_rows(
+        self,
+        view: View,
+        bad: pl.DataFrame,
+        column: str,
+        expected: str,
+        remedy: str,
+        value: str = "",
+        note: str = "",
+    ) -> None:
+        """Add a problem for each row of `bad`, a part of `view` numbered in `ROW`.
+
+        The value shown is that of the column `value` of `bad`, or of `column`, or the text `note`; `note`,
+        `expected` and `remedy` may name columns of `bad` in braces.
+        """
+        table = view.table
+        names = table.key or ((table.item_column,) if table.item_column else ())
+        for number, row in enumerate(bad.sort(ROW).head(DETAILED).iter_rows(named=True)):
+            file, place = view.source.place(row[ROW])
+            keys = ", ".join(f"{name}={row[name]}" for name in names if row.get(name) is not None)
+            where = f"{place} ({keys})" if place and keys else place or keys
+            found = Note(note.format_map(row)) if note else row.get(value or column)
+            told = Problem(file, where, column, found, expected.format_map(row), remedy.format_map(row))
+            (self.problems if number < FIRST else self._later).append(told)
+        self.omitted += max(0, bad.height - DETAILED)
+
+    def add_keys(self, file: str, missing: pl.DataFrame, column: str, expected: str, remedy: str) -> None:
+        """Add a problem for each row of `missing`: keys of something that is not there."""
+        for number, row in enumerate(missing.head(DETAILED).iter_rows(named=True)):
+            where = ", ".join(f"{name}={value}" for name, value in row.items())
+            told = Problem(file, where, column, None, expected, remedy)
+            (self.problems if number < FIRST else self._later).append(told)
+        self.omitted += max(0, missing.height - DETAILED)
+
+    def extend(self, error: InputError) -> None:
+        """Take over the problems of an error raised elsewhere."""
+        self.problems += error.problems
+        self.omitted += error.omitted
+
+    def raise_if_any(self) -> None:
+        """Raise InputError with all problems; nothing where there are none."""
+        if self.problems:
+            raise InputError(self.problems + self._later, self.omitted)

@@ -1,0 +1,154 @@
+"""Reading an instance: from a folder, from frames, or a block of items at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from meio_jax.errors import InputError, Note, Problem
+from meio_jax.tables.assemble import assemble
+from meio_jax.tables.context import Scope
+from meio_jax.tables.findings import Findings, Source, View
+from meio_jax.tables.nearest import nearest
+from meio_jax.tables.schema import ITEM_TABLES, TABLE_NAMES, table_schema
+from meio_jax.tables.settings import InstanceSettings, read_settings
+from meio_jax.tables.sources import (
+    READ_ERRORS,
+    Part,
+    check_strays,
+    find_files,
+    first_line,
+    read_matching,
+    read_parts,
+    scan_file,
+)
+from meio_jax.tables.tables import Tables
+
+NETWORK_TABLES = tuple(name for name in TABLE_NAMES if name not in ITEM_TABLES)
+
+
+def read_instance(folder: Path | str) -> Tables:
+    """Read and check all tables of an instance folder.
+
+    Raises:
+        InputError: with every problem of every table.
+    """
+    return _read_folder(Path(folder), TABLE_NAMES, Scope.ALL)
+
+
+def read_network(folder: Path | str) -> Tables:
+    """Read and check the tables that do not grow with the catalog; those that do are empty.
+
+    With `scan_item_ids` and `read_item_block`, for catalogs larger than memory.
+
+    Raises:
+        InputError: with every problem of these tables.
+    """
+    return _read_folder(Path(folder), NETWORK_TABLES, Scope.NETWORK)
+
+
+def read_item_block(folder: Path | str, item_ids: Iterable[str], network: Tables | None = None) -> Tables:
+    """Read and check the rows of some items only; other rows are skipped while reading.
+
+    Args:
+        folder: the instance.
+        item_ids: which items. The rows come in the order of the files.
+        network: what `read_network` gave; read anew where None.
+
+    Returns:
+        Tables with the network of `network`, and items, offers, forecast, on_hand and on_order of the
+        items asked for.
+
+    Raises:
+        InputError: with every problem of these rows, and for items that are not in the folder.
+    """
+    folder = Path(folder)
+    network = read_network(folder) if network is None else network
+    wanted = pl.Series("item_id", list(item_ids), dtype=pl.String).unique(maintain_order=True)
+    findings = Findings()
+    parts: dict[str, Sequence[Part] | None] = {}
+    for name in ITEM_TABLES:
+        known = len(findings.problems)
+        files = find_files(folder, name, findings)
+        if files is not None:
+            column = table_schema(name, network.settings.forecast).item_column
+            parts[name] = read_matching(files, column, wanted, findings)
+        elif len(findings.problems) > known:
+            parts[name] = None
+    views = {
+        name: View(table_schema(name, network.settings.forecast), Source(name), network.frames()[name])
+        for name in NETWORK_TABLES
+    }
+    tables = assemble(network.settings, parts, Scope.BLOCK, findings, views)
+    lost = wanted.filter(~wanted.is_in(tables.items.get_column("item_id").implode()))
+    for item in lost:
+        findings.add(
+            "items", "", "item_id", item, "an item of the catalog", "ask for items of the catalog only"
+        )
+    findings.raise_if_any()
+    return tables
+
+
+def scan_item_ids(folder: Path | str) -> pl.Series:
+    """The ids of all items, in the order of the files; reads that one column only.
+
+    Raises:
+        InputError: where the items table is missing or unreadable.
+    """
+    findings = Findings()
+    files = find_files(Path(folder), "items", findings)
+    findings.raise_if_any()
+    if files is None:
+        raise InputError(
+            [Problem("items", "", "", None, "a table items.parquet or items.csv", "add the table")]
+        )
+    try:
+        columns = [
+            scan_file(files, path).select(pl.col("item_id").cast(pl.String)).collect().to_series()
+            for path in files.paths
+        ]
+    except READ_ERRORS as error:
+        found = Note(first_line(error))
+        problem = Problem(
+            files.label, "", "item_id", found, "a readable column of item ids", "write the table anew"
+        )
+        raise InputError([problem]) from None
+    return pl.concat(columns)
+
+
+def tables_from_frames(settings: InstanceSettings, frames: Mapping[str, pl.DataFrame]) -> Tables:
+    """What `Tables.from_frames` does."""
+    findings = Findings()
+    for name in frames:
+        if name not in TABLE_NAMES:
+            near = nearest(name, TABLE_NAMES)
+            findings.add(
+                name, "", "", "", "only known tables", f"did you mean {near}?" if near else "leave it out"
+            )
+    parts = {name: [Part(frame, Source(name))] for name, frame in frames.items() if name in TABLE_NAMES}
+    return assemble(settings, parts, Scope.ALL, findings)
+
+
+def _read_folder(folder: Path, names: Iterable[str], scope: Scope) -> Tables:
+    if not folder.is_dir():
+        raise InputError(
+            [Problem(str(folder), "", "", "", "a folder with the tables of an instance", "check the path")]
+        )
+    findings = Findings()
+    settings = None
+    try:
+        settings = read_settings(folder)
+    except InputError as error:
+        findings.extend(error)
+    check_strays(folder, findings)
+    parts: dict[str, Sequence[Part] | None] = {}
+    for name in names:
+        known = len(findings.problems)
+        files = find_files(folder, name, findings)
+        if files is not None:
+            parts[name] = read_parts(files, findings)
+        elif len(findings.problems) > known:
+            parts[name] = None
+    return assemble(settings, parts, scope, findings)

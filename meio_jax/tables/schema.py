@@ -1,0 +1,402 @@
+"""The tables of an instance folder, declared once.
+
+Reading, validation and the page `docs/format.md` all follow these declarations. Checks that look at more
+than one table, or at several rows, are in the `check_*` modules.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from meio_jax.tables.columns import Column, ColumnType, Reference, Table
+
+ITEM_TABLES = ("items", "offers", "forecast", "on_hand", "on_order")
+"""Tables that grow with the catalog; all others describe the network and are small."""
+
+RESOURCE_KINDS = ("storage", "inbound", "outbound", "lane", "vendor", "spend", "service")
+MEASURES = ("units", "m3", "kg", "money")
+
+
+def _column(type: ColumnType, name: str, meaning: str, unit: str = "", **rest: Any) -> Column:
+    return Column(name, type, meaning, unit, **rest)
+
+
+_string = partial(_column, "string")
+_float = partial(_column, "float")
+_int = partial(_column, "int")
+_date = partial(_column, "date")
+_money = partial(_column, "float", ge=0)
+
+_LATITUDE = _float("latitude", "for maps only", "degrees", ge=-90, le=90, nullable=True)
+_LONGITUDE = _float("longitude", "for maps only", "degrees", ge=-180, le=180, nullable=True)
+_COUNTRY = _string("country", "for reports", default="")
+
+_ITEM = Reference(("item_id",), "items", ("item_id",))
+_NODE = Reference(("node_id",), "nodes", ("node_id",))
+_REGION = Reference(("region_id",), "regions", ("region_id",))
+_SPEED = Reference(("speed_id",), "speeds", ("speed_id",))
+
+ITEMS = Table(
+    "items",
+    "What is sold.",
+    (
+        _string("item_id", "the item"),
+        _float("volume_m3", "volume of one unit", "m3", gt=0),
+        _float("weight_kg", "weight of one unit", "kg", gt=0),
+        _money("price", "selling price", "money per unit"),
+        _money("unit_cost", "replacement cost; values stock left at the horizon", "money per unit"),
+        _money("holding_cost", "cost of holding a unit for a day", "money per unit and day"),
+        _money("lost_sale_cost", "cost of a lost sale: margin and goodwill", "money per unit"),
+        _money("backorder_cost", "cost of a waiting unit of demand", "money per unit and day", default=0.0),
+        _string(
+            "unmet",
+            "what becomes of demand that no node can serve",
+            default="lost",
+            allowed=("lost", "backorder"),
+        ),
+        _float(
+            "downgrade_share",
+            "share of unserved demand that accepts the next slower speed",
+            ge=0,
+            le=1,
+            default=0.0,
+        ),
+        _money(
+            "downgrade_cost", "cost of a downgrade to the next slower speed", "money per unit", default=0.0
+        ),
+        _string("storage_class", "class of storage the item needs", default="ambient"),
+        _string("profile", "profile in `shares` by which demand is split"),
+    ),
+    key=("item_id",),
+    item_column="item_id",
+)
+
+NODES = Table(
+    "nodes",
+    "Places that hold stock.",
+    (
+        _string("node_id", "the node"),
+        _string("kind", "kind of node", allowed=("dc", "fc", "same_day")),
+        _LATITUDE,
+        _LONGITUDE,
+        _COUNTRY,
+        _string("storage_classes", "storage classes the node accepts, parted by `;`; empty: all", default=""),
+        _float("holding_factor", "multiplies the holding cost of every item", ge=0, default=1.0),
+        _money(
+            "handling_cost", "cost of handling a unit shipped to a customer", "money per unit", default=0.0
+        ),
+        _money("inbound_cost", "cost of receiving a unit", "money per unit", default=0.0),
+        _int("review_period", "days from one review to the next", "days", ge=1, default=1),
+        _int(
+            "review_offset", "period of the first review; less than `review_period`", "days", ge=0, default=0
+        ),
+        _string(
+            "allocation",
+            "how scarce stock is shared among the nodes supplied",
+            default="proportional",
+            allowed=("proportional", "priority"),
+        ),
+    ),
+    key=("node_id",),
+)
+
+LANES = Table(
+    "lanes",
+    "Supply of one node by another. Lanes form no cycle.",
+    (
+        _string("from_node", "node that ships"),
+        _string("to_node", "node that receives"),
+        _int("lead_time", "mean lead time", "days", ge=1),
+        _float(
+            "lead_time_sd",
+            "standard deviation of the lead time; 0: always `lead_time`, else gamma, rounded to days, at "
+            "least 1",
+            "days",
+            ge=0,
+            default=0.0,
+        ),
+        _money("cost_per_unit", "transfer cost by unit", "money per unit", default=0.0),
+        _money("cost_per_kg", "transfer cost by weight", "money per kg", default=0.0),
+        _float("carbon_kg_per_kg", "emission", "kg CO2e per kg shipped", ge=0, default=0.0),
+        _float(
+            "share",
+            "weight of this lane in what `to_node` asks for, over its inbound lanes",
+            ge=0,
+            default=1.0,
+        ),
+    ),
+    key=("from_node", "to_node"),
+    references=(
+        Reference(("from_node",), "nodes", ("node_id",)),
+        Reference(("to_node",), "nodes", ("node_id",)),
+    ),
+    optional=True,
+)
+
+REGIONS = Table(
+    "regions",
+    "Where customers are.",
+    (
+        _string("region_id", "the region"),
+        _LATITUDE,
+        _LONGITUDE,
+        _float("population", "inhabitants, for reports", "persons", ge=0, default=0.0),
+        _string("region_group", "group of regions, for service floors", default="all"),
+        _COUNTRY,
+    ),
+    key=("region_id",),
+)
+
+SPEEDS = Table(
+    "speeds",
+    "Promises made to customers. Fast to slow is the order of (`promise_days`, `deliver_by_hour`).",
+    (
+        _string("speed_id", "the speed"),
+        _int("promise_days", "days from the day of the order to the day of delivery", "days", ge=0),
+        _float("deliver_by_hour", "hour of that day by which the parcel is there", "hours", gt=0, le=24),
+        _float("cost_factor", "multiplies the outbound cost of `transit`", gt=0, default=1.0),
+    ),
+    key=("speed_id",),
+)
+
+TRANSIT = Table(
+    "transit",
+    "Shipping from a node to a region. A pair without a row is not connected.",
+    (
+        _string("node_id", "node that ships"),
+        _string("region_id", "region of the customer"),
+        _float("hours", "hours from departure to delivery", "hours", ge=0),
+        _int("zone", "distance zone, for reports", ge=1, default=1),
+        _money("cost_per_unit", "outbound cost by unit", "money per unit"),
+        _money("cost_per_kg", "outbound cost by weight", "money per kg", default=0.0),
+        _float("carbon_kg_per_unit", "emission", "kg CO2e per unit", ge=0, default=0.0),
+    ),
+    key=("node_id", "region_id"),
+    references=(_NODE, _REGION),
+)
+
+CUTOFFS = Table(
+    "cutoffs",
+    "Speeds a node offers. A pair without a row is not offered. A node reaches a region in time for a "
+    "speed and a wave that ends at hour e if departure + hours <= 24 x promise_days + deliver_by_hour, "
+    "where departure = cutoff_hour if e <= cutoff_hour, else cutoff_hour + 24.",
+    (
+        _string("node_id", "the node"),
+        _string("speed_id", "the speed"),
+        _float("cutoff_hour", "orders up to this hour leave the same day at this hour", "hours", gt=0, le=24),
+    ),
+    key=("node_id", "speed_id"),
+    references=(_NODE, _SPEED),
+)
+
+OFFERS = Table(
+    "offers",
+    "What a vendor offers to deliver to a node. Vendors have no table of their own: an offer names them.",
+    (
+        _string("item_id", "the item"),
+        _string("vendor_id", "the vendor"),
+        _string("node_id", "node that receives"),
+        _money("unit_cost", "purchase cost", "money per unit"),
+        _money("freight_cost", "inbound freight", "money per unit", default=0.0),
+        _float("lead_time_mean", "mean lead time", "days", ge=1),
+        _float("lead_time_sd", "standard deviation of the lead time", "days", ge=0, default=0.0),
+        _string(
+            "lead_time_law",
+            "distribution of the lead time; `empirical` draws from `lead_times`",
+            default="fixed",
+            allowed=("fixed", "gamma", "empirical"),
+        ),
+        _int("pack_size", "orders are multiples of this", "units", ge=1, default=1),
+        _int("min_order", "least order, if any", "units", ge=0, default=0),
+        _float("share", "weight of this offer among those of the item at the node", ge=0, default=1.0),
+    ),
+    key=("item_id", "vendor_id", "node_id"),
+    references=(_ITEM, _NODE),
+    optional=True,
+    item_column="item_id",
+)
+
+LEAD_TIMES = Table(
+    "lead_times",
+    "Lead times observed of a vendor; needed for offers of law `empirical`. Rows may repeat.",
+    (
+        _string("vendor_id", "the vendor"),
+        _int("days", "lead time", "days", ge=1),
+        _float("weight", "weight of this lead time among those of the vendor", gt=0, default=1.0),
+    ),
+    optional=True,
+)
+
+SHARES = Table(
+    "shares",
+    "How demand of an item is split over regions, speeds and waves. The shares of a profile sum to 1.",
+    (
+        _string("profile", "name of the split; `items.profile` refers to it"),
+        _string("region_id", "the region"),
+        _string("speed_id", "the speed asked for"),
+        _int("wave", "number of the wave, from 0 (`wave_ends` in instance.yaml)", ge=0),
+        _float("share", "share of the demand of the item", ge=0, le=1),
+    ),
+    key=("profile", "region_id", "speed_id", "wave"),
+    references=(_REGION, _SPEED),
+)
+
+RESOURCES = Table(
+    "resources",
+    "Capacity that items share. `storage`: average end-of-day stock over the bucket. `inbound`, "
+    "`outbound`, `lane`, `vendor`: flow per day, averaged over the bucket. `spend`: money ordered in the "
+    "bucket. `service`: least share of demand delivered as promised.",
+    (
+        _string("resource_id", "the resource; its rows differ in bucket and capacity only"),
+        _string("kind", "what is limited", allowed=RESOURCE_KINDS),
+        _string(
+            "node_id",
+            "node (storage, inbound, outbound: needed; lane: the node that ships; spend: optional)",
+            nullable=True,
+        ),
+        _string("to_node", "node that receives (lane: needed)", nullable=True),
+        _string("vendor_id", "vendor (vendor: needed; spend: optional)", nullable=True),
+        _string("storage_class", "storage class (storage: optional; empty: all)", nullable=True),
+        _string("region_group", "region group (service: optional; empty: all)", nullable=True),
+        _string("speed_id", "speed (service: optional; empty: all)", nullable=True),
+        _int("bucket", "number of the bucket, from 0; empty: every bucket", ge=0, nullable=True),
+        _string(
+            "measure",
+            "what is counted (storage: units or m3; inbound, outbound, lane, vendor: units, m3 or kg; "
+            "spend: money or empty; service: units or empty)",
+            nullable=True,
+            allowed=MEASURES,
+        ),
+        _float("capacity", "most (service: least) that may be used", "in `measure`", ge=0),
+    ),
+    key=("resource_id", "bucket"),
+    references=(_NODE, Reference(("to_node",), "nodes", ("node_id",)), _SPEED),
+    optional=True,
+)
+
+ON_HAND = Table(
+    "on_hand",
+    "Stock at the start of period 0. A pair without a row holds none.",
+    (_string("item_id", "the item"), _string("node_id", "the node"), _float("units", "stock", "units", ge=0)),
+    key=("item_id", "node_id"),
+    references=(_ITEM, _NODE),
+    optional=True,
+    item_column="item_id",
+)
+
+ON_ORDER = Table(
+    "on_order",
+    "Orders and transfers under way at the start of period 0. Rows may repeat.",
+    (
+        _string("item_id", "the item"),
+        _string("node_id", "node that receives"),
+        _int("period_due", "period at whose start it arrives", "period", ge=0),
+        _float("units", "units under way", "units", ge=0),
+    ),
+    references=(_ITEM, _NODE),
+    optional=True,
+    item_column="item_id",
+)
+
+_PERIOD = _int("period", "period of the horizon, from 0", "period", ge=0)
+
+FORECASTS: dict[str, Table] = {
+    "paths": Table(
+        "forecast",
+        "Form `paths`: sample paths of demand. Every path of an item covers every period.",
+        (
+            _string("item_id", "the item"),
+            _int("path", "number of the path", ge=0),
+            _PERIOD,
+            _float("units", "demand", "units per day", ge=0),
+        ),
+        key=("item_id", "path", "period"),
+        references=(_ITEM,),
+        item_column="item_id",
+    ),
+    "quantiles": Table(
+        "forecast",
+        "Form `quantiles`: quantiles of the demand of a day, one column per level, as forecasting "
+        "libraries write them: `q` and the level (`q0.05` ... `q0.95`), or `MODEL-lo-90`, `MODEL-hi-90` "
+        "and `MODEL-median` of one model (a column `MODEL` with its point forecast is ignored). At least "
+        "two levels, in any order; values do not fall from one level to the next. Every item covers every "
+        "day of the horizon.",
+        (_string("unique_id", "the item"), _date("ds", "day of the horizon")),
+        key=("unique_id", "ds"),
+        references=(Reference(("unique_id",), "items", ("item_id",)),),
+        item_column="unique_id",
+    ),
+    "mean": Table(
+        "forecast",
+        "Form `mean`: mean and dispersion of the demand of a day. Every item covers every period.",
+        (
+            _string("item_id", "the item"),
+            _PERIOD,
+            _float("mean", "mean demand", "units per day", ge=0),
+            _float(
+                "dispersion",
+                "dispersion d. negative_binomial: variance = mean + d mean^2 (0: Poisson); normal, gamma: "
+                "variance = d mean^2",
+                ge=0,
+                default=0.0,
+            ),
+            _string(
+                "law",
+                "distribution of the demand; normal is clipped at 0, fixed is the mean itself",
+                default="negative_binomial",
+                allowed=("negative_binomial", "normal", "gamma", "fixed"),
+            ),
+        ),
+        key=("item_id", "period"),
+        references=(_ITEM,),
+        item_column="item_id",
+    ),
+    "history": Table(
+        "forecast",
+        "Form `history`: past sales, drawn from in blocks of `history_block` days. The history of an item "
+        "runs from its first row to the day before `start_date`; a day without a row is a day without "
+        "sales.",
+        (
+            _string("item_id", "the item"),
+            _date("ds", "day, before `start_date`"),
+            _float("units", "sales", "units per day", ge=0),
+        ),
+        key=("item_id", "ds"),
+        references=(_ITEM,),
+        item_column="item_id",
+    ),
+}
+"""The table `forecast` in each of its forms."""
+
+_FIXED = (
+    ITEMS,
+    NODES,
+    LANES,
+    REGIONS,
+    SPEEDS,
+    TRANSIT,
+    CUTOFFS,
+    OFFERS,
+    SHARES,
+    RESOURCES,
+    ON_HAND,
+    ON_ORDER,
+)
+_BY_NAME = {table.name: table for table in (*_FIXED, LEAD_TIMES)}
+
+TABLE_NAMES = (
+    *("items", "nodes", "lanes", "regions", "speeds", "transit", "cutoffs", "offers", "forecast", "shares"),
+    *("resources", "on_hand", "on_order", "lead_times"),
+)
+"""Names of all tables, in the order in which they are read and shown."""
+
+
+def table_schema(name: str, form: str) -> Table:
+    """The declaration of table `name`, given the form of the forecast. KeyError where there is none."""
+    return FORECASTS[form] if name == "forecast" else _BY_NAME[name]
+
+
+def table_columns(name: str) -> set[str]:
+    """Names of the columns of table `name`, over all forms of the forecast."""
+    return {column for form in FORECASTS for column in table_schema(name, form).column_names}

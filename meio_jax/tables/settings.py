@@ -1,0 +1,200 @@
+"""`instance.yaml`: the settings of an instance, and how they are read."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from meio_jax.errors import InputError, Note, Problem
+from meio_jax.tables.nearest import nearest
+
+SETTINGS_FILE = "instance.yaml"
+
+ForecastForm = Literal["paths", "quantiles", "mean", "history"]
+
+
+class InstanceSettings(BaseModel):
+    """The settings of an instance (file `instance.yaml`). Frozen; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: str = Field(min_length=1, description="name of the instance, for reports")
+    start_date: Annotated[datetime.date, Field(strict=False)] = Field(
+        description="first day of the horizon: period 0"
+    )
+    periods: int = Field(ge=1, description="length of the horizon in periods (days)")
+    bucket_periods: int = Field(default=7, ge=1, description="periods that share one target and one price")
+    warmup_periods: int = Field(default=0, ge=0, description="first periods, simulated but not charged")
+    wave_ends: Annotated[tuple[float, ...], Field(strict=False)] = Field(
+        min_length=1,
+        description="ends of the waves in hours of the day, ascending, the last 24; wave w holds the orders "
+        "placed in (end of wave w-1, end of wave w]",
+    )
+    currency: str = Field(default="USD", min_length=1, description="the one currency of all money columns")
+    forecast: ForecastForm = Field(description="form of the table `forecast`")
+    shared_factor_cv: float = Field(
+        default=0.0,
+        ge=0,
+        description="coefficient of variation of the gamma factor that scales all demand of a region and day",
+    )
+    autocorrelation: float = Field(
+        default=0.0,
+        gt=-1,
+        lt=1,
+        description="correlation of a day with the next in the Gaussian copula that joins quantiles",
+    )
+    history_block: int = Field(default=7, ge=1, description="days per block when past sales are bootstrapped")
+    pipeline_holding: bool = Field(
+        default=False, description="charge holding cost on stock under way as well"
+    )
+    terminal_credit: float = Field(
+        default=1.0,
+        ge=0,
+        description="credit for stock left at the horizon, as a multiple of replacement cost",
+    )
+    stationary_targets: bool = Field(default=False, description="one target for all buckets")
+    lead_time_limit: int = Field(default=120, ge=1, description="longest lead time accepted, in days")
+
+    @field_validator("start_date", mode="before")
+    @classmethod
+    def _plain_date(cls, value: Any) -> Any:
+        if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+            return value
+        try:
+            return datetime.date.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise ValueError("expected a date (YYYY-MM-DD)") from None
+
+    @field_validator("wave_ends", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple) or any(
+            isinstance(end, bool) or not isinstance(end, int | float) for end in value
+        ):
+            raise ValueError("expected a list of hours, such as [11, 24]")
+        return value
+
+    @field_validator("wave_ends")
+    @classmethod
+    def _waves_fill_the_day(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(end <= 0 or end > 24 for end in value):
+            raise ValueError("expected hours > 0 and <= 24")
+        if any(later <= earlier for earlier, later in itertools.pairwise(value)):
+            raise ValueError("expected hours in ascending order")
+        if value and value[-1] != 24:
+            raise ValueError("expected the last wave to end at 24")
+        return value
+
+    @model_validator(mode="after")
+    def _warmup_within_horizon(self) -> InstanceSettings:
+        if self.warmup_periods >= self.periods:
+            raise ValueError(
+                f"expected warmup_periods ({self.warmup_periods}) less than periods ({self.periods})"
+            )
+        return self
+
+    @property
+    def waves(self) -> int:
+        """Number of waves in a day."""
+        return len(self.wave_ends)
+
+    @property
+    def buckets(self) -> int:
+        """Number of buckets; the last one may be shorter than the others."""
+        return -(-self.periods // self.bucket_periods)
+
+    @property
+    def end_date(self) -> datetime.date:
+        """First day after the horizon."""
+        return self.start_date + datetime.timedelta(days=self.periods)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """The safe loader, but a key given twice is an error rather than a silent overwrite."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            if isinstance(key_node, yaml.ScalarNode) and key_node.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {key_node.value!r} given twice", problem_mark=key_node.start_mark
+                )
+            if isinstance(key_node, yaml.ScalarNode):
+                seen.add(key_node.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_settings(folder: Path) -> InstanceSettings:
+    """Read and check `instance.yaml` of a folder. InputError with every problem found."""
+    path = Path(folder) / SETTINGS_FILE
+    if not path.is_file():
+        raise InputError(
+            [
+                _problem(
+                    "",
+                    "",
+                    "",
+                    f"a file {SETTINGS_FILE} in {folder}",
+                    "write the file; docs/format.md lists its keys",
+                )
+            ]
+        )
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            [_problem(f"byte {error.start}", "", "", "UTF-8 text", "save the file as UTF-8")]
+        ) from None
+    except yaml.YAMLError as error:
+        raise InputError([_yaml_problem(error)]) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            [_problem("", "", Note(error), "readable plain YAML", "correct or rewrite the file")]
+        ) from None
+    return settings_from_mapping(content)
+
+
+def settings_from_mapping(content: object) -> InstanceSettings:
+    """Settings from the parsed content of `instance.yaml`. InputError with every problem found."""
+    if not isinstance(content, dict):
+        kind = Note("an empty file" if content is None else f"a {type(content).__name__}")
+        raise InputError(
+            [_problem("", "", kind, "a mapping of keys to values", "write lines such as `periods: 56`")]
+        )
+    try:
+        return InstanceSettings.model_validate({str(key): value for key, value in content.items()})
+    except ValidationError as error:
+        raise InputError([_from_pydantic(entry) for entry in error.errors()]) from None
+
+
+def _problem(where: str, key: str, value: object, expected: str, remedy: str) -> Problem:
+    return Problem(SETTINGS_FILE, f"key {key}" if key else where, "", value, expected, remedy)
+
+
+def _yaml_problem(error: yaml.YAMLError) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}" if mark is not None else ""
+    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return _problem(where, "", Note(what), "plain YAML without tags or repeated keys", "correct the line")
+
+
+def _from_pydantic(entry: Any) -> Problem:
+    key = ".".join(str(part) for part in entry["loc"])
+    known = list(InstanceSettings.model_fields)
+    if entry["type"] == "extra_forbidden":
+        near = nearest(key, known)
+        hint = f"did you mean {near}? " if near else ""
+        return _problem("", key, entry["input"], "a known key", f"{hint}rename or remove the key")
+    if entry["type"] == "missing":
+        meaning = InstanceSettings.model_fields[key].description
+        return _problem("", key, None, f"a value ({meaning})", f"add the key {key}")
+    message = entry["msg"].removeprefix("Value error, ").removeprefix("expected ")
+    value = "" if isinstance(entry["input"], InstanceSettings) or not key else entry["input"]
+    message = message.removeprefix("Input should be ")
+    message = f"a value {message}" if message.startswith(("greater", "less")) else message
+    return _problem("", key, value, message, "correct the value")

@@ -1,0 +1,208 @@
+"""Finding the files of a table and reading them as they are, without a judgement of their content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from meio_jax.errors import Note
+from meio_jax.tables.findings import Findings, Source
+from meio_jax.tables.nearest import nearest
+from meio_jax.tables.schema import TABLE_NAMES, table_columns
+
+READ_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
+"""What polars may raise on a damaged file. PanicException is no Exception and must be named."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one file (or frame) as they are, and where they come from."""
+
+    frame: pl.DataFrame
+    source: Source
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one table: `kind` csv or parquet; `folder` where they are parts of one."""
+
+    name: str
+    kind: str
+    paths: tuple[Path, ...]
+    folder: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """Name for messages."""
+        return f"{self.folder.name}/" if self.folder else self.paths[0].name
+
+    def part_label(self, path: Path) -> str:
+        """Name of one of the files for messages."""
+        return path.relative_to(self.folder.parent).as_posix() if self.folder else path.name
+
+
+def find_files(folder: Path, name: str, findings: Findings) -> Files | None:
+    """The files of table `name`; None where there are none or several forms (then a problem is added)."""
+    single = [path for suffix in ("parquet", "csv") if (path := folder / f"{name}.{suffix}").is_file()]
+    parts = folder / name
+    forms = [path.name for path in single] + ([f"{name}/"] if parts.is_dir() else [])
+    if len(forms) > 1:
+        findings.add(
+            " and ".join(forms), "", "", "", f"table {name} in one form only", "remove all but one of them"
+        )
+        return None
+    if parts.is_dir():
+        paths = tuple(sorted(path for path in parts.rglob("*.parquet") if _visible(path, parts)))
+        if not paths:
+            findings.add(
+                f"{name}/",
+                "",
+                "",
+                Note("a folder without Parquet files"),
+                "parts `*.parquet`",
+                "add the parts",
+            )
+            return None
+        return Files(name, "parquet", paths, parts)
+    if single:
+        return Files(name, single[0].suffix[1:], (single[0],))
+    return None
+
+
+def _visible(path: Path, root: Path) -> bool:
+    # names that start with . or _ are temporary or belong to the writer, as is the habit of Spark and Arrow
+    return path.is_file() and not any(part[0] in "._" for part in path.relative_to(root).parts)
+
+
+def check_strays(folder: Path, findings: Findings) -> None:
+    """Add a problem for every table file whose name is no table: a misspelt optional table would be left
+    unread.
+    """
+    for path in sorted(folder.iterdir()):
+        is_table = path.is_file() and path.suffix in (".csv", ".parquet")
+        if not is_table or path.stem in TABLE_NAMES or path.name[0] in "._":
+            continue
+        near = nearest(path.stem, TABLE_NAMES)
+        hint = f"did you mean {near}{path.suffix}? " if near else ""
+        findings.add(
+            path.name, "", "", "", "only files of known tables (" + ", ".join(TABLE_NAMES) + ")",
+            f"{hint}rename the file or move it out of the folder",
+        )  # fmt: skip
+
+
+def scan_file(files: Files, path: Path) -> pl.LazyFrame:
+    """Lazy rows of one file; CSV cells are text, and hive folders `name=value` are columns."""
+    if files.kind == "csv":
+        return pl.scan_csv(path, infer_schema=False, low_memory=True)
+    frame = pl.scan_parquet(path, hive_partitioning=False, glob=False)
+    if files.folder is None:
+        return frame
+    pairs = [part.split("=", 1) for part in path.relative_to(files.folder).parts[:-1] if "=" in part]
+    inside = frame.collect_schema().names()
+    return frame.with_columns([pl.lit(value).alias(key) for key, value in pairs if key not in inside])
+
+
+def hive_keys(files: Files) -> set[str]:
+    """Names of the hive folders of a partitioned table."""
+    if files.folder is None:
+        return set()
+    parts = {part for path in files.paths for part in path.relative_to(files.folder).parts[:-1]}
+    return {part.split("=", 1)[0] for part in parts if "=" in part}
+
+
+def read_parts(files: Files, findings: Findings) -> list[Part] | None:
+    """Rows of each file as they are; None where a file cannot be read (then a problem is added)."""
+    parts = [_read_file(files, path, findings) for path in files.paths]
+    return None if None in parts else [part for part in parts if part is not None]
+
+
+def read_matching(files: Files, column: str, values: pl.Series, findings: Findings) -> list[Part] | None:
+    """Rows of each file whose `column` is one of `values`; row groups without any are skipped unread.
+
+    The number of a row in its file is lost. None where a file cannot be read (then a problem is added).
+    """
+    parts = []
+    for path in files.paths:
+        label = files.part_label(path)
+        try:
+            frame = scan_file(files, path)
+            schema = frame.collect_schema()
+            if column not in schema:
+                parts.append(Part(frame.head(0).collect(), Source(label, "block")))
+                continue
+            col = pl.col(column) if schema[column] == pl.String else pl.col(column).cast(pl.String)
+            # the bounds let Parquet statistics rule out row groups where the catalog is sorted by item
+            low, high = values.min(), values.max()
+            near = frame.filter((col >= low) & (col <= high) & col.is_in(values.implode()))
+            parts.append(Part(_drop_hive(files, near.collect()), Source(label, "block")))
+        except READ_ERRORS as error:
+            _unreadable(files, label, error, findings)
+            return None
+    return parts
+
+
+def _read_file(files: Files, path: Path, findings: Findings) -> Part | None:
+    label = files.part_label(path)
+    try:
+        if path.stat().st_size == 0:
+            findings.add(
+                label, "", "", Note("an empty file"), "a table with a header", "write the table anew"
+            )
+            return None
+        frame = _read_csv(path, label, findings) if files.kind == "csv" else scan_file(files, path).collect()
+    except READ_ERRORS as error:
+        _unreadable(files, label, error, findings)
+        return None
+    return None if frame is None else Part(_drop_hive(files, frame), Source(label, files.kind))
+
+
+def _drop_hive(files: Files, frame: pl.DataFrame) -> pl.DataFrame:
+    # folders such as `block=3` only group the parts; where their name is a column of the table it is kept
+    known = table_columns(files.name)
+    return frame.drop([key for key in hive_keys(files) if key not in known and key in frame.columns])
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without the hints that follow."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _unreadable(files: Files, label: str, error: BaseException, findings: Findings) -> None:
+    kind = "a CSV file with a header and equally long rows" if files.kind == "csv" else "a whole Parquet file"
+    findings.add(
+        label, "", "", Note(first_line(error)), kind, "write the file anew; it may have been cut off"
+    )
+
+
+def _read_csv(path: Path, label: str, findings: Findings) -> pl.DataFrame | None:
+    broken = _first_line_not_utf8(path)
+    if broken:
+        findings.add(
+            label,
+            f"line {broken}",
+            "",
+            Note("bytes that are not UTF-8"),
+            "UTF-8 text",
+            "save the file as UTF-8",
+        )
+        return None
+    frame = pl.read_csv(path, infer_schema=False)
+    if frame.width == 1 and any(mark in frame.columns[0] for mark in ";\t|"):
+        findings.add(
+            label, "line 1", "", frame.columns[0], "columns parted by commas", "save the file with commas"
+        )
+        return None
+    return frame
+
+
+def _first_line_not_utf8(path: Path) -> int:
+    """Number of the first line that is not UTF-8, 0 where all are. Read by line: the file may be large."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 0

@@ -1,0 +1,59 @@
+"""`Tables`: the tables of one instance, read and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from meio_jax.tables.settings import InstanceSettings
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of an instance; columns and types as `schema` declares them, defaults filled, ids as
+    strings.
+
+    Optional tables that were absent are empty frames. `forecast` has the columns of the form
+    `settings.forecast`; in form quantiles, `unique_id`, `ds` and one column `q<level>` per level,
+    ascending. Empty cells (null) are left in `latitude`, `longitude` and in the scope, bucket and measure
+    columns of `resources` only.
+    """
+
+    settings: InstanceSettings
+    items: pl.DataFrame
+    nodes: pl.DataFrame
+    lanes: pl.DataFrame
+    regions: pl.DataFrame
+    speeds: pl.DataFrame
+    transit: pl.DataFrame
+    cutoffs: pl.DataFrame
+    offers: pl.DataFrame
+    forecast: pl.DataFrame
+    shares: pl.DataFrame
+    resources: pl.DataFrame
+    on_hand: pl.DataFrame
+    on_order: pl.DataFrame
+    lead_times: pl.DataFrame
+
+    @classmethod
+    def from_frames(cls, settings: InstanceSettings, **frames: pl.DataFrame) -> Tables:
+        """Check frames held in memory as files would be checked. InputError with all problems.
+
+        Args:
+            settings: what `instance.yaml` would say.
+            frames: tables by name; optional ones may be left out.
+        """
+        from meio_jax.tables.read import tables_from_frames
+
+        return tables_from_frames(settings, frames)
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """All tables by name."""
+        from meio_jax.tables.schema import TABLE_NAMES
+
+        return {name: getattr(self, name) for name in TABLE_NAMES}
+
+    def replace(self, **changes: pl.DataFrame | InstanceSettings) -> Tables:
+        """A copy with some tables replaced, unchecked."""
+        return replace(self, **changes)  # type: ignore[arg-type]

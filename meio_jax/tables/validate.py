@@ -1,0 +1,22 @@
+"""All checks that need more than one cell: keys, references, and what tables say together."""
+
+from __future__ import annotations
+
+from meio_jax.tables.check_forecast import check_forecast
+from meio_jax.tables.check_items import check_items
+from meio_jax.tables.check_keys import check_keys, check_references
+from meio_jax.tables.check_network import check_network
+from meio_jax.tables.check_resources import check_resources
+from meio_jax.tables.context import Context, Scope
+
+
+def validate(context: Context) -> None:
+    """Run every check that the scope calls for; problems go to `context.findings`."""
+    check_keys(context)
+    check_references(context)
+    if context.scope is not Scope.BLOCK:
+        check_network(context)
+        check_resources(context)
+    if context.scope is not Scope.NETWORK:
+        check_items(context)
+        check_forecast(context)

@@ -1,0 +1,120 @@
+"""Writing tables so that a reader never meets half a table."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+import yaml
+
+from meio_jax.tables.schema import TABLE_NAMES, table_schema
+from meio_jax.tables.settings import SETTINGS_FILE, InstanceSettings
+from meio_jax.tables.tables import Tables
+
+ROW_GROUP_ROWS = 100_000
+"""Rows per Parquet row group: small enough that reading a block of items skips most of a table sorted by
+item.
+"""
+
+
+def write_table(frame: pl.DataFrame, path: Path | str) -> Path:
+    """Write one table (`.parquet` or `.csv` by suffix) under a temporary name beside it, then rename.
+
+    Raises:
+        ValueError: for another suffix.
+    """
+    path = Path(path)
+    if path.suffix not in (".parquet", ".csv"):
+        raise ValueError(f"{path.name}: expected a name ending in .parquet or .csv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        if path.suffix == ".parquet":
+            frame.write_parquet(temporary, row_group_size=ROW_GROUP_ROWS)
+        else:
+            frame.write_csv(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def write_text(text: str, path: Path | str) -> Path:
+    """Write a text file (UTF-8) under a temporary name beside it, then rename."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def write_settings(settings: InstanceSettings, folder: Path | str) -> Path:
+    """Write `instance.yaml`."""
+    content = settings.model_dump(mode="python")
+    content["wave_ends"] = list(settings.wave_ends)
+    return write_text(
+        yaml.safe_dump(content, sort_keys=False, allow_unicode=True), Path(folder) / SETTINGS_FILE
+    )
+
+
+def write_instance(
+    tables: Tables,
+    folder: Path | str,
+    format: Literal["parquet", "csv"] = "parquet",
+    partition_rows: int | None = None,
+) -> Path:
+    """Write an instance folder (made if missing); tables of the same names in any form are replaced.
+
+    Args:
+        tables: what to write. Empty optional tables are left out.
+        folder: where to.
+        format: parquet or csv.
+        partition_rows: with parquet, tables that grow with the catalog and are longer than this become a
+            folder of
+            parts of about so many rows; an item's rows never straddle two parts where they are together
+            in the table.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in tables.frames().items():
+        table = table_schema(name, tables.settings.forecast)
+        remove_table(folder, name)
+        if table.optional and frame.height == 0:
+            continue
+        if format == "parquet" and partition_rows and table.item_column and frame.height > partition_rows:
+            for number, part in enumerate(_parts(frame, table.item_column, partition_rows)):
+                write_table(part, folder / name / f"part-{number:05d}.parquet")
+        else:
+            write_table(frame, folder / f"{name}.{format}")
+    write_settings(tables.settings, folder)
+    return folder
+
+
+def remove_table(folder: Path, name: str) -> None:
+    """Remove table `name` of an instance folder in whichever form it is there."""
+    if name not in TABLE_NAMES:
+        raise ValueError(f"{name}: expected one of {', '.join(TABLE_NAMES)}")
+    for suffix in ("parquet", "csv"):
+        (folder / f"{name}.{suffix}").unlink(missing_ok=True)
+    if (folder / name).is_dir():
+        shutil.rmtree(folder / name)
+
+
+def _parts(frame: pl.DataFrame, item_column: str, rows: int) -> list[pl.DataFrame]:
+    starts = frame.get_column(item_column).rle_id()
+    cuts = [0]
+    while cuts[-1] < frame.height:
+        cut = cuts[-1] + rows
+        if cut < frame.height:
+            cut = starts.search_sorted(starts[cut - 1], side="right")
+        cuts.append(min(int(cut), frame.height))
+    return [frame.slice(low, high - low) for low, high in itertools.pairwise(cuts)]
