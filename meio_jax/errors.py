@@ -10,7 +10,7 @@ SHOWN = 20
 
 
 class Note(str):
-    """A found `value` in words, such as "no rows": shown without quotes, unlike text that stands in the input."""
+    """A found `value` in words, such as "no rows": shown without quotes, unlike text of the input."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from meio_jax.catalog import Catalog
 from meio_jax.instance import Instance
 from meio_jax.network import ItemBlock, Network
 from meio_jax.policy import AbstractPolicy
-from meio_jax.replenish import Supply, replenish
-from meio_jax.rollout import initial_stock, receive
+from meio_jax.replenish import Ordered, Supply, arriving_soon, expedited_leads, replenish
+from meio_jax.rollout import arrivals, initial_state, receive
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,11 @@ def orders_now(instance: Instance, policy: AbstractPolicy) -> tuple[np.ndarray, 
     return joined(instance, offer), joined(instance, lane)
 
 
-def _order_block(network: Network, block: ItemBlock, policy: AbstractPolicy):  # noqa: ANN202
-    stock, _ = receive(network, initial_stock(network, block, 1))
-    lead = jnp.maximum(jnp.round(block.offer_lead), 1).astype(jnp.int32)
-    lead = jnp.minimum(lead, network.vendor_limit)
-    lane = jnp.clip(network.lane_lead.astype(jnp.int32), 1, network.lane_limit)
-    supply = Supply(block.source_share, lead, block.offer_active, lead, lane)
+def _order_block(network: Network, block: ItemBlock, policy: AbstractPolicy) -> Ordered:
+    stock, pipelines = initial_state(network, block, 1)
+    stock = receive(stock, arrivals(network, pipelines))
+    soon = arriving_soon(pipelines, expedited_leads(network, block.offer_lead))
+    supply = Supply(block.source_share, block.offer_active, soon)
     now = jax.tree.map(lambda leaf: leaf[0], policy)
     waiting = jnp.zeros_like(stock.on_hand) if network.backorders else None
     return replenish(network, now, stock, supply, network.echelon_matrix(), waiting, network.review[0])[1]

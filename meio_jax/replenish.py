@@ -7,30 +7,33 @@ from jaxtyping import Array, Bool, Float, Int
 from meio_jax.network import Network
 from meio_jax.policy.base import AbstractPolicy, View
 from meio_kernels.allocation import allocate
-from meio_kernels.pipeline import dispatch, dispatch_fixed
+from meio_kernels.pipeline import advance, due_within
 
 
 class Stock(eqx.Module):
-    """Stock and everything on its way, per node; backlog is demand that waits, per speed and region.
-
-    Pipelines have rows only for the nodes that can have one, and slots only as far as their longest lead time.
-    """
+    """Stock and units on their way, per node; backlog is demand that waits, one array per speed (or none)."""
 
     on_hand: Float[Array, "nodes batch"]
     on_order: Float[Array, "nodes batch"]
-    vendor_pipeline: Float[Array, "vendor_nodes vendor_due batch"]
-    lane_pipeline: Float[Array, "lane_nodes lane_due batch"]
-    backlog: Float[Array, "backlog_speeds regions batch"]
+    backlog: tuple[Float[Array, "regions batch"], ...]
+
+
+class Pipelines(eqx.Module):
+    """When what is on its way arrives.
+
+    Rows only for the nodes that can have a pipeline, slots only as far as their longest lead time.
+    """
+
+    vendor: Float[Array, "vendor_nodes vendor_due batch"]
+    lane: Float[Array, "lane_nodes lane_due batch"]
 
 
 class Supply(eqx.Module):
-    """Per-batch supply data: default shares and the lead times of what is ordered in this period."""
+    """Per-batch supply data: default shares, open offers, and what arrives within the faster offer's lead time."""
 
     source_share: Float[Array, "sources batch"]
-    expedited_lead: Int[Array, "offers batch"]
     offer_active: Bool[Array, "offers batch"]
-    vendor_lead: Int[Array, "offers batch"]
-    lane_lead: Int[Array, "lanes #batch"] | Int[Array, " lanes"]
+    arriving_soon: Float[Array, "vendor_nodes batch"]
 
 
 class Ordered(eqx.Module):
@@ -64,27 +67,23 @@ def _view(
     source_row = tuple(rows.index(network.offer_node[k]) for k in offers) + tuple(
         rows.index(network.lane_to[k]) for k in lanes
     )
-    batch = position.shape[-1]
     vendor_rows = {node: index for index, node in enumerate(network.vendor_nodes)}
-    pipeline = jnp.zeros((len(rows), network.vendor_limit, batch), position.dtype)
-    lead = jnp.zeros((len(rows), batch), supply.expedited_lead.dtype)
-    has = jnp.zeros((len(rows), batch), bool)
+    soon = jnp.zeros_like(position[nodes])
+    has = jnp.zeros(soon.shape, bool)
     own = [index for index, node in enumerate(rows) if node in vendor_rows]
     if own:
         taken = jnp.asarray([vendor_rows[rows[index]] for index in own], int)
-        pipeline = pipeline.at[jnp.asarray(own, int)].set(stock.vendor_pipeline[taken])
+        soon = soon.at[jnp.asarray(own, int)].set(supply.arriving_soon[taken])
     second = [k for k in offers if network.offer_rank[k] == 1]
     if second:
         at = jnp.asarray([rows.index(network.offer_node[k]) for k in second], int)
-        lead = lead.at[at].set(supply.expedited_lead[jnp.asarray(second, int)])
         has = has.at[at].set(supply.offer_active[jnp.asarray(second, int)])
     expedited = [network.offer_rank[k] == 1 for k in offers] + [False] * len(lanes)
     return View(
         position=position[nodes],
         echelon_position=(echelon[nodes] @ position),
         net_stock=net[nodes],
-        vendor_pipeline=pipeline,
-        expedited_lead=lead,
+        arriving_soon=soon,
         has_expedited=has,
         source_share=supply.source_share[jnp.asarray(sources, int)],
         source_expedited=jnp.asarray(expedited, bool),
@@ -92,17 +91,6 @@ def _view(
         source_index=sources,
         rows=rows,
     )
-
-
-def _dispatch_lanes(
-    pipeline: Float[Array, "lane_nodes lane_due batch"],
-    units: Float[Array, "lanes batch"],
-    lead: Int[Array, "lanes #batch"] | Int[Array, " lanes"],
-    rows: Int[Array, " lanes"],
-) -> Float[Array, "lane_nodes lane_due batch"]:
-    if lead.ndim == 1:
-        return dispatch_fixed(pipeline, units, lead, rows)
-    return dispatch(pipeline, units, lead, rows)
 
 
 def replenish(
@@ -122,7 +110,7 @@ def replenish(
         network: The shared network.
         policy: The policy, with the leaves of this bucket spread over the batch.
         stock: Stock after serving.
-        supply: Shares and lead times of this period.
+        supply: Shares, open offers and near arrivals.
         echelon: `network.echelon_matrix()`.
         waiting: Backlog by node, or None where nothing can be backordered.
         review: Nodes whose review day this is.
@@ -147,26 +135,53 @@ def replenish(
             shipped, on_hand = allocate(
                 asked, stock.on_hand, source, network.lane_urgency[ids], network.priority_ranks
             )
-            lane_row = jnp.asarray([network.lane_nodes.index(network.lane_to[k]) for k in lanes], int)
             target = jnp.asarray([network.lane_to[k] for k in lanes], int)
-            stock = Stock(
-                on_hand=on_hand,
-                on_order=stock.on_order.at[target].add(shipped),
-                vendor_pipeline=stock.vendor_pipeline,
-                lane_pipeline=_dispatch_lanes(stock.lane_pipeline, shipped, supply.lane_lead[ids], lane_row),
-                backlog=stock.backlog,
-            )
+            stock = Stock(on_hand, stock.on_order.at[target].add(shipped), stock.backlog)
             lane_units = lane_units.at[ids].set(shipped)
         if offers:
             ids = jnp.asarray(offers, int)
             target = jnp.asarray([network.offer_node[k] for k in offers], int)
-            row = jnp.asarray([network.vendor_nodes.index(network.offer_node[k]) for k in offers], int)
-            stock = Stock(
-                on_hand=stock.on_hand,
-                on_order=stock.on_order.at[target].add(bought),
-                vendor_pipeline=dispatch(stock.vendor_pipeline, bought, supply.vendor_lead[ids], row),
-                lane_pipeline=stock.lane_pipeline,
-                backlog=stock.backlog,
-            )
+            stock = Stock(stock.on_hand, stock.on_order.at[target].add(bought), stock.backlog)
             offer_units = offer_units.at[ids].set(bought)
     return stock, Ordered(offer_units, lane_units)
+
+
+def pipeline_sources(network: Network) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+    """For every row of the vendor and of the lane pipelines, the offer slots or lanes that feed it."""
+    vendor = tuple(
+        tuple(k for k, node in enumerate(network.offer_node) if node == row) for row in network.vendor_nodes
+    )
+    lane = tuple(tuple(k for k, node in enumerate(network.lane_to) if node == row) for row in network.lane_nodes)
+    return vendor, lane
+
+
+def expedited_leads(network: Network, offer_lead: Float[Array, "offers batch"]) -> Int[Array, "vendor_nodes batch"]:
+    """Lead time, in whole periods, of the faster offer of every node with a vendor pipeline (0: none)."""
+    rounded = jnp.clip(jnp.round(offer_lead), 1, network.vendor_limit).astype(jnp.int32)
+    table = jnp.zeros((len(network.vendor_nodes), offer_lead.shape[-1]), jnp.int32)
+    for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True)):
+        if rank == 1:
+            table = table.at[network.vendor_nodes.index(node)].set(rounded[slot])
+    return table
+
+
+def arriving_soon(pipelines: Pipelines, leads: Int[Array, "vendor_nodes batch"]) -> Float[Array, "vendor_nodes batch"]:
+    """Vendor deliveries within the lead time of the faster offer."""
+    return due_within(pipelines.vendor, leads)
+
+
+def send(
+    network: Network,
+    pipelines: Pipelines,
+    ordered: Ordered,
+    vendor_lead: Int[Array, "offers batch"],
+    lane_lead: Int[Array, "lanes #batch"],
+) -> Pipelines:
+    """End of a period: what is on its way comes nearer, and today's orders and shipments set out."""
+    vendor, lane = pipelines.vendor, pipelines.lane
+    vendor_sources, lane_sources = pipeline_sources(network)
+    if vendor_sources:
+        vendor = advance(vendor, ordered.offer, vendor_lead, vendor_sources)
+    if lane_sources:
+        lane = advance(lane, ordered.lane, lane_lead, lane_sources)
+    return Pipelines(vendor, lane)

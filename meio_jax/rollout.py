@@ -15,11 +15,19 @@ from meio_jax.costs import CostTerms, Flows, UnitTerms
 from meio_jax.fulfilment import PreferenceLists
 from meio_jax.network import ItemBlock, Network
 from meio_jax.policy.base import AbstractPolicy
-from meio_jax.replenish import Ordered, Stock, Supply, replenish
+from meio_jax.replenish import (
+    Ordered,
+    Pipelines,
+    Stock,
+    Supply,
+    arriving_soon,
+    expedited_leads,
+    replenish,
+    send,
+)
 from meio_jax.scenarios import Scenarios
 from meio_jax.serve import Customer, Served, serve_wave
 from meio_kernels.assignment import FORMS
-from meio_kernels.pipeline import advance
 
 GradientMode = Callable[[Callable], Callable]
 
@@ -70,7 +78,7 @@ class _Constants(eqx.Module):
     customer: Customer
     echelon: Float[Array, "nodes nodes"]
     source_share: Float[Array, "sources batch"]
-    expedited_lead: Int[Array, "offers batch"]
+    expedited_lead: Int[Array, "vendor_nodes batch"]
     offer_active: Bool[Array, "offers batch"]
     purchase_cost: Float[Array, "offers batch"]
     freight: Float[Array, "offers batch"]
@@ -87,7 +95,7 @@ class _Inputs(eqx.Module):
 
     demand: Float[Array, "*lead waves speeds regions batch"]
     vendor_lead: Int[Array, "*lead offers batch"]
-    lane_lead: Int[Array, "*lead lanes batch"] | Int[Array, "*lead lanes"]
+    lane_lead: Int[Array, "*lead lanes #batch"]
     review: Bool[Array, "*lead nodes"]
     charged: Float[Array, "*lead"]
 
@@ -112,12 +120,11 @@ def _constants(network: Network, block: ItemBlock, scenarios: int) -> _Constants
     def spread(leaf: Array) -> Array:
         return jnp.repeat(leaf, scenarios, axis=-1)
 
-    lead = jnp.clip(jnp.round(block.offer_lead), 1, network.vendor_limit).astype(jnp.int32)
     return _Constants(
         customer=Customer(spread(block.weight), spread(block.downgrade_share)),
         echelon=network.echelon_matrix(),
         source_share=spread(block.source_share),
-        expedited_lead=spread(lead),
+        expedited_lead=expedited_leads(network, spread(block.offer_lead)),
         offer_active=spread(block.offer_active),
         purchase_cost=spread(block.offer_cost),
         freight=spread(block.offer_freight),
@@ -130,46 +137,43 @@ def _constants(network: Network, block: ItemBlock, scenarios: int) -> _Constants
     )
 
 
-def initial_stock(network: Network, block: ItemBlock, scenarios: int) -> Stock:
-    """The block's stock at the start, the same in every scenario."""
+def initial_state(network: Network, block: ItemBlock, scenarios: int) -> tuple[Stock, Pipelines]:
+    """The block's stock and pipelines at the start, the same in every scenario."""
     on_order = jnp.zeros_like(block.on_hand)
     if network.vendor_nodes:
         on_order = on_order.at[jnp.asarray(network.vendor_nodes, int)].add(block.vendor_pipeline.sum(1))
     if network.lane_nodes:
         on_order = on_order.at[jnp.asarray(network.lane_nodes, int)].add(block.lane_pipeline.sum(1))
-    speeds = network.speeds if network.backorders else 0
-    backlog = jnp.zeros((speeds, network.regions, block.items * scenarios), block.on_hand.dtype)
+    none = jnp.zeros((network.regions, block.items * scenarios), block.on_hand.dtype)
+    backlog = (none,) * network.speeds if network.backorders else ()
 
     def spread(leaf: Array) -> Array:
         return jnp.repeat(leaf, scenarios, axis=-1)
 
-    return Stock(
-        spread(block.on_hand), spread(on_order), spread(block.vendor_pipeline), spread(block.lane_pipeline), backlog
-    )
+    stock = Stock(spread(block.on_hand), spread(on_order), backlog)
+    return stock, Pipelines(spread(block.vendor_pipeline), spread(block.lane_pipeline))
 
 
-def receive(network: Network, stock: Stock) -> tuple[Stock, Float[Array, "nodes batch"]]:
-    """Start of a period: everything due arrives. Returns the stock after it, and the units received by node."""
-    inbound = jnp.zeros_like(stock.on_hand)
-    vendor, lane = stock.vendor_pipeline, stock.lane_pipeline
+def arrivals(network: Network, pipelines: Pipelines) -> Float[Array, "nodes batch"]:
+    """Units that arrive at every node in this period."""
+    inbound = jnp.zeros((network.nodes, pipelines.vendor.shape[-1]), pipelines.vendor.dtype)
     if network.vendor_nodes:
-        arriving, vendor = advance(vendor)
-        inbound = inbound.at[jnp.asarray(network.vendor_nodes, int)].add(arriving)
+        inbound = inbound.at[jnp.asarray(network.vendor_nodes, int)].add(pipelines.vendor[:, 0])
     if network.lane_nodes:
-        arriving, lane = advance(lane)
-        inbound = inbound.at[jnp.asarray(network.lane_nodes, int)].add(arriving)
-    return Stock(stock.on_hand + inbound, stock.on_order - inbound, vendor, lane, stock.backlog), inbound
+        inbound = inbound.at[jnp.asarray(network.lane_nodes, int)].add(pipelines.lane[:, 0])
+    return inbound
+
+
+def receive(stock: Stock, inbound: Float[Array, "nodes batch"]) -> Stock:
+    """Start of a period: what is due joins the stock on hand."""
+    return Stock(stock.on_hand + inbound, stock.on_order - inbound, stock.backlog)
 
 
 def _serve_period(
     program: _Program, constants: _Constants, bucket: _Bucket, stock: Stock, demand: Array
-) -> tuple[Float[Array, "nodes batch"], Float[Array, "speeds regions batch"], Served]:
+) -> tuple[Float[Array, "nodes batch"], tuple[Float[Array, "regions batch"], ...], Served]:
     """Serve the waves in turn; backlog goes first, as a wave of its own that uses the first wave's lists."""
     network, lists = program.network, bucket.lists
-    if network.backorders:
-        demand = jnp.concatenate([stock.backlog[None], demand], axis=0)
-        lists = jax.tree.map(lambda table: jnp.concatenate([table[:1], table], axis=0), lists)
-    batch = demand.shape[-1]
 
     def wave(carry: tuple, at: tuple) -> tuple[tuple, None]:
         on_hand, unmet, total = carry
@@ -184,18 +188,26 @@ def _serve_period(
             program.form,
             record=program.record.by_speed,
         )
-        return (on_hand, unmet + left, jax.tree.map(jnp.add, total, done)), None
+        unmet = tuple(before + more for before, more in zip(unmet, left, strict=True))
+        return (on_hand, unmet, jax.tree.map(jnp.add, total, done)), None
 
-    nothing = Served.zeros(network, batch, demand.dtype, record=program.record.by_speed)
-    carry = (stock.on_hand, jnp.zeros_like(demand[0]), nothing)
+    by_speed = tuple(demand[:, speed] for speed in range(network.speeds))
+    nothing = Served.zeros(network, demand.shape[-1], demand.dtype, record=program.record.by_speed)
+    carry = (stock.on_hand, tuple(jnp.zeros_like(waves[0]) for waves in by_speed), nothing)
+    if network.backorders:
+        first = jax.tree.map(lambda table: table[0], lists)
+        (on_hand, unmet, done), _ = wave(carry, (stock.backlog, first))
+        # Backlog was counted on the day it was ordered: serving it late is not serving it as promised.
+        late = eqx.tree_at(lambda served: served.on_time, done, jnp.zeros_like(done.on_time))
+        carry = (on_hand, unmet, late)
     if demand.shape[0] == 1:
-        carry, _ = wave(carry, (demand[0], jax.tree.map(lambda table: table[0], lists)))
+        carry, _ = wave(carry, jax.tree.map(lambda table: table[0], (by_speed, lists)))
     else:
-        carry, _ = jax.lax.scan(wave, carry, (demand, lists))
+        carry, _ = jax.lax.scan(wave, carry, (by_speed, lists))
     return carry
 
 
-def _waiting_by_node(program: _Program, bucket: _Bucket, backlog: Array) -> Float[Array, "nodes batch"]:
+def _waiting_by_node(program: _Program, bucket: _Bucket, backlog: tuple[Array, ...]) -> Float[Array, "nodes batch"]:
     """Backlog counts against the node that its class asks first."""
     ask = FORMS[program.form][0]
     first = bucket.lists.node[0, :, 0]
@@ -212,12 +224,11 @@ def _period_costs(
     stock: Stock,
     inbound: Array,
 ) -> CostTerms:
-    lead = lane_lead if lane_lead.ndim == 2 else lane_lead[:, None]
     lane_cost = network.lane_cost_unit[:, None] + network.lane_cost_kg[:, None] * constants.customer.weight
     holding = jnp.sum(network.holding_factor[:, None] * stock.on_hand, axis=0)
     if network.pipeline_holding:
         factor = network.holding_factor[jnp.asarray(network.lane_from, int)][:, None]
-        holding = holding + jnp.sum(factor * lead.astype(holding.dtype) * bought.lane, axis=0)
+        holding = holding + jnp.sum(factor * lane_lead.astype(holding.dtype) * bought.lane, axis=0)
     return CostTerms(
         purchase=jnp.sum(constants.purchase_cost * bought.offer, axis=0),
         inbound=jnp.sum(constants.freight * bought.offer, axis=0)
@@ -228,30 +239,40 @@ def _period_costs(
         outbound=served.outbound_cost,
         downgrade=constants.downgrade_cost * served.downgraded,
         lost_sale=constants.lost_sale * lost,
-        backorder=constants.backorder_cost * jnp.sum(stock.backlog, axis=(0, 1)),
+        backorder=constants.backorder_cost * _waiting(stock),
         terminal=jnp.zeros_like(lost),
     )
 
 
+class _Done(eqx.Module):
+    """What one period did: costs and units per scenario, orders, and what is recorded per item."""
+
+    costs: CostTerms
+    units: UnitTerms
+    ordered: Ordered
+    flows: Flows
+    speed_units: Float[Array, "speed_nodes items"]
+    speed_cost: Float[Array, "speed_nodes items"]
+
+
 def _period(
-    program: _Program, constants: _Constants, bucket: _Bucket, carry: tuple, inputs: _Inputs
-) -> tuple[tuple, tuple]:
-    """One period; the carry is (stock, cost terms, unit terms)."""
+    program: _Program,
+    constants: _Constants,
+    bucket: _Bucket,
+    stock: Stock,
+    near: tuple[Float[Array, "nodes batch"], Float[Array, "vendor_nodes batch"]],
+    inputs: _Inputs,
+) -> tuple[Stock, _Done]:
+    """One period, from receipts to accounts. `near` is what arrives now, and what arrives soon from vendors."""
     network = program.network
-    stock, costs, units = carry
-    stock, inbound = receive(network, stock)
+    inbound, soon = near
+    stock = receive(stock, inbound)
     on_hand, unmet, served = _serve_period(program, constants, bucket, stock, inputs.demand)
-    backlog = unmet * constants.backorder if network.backorders else stock.backlog
-    lost = jnp.sum(unmet, axis=(0, 1)) * (1 - constants.backorder)
-    stock = Stock(on_hand, stock.on_order, stock.vendor_pipeline, stock.lane_pipeline, backlog)
+    backlog = tuple(left * constants.backorder for left in unmet) if network.backorders else ()
+    lost = sum(jnp.sum(left, axis=0) for left in unmet) * (1 - constants.backorder)
+    stock = Stock(on_hand, stock.on_order, backlog)
     waiting = _waiting_by_node(program, bucket, backlog) if network.backorders else None
-    supply = Supply(
-        constants.source_share,
-        constants.expedited_lead,
-        constants.offer_active,
-        inputs.vendor_lead,
-        inputs.lane_lead,
-    )
+    supply = Supply(constants.source_share, constants.offer_active, soon)
     stock, bought = replenish(network, bucket.policy, stock, supply, constants.echelon, waiting, inputs.review)
     period_costs = _period_costs(network, constants, bought, inputs.lane_lead, served, lost, stock, inbound)
     carbon = served.carbon + jnp.sum(network.lane_carbon_kg[:, None] * bought.lane, 0) * constants.customer.weight
@@ -261,7 +282,7 @@ def _period(
         shipped=served.shipped,
         lost=lost,
         downgraded=served.downgraded,
-        backordered=jnp.sum(backlog, axis=(0, 1)),
+        backordered=_waiting(stock),
         carbon=carbon,
     )
 
@@ -279,10 +300,10 @@ def _period(
         served=mean(served.on_time),
         wanted=mean(wanted),
     )
-    kept = stock.on_hand if program.record.stock else stock.on_hand[:0]
-    recorded = (flows, mean(served.by_speed), mean(served.cost_by_speed), kept)
-    carry = (stock, costs.plus(period_costs, inputs.charged), units.plus(period_units, inputs.charged))
-    return carry, recorded
+    done = _Done(
+        period_costs, period_units, bought, flows, mean(served.by_speed), mean(served.cost_by_speed)
+    )
+    return stock, done
 
 
 def _by_group(network: Network, demand: Float[Array, "speeds regions batch"]) -> Float[Array, "speeds groups batch"]:
@@ -304,16 +325,22 @@ def _by_bucket(network: Network, leaf: Array) -> Array:
 def _all_inputs(network: Network, scenarios: Scenarios) -> _Inputs:
     lane_lead = scenarios.lane_lead
     if lane_lead.ndim == 1:
-        lane_lead = jnp.broadcast_to(lane_lead, (network.periods, *lane_lead.shape))
+        lane_lead = jnp.broadcast_to(lane_lead[:, None], (network.periods, lane_lead.shape[0], 1))
     lists = _Inputs(
-        scenarios.demand, jnp.maximum(scenarios.vendor_lead, 1), lane_lead, network.review, network.charged
+        scenarios.demand, scenarios.vendor_lead, lane_lead, network.review, network.charged
     )
     return jax.tree.map(lambda leaf: _by_bucket(network, leaf), lists)
 
 
+def _waiting(stock: Stock) -> Float[Array, " batch"]:
+    """Units of demand that wait."""
+    nothing = jnp.zeros_like(stock.on_hand[0])
+    return sum((jnp.sum(left, axis=0) for left in stock.backlog), start=nothing)
+
+
 def _credit(network: Network, constants: _Constants, stock: Stock) -> Float[Array, " batch"]:
     """Credit for what is left: all stock and goods under way, net of backlog, at replacement cost."""
-    left = jnp.sum(stock.on_hand + stock.on_order, axis=0) - jnp.sum(stock.backlog, axis=(0, 1))
+    left = jnp.sum(stock.on_hand + stock.on_order, axis=0) - _waiting(stock)
     return network.terminal_factor * constants.replacement * left
 
 
@@ -356,17 +383,34 @@ def rollout(
     def bucket_step(carry: tuple, at: tuple) -> tuple[tuple, tuple]:
         bucket_policy, bucket_lists, inputs = at
 
-        def period_step(state: tuple, period_inputs: _Inputs) -> tuple[tuple, tuple]:
-            wide = jax.tree.map(lambda leaf: jnp.repeat(leaf, samples, axis=-1), bucket_policy)
-            return _period(program, constants, _Bucket(wide, bucket_lists), state, period_inputs)
+        @gradient
+        def one_period(policy: AbstractPolicy, stock: Stock, near: tuple, period_inputs: _Inputs) -> tuple:
+            wide = jax.tree.map(lambda leaf: jnp.repeat(leaf, samples, axis=-1), policy)
+            return _period(program, constants, _Bucket(wide, bucket_lists), stock, near, period_inputs)
 
-        carry, (flows, units, cost, stock) = jax.lax.scan(gradient(period_step), carry, inputs)
+        def step(state: tuple, period_inputs: _Inputs) -> tuple[tuple, tuple]:
+            # Pipelines and running sums stay outside the differentiated step: they are linear, so nothing of them
+            # needs to be kept for the way back.
+            stock, pipelines, costs, units = state
+            near = (arrivals(network, pipelines), arriving_soon(pipelines, constants.expedited_lead))
+            stock, done = one_period(bucket_policy, stock, near, period_inputs)
+            pipelines = send(network, pipelines, done.ordered, period_inputs.vendor_lead, period_inputs.lane_lead)
+            weight = period_inputs.charged
+            state = (stock, pipelines, costs.plus(done.costs, weight), units.plus(done.units, weight))
+            kept = stock.on_hand if record.stock else stock.on_hand[:0]
+            return state, (done.flows, done.speed_units, done.speed_cost, kept)
+
+        carry, (flows, units, cost, stock) = jax.lax.scan(step, carry, inputs)
         flows, units, cost = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), (flows, units, cost))
         return carry, (flows, units, cost, stock)
 
-    start = (initial_stock(network, block, samples), CostTerms.zeros(batch, dtype), UnitTerms.zeros(batch, dtype))
+    start = (
+        *initial_state(network, block, samples),
+        CostTerms.zeros(batch, dtype),
+        UnitTerms.zeros(batch, dtype),
+    )
     per_bucket = (jax.tree.map(spread, policy), lists, _all_inputs(network, scenarios))
-    (final, costs, units), (flows, speed_units, speed_cost, stock) = jax.lax.scan(bucket_step, start, per_bucket)
+    (final, _, costs, units), (flows, speed_units, speed_cost, stock) = jax.lax.scan(bucket_step, start, per_bucket)
     credit = _credit(network, constants, final)
     costs = eqx.tree_at(lambda terms: terms.terminal, costs, -credit)
     return Outcome(costs, units, flows, final, speed_units, speed_cost, stock)

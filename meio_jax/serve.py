@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from meio_jax.fulfilment import PreferenceLists
 from meio_jax.network import Network
 from meio_jax.policy.base import AbstractPolicy
-from meio_kernels.assignment import FORMS, assign_round
+from meio_kernels.assignment import FORMS, assign_round, serve_rounds, unit_costs
 
 
 class Customer(eqx.Module):
@@ -39,45 +39,42 @@ class Served(eqx.Module):
         return cls(jnp.zeros((network.nodes, batch), dtype), row, row, row, row, groups, table, table)
 
 
-def _serve_speed(
-    open_demand: Float[Array, "regions batch"],
-    usable: Float[Array, "nodes batch"],
-    lists: PreferenceLists,
-    customer: Customer,
-    form: str,
-) -> tuple[Float[Array, "regions batch"], Float[Array, "nodes batch"], list[Array], list[Array]]:
-    """All preference rounds of one speed; `lists` has axes `rounds regions`.
-
-    Returns the demand still open, the stock left, and per round the units shipped to each class and their cost.
-    """
-    shipped_rounds, cost_rounds = [], []
+def _tables(
+    network: Network, wanted: Array, usable: Array, lists: PreferenceLists, customer: Customer, form: str
+) -> tuple[Float[Array, "nodes batch"], Float[Array, "nodes batch"]]:
+    """Units and outbound cost of one speed by shipping node: the rounds once more, for the record."""
+    ask = FORMS[form][0]
+    units, costs = jnp.zeros_like(usable), jnp.zeros_like(usable)
     for p in range(lists.node.shape[0]):
-        share, usable = assign_round(open_demand, usable, lists.node[p], form)
-        shipped = open_demand * share
-        open_demand = open_demand * (1 - share)
-        unit_cost = lists.cost_unit[p][:, None] + lists.cost_kg[p][:, None] * customer.weight
-        shipped_rounds.append(shipped)
-        cost_rounds.append(unit_cost * shipped)
-    return open_demand, usable, shipped_rounds, cost_rounds
+        share, usable, _ = assign_round(wanted, usable, lists.node[p], form)
+        shipped = wanted * share
+        priced = unit_costs(lists.cost_unit[p], lists.cost_kg[p], customer.weight) * shipped
+        units = units + ask(shipped, lists.node[p], network.nodes)
+        costs = costs + ask(priced, lists.node[p], network.nodes)
+        wanted = wanted - shipped
+    return units, costs
 
 
 def serve_wave(
     network: Network,
     policy: AbstractPolicy,
     on_hand: Float[Array, "nodes batch"],
-    demand: Float[Array, "speeds regions batch"],
+    demand: tuple[Float[Array, "regions batch"], ...],
     lists: PreferenceLists,
     customer: Customer,
     form: str,
     *,
     record: bool,
-) -> tuple[Float[Array, "nodes batch"], Float[Array, "speeds regions batch"], Served]:
+) -> tuple[Float[Array, "nodes batch"], tuple[Float[Array, "regions batch"], ...], Served]:
     """Serve one wave; speeds from fast to slow, and what is left at a speed may accept the next slower one.
 
+    `demand` is one array per speed: the derivative of indexing one array would be a sum of padded arrays, which
+    costs more than the serving itself.
+
     Returns:
-        Stock left, demand that nobody served (speeds x regions, after downgrades), and what was done.
+        Stock left, demand that nobody served (by speed, after downgrades), and what was done.
     """
-    done = Served.zeros(network, demand.shape[-1], demand.dtype, record=record)
+    done = Served.zeros(network, on_hand.shape[-1], on_hand.dtype, record=record)
     arrived = jnp.zeros_like(demand[0])
     unmet, on_time, units_table, cost_table = [], [], [], []
     cost, carbon, total, moved_total = done.outbound_cost, done.carbon, done.shipped, done.downgraded
@@ -88,20 +85,26 @@ def serve_wave(
         reserved = policy.reserved(s)
         usable = on_hand if reserved is None else jax.nn.relu(on_hand - reserved)
         one_speed = jax.tree.map(lambda table, s=s: table[s], lists)
-        left, after, shipped, costs = _serve_speed(wanted, usable, one_speed, customer, form)
+        left, after, speed_cost, emitted = serve_rounds(
+            wanted,
+            usable,
+            one_speed.node,
+            one_speed.cost_unit,
+            one_speed.cost_kg,
+            one_speed.carbon,
+            customer.weight,
+            form,
+        )
         on_hand = on_hand - (usable - after)
         if network.region_groups:
             share = jnp.where(wanted > 0, 1 - left / jnp.where(wanted > 0, wanted, 1), 0)
             on_time.append(ask(demand[s] * share, network.region_group, network.region_groups))
         total = total + jnp.sum(wanted - left, axis=0)
-        cost = cost + sum(jnp.sum(x, axis=0) for x in costs)
-        carbon = carbon + sum(
-            jnp.sum(one_speed.carbon[p][:, None] * x, axis=0) for p, x in enumerate(shipped)
-        )
+        cost, carbon = cost + speed_cost, carbon + emitted
         if record:
-            choices = list(one_speed.node)
-            units_table.append(sum(ask(x, c, network.nodes) for x, c in zip(shipped, choices, strict=True)))
-            cost_table.append(sum(ask(x, c, network.nodes) for x, c in zip(costs, choices, strict=True)))
+            units, costs = _tables(network, wanted, usable, one_speed, customer, form)
+            units_table.append(units)
+            cost_table.append(costs)
         accepts = customer.downgrade_share if s + 1 < network.speeds else jnp.zeros_like(cost)
         arrived = left * accepts
         moved_total = moved_total + jnp.sum(arrived, axis=0)
@@ -116,4 +119,4 @@ def serve_wave(
         by_speed=jnp.concatenate(units_table) if record else done.by_speed,
         cost_by_speed=jnp.concatenate(cost_table) if record else done.cost_by_speed,
     )
-    return on_hand, jnp.stack(unmet), done
+    return on_hand, tuple(unmet), done

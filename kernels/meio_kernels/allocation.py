@@ -25,6 +25,6 @@ def allocate(
     nodes = on_hand.shape[0]
     for rank in range(ranks):
         choice = jnp.where(urgency == rank, source, nodes)
-        share, on_hand = assign_round(asked, on_hand, choice)
+        share, on_hand, _ = assign_round(asked, on_hand, choice)
         shipped = shipped + asked * share
     return shipped, on_hand

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from meio_jax.backtest.compiled import compiled
+from meio_jax.backtest.compiled import inlined
 from meio_jax.backtest.lookup import compressed, frame, numbers, optional_rows, texts
 from meio_jax.backtest.supply import vendor_ids
 
@@ -43,7 +43,7 @@ class Used(NamedTuple):
     today: np.ndarray
 
 
-@compiled
+@inlined
 def units_that_fit(limits, used, item_class, item, where, units):
     """Units of an item, at most `units`, for which every resource of `where` (kind x nodes + node) has room."""
     for k in range(limits.start[where], limits.start[where + 1]):
@@ -57,7 +57,7 @@ def units_that_fit(limits, used, item_class, item, where, units):
     return units
 
 
-@compiled
+@inlined
 def use(limits, used, item_class, item, where, units):
     """Count units (negative: give back) against every resource of `where`."""
     for k in range(limits.start[where], limits.start[where + 1]):

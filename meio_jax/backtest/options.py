@@ -5,6 +5,8 @@ from typing import Literal
 
 import polars as pl
 
+from meio_jax.backtest.lookup import bad
+
 Enforcement = Literal["day", "bucket", "measure"]
 
 
@@ -13,8 +15,9 @@ class Options:
     """Options of a simulation. The defaults enforce every physical capacity on every day.
 
     Attributes:
-        storage, inbound, outbound: `day`: the capacity of a day holds on every day; `bucket`: days of a bucket may
-            lend each other capacity (an average, as the planner counts it); `measure`: no limit, only counted.
+        storage, inbound, outbound: `day`: the capacity of a day holds on every day; `bucket` (flows only): days of a
+            bucket may lend each other capacity (an average, as the planner counts it); `measure`: no limit, only
+            counted.
             Goods that find no room at a dock or in a hall wait outside; an order that a node cannot ship any
             more goes to the next cheapest node.
         actual: recorded sales to use instead of the forecast: `item_id`, `units` and `period` or `ds`. They are split
@@ -27,7 +30,7 @@ class Options:
         chunk_items: items reviewed at a time (bounds memory).
     """
 
-    storage: Enforcement = "day"
+    storage: Literal["day", "measure"] = "day"
     inbound: Enforcement = "day"
     outbound: Enforcement = "day"
     actual: pl.DataFrame | None = None
@@ -37,6 +40,20 @@ class Options:
     rounding: Literal["nearest", "up"] = "nearest"
     detail: bool = False
     chunk_items: int = 100_000
+
+    def __post_init__(self) -> None:
+        choices = {
+            "storage": ("day", "measure"),
+            "inbound": ("day", "bucket", "measure"),
+            "outbound": ("day", "bucket", "measure"),
+            "rounding": ("nearest", "up"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise bad("options", "", name, f"one of {', '.join(known)}", getattr(self, name), "change the option")
+        for name in ("units_per_order", "chunk_items"):
+            if getattr(self, name) < 1:
+                raise bad("options", "", name, "1 or more", getattr(self, name), "change the option")
 
     @classmethod
     def unlimited(cls, **changes) -> "Options":

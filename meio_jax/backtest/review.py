@@ -17,7 +17,7 @@ from meio_jax.backtest.books import (
     PURCHASE,
     TRANSFER,
 )
-from meio_jax.backtest.compiled import compiled
+from meio_jax.backtest.compiled import compiled, inlined
 from meio_jax.backtest.limits import STORAGE, use
 from meio_jax.backtest.supply import lane_lead, offer_lead
 
@@ -48,24 +48,26 @@ class Shipments(NamedTuple):
 
 
 class Desk(NamedTuple):
-    """Scratch of one item's review: units asked and sent by lane, weight by source, units asked by upstream node."""
+    """Scratch of one item's review: units asked of and sent by each lane (-1: as asked), units asked of each upstream
+    node; `due [nodes]` says whose review day it is."""
 
     ask: np.ndarray
     sent: np.ndarray
     asked_of: np.ndarray
+    due: np.ndarray
 
 
-@compiled
+@inlined
 def _level(values, bucket, item, node):
     return values[min(bucket, values.shape[0] - 1), item, node]
 
 
-@compiled
+@inlined
 def _own_position(state, item, node):
     return state.on_hand[item, node] + state.on_order[item, node] - state.waiting[item, node]
 
 
-@compiled
+@inlined
 def _position(state, levels, below, item, node):
     """Inventory position, of the echelon (`below [nodes, nodes]` says what share of whom counts) if so planned."""
     if not levels.echelon[levels.arm[item], node]:
@@ -77,7 +79,7 @@ def _position(state, levels, below, item, node):
     return total
 
 
-@compiled
+@inlined
 def _two_offers(supply, item, node):
     """The cheapest landed offer and the fastest of the others; (-1 ...) where there are none."""
     regular, fast = -1, -1
@@ -96,7 +98,7 @@ def _two_offers(supply, item, node):
     return regular, fast
 
 
-@compiled
+@inlined
 def _lot(supply, offer, wanted, position, rounding):
     """Whole packs, and no less than the least order.
 
@@ -116,7 +118,7 @@ def _lot(supply, offer, wanted, position, rounding):
     return units
 
 
-@compiled
+@inlined
 def _dispatch(state, out, entry):
     """Write down a shipment under way: (item, node, units, day due, source)."""
     item, node, units, due, source = entry
@@ -129,7 +131,7 @@ def _dispatch(state, out, entry):
         state.due[row, due] += units
 
 
-@compiled
+@inlined
 def _buy(supply_side, kept, order, clock):
     """Place a purchase order of `order = (item, node, offer, wanted, position)`."""
     supply, rules = supply_side
@@ -147,7 +149,7 @@ def _buy(supply_side, kept, order, clock):
         books.count[item, C_PURCHASED] += units
 
 
-@compiled
+@inlined
 def _send(network, limited, supply_side, kept, order, clock):
     """Send units over a lane now; `order = (item, lane, units)`."""
     catalog, sites = network
@@ -169,7 +171,7 @@ def _send(network, limited, supply_side, kept, order, clock):
             books.cost[item, HOLDING] += units * lead * catalog.holding[item] * sites.holding_factor[origin]
 
 
-@compiled
+@inlined
 def _split_order(supply_side, kept, desk, order, clock):
     """Divide `order = (item, node, wanted, position, offer left out)` over the open sources by their shares.
 
@@ -212,7 +214,7 @@ def _split_order(supply_side, kept, desk, order, clock):
             done = upto
 
 
-@compiled
+@inlined
 def _ration(desk, supply, origin, stock, how):
     """Share scarce stock of `origin`: by rank of the lane if so asked, in proportion within a rank.
 
@@ -250,7 +252,7 @@ def _ration(desk, supply, origin, stock, how):
             desk.sent[best] += 1
 
 
-@compiled
+@inlined
 def _order(supply_side, kept, levels, desk, order, clock):
     """What node `order = (item, node)` orders now: purchases are placed, lanes are asked."""
     supply, rules = supply_side
@@ -282,7 +284,7 @@ def _order(supply_side, kept, levels, desk, order, clock):
         _split_order(supply_side, kept, desk, order, clock)
 
 
-@compiled
+@inlined
 def _may_order(state, levels, bucket, item, node):
     """False where a plain base-stock node is at its target: most reviews end here, so it must be quick."""
     if levels.has_fast or levels.echelon[levels.arm[item], node]:
@@ -290,7 +292,7 @@ def _may_order(state, levels, bucket, item, node):
     return _level(levels.target, bucket, item, node) > _own_position(state, item, node)
 
 
-@compiled
+@inlined
 def _ship_asked(network, limited, supply_side, kept, desk, task):
     """Upstream nodes send what was asked of them in `task = (item, clock)`, or share what they have."""
     catalog, sites = network
@@ -311,8 +313,8 @@ def _ship_asked(network, limited, supply_side, kept, desk, task):
 
 
 @compiled
-def review(network, limited, supply_side, kept, levels, span, clock):
-    """Review the items of `span = (first, last)`.
+def review(network, limited, supply_side, kept, levels, desk, task):
+    """Review a span of items.
 
     Args:
         network: `(catalog, sites)`.
@@ -320,24 +322,21 @@ def review(network, limited, supply_side, kept, levels, span, clock):
         supply_side: `(supply, rules)`.
         kept: `(state, books, shipments)`: stock and units on order, books, and room for what is sent; changed.
         levels: The plan.
-        span: Items to review.
-        clock: The day.
+        desk: Scratch, with the nodes whose review day it is.
+        task: `(first item, last item, day)`.
     """
     catalog, sites = network
     supply, rules = supply_side
     state = kept[0]
-    lanes, nodes = len(supply.lane_from), len(sites.handling)
-    desk = Desk(np.zeros(lanes, np.int64), np.full(lanes, -1, np.int64), np.zeros(nodes, np.int64))
-    due = np.zeros(nodes, np.bool_)
-    for node in range(nodes):
-        due[node] = clock.day % sites.review_period[node] == sites.review_offset[node]
-    for item in range(span[0], span[1]):
+    lanes = len(supply.lane_from)
+    begin, end, clock = task
+    for item in range(begin, end):
         kind = catalog.storage_class[item]
         for tier in range(len(sites.tier_start) - 1):
             asks = False
             for at in range(sites.tier_start[tier], sites.tier_start[tier + 1]):
                 node = sites.tier_nodes[at]
-                if not due[node] or not sites.stockable[node, kind]:
+                if not desk.due[node] or not sites.stockable[node, kind]:
                     continue
                 if _may_order(state, levels, clock.bucket, item, node):
                     _order(supply_side, kept, levels, desk, (item, node), clock)

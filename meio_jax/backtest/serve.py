@@ -18,11 +18,11 @@ from meio_jax.backtest.books import (
     LOST,
     SHIPPING,
 )
-from meio_jax.backtest.compiled import compiled
+from meio_jax.backtest.compiled import compiled, inlined
 from meio_jax.backtest.limits import OUTBOUND, STORAGE, units_that_fit, use
 
 
-@compiled
+@inlined
 def _pick(network, limited, state, levels, ask, units, clock):
     """The cheapest entry of `reach` that can ship, and how many units of it; (-1, 0) if nobody can.
 
@@ -58,7 +58,7 @@ def _pick(network, limited, state, levels, ask, units, clock):
     return best, best_units
 
 
-@compiled
+@inlined
 def _ship(network, limited, kept, ask, entry, units, clock):
     """Take units from stock and book the shipment of `entry`."""
     catalog, sites, reach = network
@@ -88,7 +88,7 @@ def _ship(network, limited, kept, ask, entry, units, clock):
             books.detail[item, n, speed, 1] += cost
 
 
-@compiled
+@inlined
 def _promised(books, ask, late, units, clock):
     """Book units that leave at the speed that the customer asked for."""
     item, region, speed, hour = ask
@@ -100,7 +100,7 @@ def _promised(books, ask, late, units, clock):
         books.service[region, speed, clock.bucket, 1] += units
 
 
-@compiled
+@inlined
 def _unmet(catalog, books, item, asked, units, clock):
     """Book units that nobody serves today; `asked` is the speed first asked for."""
     if clock.charged and not catalog.backorders[item]:
@@ -109,7 +109,7 @@ def _unmet(catalog, books, item, asked, units, clock):
         books.promise[asked, 4] += units
 
 
-@compiled
+@inlined
 def _serve_one(network, limited, kept, levels, ask, order, clock):
     """Serve one order of `order = (units, coin, late)`; what must wait is written to the backlog from entry
     `order[3]` on. Returns the number of entries written so far."""

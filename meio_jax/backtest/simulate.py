@@ -19,7 +19,7 @@ from meio_jax.backtest.orders import Orders, joined, no_orders, order_source, st
 from meio_jax.backtest.outcome import Outcome, Run, summarise
 from meio_jax.backtest.plan import Levels, PlanSource, PlanTable, Snapshot
 from meio_jax.backtest.receive import receive
-from meio_jax.backtest.review import NEAREST, UP, Rules, Shipments, review
+from meio_jax.backtest.review import NEAREST, UP, Desk, Rules, Shipments, review
 from meio_jax.backtest.serve import serve
 from meio_jax.backtest.supply import vendor_ids, with_recorded
 
@@ -189,15 +189,18 @@ class Simulation:
     def _review(self, clock: Clock) -> None:
         world, supply = self.world, self.supply_side[0]
         sites = world.sites
-        if not (clock.day % sites.review_period == sites.review_offset).any():
+        due = clock.day % sites.review_period == sites.review_offset
+        if not due.any():
             return
+        lanes = len(supply.lane_from)
+        desk = Desk(np.zeros(lanes, np.int64), np.full(lanes, -1), np.zeros(len(due), np.int64), due)
         for first in range(0, len(world.items), self.options.chunk_items):
             last = min(first + self.options.chunk_items, len(world.items))
             room = int(supply.offer_start[last] - supply.offer_start[first]) + (last - first) * len(supply.lane_from)
             out = Shipments(*[np.zeros(room, np.int64) for _ in range(5)], np.zeros(1, np.int64))
             kept = (self.state, self.books, out)
             network = (world.catalog, sites)
-            review(network, self.limited, self.supply_side, kept, self.levels, (first, last), clock)
+            review(network, self.limited, self.supply_side, kept, self.levels, desk, (first, last, clock))
             n = int(out.filled[0])
             self._schedule((out.item[:n], out.node[:n], out.units[:n]), out.due[:n])
             if clock.charged:

@@ -11,15 +11,15 @@ from meio_jax.generate.items import Items
 from meio_jax.generate.shares import Profiles
 from meio_jax.generate.supply import Network
 
-START_ROOM = 1.15  # storage is never below the starting stock times this
+START_ROOM = 1.05  # storage is never below the starting stock times this
 BIG_VENDORS = 5
 IDLE_SHARE = 0.15  # least capacity of a node that a sensible plan hardly uses, of a typical node's
 FLOOR_GROUPS = 4  # region groups with a floor of their own
 SERVICE_FLOORS = (0.82, 0.86, 0.88, 0.90, 0.90)  # fast to slow
 # some nodes are roomy and some are tight, so that prices differ and work can move from one to another
 SPREAD = {
-    "storage": (0.90, 1.20, 1.00, 1.40), "outbound": (0.93, 1.20, 1.30), "inbound": (1.05, 1.30, 1.45),
-    "lane": (1.10, 1.50), "vendor": (1.00, 1.20, 1.40), "spend": (1.05,),
+    "storage": (0.80, 1.05, 0.92, 1.30), "outbound": (1.04, 1.25, 1.12), "inbound": (1.00, 1.20, 1.40),
+    "lane": (1.05, 1.40), "vendor": (1.00, 1.20, 1.40), "spend": (0.95,),
 }  # fmt: skip
 COLUMNS = {
     "resource_id": pl.String, "kind": pl.String, "node_id": pl.String, "to_node": pl.String,

@@ -10,7 +10,7 @@ import polars as pl
 from meio_jax.generate.supply import Network
 
 SAFETY = np.array([2.0, 2.0, 1.8])  # standard deviations of protection, by tier
-START_LEVEL = 0.7  # share of the safety stock that is there at the start
+START_LEVEL = 0.8  # share of the safety stock that is there at the start
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from typing import Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from meio_jax.network import ItemBlock, Network
-from meio_kernels.pipeline import due_within
 
 
 class View(eqx.Module):
@@ -17,13 +16,13 @@ class View(eqx.Module):
 
     Positions are inventory positions net of backlog, in units. A *source* is an offer slot or an inbound lane of
     one of the rows; `source_row` says of which, `source_share` how the row's order is split by default.
+    `arriving_soon` is what vendors deliver within the lead time of the row's faster offer.
     """
 
     position: Float[Array, "rows batch"]
     echelon_position: Float[Array, "rows batch"]
     net_stock: Float[Array, "rows batch"]
-    vendor_pipeline: Float[Array, "rows vendor_due batch"]
-    expedited_lead: Int[Array, "rows batch"]
+    arriving_soon: Float[Array, "rows batch"]
     has_expedited: Bool[Array, "rows batch"]
     source_share: Float[Array, "sources batch"]
     source_expedited: Bool[Array, " sources"]
@@ -33,7 +32,7 @@ class View(eqx.Module):
 
     def expedited_position(self) -> Float[Array, "rows batch"]:
         """Net stock plus what arrives within the lead time of the faster offer."""
-        return self.net_stock + due_within(self.vendor_pipeline, self.expedited_lead)
+        return self.net_stock + self.arriving_soon
 
     def split(self, wanted: Float[Array, "rows batch"]) -> Float[Array, "sources batch"]:
         """Divide each row's order over its sources by the default shares."""

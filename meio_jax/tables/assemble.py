@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import polars as pl
 
-from meio_jax.tables.check_resources import fill_measures
 from meio_jax.errors import Note
+from meio_jax.tables.check_resources import fill_measures
 from meio_jax.tables.columns import Table
 from meio_jax.tables.conform import conform
 from meio_jax.tables.context import Context, Scope
@@ -32,11 +32,12 @@ def assemble(
 
     Args:
         settings: None where `instance.yaml` could not be read (then `findings` says so, and what does not
-            depend on it
-            is still checked).
-        parts: the files of each table; None for a table that could not be read, absent for a table that
-            is not there. scope: which tables to expect. findings: problems found so far. given: tables that
-            are checked already.
+            depend on it is still checked).
+        parts: the files of each table; None for a table that could not be read, absent for a table that is
+            not there.
+        scope: which tables to expect.
+        findings: problems found so far.
+        given: tables that are checked already.
 
     Raises:
         InputError: with all problems, those in `findings` included.
@@ -52,10 +53,9 @@ def assemble(
         if name not in parts:
             views[name] = sound[name] = View(table, Source(name), table.empty())
             if not table.optional:
-                findings.add(
-                    name, "", "", "", f"a table {name}.parquet, {name}.csv or {name}/ with Parquet parts",
-                    f"add the table ({table.meaning.split('.')[0].lower()})",
-                )  # fmt: skip
+                wanted = f"a table {name}.parquet, {name}.csv or {name}/ with Parquet parts"
+                purpose = table.meaning.split(".")[0].lower()
+                findings.add(name, "", "", "", wanted, f"add the table ({purpose})")
                 del sound[name]
         elif (pieces := parts[name]) is not None:
             view, fits = _conform_parts(table, pieces, form, findings)
@@ -65,7 +65,7 @@ def assemble(
             if not fits:
                 continue
             sound[name] = view
-            if not table.optional and view.frame.height == 0 and scope is Scope.ALL:
+            if not table.optional and view.frame.height == 0 and scope is not Scope.BLOCK:
                 findings.add(
                     view.source.label, "", "", Note("no rows"), "at least one row", "fill in the table"
                 )

@@ -14,7 +14,7 @@ ROW = "__row"
 DETAILED = 50
 """Rows of one check that become a `Problem` each; further rows are only counted."""
 FIRST = 5
-"""Rows of one check that are told before those of the next; the rest come last, lest they crowd others out."""
+"""Rows of one check told before those of the next; the rest come last, lest they crowd others out."""
 
 
 @dataclass(frozen=True)

@@ -86,10 +86,8 @@ def check_strays(folder: Path, findings: Findings) -> None:
             continue
         near = nearest(path.stem, TABLE_NAMES)
         hint = f"did you mean {near}{path.suffix}? " if near else ""
-        findings.add(
-            path.name, "", "", "", "only files of known tables (" + ", ".join(TABLE_NAMES) + ")",
-            f"{hint}rename the file or move it out of the folder",
-        )  # fmt: skip
+        expected = "only files of known tables (" + ", ".join(TABLE_NAMES) + ")"
+        findings.add(path.name, "", "", "", expected, f"{hint}rename the file or move it out of the folder")
 
 
 def scan_file(files: Files, path: Path) -> pl.LazyFrame:
@@ -134,7 +132,7 @@ def read_matching(files: Files, column: str, values: pl.Series, findings: Findin
                 continue
             col = pl.col(column) if schema[column] == pl.String else pl.col(column).cast(pl.String)
             # the bounds let Parquet statistics rule out row groups where the catalog is sorted by item
-            low, high = values.min(), values.max()
+            low, high = values.min() or "", values.max() or ""
             near = frame.filter((col >= low) & (col <= high) & col.is_in(values.implode()))
             parts.append(Part(_drop_hive(files, near.collect()), Source(label, "block")))
         except READ_ERRORS as error:

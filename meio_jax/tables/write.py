@@ -79,9 +79,8 @@ def write_instance(
         folder: where to.
         format: parquet or csv.
         partition_rows: with parquet, tables that grow with the catalog and are longer than this become a
-            folder of
-            parts of about so many rows; an item's rows never straddle two parts where they are together
-            in the table.
+            folder of parts of about so many rows; an item's rows never straddle two parts where they are
+            together in the table.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -154,6 +154,7 @@ def test_blocks_are_checked(tmp_path):
     put("offers", 2, node_id="fc9")(frames)
     folder = write_raw(tmp_path, frames, settings_content("mean"))
     assert read_item_block(folder, ["A"]).offers.height == 2
+    assert read_item_block(folder, []).items.height == 0
     with pytest.raises(InputError, match=r"offers.parquet, item_id=B.*'fc9'.*table nodes"):
         read_item_block(folder, ["B"])
     with pytest.raises(InputError, match=r"'Z'.*an item of the catalog"):

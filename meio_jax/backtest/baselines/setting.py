@@ -1,0 +1,185 @@
+"""What a planner without an optimiser knows: true demand moments, lead times, who is nearest to whom."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from meio_jax.backtest.lookup import frame
+from meio_jax.backtest.network import World, read_world
+from meio_jax.backtest.sales import Forecast, read_forecast
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Arrays that every baseline needs; I items, N nodes, D days, B buckets.
+
+    `mean`, `variance` `[I, D]`: a day's total demand; `run [I]`: variance of a week's demand over the sum of its days'
+    variances. `lead`, `lead_sd` `[I, N]`: of a node's own replenishment, days; `gap [N]`: review period.
+    `supplied [I, N]`: the node may hold the item and somebody delivers it there.
+    `route [N, N]` share of what column n gets that comes from row m (lanes).
+    """
+
+    world: World
+    mean: np.ndarray
+    variance: np.ndarray
+    run: np.ndarray
+    lead: np.ndarray
+    lead_sd: np.ndarray
+    gap: np.ndarray
+    supplied: np.ndarray
+    route: np.ndarray
+
+    @property
+    def exposed(self) -> np.ndarray:
+        """Days `[I, N]` of demand that a target meets, on average, before what was ordered with it is renewed."""
+        return self.lead + (self.gap - 1) / 2
+
+    def fractile(self, node: int, charge: np.ndarray | float = 0.0) -> np.ndarray:
+        """Critical fractile `[I]` of a node: shortage cost against holding (and `charge`, money per unit and day) over
+        the time until the next review; for backorders, the cost of a day's wait against a day's holding."""
+        catalog = self.world.catalog
+        hold = catalog.holding * self.world.sites.holding_factor[node] + charge
+        lost = catalog.lost_cost / np.maximum(catalog.lost_cost + hold * self.gap[node], 1e-12)
+        wait = catalog.backorder_cost / np.maximum(catalog.backorder_cost + hold, 1e-12)
+        return np.clip(np.where(catalog.backorders, wait, lost), 1e-6, 0.9995)
+
+    def window(self, cover: np.ndarray, bucket: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of an item's total demand over the `cover [I, N]` days after an average day of the bucket;
+        after the horizon, demand goes on as in its last week."""
+        days = self.mean.shape[1]
+        size = self.world.bucket_periods
+        last = np.arange(bucket * size, min((bucket + 1) * size, days))
+        longest = days + int(np.ceil(cover.max(initial=0))) + 2
+        mean, variance = (_cumulated(x, longest) for x in (self.mean, self.variance))
+        total, spread = np.zeros(cover.shape), np.zeros(cover.shape)
+        for day in last:
+            upto = day + 1 + cover
+            total += _at(mean, upto) - mean[:, day + 1][:, None]
+            spread += _at(variance, upto) - variance[:, day + 1][:, None]
+        return total / len(last), spread / len(last) * self.run[:, None]
+
+    def demand(
+        self, cover: np.ndarray, part: np.ndarray, square: np.ndarray, bucket: int, sd: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of what a node must cover: its part of the demand of `cover` days, and the spread of its
+        lead time.
+
+        Args:
+            cover: Days, `[I, N]` (or any number of columns).
+            part: Probability that a unit of demand is the node's.
+            square: Sum of the squared shares of its regions, which a factor per region and day shakes together.
+            bucket: The bucket.
+            sd: Standard deviation of the lead time; the nodes' own where it is not given.
+        """
+        total, spread = self.window(cover, bucket)
+        mean, days = total * part, np.maximum(cover, 1e-9)
+        thinned = part**2 * np.maximum(spread - total, -total) + mean
+        shared = self.world.shared_factor_cv**2 * square * (total / days) ** 2 * days
+        late = (mean / days * (self.lead_sd if sd is None else sd)) ** 2
+        return mean, np.maximum(thinned + shared + late, 1e-9)
+
+
+def _cumulated(values: np.ndarray, length: int) -> np.ndarray:
+    tail = np.repeat(values[:, -7:].mean(1, keepdims=True), length - values.shape[1], axis=1)
+    return np.concatenate([np.zeros((len(values), 1)), np.cumsum(np.concatenate([values, tail], 1), 1)], 1)
+
+
+def _at(cumulated: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """Values between whole days by linear interpolation."""
+    low = np.floor(day).astype(np.int64)
+    first = np.take_along_axis(cumulated, low, 1)
+    return first + (day - low) * (np.take_along_axis(cumulated, low + 1, 1) - first)
+
+
+def read_setting(tables) -> Setting:
+    """The setting of an instance."""
+    world = read_world(tables)
+    mean, variance, run = demand_moments(read_forecast(tables), world)
+    supplied, weights = _sources(world)
+    lead, sd = _leads(tables, world, weights)
+    route = np.zeros((len(world.nodes), len(world.nodes)))
+    route[world.supply.lane_from, world.supply.lane_to] = world.supply.lane_share
+    return Setting(world, mean, variance, run, lead, sd, world.sites.review_period.astype(float), supplied, route)
+
+
+def demand_moments(forecast: Forecast, world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and variance of daily demand `[items, days]`, and the variance ratio of a week `[items]`."""
+    items, days = len(world.items), world.periods
+    ones = np.ones(items)
+    if forecast.form == "mean":
+        mean = forecast.value
+        poisson = np.where(forecast.law == 0, mean, 0.0)
+        spread = np.where(forecast.law == 3, 0.0, forecast.spread)
+        return mean, poisson + spread * mean**2, ones
+    if forecast.form == "quantiles":
+        at = (np.arange(200) + 0.5) / 200
+        values = forecast.series.reshape(items, days, -1)
+        sample = _interpolate(values, forecast.levels, at)
+        rho, lags = forecast.rho, np.arange(1, 7)
+        return sample.mean(0), sample.var(0), ones * (1 + 2 * float(((1 - lags / 7) * rho**lags).sum()))
+    mean, variance, run = np.zeros((items, days)), np.zeros((items, days)), ones.copy()
+    for i in range(items):
+        series = forecast.series[forecast.start[i] : forecast.start[i + 1]]
+        if not len(series):
+            continue
+        if forecast.form == "paths":
+            rows = series.reshape(-1, days)
+            mean[i], variance[i] = rows.mean(0), rows.var(0)
+        else:
+            mean[i], variance[i] = series.mean(), series.var()
+            rows = series[len(series) % 7 :].reshape(1, -1)
+        weeks = rows[:, : rows.shape[1] // 7 * 7].reshape(len(rows), -1, 7).sum(2)
+        level = weeks.mean(0, keepdims=True) if len(rows) > 3 else weeks.mean()
+        daily = 7 * variance[i].mean()
+        run[i] = np.clip(((weeks - level) ** 2).mean() / daily, 0.5, 4.0) if daily > 0 and weeks.size > 3 else 1.0
+    return mean, variance, run
+
+
+def _interpolate(values: np.ndarray, levels: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Quantile functions `[items, days, levels]` at the probabilities `at`, linear, not below 0."""
+    k = np.clip(np.searchsorted(levels, at) - 1, 0, len(levels) - 2)
+    part = (at - levels[k]) / (levels[k + 1] - levels[k])
+    return np.maximum(np.stack([values[..., j] + (values[..., j + 1] - values[..., j]) * f for j, f in zip(k, part, strict=True)]), 0)
+
+
+def _sources(world: World) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Supplied pairs `[items, nodes]`, and the weight of every offer and of every lane and item in its node's supply."""
+    supply = world.supply
+    shape = (len(world.items), len(world.nodes))
+    owner = np.repeat(np.arange(shape[0]), np.diff(supply.offer_start))
+    lanes = supply.open * supply.lane_share[None]
+    count = np.zeros(shape)
+    np.add.at(count, (owner, supply.offer_node), 1.0)
+    total = np.zeros(shape)
+    np.add.at(total, (owner, supply.offer_node), supply.offer_share)
+    np.add.at(total.T, supply.lane_to, lanes.T)
+    unshared = total[owner, supply.offer_node] <= 0
+    offers = np.where(unshared, 1 / np.maximum(count[owner, supply.offer_node], 1), supply.offer_share)
+    np.add.at(total, (owner[unshared], supply.offer_node[unshared]), offers[unshared])
+    supplied = (total > 0) & world.stockable
+    scale = np.where(total > 0, total, 1)
+    return supplied, (offers / scale[owner, supply.offer_node], lanes / scale[:, supply.lane_to])
+
+
+def _leads(tables, world: World, weights: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the lead time of a node's mix of sources, `[items, nodes]` days."""
+    supply = world.supply
+    owner = np.repeat(np.arange(len(world.items)), np.diff(supply.offer_start))
+    mean, sd = supply.offer_mean.copy(), np.where(supply.offer_law == 1, supply.offer_sd, 0.0)
+    if frame(tables, "lead_times").height:
+        weight = np.diff(np.concatenate([[0.0], supply.seen_weight]))
+        seen = np.repeat(np.arange(len(supply.seen_start) - 1), np.diff(supply.seen_start))
+        first = supply.seen_start[:-1][np.diff(supply.seen_start) > 0]
+        weight[first] = supply.seen_weight[first]
+        size = np.maximum(np.bincount(seen, weight, len(supply.seen_start) - 1), 1e-12)
+        m1 = np.bincount(seen, weight * supply.seen_days, len(size)) / size
+        m2 = np.bincount(seen, weight * supply.seen_days.astype(float) ** 2, len(size)) / size
+        drawn = supply.offer_law == 2
+        mean[drawn] = m1[supply.offer_vendor[drawn]]
+        sd[drawn] = np.sqrt(np.maximum(m2 - m1**2, 0))[supply.offer_vendor[drawn]]
+    one, two = (np.zeros((len(world.items), len(world.nodes))) for _ in range(2))
+    np.add.at(one, (owner, supply.offer_node), weights[0] * mean)
+    np.add.at(two, (owner, supply.offer_node), weights[0] * (mean**2 + sd**2))
+    np.add.at(one.T, supply.lane_to, (weights[1] * supply.lane_mean).T)
+    np.add.at(two.T, supply.lane_to, (weights[1] * (supply.lane_mean**2 + supply.lane_sd**2)).T)
+    return one, np.sqrt(np.maximum(two - one**2, 0))
