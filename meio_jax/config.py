@@ -22,14 +22,24 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class UsOptions(_Part):
+    """The US instance of real data (see docs/us_network.md)."""
+
+    data: Path = Field(description="folder of the real data")
+    size: Literal["small", "full"] = "small"
+    seed: int = 0
+    form: Literal["history", "mean"] | None = None
+    periods: int = 42
+    tightness: float = Field(default=1.0, gt=0)
+
+
 class InstancePart(_Part):
     """Where the instance is; `generate` makes it first if the folder does not exist."""
 
     path: Path = Field(description="folder of the instance, relative to the working directory")
     generate: GenerateOptions | None = Field(default=None, description="options of a synthetic instance")
-    build_us: dict[str, Any] | None = Field(
-        default=None, description="options for `experiments/us_network.py`, shown when the folder is missing"
-    )
+    us: UsOptions | None = Field(default=None, description="options of the real-data US instance")
+    hint: str | None = Field(default=None, description="what to tell a user whose folder is missing")
 
 
 class ScenarioPart(_Part):
@@ -89,6 +99,10 @@ class FulfilmentPart(_Part):
     rounds: int = Field(default=4, ge=1, description="nodes that a demand class asks in turn")
     weight_bands: int = Field(default=3, ge=1, description="weight bands that share preference lists")
     form: Literal["auto", "sparse", "dense"] = "auto"
+    dither: float = Field(
+        default=0.03, ge=0, lt=1, description="splits ties between nodes; share of the mean outbound cost"
+    )
+    damping: float = Field(default=0.9, ge=0, lt=1, description="how much of their prices the lists keep per step")
 
 
 class SolvePart(_Part):

@@ -1,6 +1,7 @@
 """Priced preference lists: which node a demand class asks first, second, third ... at given prices."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -24,6 +25,7 @@ def preference_lists(
     weight: Float[Array, ""],
     stockable: Bool[Array, " nodes"],
     outbound_price: Float[Array, " nodes"],
+    dither: Float[Array, "waves speeds regions nodes"],
     rounds: int,
 ) -> PreferenceLists:
     """Rank the eligible nodes of each class by priced cost, cheapest first.
@@ -36,6 +38,8 @@ def preference_lists(
         weight: Weight, in kg, that stands for the group of items.
         stockable: Nodes where the group may be stocked.
         outbound_price: Money per unit shipped, by node.
+        dither: Small amounts of money added to the ranking only. Without them whole groups of classes that cost
+            the same change sides together when a price crosses a threshold, and no price splits them.
         rounds: Length of the lists.
 
     Returns:
@@ -43,7 +47,7 @@ def preference_lists(
     """
     priced = network.outbound_unit + network.outbound_kg * weight + network.handling_cost + outbound_price
     allowed = network.eligible & stockable
-    ranked = jnp.where(allowed, priced[None], jnp.inf)
+    ranked = jnp.where(allowed, priced[None] + dither, jnp.inf)
     order = jnp.argsort(ranked, axis=-1, stable=True)[..., :rounds]
     found = jnp.take_along_axis(ranked, order, axis=-1) < jnp.inf
 
@@ -58,3 +62,12 @@ def preference_lists(
         cost_kg=read(network.outbound_kg),
         carbon=read(carbon),
     )
+
+
+def group_dither(network: Network, group: Int[Array, ""], size: float) -> Float[Array, "waves speeds regions nodes"]:
+    """Fixed pseudo-random amounts in +-`size` x (mean eligible outbound cost per unit), different in every group."""
+    cost = jnp.where(jnp.any(network.eligible, axis=0), network.outbound_unit, 0)
+    count = jnp.maximum(jnp.sum(jnp.any(network.eligible, axis=0)), 1).astype(cost.dtype)
+    key = jax.random.fold_in(jax.random.key(0), group)
+    spread = jax.random.uniform(key, network.eligible.shape, cost.dtype, -1, 1)
+    return size * jnp.sum(cost) / count * spread

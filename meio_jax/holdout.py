@@ -49,7 +49,7 @@ def _block_results(problem: InventorySubproblem, policy: AbstractPolicy, leaves:
     block = leaves[0]
     settings = problem.settings
     scenarios = draw(settings.scenarios, problem.catalog.profiles, leaves, ids, purpose=HOLDOUT)
-    lists = block_lists(problem.network, problem.resources, block, prices, settings.rounds)
+    lists = block_lists(problem.network, problem.resources, settings, block, prices)
     outcome = rollout(
         problem.network, policy, block, scenarios, lists, form=settings.form, record=Record(by_speed=True)
     )

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from meio_jax.demand.base import LANE, VENDOR, Draws, by_scenario
-from meio_kernels.draws import rough_gamma
+from meio_kernels.inversion import rough_gamma
 
 LAWS = ("fixed", "gamma", "empirical")
 

@@ -141,6 +141,7 @@ class ItemBlock(eqx.Module):
     vendor_pipeline: Float[Array, "vendor_nodes vendor_due items"]
     lane_pipeline: Float[Array, "lane_nodes lane_due items"]
 
+    group: Int[Array, ""]
     group_weight: Float[Array, ""]
     group_volume: Float[Array, ""]
     group_stockable: Bool[Array, " nodes"]

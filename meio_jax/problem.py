@@ -85,7 +85,7 @@ def build_problem(
     def one(_: None, leaves: tuple) -> tuple[None, tuple[AbstractPolicy, AbstractPolicy, Array]]:
         block: ItemBlock = leaves[0]
         sample = draw(settings.scenarios, catalog.profiles, leaves, ids, TRAINING)
-        lists = block_lists(network, resources, block, zero_prices, settings.rounds)
+        lists = block_lists(network, resources, settings, block, zero_prices)
         at: StartingPoint = starting_point(network, block, sample, lists)
         first, scale = family.start(network, block, at), family.scales(network, block, at)
         if stationary:
@@ -119,7 +119,7 @@ def _item_costs(
     prices: Array,
 ) -> Array:
     """Typical cost of each item, used to give all gradients a similar size."""
-    lists = block_lists(network, resources, block, prices, settings.rounds)
+    lists = block_lists(network, resources, settings, block, prices)
     outcome = rollout(network, policy, block, scenarios, lists, form=settings.form)
     costs = jnp.abs(outcome.costs.total - outcome.costs.terminal).reshape(block.items, -1)
     return jnp.maximum(jnp.mean(costs, axis=-1), 1e-6)

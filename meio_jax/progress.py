@@ -1,7 +1,7 @@
 """Progress reporting as an interface; silent by default."""
 
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class Step:
     violation: float
     gap: float
     change: float
+    price_norm: float = 0.0
+    by_kind: dict[str, float] = field(default_factory=dict)
 
 
 class AbstractProgress(abc.ABC):
@@ -24,6 +26,10 @@ class AbstractProgress(abc.ABC):
     @abc.abstractmethod
     def update(self, step: Step) -> None:
         """Called after each step."""
+
+    def stage(self, name: str) -> None:
+        """Called when something other than a step begins, such as the holdout evaluation."""
+        del name
 
     def should_stop(self) -> bool:
         """True once the user asked to stop."""

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from meio_jax.demand.base import FACTOR, REGION, SPLIT, AbstractDemand, Draws, by_scenario
 from meio_jax.leadtimes import LeadTimes
-from meio_kernels.draws import poisson, unit_gamma
+from meio_kernels.inversion import poisson, unit_gamma
 from meio_kernels.random import as_words, derive
 
 TRAINING, HOLDOUT = 0, 1

@@ -95,7 +95,7 @@ def serve_wave(
             customer.weight,
             form,
         )
-        on_hand = on_hand - (usable - after)
+        on_hand = after if reserved is None else jax.nn.relu(on_hand - usable) + after
         if network.region_groups:
             share = jnp.where(wanted > 0, 1 - left / jnp.where(wanted > 0, wanted, 1), 0)
             on_time.append(ask(demand[s] * share, network.region_group, network.region_groups))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from meio_jax.dual.base import Observation, Progress, Tolerances
@@ -23,6 +24,7 @@ class State(eqx.Module):
     warm: eqx.Module
     dual: BestState
     best: eqx.Module
+    best_evaluation: Evaluation
     price_scale: Float[Array, "buckets resources"]
 
 
@@ -36,12 +38,16 @@ class Trace(eqx.Module):
 
 @dataclass(frozen=True)
 class Limits:
-    """How long to search and how well: steps, check interval, least steps before stopping, tolerances."""
+    """How long to search and how well: steps, check interval, least steps before stopping, tolerances.
+
+    `kinds` names the kind of every resource, for reports by kind; empty: no such report.
+    """
 
     max_steps: int = 200
     min_steps: int = 20
     check_every: int = 5
     tolerances: Tolerances = field(default_factory=Tolerances)
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class Solution:
 
     result: Result
     best: eqx.Module
+    best_evaluation: Evaluation
     prices: Float[Array, "buckets resources"]
     bound: float
     steps: int
@@ -86,38 +93,41 @@ def natural_price_scale(
 def initial_state(
     problem: AbstractSubproblem,
     method: BestSoFar,
-    kind: Array,
     prices: Array | None = None,
     warm: eqx.Module | None = None,
 ) -> State:
     """State before the first step: from nothing, or from the prices and search state of an earlier solve."""
     warm = problem.init() if warm is None else warm
-    shape = jax.eval_shape(problem.evaluate, _zeros(problem), warm)[0].bound
-    zeros = jnp.zeros(shape.shape, shape.dtype)
-    evaluation, _ = eqx.filter_jit(lambda p, z, w: p.evaluate(z, w))(problem, zeros, warm)
-    scale = natural_price_scale(evaluation, kind, shape.shape[0])
+    shape = eqx.filter_eval_shape(lambda p, w: p.evaluate(p.zero_prices(), w)[0], problem, warm)
+    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
+    zeros = jnp.zeros_like(blank.bound)
     return State(
         step=jnp.zeros((), jnp.int32),
         warm=warm,
         dual=method.init(zeros if prices is None else prices),
         best=warm,
-        price_scale=scale,
+        best_evaluation=blank,
+        price_scale=zeros,
     )
 
 
-def _zeros(problem: AbstractSubproblem) -> Array:
-    return jnp.zeros(problem.resources.capacity.shape, problem.resources.capacity.dtype)
-
-
 @eqx.filter_jit
-def joint_step(problem: AbstractSubproblem, method: BestSoFar, state: State) -> tuple[State, Trace]:
-    """One evaluation (and gradient step) of all item problems, and one move of the prices."""
+def joint_step(
+    problem: AbstractSubproblem, method: BestSoFar, kind: Array, state: State
+) -> tuple[State, Trace]:
+    """One evaluation (and gradient step) of all item problems, and one move of the prices.
+
+    The first evaluation sets the scale of the prices; `kind` numbers the kind of every resource.
+    """
     prices = method.prices(state.dual)
     evaluation, warm = problem.evaluate(prices, state.warm)
-    seen = Observation(evaluation.value, evaluation.excess, evaluation.bound, state.price_scale)
+    natural = natural_price_scale(evaluation, kind, prices.shape[0])
+    price_scale = jnp.where(state.step == 0, natural, state.price_scale)
+    seen = Observation(evaluation.value, evaluation.excess, evaluation.bound, price_scale)
     dual = method.step(seen, state.dual)
-    best = jax.tree.map(lambda new, old: jnp.where(dual.improved, new, old), state.warm, state.best)
-    after = State(state.step + 1, warm, dual, best, state.price_scale)
+    now, before = (state.warm, evaluation), (state.best, state.best_evaluation)
+    best = jax.tree.map(lambda new, old: jnp.where(dual.improved, new, old), now, before)
+    after = State(state.step + 1, warm, dual, *best, price_scale)
     return after, Trace(evaluation, prices, seen.relative)
 
 
@@ -134,7 +144,14 @@ def _report(trace: Trace, step: int, limits: Limits, started: float, previous: f
         violation=max(float(jnp.max(trace.relative, initial=0)), 0.0),
         gap=abs(charge) / max(abs(value), 1e-12),
         change=change,
+        price_norm=float(jnp.linalg.norm(trace.prices)),
+        by_kind=_worst_by_kind(trace, limits.kinds),
     )
+
+
+def _worst_by_kind(trace: Trace, kinds: tuple[str, ...]) -> dict[str, float]:
+    worst = np.maximum(np.asarray(trace.relative).max(axis=0, initial=0), 0)
+    return {kind: float(max(w for w, k in zip(worst, kinds, strict=True) if k == kind)) for kind in dict.fromkeys(kinds)}
 
 
 def solve(
@@ -142,9 +159,11 @@ def solve(
     method: BestSoFar,
     state: State,
     limits: Limits,
+    kind: Array,
     *,
     progress: AbstractProgress | None = None,
     on_step: Callable[[State, Step, Trace], None] | None = None,
+    history: tuple[Step, ...] = (),
 ) -> Solution:
     """Run joint steps until the method terminates, the steps run out, or the user stops.
 
@@ -153,19 +172,21 @@ def solve(
         method: A dual method that keeps the best iterate.
         state: Where to start: `initial_state(...)`, or the state of an earlier solve.
         limits: Steps, check interval and tolerances.
+        kind: Number of the kind of every resource; prices of one kind share a scale.
         progress: Receives every step; silent by default.
         on_step: Called after each step with the state (checkpoints) and its report.
+        history: Reports of the steps before `state`, when a solve is continued.
 
     Returns:
         The solution; `result` says why the loop ended.
     """
     progress = Silent() if progress is None else progress
-    started = time.perf_counter()
-    history: list[Step] = []
-    result, trace, previous = Result.MAX_STEPS, None, None
+    started = time.perf_counter() - (history[-1].seconds if history else 0.0)
+    history = list(history)
+    result, trace = Result.MAX_STEPS, None
     first = int(state.step)
     for number in range(first + 1, limits.max_steps + 1):
-        state, trace = joint_step(problem, method, state)
+        state, trace = joint_step(problem, method, kind, state)
         past = history[-limits.check_every].cost if len(history) >= limits.check_every else None
         report = _report(trace, number, limits, started, past)
         history.append(report)
@@ -183,10 +204,11 @@ def solve(
                 break
     progress.close()
     if trace is None:
-        _, trace = joint_step(problem, method, state)
+        _, trace = joint_step(problem, method, kind, state)
     return Solution(
         result=result,
         best=state.best,
+        best_evaluation=state.best_evaluation,
         prices=state.dual.price,
         bound=float(state.dual.bound),
         steps=int(state.step),

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from meio_jax.catalog import Catalog, draw
 from meio_jax.costs import CostTerms
-from meio_jax.fulfilment import PreferenceLists, preference_lists
+from meio_jax.fulfilment import PreferenceLists, group_dither, preference_lists
 from meio_jax.network import ItemBlock, Network
 from meio_jax.objective import AbstractObjective, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
@@ -42,25 +42,40 @@ class AbstractSubproblem(eqx.Module):
         """Where the search starts (the warm state of the first evaluation)."""
 
     @abc.abstractmethod
+    def zero_prices(self) -> Float[Array, "buckets resources"]:
+        """Prices of a problem without capacities."""
+
+    @abc.abstractmethod
     def evaluate(self, prices: Array, warm: eqx.Module) -> tuple[Evaluation, eqx.Module]:
         """Evaluate the iterate in `warm` at `prices`, and return a better iterate."""
 
 
 class Search(eqx.Module):
-    """State of the search over policies: parameters in units of their scale, and the optimiser's state."""
+    """State of the search over policies.
+
+    Parameters in units of their scale, the optimiser's state, and the prices that rank the fulfilment options: a
+    running mean of the prices, because lists that follow every move of a price swing between near-equal nodes.
+    """
 
     raw: AbstractPolicy
     optimiser: optax.OptState
+    list_prices: Float[Array, "buckets resources"]
 
 
 class Settings(eqx.Module):
-    """Static choices of the item problems."""
+    """Static choices of the item problems.
+
+    `dither` and `damping` calm the simulated fulfilment: the first splits ties in the preference lists (share of
+    the mean outbound cost), the second is how much of their prices the lists keep from step to step.
+    """
 
     objective: AbstractObjective
     scenarios: ScenarioSettings
     rounds: int = eqx.field(static=True, default=4)
     form: str = eqx.field(static=True, default="sparse")
     gradient: GradientMode = eqx.field(static=True, default=checkpointed)
+    dither: float = eqx.field(static=True, default=0.03)
+    damping: float = eqx.field(static=True, default=0.9)
 
 
 class Totals(eqx.Module):
@@ -78,12 +93,18 @@ class Totals(eqx.Module):
 
 
 def block_lists(
-    network: Network, resources: Resources, block: ItemBlock, prices: Array, rounds: int
+    network: Network, resources: Resources, settings: Settings, block: ItemBlock, prices: Array
 ) -> PreferenceLists:
     """Preference lists of a block's group in every bucket at these prices."""
     priced = outbound_price(resources, prices, block.group_volume, block.group_weight)
-    each = jax.vmap(lambda p: preference_lists(network, block.group_weight, block.group_stockable, p, rounds))
-    return each(priced)
+    dither = group_dither(network, block.group, settings.dither)
+
+    def lists(at_bucket: Array) -> PreferenceLists:
+        return preference_lists(
+            network, block.group_weight, block.group_stockable, at_bucket, dither, settings.rounds
+        )
+
+    return jax.vmap(lists)(priced)
 
 
 def scenario_costs(block: ItemBlock, outcome: Outcome) -> ScenarioCosts:
@@ -110,9 +131,10 @@ def evaluate_block(
     block: ItemBlock,
     scenarios: eqx.Module,
     prices: Array,
+    list_prices: Array,
 ) -> tuple[Float[Array, ""], Totals]:
     """Priced objective of a block (what is differentiated), and its totals."""
-    lists = block_lists(network, resources, block, prices, settings.rounds)
+    lists = block_lists(network, resources, settings, block, list_prices)
     outcome = rollout(
         network, policy, block, scenarios, lists, form=settings.form, gradient=settings.gradient
     )
@@ -150,14 +172,19 @@ class InventorySubproblem(AbstractSubproblem):
     optimiser: optax.GradientTransformation = eqx.field(static=True)
 
     def init(self) -> Search:
-        return Search(self.first, self.optimiser.init(self.first))
+        return Search(self.first, self.optimiser.init(self.first), jnp.zeros_like(self.resources.capacity))
+
+    def zero_prices(self) -> Float[Array, "buckets resources"]:
+        return jnp.zeros_like(self.resources.capacity)
 
     def policy(self, search: Search) -> AbstractPolicy:
         """Parameters in units of stock; leaves have a leading block axis."""
         return jax.tree.map(jnp.multiply, search.raw, self.scale)
 
     def evaluate(self, prices: Array, warm: Search) -> tuple[Evaluation, Search]:
-        totals, gradient = self.sweep(prices, warm.raw)
+        keep = self.settings.damping
+        list_prices = keep * warm.list_prices + (1 - keep) * prices
+        totals, gradient = self.sweep(prices, list_prices, warm.raw)
         updates, optimiser = self.optimiser.update(gradient, warm.optimiser, warm.raw)
         raw = jax.tree.map(nonnegative, optax.apply_updates(warm.raw, updates))
         evaluation = Evaluation(
@@ -167,9 +194,9 @@ class InventorySubproblem(AbstractSubproblem):
             slack=jnp.full_like(totals.value, jnp.nan),
             terms=totals.terms,
         )
-        return evaluation, Search(raw, optimiser)
+        return evaluation, Search(raw, optimiser, list_prices)
 
-    def sweep(self, prices: Array, raw: AbstractPolicy) -> tuple[Totals, AbstractPolicy]:
+    def sweep(self, prices: Array, list_prices: Array, raw: AbstractPolicy) -> tuple[Totals, AbstractPolicy]:
         """Sum over all blocks, and the gradient by item in units of the scale and of the item's own cost."""
 
         def one_block(carry: tuple, at: tuple) -> tuple[tuple, AbstractPolicy]:
@@ -182,7 +209,7 @@ class InventorySubproblem(AbstractSubproblem):
             def loss(parameters: AbstractPolicy) -> tuple[Array, Totals]:
                 policy = jax.tree.map(jnp.multiply, parameters, scale_block)
                 return evaluate_block(
-                    self.network, self.resources, self.settings, policy, block, scenarios, prices
+                    self.network, self.resources, self.settings, policy, block, scenarios, prices, list_prices
                 )
 
             gradient, totals = jax.grad(loss, has_aux=True)(raw_block)

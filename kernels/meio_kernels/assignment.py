@@ -75,12 +75,20 @@ FORMS: dict[str, tuple[AskRows, AskRows]] = {
 }
 
 
+def is_scarce(asked: Array, available: Array) -> Array:
+    """Whether more is asked than is there; what is left of an order after many rounds (1e-12 units) is nobody's want.
+
+    Without that floor the division would meet numbers that are flushed to zero.
+    """
+    return asked > jnp.maximum(available, 1e-12)
+
+
 def fill_ratio(asked: Float[Array, "*shape"], available: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Share of what is asked that can be given: min(1, available / asked), and 1 where nothing is asked.
 
     The division is guarded inside the selected branch so that its derivative stays finite when nothing is asked.
     """
-    scarce = asked > available
+    scarce = is_scarce(asked, available)
     return jnp.where(scarce, available / jnp.where(scarce, asked, 1), 1)
 
 
@@ -173,7 +181,7 @@ def _serve_backward(form: str, kept: tuple, bars: tuple) -> tuple:
         worth = unit_costs(cost_unit[p], cost_kg[p], weight) * cost_bar + carbon[p][:, None] * carbon_bar
         shipped_bar = worth - open_bar
         ratio_bar = ask(open_demand * shipped_bar, choice[p], nodes)
-        scarce = asked > available
+        scarce = is_scarce(asked, available)
         slope = jnp.where(scarce, ratio_bar / jnp.where(scarce, asked, 1), left_bar)
         asked_bar = -jnp.where(scarce, slope * fill_ratio(asked, available), left_bar)
         open_bar = open_bar + share * shipped_bar + spread(asked_bar, choice[p], nodes)

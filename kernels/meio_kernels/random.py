@@ -20,7 +20,7 @@ def _rotate(word: Array, bits: int) -> Array:
 def threefry(
     key: tuple[Array, Array], counter: tuple[Array, Array], rounds: int = ROUNDS
 ) -> tuple[UInt32[Array, "..."], UInt32[Array, "..."]]:
-    """Scramble a two-word counter under a two-word key; all four broadcast against each other."""
+    """Scramble a two-word counter under a two-word key; all four are of one rank and broadcast."""
     parity = key[0] ^ key[1] ^ jnp.uint32(_PARITY)
     schedule = (key[0], key[1], parity)
     left, right = counter[0] + key[0], counter[1] + key[1]
@@ -53,12 +53,12 @@ def uniforms(
         stream: Word that names the use (and, say, the period); other streams are independent.
         dtype: Floating type of the result.
     """
-    pairs = (count + 1) // 2
-    row = jnp.arange(pairs, dtype=jnp.uint32)[:, None]
-    words = threefry((key[0][None], key[1][None]), (row, jnp.broadcast_to(stream, ()).astype(jnp.uint32)))
-    both = jnp.stack(words, axis=1).reshape(2 * pairs, -1)[:count]
+    row = jnp.arange(count, dtype=jnp.uint32)[:, None]
+    at = (row, jnp.broadcast_to(stream, (1, 1)).astype(jnp.uint32))
+    # The second word is left unused: interleaving the two takes longer than scrambling twice as many counters.
+    word, _ = threefry((key[0][None], key[1][None]), at)
     # 23 random bits and a half: exactly representable in float32, so float32 and float64 see the same numbers.
-    mantissa = (both >> jnp.uint32(9)).astype(dtype)
+    mantissa = (word >> jnp.uint32(9)).astype(dtype)
     return (mantissa + jnp.asarray(0.5, dtype)) * jnp.asarray(2.0**-23, dtype)
 
 
@@ -69,4 +69,6 @@ def as_words(value: int) -> tuple[Array, Array]:
 
 def normals(uniform: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Standard normal numbers by inversion."""
-    return jax.scipy.special.ndtri(uniform)
+    root = jnp.asarray(2**0.5, uniform.dtype)
+    # Several times faster than `ndtri`; 2 u - 1 is exact for the uniforms above, so nothing is lost near 0 and 1.
+    return root * jax.lax.erf_inv(2 * uniform - 1)

@@ -8,8 +8,8 @@ from meio_jax.backtest.compiled import compiled
 from meio_jax.backtest.limits import STORAGE, Used
 
 TERMS = (
-    "purchase", "inbound", "transfer", "handling", "holding", "outbound", "downgrade", "lost_sale", "backorder",
-    "terminal",
+    "purchase", "inbound", "transfer", "handling", "holding", "outbound", "downgrade", "lost_sale",
+    "backorder", "terminal",
 )  # fmt: skip
 PURCHASE, INBOUND, TRANSFER, HANDLING, HOLDING, SHIPPING, DOWNGRADE, LOST, BACKORDER, TERMINAL = range(10)
 
@@ -22,8 +22,9 @@ C_PURCHASED, C_RECEIVED, C_TRANSFERRED, C_WAITED = range(7, 11)
 
 
 class State(NamedTuple):
-    """Physical state: stock and units on order `[items, nodes]` (what waits at a dock is still on order), backlog by
-    the node that would serve it first `[items, nodes]`, and units due by day for nodes with a fast offer."""
+    """Physical state: stock and units on order `[items, nodes]` (what waits at a dock is still on order),
+    backlog by the node that would serve it first `[items, nodes]`, and units due by day for nodes with a
+    fast offer."""
 
     on_hand: np.ndarray
     on_order: np.ndarray
@@ -35,12 +36,13 @@ class State(NamedTuple):
 class Books(NamedTuple):
     """What is counted, on charged days only (but `flow` and `stock` on all days).
 
-    `cost [items, terms]` money, `count [items, counts]` units, `flow [items, 2]` purchased and shipped, `km` and `carbon` `[items]`, `site [nodes, speeds, 3]` units, outbound and handling cost,
-    `service [regions, speeds, buckets, 2]` demand and served as promised, `promise [speeds, 5]` demand, on time,
-    downgraded, backordered, lost (by the speed asked for), `speed_km [speeds, 2]` units and unit-km by the speed
-    used, `stock [days, nodes, 4]` units, m3, units waiting at the dock and their m3 at the end of the day,
-    `detail [items, nodes, speeds, 2]` units and outbound cost (empty unless asked for), `level [items, nodes]`
-    unit-days of stock (likewise).
+    `cost [items, terms]` money, `count [items, counts]` units, `flow [items, 2]` purchased and shipped,
+    `km` and `carbon` `[items]`, `site [nodes, speeds, 3]` units, outbound and handling cost, `service
+    [regions, speeds, buckets, 2]` demand and served as promised, `promise [speeds, 5]` demand, on time,
+    downgraded, backordered, lost (by the speed asked for), `speed_km [speeds, 2]` units and unit-km by the
+    speed used, `stock [days, nodes, 4]` units, m3, units waiting at the dock and their m3 at the end of the
+    day, `detail [items, nodes, speeds, 2]` units and outbound cost (empty unless asked for), `level [items,
+    nodes]` unit-days of stock (likewise).
     """
 
     cost: np.ndarray
@@ -65,7 +67,9 @@ class Clock(NamedTuple):
     charged: int
 
 
-def empty_books(items: int, nodes: int, regions: int, speeds: int, days: tuple[int, int], detail: bool) -> Books:
+def empty_books(
+    items: int, nodes: int, regions: int, speeds: int, days: tuple[int, int], detail: bool
+) -> Books:
     """Books with nothing in them; `days` is (periods, buckets)."""
     wide = items if detail else 0
     return Books(
@@ -118,11 +122,13 @@ def close_day(network, limited, kept, clock):
             used.window[r] = used.today[r]
 
 
-def opened(used: Used, limits, mode: tuple[str, str, str], clock: Clock, periods: int, bucket_periods: int) -> None:
+def opened(
+    used: Used, limits, mode: tuple[str, str, str], clock: Clock, periods: int, bucket_periods: int
+) -> None:
     """Set the room of every resource for a new day.
 
-    `mode` says for storage, inbound and outbound: `day` (the capacity of a day holds every day), `bucket` (days of
-    a bucket may lend each other) or `measure` (no limit).
+    `mode` says for storage, inbound and outbound: `day` (the capacity of a day holds every day), `bucket`
+    (days of a bucket may lend each other) or `measure` (no limit).
     """
     days = min(bucket_periods, periods - clock.bucket * bucket_periods)
     first = clock.day % bucket_periods == 0
@@ -131,7 +137,9 @@ def opened(used: Used, limits, mode: tuple[str, str, str], clock: Clock, periods
             used.today[r] = 0.0
             continue
         capacity = limits.capacity[r, clock.bucket]
-        used.room[r] = {"day": capacity, "bucket": capacity * days, "measure": np.inf}[mode[kind]] * (1 + 1e-12)
+        used.room[r] = {"day": capacity, "bucket": capacity * days, "measure": np.inf}[mode[kind]] * (
+            1 + 1e-12
+        )
         if kind != STORAGE:
             used.today[r] = 0.0
             if mode[kind] != "bucket" or first:

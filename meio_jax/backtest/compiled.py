@@ -1,6 +1,7 @@
 """`compiled`: numba's `njit` with a cache on disk, or a stand-in that says how to get numba."""
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ _HERE = Path(__file__).parent
 
 
 def _cache_folder() -> str:
-    """Cache folder named after the sources: numba alone notices a change of a function's own file only, not of
-    the compiled functions that it calls."""
+    """Cache folder named after the sources: numba alone notices a change of a function's own file only, not
+    of the compiled functions that it calls."""
     digest = hashlib.blake2b(digest_size=6)
     for source in sorted(_HERE.glob("*.py")):
         digest.update(source.read_bytes())
@@ -53,14 +54,15 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`compiled`, for a step of an inner loop: its code is put into its callers, because handing over a hundred
-    arrays takes longer than the step itself."""
+    """`compiled`, for a step of an inner loop: its code is put into its callers, because handing over a
+    hundred arrays takes longer than the step itself."""
     return _compile(function, forceinline=True)
 
 
-# The compiled code allocates nothing, so numba need not count references to arrays: with `_nrt` on, counting takes
-# nine tenths of the time. (An array made inside would be a compile-time error, not a leak.)
+# The compiled code allocates nothing, so numba need not count references to arrays: with `_nrt` on,
+# counting takes nine tenths of the time. (An array made inside would be a compile-time error, not a leak.)
 def _compile(function: Callable[..., Any], **how: bool) -> Callable[..., Any]:
+    function = inspect.unwrap(function)  # a type checker's wrapper cannot be compiled
     if numba is None:
 
         def stand_in(*_: Any, **__: Any) -> Any:

@@ -1,7 +1,7 @@
 """Counter-based random draws for the simulator, keyed by what they are for and never by position.
 
-A *state* is a 64-bit unsigned integer; `key(state, word)` derives an independent one. Samplers take a state and
-return `(state, value)`. Generator: SplitMix64 (Steele, Lea and Flood 2014).
+A *state* is a 64-bit unsigned integer; `key(state, word)` derives an independent one. Samplers take a state
+and return `(state, value)`. Generator: SplitMix64 (Steele, Lea and Flood 2014).
 """
 
 import math
@@ -17,7 +17,7 @@ _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(
 _UNIT = 1.0 / 9007199254740992.0
 
 # What a key is for: different purposes never share draws.
-DEMAND, SPLIT, FACTOR, VENDOR_LEAD, LANE_LEAD, SHARES, TIES = 1, 2, 3, 4, 5, 6, 7
+DEMAND, SPLIT, FACTOR, TILT, VENDOR_LEAD, LANE_LEAD, SHARES, TIES = range(1, 9)
 
 
 @compiled
@@ -97,7 +97,9 @@ def poisson(state, mean):
             return state, int(k)
         if k < 0.0 or (us < 0.013 and v > us):
             continue
-        if math.log(v * inverse_alpha / (a / (us * us) + b)) <= k * math.log(mean) - mean - math.lgamma(k + 1.0):
+        if math.log(v * inverse_alpha / (a / (us * us) + b)) <= k * math.log(mean) - mean - math.lgamma(
+            k + 1.0
+        ):
             return state, int(k)
 
 
@@ -111,16 +113,16 @@ def whole(state, units):
 
 @compiled
 def lead_days(state, mean, spread, limit):
-    """A lead time in days, at least 1: gamma of that mean and standard deviation, rounded; fixed if spread is 0."""
+    """A lead time in whole days, at least 1: gamma of that mean and deviation (0: fixed)."""
     days = mean
     if spread > 0.0:
         shape = (mean / spread) ** 2
         state, draw = gamma(state, shape)
         days = draw * mean / shape
-    return min(max(int(math.floor(days + 0.5)), 1), limit)
+    return min(max(math.floor(days + 0.5), 1), limit)
 
 
-def derived(state: int, *words: int) -> np.uint64:
+def derived(state: int | np.uint64, *words: int) -> np.uint64:
     """`key` for callers outside compiled code: the state derived from several words in turn."""
     out = np.uint64(state)
     for word in words:

@@ -35,8 +35,8 @@ class Limits(NamedTuple):
 
 
 class Used(NamedTuple):
-    """What is in use: `room` is the limit of the present day or bucket, `window` what counts against it, `today` the
-    flow (or level) of the day; all `[resources]`. A measured resource has infinite room."""
+    """What is in use: `room` is the limit of the present day or bucket, `window` what counts against it,
+    `today` the flow (or level) of the day; all `[resources]`. A measured resource has infinite room."""
 
     room: np.ndarray
     window: np.ndarray
@@ -45,7 +45,10 @@ class Used(NamedTuple):
 
 @inlined
 def units_that_fit(limits, used, item_class, item, where, units):
-    """Units of an item, at most `units`, for which every resource of `where` (kind x nodes + node) has room."""
+    """Units of an item, at most `units`, for which every resource of `where` has room.
+
+    `where` is kind x nodes + node.
+    """
     for k in range(limits.start[where], limits.start[where + 1]):
         r = limits.member[k]
         if limits.storage_class[r] != -1 and limits.storage_class[r] != item_class:
@@ -71,13 +74,15 @@ def use(limits, used, item_class, item, where, units):
 def read_limits(
     tables, catalog, nodes: list[str], speeds: list[str], classes: list[str], groups: list[str]
 ) -> tuple[Limits, pl.DataFrame]:
-    """Resources of an instance, and one row per resource: id, kind, measure and the indices of what it covers."""
+    """Resources of an instance, and one row per resource: id, kind, measure indices of what it covers."""
     settings = tables.settings
     table = frame(tables, "resources")
     buckets = -(-settings.periods // settings.bucket_periods)
     weight = np.stack([np.ones_like(catalog.volume), catalog.volume, catalog.weight, catalog.unit_cost])
     if not table.height:
-        table = pl.DataFrame({"resource_id": [], "kind": []}, schema={"resource_id": pl.String, "kind": pl.String})
+        table = pl.DataFrame(
+            {"resource_id": [], "kind": []}, schema={"resource_id": pl.String, "kind": pl.String}
+        )
     ids = list(dict.fromkeys(table["resource_id"].to_list()))
     position = {name: k for k, name in enumerate(ids)}
     row = np.array([position[name] for name in table["resource_id"].to_list()], np.int64)

@@ -6,7 +6,9 @@ import polars as pl
 from meio_jax.errors import InputError, Problem
 
 
-def bad(file: str, where: str, column: str, expected: str, value: object = "", remedy: str = "") -> InputError:
+def bad(
+    file: str, where: str, column: str, expected: str, value: object = "", remedy: str = ""
+) -> InputError:
     """An `InputError` with a single problem."""
     return InputError([Problem(file, where, column, value, expected, remedy or "correct the table")])
 
@@ -30,7 +32,9 @@ def rows_of(column: pl.Series, ids: list[str], where: str = "") -> np.ndarray:
     found = keys.join(index, on="key", how="left", maintain_order="left")["row"]
     if found.null_count():
         line = int(found.is_null().arg_max() or 0)
-        raise bad(where or "table", f"row {line + 1}", column.name, "an id of the instance", keys["key"][line])
+        raise bad(
+            where or "table", f"row {line + 1}", column.name, "an id of the instance", keys["key"][line]
+        )
     return found.to_numpy()
 
 
@@ -52,7 +56,7 @@ def numbers(table: pl.DataFrame, name: str, default: float = 0.0) -> np.ndarray:
 
 def integers(table: pl.DataFrame, name: str, default: int = 0) -> np.ndarray:
     """An int64 column; `default` where it is absent or null."""
-    return np.round(numbers(table, name, default)).astype(np.int64)
+    return np.round(numbers(table, name, float(default))).astype(np.int64)
 
 
 def texts(table: pl.DataFrame, name: str, default: str = "") -> list[str]:
@@ -63,7 +67,24 @@ def texts(table: pl.DataFrame, name: str, default: str = "") -> list[str]:
 
 
 def compressed(owner: np.ndarray, owners: int) -> tuple[np.ndarray, np.ndarray]:
-    """Compressed rows: `(start, order)` such that `order[start[k]:start[k + 1]]` are the entries of owner k."""
+    """Compressed rows: `(start, order)` such that `order[start[k]:start[k + 1]]` belong to owner k."""
     order = np.argsort(owner, kind="stable").astype(np.int64)
     start = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=owners))]).astype(np.int64)
     return start, order
+
+
+def solid(arrays: tuple) -> tuple:
+    """The same named tuple with arrays of one kind each: contiguous, writable, int64, float64, bool or uint64.
+
+    Compiled code is made per kind of array; without this, an instance whose tables were read another way would
+    be compiled for again.
+    """
+    kinds = {"i": np.int64, "f": np.float64, "b": np.bool_, "u": np.uint64}
+
+    def one(array: object) -> object:
+        if not isinstance(array, np.ndarray):
+            return array
+        array = np.ascontiguousarray(array, kinds[array.dtype.kind])
+        return array if array.flags.writeable else array.copy()
+
+    return type(arrays)(*[one(array) for array in arrays])

@@ -1,7 +1,7 @@
 """The instance as arrays for the simulator: items, sites, reach of customers, sources of supply.
 
-Compiled code takes these named tuples. Index spaces: items, nodes, regions, speeds (fast to slow), lanes, offers
-(rows of the table), days (periods), buckets. A *class* is speed x regions + region.
+Compiled code takes these named tuples. Index spaces: items, nodes, regions, speeds (fast to slow), lanes,
+offers (rows of the table), days (periods), buckets. A *class* is speed x regions + region.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from meio_jax.backtest.limits import Limits, read_limits
-from meio_jax.backtest.lookup import compressed, frame, integers, numbers, rows_of, texts
+from meio_jax.backtest.lookup import compressed, frame, integers, numbers, rows_of, solid, texts
 from meio_jax.backtest.sales import id_keys
 from meio_jax.backtest.supply import Supply, read_supply
 
@@ -20,7 +20,8 @@ EARTH_KM = 6371.0088
 
 
 class Catalog(NamedTuple):
-    """Items; every array is `[items]`. Money per unit (and day), m3, kg; `profile` indexes the share profiles."""
+    """Items; every array is `[items]`. Money per unit (and day), m3, kg; `profile` indexes the share
+    profiles."""
 
     volume: np.ndarray
     weight: np.ndarray
@@ -37,8 +38,9 @@ class Catalog(NamedTuple):
 
 
 class Sites(NamedTuple):
-    """Nodes; arrays `[nodes]`, `stockable [nodes, storage classes]`; `priority`: scarce stock goes to lower tiers first. `tier_nodes[tier_start[k]:tier_start[k + 1]]`
-    are the nodes of tier k, most downstream first."""
+    """Nodes; arrays `[nodes]`, `stockable [nodes, storage classes]`; `priority`: scarce stock goes to lower
+    tiers first. `tier_nodes[tier_start[k]:tier_start[k + 1]]` are the nodes of tier k, most downstream
+    first."""
 
     holding_factor: np.ndarray
     handling: np.ndarray
@@ -54,8 +56,8 @@ class Sites(NamedTuple):
 class Reach(NamedTuple):
     """Nodes that can ship to a class: entries `start[c]:start[c + 1]`, in the order of nodes.
 
-    Cost per unit and kg include the speed's factor, `handling` is kept apart; an order placed up to hour `latest`
-    arrives as promised; `km` is the great-circle distance, `carbon` kg per unit.
+    Cost per unit and kg include the speed's factor, `handling` is kept apart; an order placed up to hour
+    `latest` arrives as promised; `km` is the great-circle distance, `carbon` kg per unit.
     """
 
     start: np.ndarray
@@ -70,7 +72,8 @@ class Reach(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Shares of demand: profile p has classes `kind[start[p]:start[p + 1]]` in waves `wave`, each with its share."""
+    """Shares of demand: profile p has classes `kind[start[p]:start[p + 1]]` in waves `wave`, each with its
+    share."""
 
     start: np.ndarray
     region: np.ndarray
@@ -130,7 +133,7 @@ def read_world(tables) -> World:
     share_table = frame(tables, "shares")
     profiles = sorted(set(share_table["profile"].to_list()))
     classes = sorted(set(texts(item_table, "storage_class", "ambient")))
-    catalog = _catalog(item_table, items, profiles, classes)
+    catalog = solid(_catalog(item_table, items, profiles, classes))
     groups = texts(region_table, "region_group", "all")
     region_groups = sorted(set(groups))
     supply, tiers = read_supply(tables, items, nodes)
@@ -145,11 +148,11 @@ def read_world(tables) -> World:
         classes=classes,
         profiles=profiles,
         catalog=catalog,
-        sites=_sites(node_table, classes, tiers),
-        reach=_reach(tables, speed_table, nodes, regions),
-        split=_split(share_table, profiles, regions, speeds, settings),
-        supply=supply,
-        limits=limits,
+        sites=solid(_sites(node_table, classes, tiers)),
+        reach=solid(_reach(tables, speed_table, nodes, regions)),
+        split=solid(_split(share_table, profiles, regions, speeds, settings)),
+        supply=solid(supply),
+        limits=solid(limits),
         limit_rows=rows,
         region_group=np.array([region_groups.index(group) for group in groups], np.int64),
         on_hand=_on_hand(tables, items, nodes),
@@ -247,7 +250,9 @@ def _reach(tables, speed_table: pl.DataFrame, nodes: list[str], regions: list[st
     )
 
 
-def _split(table: pl.DataFrame, profiles: list[str], regions: list[str], speeds: list[str], settings) -> Split:
+def _split(
+    table: pl.DataFrame, profiles: list[str], regions: list[str], speeds: list[str], settings
+) -> Split:
     share = numbers(table, "share")
     kept = share > 0
     table = table.filter(pl.Series(kept))
@@ -266,7 +271,11 @@ def _on_hand(tables, items: list[str], nodes: list[str]) -> np.ndarray:
     stock = np.zeros((len(items), len(nodes)))
     table = frame(tables, "on_hand")
     if table.height:
-        np.add.at(stock, (rows_of(table["item_id"], items), rows_of(table["node_id"], nodes)), numbers(table, "units"))
+        np.add.at(
+            stock,
+            (rows_of(table["item_id"], items), rows_of(table["node_id"], nodes)),
+            numbers(table, "units"),
+        )
     return np.round(stock).astype(np.int64)
 
 

@@ -15,15 +15,17 @@ class Options:
     """Options of a simulation. The defaults enforce every physical capacity on every day.
 
     Attributes:
-        storage, inbound, outbound: `day`: the capacity of a day holds on every day; `bucket` (flows only): days of a
-            bucket may lend each other capacity (an average, as the planner counts it); `measure`: no limit, only
-            counted.
+        storage, inbound, outbound: `day`: the capacity of a day holds on every day; `bucket` (flows only):
+            days of a bucket may lend each other capacity (an average, as the planner counts it); `measure`:
+            no limit, only counted.
             Goods that find no room at a dock or in a hall wait outside; an order that a node cannot ship any
             more goes to the next cheapest node.
-        actual: recorded sales to use instead of the forecast: `item_id`, `units` and `period` or `ds`. They are split
-            over regions, speeds and waves by the item's shares.
-        orders: recorded orders to use instead: `item_id, region_id, speed_id, day, hour` and, if not 1, `units`.
-        lead_times: recorded vendor lead times: `vendor_id`, `day` (of the order) and `days`; others are sampled.
+        actual: recorded sales to use instead of the forecast: `item_id`, `units` and `period` or `ds`. They
+            are split over regions, speeds and waves by the item's shares.
+        orders: recorded orders to use instead: `item_id, region_id, speed_id, day, hour` and, if not 1,
+            `units`.
+        lead_times: recorded vendor lead times: `vendor_id`, `day` (of the order) and `days`; others are
+            sampled.
         units_per_order: units of one sampled order (1: every unit is an order of its own).
         rounding: to packs: `nearest`, or `up`.
         detail: keep units and outbound cost by item, node and speed.
@@ -50,7 +52,14 @@ class Options:
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
-                raise bad("options", "", name, f"one of {', '.join(known)}", getattr(self, name), "change the option")
+                raise bad(
+                    "options",
+                    "",
+                    name,
+                    f"one of {', '.join(known)}",
+                    getattr(self, name),
+                    "change the option",
+                )
         for name in ("units_per_order", "chunk_items"):
             if getattr(self, name) < 1:
                 raise bad("options", "", name, "1 or more", getattr(self, name), "change the option")

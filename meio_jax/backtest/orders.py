@@ -8,7 +8,7 @@ import polars as pl
 
 from meio_jax.backtest import draws
 from meio_jax.backtest.compiled import compiled
-from meio_jax.backtest.lookup import bad, rows_of
+from meio_jax.backtest.lookup import bad, rows_of, solid
 from meio_jax.backtest.network import World
 from meio_jax.backtest.sales import Forecast, id_keys, read_forecast, recorded_sales, sample_sales
 
@@ -16,8 +16,8 @@ from meio_jax.backtest.sales import Forecast, id_keys, read_forecast, recorded_s
 class Orders(NamedTuple):
     """Orders in the sequence in which they are served; arrays `[orders]`.
 
-    `hour` is the clock time of the day in (0, 24]; `coin` keys the customer's own random answers; `late` marks
-    orders that were placed on an earlier day and wait.
+    `hour` is the clock time of the day in (0, 24]; `coin` keys the customer's own random answers; `late`
+    marks orders that were placed on an earlier day and wait.
     """
 
     item: np.ndarray
@@ -29,14 +29,16 @@ class Orders(NamedTuple):
     late: np.ndarray
 
 
+WEEK = 7
+
 OrderSource = Callable[[int], Orders]
 """Gives the orders of a day, sorted by hour."""
 
 
-def no_orders() -> Orders:
-    """No order at all."""
-    whole = np.zeros(0, np.int64)
-    return Orders(whole, whole, whole, whole, np.zeros(0), np.zeros(0, np.uint64), np.zeros(0, np.bool_))
+def blank_orders(count: int) -> Orders:
+    """Room for that many orders."""
+    numbers = [np.zeros(count, np.int64) for _ in range(4)]
+    return Orders(*numbers, np.zeros(count), np.zeros(count, np.uint64), np.zeros(count, np.bool_))
 
 
 def joined(first: Orders, then: Orders) -> Orders:
@@ -49,59 +51,69 @@ def state_of(seed: int, replication: int) -> np.uint64:
     return draws.derived(seed % 2**64, 0x5EED, replication)
 
 
-def shared_factors(world: World, state: np.uint64) -> np.ndarray:
-    """`[days, regions]` gamma factors of mean 1 that scale all demand of a region and day."""
-    factor = np.ones((world.periods, len(world.regions)))
-    if world.shared_factor_cv > 0:
-        _gamma_factors(world.shared_factor_cv, id_keys(world.regions), state, factor)
-    return factor
+@compiled
+def _weekly_factors(cv, keys, state, out):
+    """Gamma factors of mean 1 on all demand of an item in a week: `out [items, days]`."""
+    shape = 1.0 / (cv * cv)
+    for i in range(out.shape[0]):
+        own = draws.key(draws.key(state, draws.FACTOR), keys[i])
+        for t in range(out.shape[1]):
+            _, draw = draws.gamma(draws.key(own, t // WEEK), shape)
+            out[i, t] = draw / shape
 
 
 @compiled
-def _gamma_factors(cv, region_key, state, out):
-    for t in range(out.shape[0]):
-        day = draws.key(draws.key(state, draws.FACTOR), t)
-        for r in range(out.shape[1]):
-            _, draw = draws.gamma(draws.key(day, region_key[r]), 1.0 / (cv * cv))
-            out[t, r] = draw * cv * cv
+def _cumulate(split, profile, tilt, out):
+    """Cumulative weights of a profile's classes, share x tilt of the region (no tilt: shares); returns
+    their number."""
+    total, n = 0.0, 0
+    for k in range(split.start[profile], split.start[profile + 1]):
+        total += split.share[k] * (tilt[split.region[k]] if len(tilt) > 0 else 1.0)
+        out[n] = total
+        n += 1
+    return n
 
 
 @compiled
-def _cumulate(split, factor, out):
-    """Cumulative weights of a profile's classes on one day: share x factor of the region."""
-    for p in range(len(split.start) - 1):
-        total = 0.0
-        for k in range(split.start[p], split.start[p + 1]):
-            total += split.share[k] * factor[split.region[k]]
-            out[k] = total
+def _tilt(state, region_key, cv, out):
+    """This week's gamma factors of the regions, for one item."""
+    shape = 1.0 / (cv * cv)
+    for r in range(len(out)):
+        _, draw = draws.gamma(draws.key(state, region_key[r]), shape)
+        out[r] = draw / shape
 
 
 @compiled
-def _day_orders(split, cumulative, profile, keys, sales, seed_and_lot, out):
-    """Fill `out` with one order per `lot` units sold; returns the number of orders."""
-    state0, lot = seed_and_lot
+def _day_orders(split, profile, keys, sales, shared, out):
+    """Fill `out` with one order per `lot` units sold.
+
+    `shared` is `(state of the day, state of the week, coefficient of variation, region keys, tilt, weights,
+    lot)`; the last two arrays are scratch, and `tilt` is empty where regions do not vary.
+    """
+    state0, week, cv, region_key, tilt, weights, lot = shared
     n = 0
     for i in range(len(sales)):
         left = sales[i]
         if left <= 0:
             continue
-        first, last = split.start[profile[i]], split.start[profile[i] + 1]
-        total = cumulative[last - 1] if last > first else 0.0
-        if total <= 0.0:
-            continue
+        first = split.start[profile[i]]
+        if len(tilt) > 0:
+            _tilt(draws.key(week, keys[i]), region_key, cv, tilt)
+        classes = _cumulate(split, profile[i], tilt, weights)
         state = draws.key(state0, keys[i])
-        while left > 0:
+        while left > 0 and classes > 0:
             state, u = draws.uniform(state)
-            lo, hi = first, last - 1
+            lo, hi = 0, classes - 1
             while lo < hi:
                 middle = (lo + hi) // 2
-                if cumulative[middle] <= u * total:
+                if weights[middle] <= u * weights[classes - 1]:
                     lo = middle + 1
                 else:
                     hi = middle
             state, v = draws.uniform(state)
-            end, begin = split.wave_ends[split.wave[lo] + 1], split.wave_ends[split.wave[lo]]
-            out.item[n], out.region[n], out.speed[n] = i, split.region[lo], split.speed[lo]
+            k = first + lo
+            end, begin = split.wave_ends[split.wave[k] + 1], split.wave_ends[split.wave[k]]
+            out.item[n], out.region[n], out.speed[n] = i, split.region[k], split.speed[k]
             out.units[n] = min(left, lot)
             out.hour[n] = end - v * (end - begin)
             out.coin[n] = draws.scramble(state)
@@ -115,6 +127,9 @@ def sampled_orders(
 ) -> OrderSource:
     """Orders drawn from the forecast, or from recorded sales `actual [items, days]` split by the shares.
 
+    With a shared factor, all demand of an item in a week is scaled by one gamma factor, and its regions by
+    factors of their own that week (normalised); recorded sales are split by the plain shares.
+
     Args:
         world: The instance.
         forecast: Its forecast; not used with `actual`.
@@ -122,32 +137,25 @@ def sampled_orders(
         state: Random state of the replication.
         lot: Units per order.
     """
-    factor = shared_factors(world, state) if actual is None else np.ones((world.periods, len(world.regions)))
-    split, catalog = world.split, world.catalog
-    if actual is None:
+    split, catalog, cv = world.split, world.catalog, world.shared_factor_cv
+    varied = actual is None and cv > 0
+    sales = actual
+    if sales is None:
         scale = np.ones((1, 1))
-        if world.shared_factor_cv > 0:
-            by_region = np.zeros((len(world.profiles), len(world.regions)))
-            owner = np.repeat(np.arange(len(world.profiles)), np.diff(split.start))
-            np.add.at(by_region, (owner, split.region), split.share)
-            scale = (by_region @ factor.T)[catalog.profile]
+        if varied:
+            scale = np.ones((len(world.items), world.periods))
+            _weekly_factors(cv, catalog.key, state, scale)
         sales = sample_sales(forecast, catalog.key, scale, state)
-    else:
-        sales = actual
     by_day = np.ascontiguousarray(sales.T)
-    cumulative = np.zeros(len(split.share))
+    region_key = id_keys(world.regions)
+    tilt = np.ones(len(world.regions) if varied else 0)
+    weights = np.zeros(int(np.diff(split.start).max(initial=0)))
 
     def day(t: int) -> Orders:
-        _cumulate(split, factor[t], cumulative)
-        count = int(np.sum(-(-by_day[t].astype(np.int64) // lot)))
-        out = Orders(
-            *[np.zeros(count, np.int64) for _ in range(4)],
-            np.zeros(count),
-            np.zeros(count, np.uint64),
-            np.zeros(count, np.bool_),
-        )
-        at = draws.derived(state, draws.SPLIT, t)
-        n = _day_orders(split, cumulative, catalog.profile, catalog.key, by_day[t], (at, lot), out)
+        out = blank_orders(int(np.sum(-(-by_day[t].astype(np.int64) // lot))))
+        week = draws.derived(state, draws.TILT, t // WEEK)
+        shared = (draws.derived(state, draws.SPLIT, t), week, float(cv), region_key, tilt, weights, lot)
+        n = _day_orders(split, catalog.profile, catalog.key, by_day[t], shared, out)
         order = np.argsort(out.hour[:n])
         return Orders(*[column[:n][order] for column in out])
 
@@ -160,7 +168,9 @@ def given_orders(world: World, table: pl.DataFrame, state: np.uint64) -> OrderSo
     if missing:
         raise bad("orders", "", ", ".join(sorted(missing)), "these columns", None)
     table = table.sort("day", "hour", maintain_order=True)
-    units = table["units"] if "units" in table.columns else pl.Series("units", np.ones(table.height, np.int64))
+    units = (
+        table["units"] if "units" in table.columns else pl.Series("units", np.ones(table.height, np.int64))
+    )
     coins = np.array([draws.derived(state, k) for k in range(table.height)], np.uint64)
     everything = Orders(
         rows_of(table["item_id"], world.items, "orders"),
@@ -172,6 +182,7 @@ def given_orders(world: World, table: pl.DataFrame, state: np.uint64) -> OrderSo
         np.zeros(table.height, np.bool_),
     )
     start = np.searchsorted(table["day"].to_numpy(), np.arange(world.periods + 1))
+    everything = solid(everything)
     return lambda t: Orders(*[column[start[t] : start[t + 1]] for column in everything])
 
 
@@ -184,4 +195,3 @@ def order_source(world: World, tables, options, state: np.uint64) -> OrderSource
         actual = recorded_sales(options.actual, world.items, tables.settings)
     forecast = read_forecast(tables) if actual is None else None
     return sampled_orders(world, forecast, actual, state, options.units_per_order)
-

@@ -11,8 +11,9 @@ from meio_jax.backtest.network import World
 
 
 class Run(NamedTuple):
-    """One replication: books, final state, `usage [2, resources, buckets]` (sum and daily peak), units by lane and
-    offer `flows [lanes + offers, buckets]`, units owed `[items]`, orders served and seconds spent."""
+    """One replication: books, final state, `usage [2, resources, buckets]` (sum and daily peak), units by
+    lane and offer `flows [lanes + offers, buckets]`, units owed `[items]`, orders served and seconds
+    spent."""
 
     books: Books
     state: State
@@ -28,14 +29,16 @@ class Outcome:
     """Results; means over the replications unless a frame has a column `replication`. Charged days only.
 
     Attributes:
-        items: per item: the cost terms and `total` (money), units (`demand, shipped, on_time, late, lost, downgraded,
-            backordered` and `waited` in unit-days, `purchased, received, transferred`), `unit_km`, `carbon_kg`.
+        items: per item: the cost terms and `total` (money), units (`demand, shipped, on_time, late, lost,
+            downgraded, backordered` and `waited` in unit-days, `purchased, received, transferred`),
+            `unit_km`, `carbon_kg`.
         replications: the same, summed over items, per replication; also `orders` and `seconds`.
         item_costs: `[replications, items]` total cost, for paired comparisons.
-        balance: per replication, units over all days: `start, purchased, shipped, end` (start + purchased = shipped +
-            end, counting goods under way).
+        balance: per replication, units over all days: `start, purchased, shipped, end` (start + purchased =
+            shipped + end, counting goods under way).
         sites: units, outbound and handling cost by node and speed used.
-        promises: by speed asked for: demand, on_time, downgraded, lost; `km` is the mean distance at that speed.
+        promises: by speed asked for: demand, on_time, downgraded, lost; `km` is the mean distance at that
+            speed.
         service: demand and on_time by region, speed and bucket.
         stock: per day and node at the end of the day: units, m3, and what waits outside (units, m3).
         capacity: per resource and bucket: usage in the unit of its capacity, `peak` (largest day), capacity,
@@ -184,7 +187,8 @@ def _stock(world: World, books: list[Books]) -> pl.DataFrame:
     stock = _mean([b.stock for b in books])
     names = ("units", "m3", "waiting_units", "waiting_m3")
     table = _table(
-        {"day": list(range(world.periods)), "node_id": world.nodes}, {n: stock[..., k] for k, n in enumerate(names)}
+        {"day": list(range(world.periods)), "node_id": world.nodes},
+        {n: stock[..., k] for k, n in enumerate(names)},
     )
     return table.with_columns(pl.Series("kind", world.kinds * world.periods))
 
@@ -196,7 +200,7 @@ def charged_days(world: World) -> np.ndarray:
 
 
 def _capacity(world: World, runs: list[Run]) -> pl.DataFrame:
-    """Usage in the unit in which the capacity is given: averages per day, totals for spend, shares for service."""
+    """Usage in the unit of its capacity: averages per day, totals for spend, shares for service."""
     rows = world.limit_rows
     days = np.maximum(charged_days(world), 1)
     total, peak = _mean([run.usage[0] for run in runs]), np.max([run.usage[1] for run in runs], axis=0)
@@ -204,11 +208,15 @@ def _capacity(world: World, runs: list[Run]) -> pl.DataFrame:
     usage = np.where((kind == "spend")[:, None], total, total / days)
     peak = np.where((kind == "spend")[:, None], usage, peak)
     floors = kind == "service"
-    usage[floors] = [_share(world, runs, row) for row in rows.filter(pl.Series(floors)).iter_rows(named=True)] or 0
+    usage[floors] = [
+        _share(world, runs, row) for row in rows.filter(pl.Series(floors)).iter_rows(named=True)
+    ] or 0
     peak[floors] = usage[floors]
     capacity = world.limits.capacity
     with np.errstate(divide="ignore", invalid="ignore"):
-        over, extreme = (np.where(capacity > 0, x / capacity - 1, np.where(x > 0, np.inf, 0)) for x in (usage, peak))
+        over, extreme = (
+            np.where(capacity > 0, x / capacity - 1, np.where(x > 0, np.inf, 0)) for x in (usage, peak)
+        )
         short = np.where(np.isfinite(capacity) & (capacity > 0), 1 - usage / capacity, 0)
     over = np.where(np.isfinite(capacity), np.where(floors[:, None], short, over), 0)
     extreme = np.where(np.isfinite(capacity), np.where(floors[:, None], short, extreme), 0)
@@ -220,7 +228,9 @@ def _capacity(world: World, runs: list[Run]) -> pl.DataFrame:
         "excess": np.maximum(extreme, 0),
     }
     names = {"resource_id": rows["resource_id"].to_list(), "bucket": list(range(world.buckets))}
-    return _table(names, values).join(rows.select("resource_id", "kind", "measure"), on="resource_id", how="left")
+    return _table(names, values).join(
+        rows.select("resource_id", "kind", "measure"), on="resource_id", how="left"
+    )
 
 
 def _share(world: World, runs: list[Run], row: dict) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from meio_jax.backtest.lookup import bad, integers, numbers, optional_rows, rows_of, texts
+from meio_jax.backtest.lookup import bad, integers, numbers, optional_rows, rows_of, solid, texts
 from meio_jax.backtest.network import World
 
 NONE = -1
@@ -20,9 +20,10 @@ NONE = -1
 class Levels(NamedTuple):
     """A plan as arrays. B is the number of buckets, or 1 where all share one value.
 
-    `target [B, items, nodes]`; `fast` and `cap` alike, -1 where there is none (shape `[1, 1, 1]` and flag 0 if the
-    plan has none at all). `protection [B, items, speeds, nodes]`. `arm [items]` says which column of
-    `echelon [arms, nodes]` and `price [arms, buckets, nodes, 3]` (money per unit, m3 and kg shipped) an item follows.
+    `target [B, items, nodes]`; `fast` and `cap` alike, -1 where there is none (shape `[1, 1, 1]` and flag 0
+    if the plan has none at all). `protection [B, items, speeds, nodes]`. `arm [items]` says which column of
+    `echelon [arms, nodes]` and `price [arms, buckets, nodes, 3]` (money per unit, m3 and kg shipped) an
+    item follows.
     """
 
     target: np.ndarray
@@ -44,8 +45,8 @@ class PlanTable:
     Attributes:
         targets: `item_id, node_id, target` or `target_units` and, optionally, `bucket` (null or absent: all),
             `fast_target`, `order_cap`. A pair that is not listed has target 0.
-        protection: `item_id, node_id, speed_id, units` and, optionally, `bucket`: stock of the node that this speed
-            may not touch.
+        protection: `item_id, node_id, speed_id, units` and, optionally, `bucket`: stock of the node that
+            this speed may not touch.
         prices: as the run folder's `prices`; only outbound rows matter: they steer the choice of the site.
         echelon: nodes whose target counts the stock of the nodes that they supply as well.
         name: for reports.
@@ -68,19 +69,21 @@ class PlanTable:
     def levels(self, world: World) -> Levels:
         """Arrays of the plan for an instance."""
         mine = _levels(self, world)
-        if self.other is None:
-            return mine
-        pick = np.array([item in self.chosen for item in world.items])
-        return _mix(mine, self.other.levels(world), pick)
+        if self.other is not None:
+            pick = np.array([item in self.chosen for item in world.items])
+            mine = _mix(mine, self.other.levels(world), pick)
+        return solid(mine)
 
 
 PlanSource = PlanTable | Callable[["Snapshot"], PlanTable | None]
-"""A plan, or a function that may give a new one on every day on which some node reviews (None: keep the last)."""
+"""A plan, or a function that may give a new one on every day on which some node reviews (None: keep the
+last)."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a planner may see before a review: day, stock and goods under way, integer arrays `[items, nodes]`."""
+    """What a planner may see before a review: day, stock and goods under way, integer arrays `[items,
+    nodes]`."""
 
     day: int
     on_hand: np.ndarray
@@ -131,7 +134,10 @@ def _spread(table: pl.DataFrame, name: str, world: World, missing: int) -> np.nd
     if not np.isfinite(value).all():
         raise bad("targets", f"row {int(np.argmin(np.isfinite(value))) + 1}", name, "a finite number")
     value = np.floor(value + 0.5).astype(np.int64)
-    item, node = rows_of(table["item_id"], world.items, "targets"), rows_of(table["node_id"], world.nodes, "targets")
+    item, node = (
+        rows_of(table["item_id"], world.items, "targets"),
+        rows_of(table["node_id"], world.nodes, "targets"),
+    )
     bucket = _buckets(table, world)
     if bucket is None:
         out = np.full((1, len(world.items), len(world.nodes)), missing, np.int64)
@@ -169,7 +175,8 @@ def _protection(table: pl.DataFrame, world: World) -> np.ndarray:
 
 
 def _outbound_price(prices: pl.DataFrame | None, world: World) -> np.ndarray:
-    """`[buckets, nodes, 3]` price of outbound capacity, money per unit, m3 and kg (0 where no price is given)."""
+    """`[buckets, nodes, 3]` price of outbound capacity, money per unit, m3 and kg (0 where no price is
+    given)."""
     out = np.zeros((world.buckets, len(world.nodes), 3))
     if prices is None or not prices.height:
         return out

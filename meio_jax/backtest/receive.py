@@ -1,4 +1,5 @@
-"""Start of a day: what has arrived is unloaded as far as the dock and the storage have room; the rest waits."""
+"""Start of a day: what has arrived is unloaded as far as the dock and the storage have room; the rest
+waits."""
 
 from meio_jax.backtest.books import C_RECEIVED, C_WAITED, HOLDING, INBOUND
 from meio_jax.backtest.compiled import compiled
@@ -10,8 +11,9 @@ from meio_jax.backtest.limits import STORAGE, units_that_fit, use
 def receive(network, limited, kept, arrivals, clock):
     """Unload arrivals in turn (those that have waited longest come first).
 
-    `network` is `(catalog, sites)`, `limited` `(limits, used)`, `kept` `(state, books)`; `arrivals` are three arrays: item, node, units; on return `units` holds what
-    still waits outside. A waiting unit costs a day of holding at its node.
+    `network` is `(catalog, sites)`, `limited` `(limits, used)`, `kept` `(state, books)`; `arrivals` are
+    three arrays: item, node, units; on return `units` holds what still waits outside. A waiting unit costs
+    a day of holding at its node.
     """
     catalog, sites = network
     limits, used = limited

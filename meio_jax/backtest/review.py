@@ -1,4 +1,5 @@
-"""End of a day: nodes whose review day it is order up to their targets, downstream tiers first; upstream nodes ship.
+"""End of a day: nodes whose review day it is order up to their targets, downstream tiers first; upstream
+nodes ship.
 
 What an upstream node cannot ship is not owed; it is asked for again at the next review.
 """
@@ -21,13 +22,13 @@ from meio_jax.backtest.compiled import compiled, inlined
 from meio_jax.backtest.limits import STORAGE, use
 from meio_jax.backtest.supply import lane_lead, offer_lead
 
-
 NEAREST, UP = 0, 1
 
 
 class Rules(NamedTuple):
-    """How orders are placed: share of every node's stock in the echelon of another (`below [nodes, nodes]`), rounding
-    to packs (`NEAREST` or `UP`), whether stock under way is charged holding (0 or 1), and the random state."""
+    """How orders are placed: share of every node's stock in the echelon of another (`below [nodes,
+    nodes]`), rounding to packs (`NEAREST` or `UP`), whether stock under way is charged holding (0 or 1),
+    and the random state."""
 
     below: np.ndarray
     rounding: int
@@ -36,8 +37,8 @@ class Rules(NamedTuple):
 
 
 class Shipments(NamedTuple):
-    """What was ordered and sent on a day: arrays of item, node, units, day due and source (a lane, or the number of
-    lanes plus an offer); the first `filled[0]` entries are in use."""
+    """What was ordered and sent on a day: arrays of item, node, units, day due and source (a lane, or the
+    number of lanes plus an offer); the first `filled[0]` entries are in use."""
 
     item: np.ndarray
     node: np.ndarray
@@ -48,8 +49,8 @@ class Shipments(NamedTuple):
 
 
 class Desk(NamedTuple):
-    """Scratch of one item's review: units asked of and sent by each lane (-1: as asked), units asked of each upstream
-    node; `due [nodes]` says whose review day it is."""
+    """Scratch of one item's review: units asked of and sent by each lane (-1: as asked), units asked of
+    each upstream node; `due [nodes]` says whose review day it is."""
 
     ask: np.ndarray
     sent: np.ndarray
@@ -69,7 +70,7 @@ def _own_position(state, item, node):
 
 @inlined
 def _position(state, levels, below, item, node):
-    """Inventory position, of the echelon (`below [nodes, nodes]` says what share of whom counts) if so planned."""
+    """Inventory position; of the echelon if so planned (`below`: what share of whose stock counts)."""
     if not levels.echelon[levels.arm[item], node]:
         return float(_own_position(state, item, node))
     total = 0.0
@@ -91,8 +92,10 @@ def _two_offers(supply, item, node):
         ):
             regular = k
     for k in range(supply.offer_start[item], supply.offer_start[item + 1]):
-        if supply.offer_node[k] == node and k != regular and (
-            fast < 0 or supply.offer_mean[k] < supply.offer_mean[fast]
+        if (
+            supply.offer_node[k] == node
+            and k != regular
+            and (fast < 0 or supply.offer_mean[k] < supply.offer_mean[fast])
         ):
             fast = k
     return regular, fast
@@ -110,7 +113,7 @@ def _lot(supply, offer, wanted, position, rounding):
         return 0
     if rounding == UP:
         return max(-(-wanted // pack) * pack, least)
-    units = int(math.floor(wanted / pack + 0.5)) * pack
+    units = math.floor(wanted / pack + 0.5) * pack
     if units < least:
         units = least if 2 * wanted >= least else 0
     if units == 0 and position <= 0:
@@ -175,8 +178,8 @@ def _send(network, limited, supply_side, kept, order, clock):
 def _split_order(supply_side, kept, desk, order, clock):
     """Divide `order = (item, node, wanted, position, offer left out)` over the open sources by their shares.
 
-    Systematic rounding with one random start: whole units, exactly `wanted` in total, and each source gets its share
-    on average even if orders are of single units.
+    Systematic rounding with one random start: whole units, exactly `wanted` in total, and each source gets
+    its share on average even if orders are of single units.
     """
     supply, rules = supply_side
     item, node, wanted, position, without = order
@@ -200,7 +203,7 @@ def _split_order(supply_side, kept, desk, order, clock):
     for k in range(first, last):
         if supply.offer_node[k] == node and k != without:
             share += supply.offer_share[k] / total
-            upto = min(int(math.floor(wanted * share + start + 1e-9)), wanted)
+            upto = min(math.floor(wanted * share + start + 1e-9), wanted)
             if upto > done:
                 _buy(supply_side, kept, (item, node, k, upto - done, position), clock)
                 done = upto
@@ -208,7 +211,7 @@ def _split_order(supply_side, kept, desk, order, clock):
         lane = supply.into[j]
         if supply.open[item, lane]:
             share += supply.lane_share[lane] / total
-            upto = min(int(math.floor(wanted * share + start + 1e-9)), wanted)
+            upto = min(math.floor(wanted * share + start + 1e-9), wanted)
             desk.ask[lane] = upto - done
             desk.asked_of[supply.lane_from[lane]] += upto - done
             done = upto
@@ -236,19 +239,19 @@ def _ration(desk, supply, origin, stock, how):
         stock -= given
         sent = 0
         for lane in range(len(desk.ask)):
-            if supply.lane_from[lane] == origin and desk.ask[lane] > 0 and desk.sent[lane] < 0:
-                if not by_rank or supply.lane_rank[lane] == rank:
-                    desk.sent[lane] = desk.ask[lane] * given // asked
-                    sent += desk.sent[lane]
+            waits = supply.lane_from[lane] == origin and desk.ask[lane] > 0 and desk.sent[lane] < 0
+            if waits and (not by_rank or supply.lane_rank[lane] == rank):
+                desk.sent[lane] = desk.ask[lane] * given // asked
+                sent += desk.sent[lane]
         for _ in range(given - sent):
             best, most = -1, -1.0
             for lane in range(len(desk.ask)):
-                if supply.lane_from[lane] == origin and desk.sent[lane] >= 0 and desk.sent[lane] < desk.ask[lane]:
-                    if not by_rank or supply.lane_rank[lane] == rank:
-                        _, jitter = draws.uniform(draws.key(tie, lane))
-                        short = desk.ask[lane] * given / asked - desk.sent[lane] + 1e-6 * jitter
-                        if short > most:
-                            best, most = lane, short
+                open_lane = supply.lane_from[lane] == origin and 0 <= desk.sent[lane] < desk.ask[lane]
+                if open_lane and (not by_rank or supply.lane_rank[lane] == rank):
+                    _, jitter = draws.uniform(draws.key(tie, lane))
+                    short = desk.ask[lane] * given / asked - desk.sent[lane] + 1e-6 * jitter
+                    if short > most:
+                        best, most = lane, short
             desk.sent[best] += 1
 
 
@@ -263,10 +266,10 @@ def _order(supply_side, kept, levels, desk, order, clock):
     without = -1
     if levels.has_fast:
         fast_target = _level(levels.fast, clock.bucket, item, node)
-        regular, fast = _two_offers(supply, item, node)
+        _regular, fast = _two_offers(supply, item, node)
         if fast >= 0 and fast_target >= 0:
             without = fast
-            lead = min(max(int(math.floor(supply.offer_mean[fast] + 0.5)), 1), supply.limit)
+            lead = min(max(math.floor(supply.offer_mean[fast] + 0.5), 1), supply.limit)
             soon = _own_position(state, item, node)
             row = state.due_row[item, node]
             for day in range(clock.day + lead + 1, state.due.shape[1]):
@@ -275,12 +278,12 @@ def _order(supply_side, kept, levels, desk, order, clock):
                 before = state.on_order[item, node]
                 _buy(supply_side, kept, (item, node, fast, fast_target - soon, soon), clock)
                 position += state.on_order[item, node] - before
-    wanted = int(math.floor(target - position + 0.5))
+    wanted = math.floor(target - position + 0.5)
     if levels.has_cap:
         cap = _level(levels.cap, clock.bucket, item, node)
         wanted = min(wanted, cap) if cap >= 0 else wanted
     if wanted > 0:
-        order = (item, node, wanted, int(math.floor(position)), without)
+        order = (item, node, wanted, math.floor(position), without)
         _split_order(supply_side, kept, desk, order, clock)
 
 
@@ -320,13 +323,13 @@ def review(network, limited, supply_side, kept, levels, desk, task):
         network: `(catalog, sites)`.
         limited: `(limits, used)`; storage that transfers leave is given back.
         supply_side: `(supply, rules)`.
-        kept: `(state, books, shipments)`: stock and units on order, books, and room for what is sent; changed.
+        kept: `(state, books, shipments)`: stock and units on order, books, and room for what is sent.
         levels: The plan.
         desk: Scratch, with the nodes whose review day it is.
         task: `(first item, last item, day)`.
     """
     catalog, sites = network
-    supply, rules = supply_side
+    supply, _rules = supply_side
     state = kept[0]
     lanes = len(supply.lane_from)
     begin, end, clock = task

@@ -13,7 +13,7 @@ import polars as pl
 
 from meio_jax.backtest import draws
 from meio_jax.backtest.compiled import compiled
-from meio_jax.backtest.lookup import bad, frame, rows_of
+from meio_jax.backtest.lookup import bad, frame, rows_of, solid
 
 LAWS = ("negative_binomial", "normal", "gamma", "fixed")
 
@@ -46,6 +46,10 @@ class Forecast(NamedTuple):
 
 def read_forecast(tables) -> Forecast:
     """The forecast of a `Tables` as arrays."""
+    return solid(_read_forecast(tables))
+
+
+def _read_forecast(tables) -> Forecast:
     settings, table = tables.settings, frame(tables, "forecast")
     ids = frame(tables, "items")["item_id"].to_list()
     form, periods = str(settings.forecast), settings.periods
@@ -79,7 +83,9 @@ def read_forecast(tables) -> Forecast:
 
 
 def _paths(table: pl.DataFrame, ids: list[str], periods: int) -> tuple[np.ndarray, np.ndarray]:
-    ordered = table.with_columns(pl.Series("_row", rows_of(table["item_id"], ids))).sort("_row", "path", "period")
+    ordered = table.with_columns(pl.Series("_row", rows_of(table["item_id"], ids))).sort(
+        "_row", "path", "period"
+    )
     count = np.bincount(ordered["_row"].to_numpy(), minlength=len(ids))
     start = np.concatenate([[0], np.cumsum(count)])
     if (count % periods).any() or (count == 0).any():
@@ -105,7 +111,7 @@ def sample_sales(forecast: Forecast, keys: np.ndarray, scale: np.ndarray, seed: 
     Args:
         forecast: The forecast.
         keys: Key of every item.
-        scale: `[items, periods]` or `[1, 1]` factor on the forecast (shared factors of regions and days).
+        scale: `[items, periods]` or `[1, 1]` factor on the forecast (factors that days share).
         seed: State of the replication.
     """
     out = np.zeros((len(keys), forecast.periods), np.int32)
@@ -177,11 +183,14 @@ def _draw_quantiles(values, levels, rho, keys, scale, seed, out):
 
 @compiled
 def _draw_paths(series, start, keys, scale, seed, out):
+    """One path of each item, of the odd ones where there are two or more: planners fit their plans to the
+    others."""
     periods = out.shape[1]
     for i in range(out.shape[0]):
         state = draws.key(draws.key(seed, draws.DEMAND), keys[i])
         state, u = draws.uniform(state)
-        path = int(u * ((start[i + 1] - start[i]) // periods))
+        paths = (start[i + 1] - start[i]) // periods
+        path = 1 + 2 * int(u * (paths // 2)) if paths > 1 else 0
         for t in range(periods):
             units = series[start[i] + path * periods + t] * _scale(scale, i, t)
             state, out[i, t] = draws.whole(state, units)
@@ -202,7 +211,8 @@ def _draw_history(series, start, block, keys, scale, seed, out):
                 state, u = draws.uniform(state)
                 choices = length - size + 1
                 if block % 7 == 0 and choices > 7:
-                    # the horizon starts the day after the history ends: position p has the weekday of p - length
+                    # the horizon starts the day after the history ends: position p has the weekday of p -
+                    # length
                     offset = (t + length) % 7
                     first = offset + 7 * int(u * ((choices - 1 - offset) // 7 + 1))
                 else:
@@ -222,5 +232,7 @@ def recorded_sales(actual: pl.DataFrame, ids: list[str], settings) -> np.ndarray
         raise bad("recorded sales", "", "period", "a column `period`, or `ds` with dates")
     inside = (period >= 0) & (period < settings.periods)
     out = np.zeros((len(ids), settings.periods), np.int32)
-    np.add.at(out, (at[inside], period[inside]), np.round(actual["units"].to_numpy()[inside]).astype(np.int32))
+    np.add.at(
+        out, (at[inside], period[inside]), np.round(actual["units"].to_numpy()[inside]).astype(np.int32)
+    )
     return out

@@ -1,4 +1,5 @@
-"""Customer orders of a day, one after the other: the cheapest site that can keep the promise, downgrade, loss.
+"""Customer orders of a day, one after the other: the cheapest site that can keep the promise, downgrade,
+loss.
 
 This is the inner loop of the simulator.
 """
@@ -26,7 +27,8 @@ from meio_jax.backtest.limits import OUTBOUND, STORAGE, units_that_fit, use
 def _pick(network, limited, state, levels, ask, units, clock):
     """The cheapest entry of `reach` that can ship, and how many units of it; (-1, 0) if nobody can.
 
-    `ask` is (item, region, speed, hour). With `units == 0` stock and capacity are not asked for (first choice).
+    `ask` is (item, region, speed, hour). With `units == 0` stock and capacity are not asked for (first
+    choice).
     """
     catalog, sites, reach = network
     limits, used = limited
@@ -64,7 +66,7 @@ def _ship(network, limited, kept, ask, entry, units, clock):
     catalog, sites, reach = network
     limits, used = limited
     state, books, _ = kept
-    item, region, speed, hour = ask
+    item, _region, speed, _hour = ask
     n, kind = reach.node[entry], catalog.storage_class[item]
     state.on_hand[item, n] -= units
     use(limits, used, kind, item, OUTBOUND * limits.nodes + n, units)
@@ -91,7 +93,7 @@ def _ship(network, limited, kept, ask, entry, units, clock):
 @inlined
 def _promised(books, ask, late, units, clock):
     """Book units that leave at the speed that the customer asked for."""
-    item, region, speed, hour = ask
+    item, region, speed, _hour = ask
     if late:
         books.count[item, C_LATE] += units
     else:
@@ -113,7 +115,7 @@ def _unmet(catalog, books, item, asked, units, clock):
 def _serve_one(network, limited, kept, levels, ask, order, clock):
     """Serve one order of `order = (units, coin, late)`; what must wait is written to the backlog from entry
     `order[3]` on. Returns the number of entries written so far."""
-    catalog, sites, reach = network
+    catalog, _sites, reach = network
     state, books, backlog = kept
     item, region, asked, hour = ask
     left, coin, late, filled = order
@@ -155,7 +157,8 @@ def serve(network, limited, kept, levels, orders, clock):
     Args:
         network: `(catalog, sites, reach)`.
         limited: `(limits, used)`.
-        kept: `(state, books, backlog)`: stock, books, and room for the orders that wait until tomorrow; changed.
+        kept: `(state, books, backlog)`: stock, books, and room for the orders that wait until tomorrow;
+            changed.
         levels: The plan.
         orders: Orders, waiting ones first.
         clock: The day.
@@ -163,7 +166,7 @@ def serve(network, limited, kept, levels, orders, clock):
     Returns:
         Number of entries of `backlog` in use.
     """
-    catalog, sites, reach = network
+    catalog, _sites, reach = network
     state, books, backlog = kept
     filled = 0
     for k in range(len(orders.item)):
@@ -186,5 +189,3 @@ def serve(network, limited, kept, levels, orders, clock):
         if entry >= 0:
             state.waiting[item, reach.node[entry]] += units
     return filled
-
-

@@ -12,10 +12,10 @@ import numpy as np
 from meio_jax.backtest.books import Clock, State, close_day, empty_books, opened
 from meio_jax.backtest.compiled import missing_numba, numba
 from meio_jax.backtest.limits import Used
-from meio_jax.backtest.lookup import bad
+from meio_jax.backtest.lookup import bad, solid
 from meio_jax.backtest.network import World, read_world
 from meio_jax.backtest.options import Options
-from meio_jax.backtest.orders import Orders, joined, no_orders, order_source, state_of
+from meio_jax.backtest.orders import Orders, blank_orders, joined, order_source, state_of
 from meio_jax.backtest.outcome import Outcome, Run, summarise
 from meio_jax.backtest.plan import Levels, PlanSource, PlanTable, Snapshot
 from meio_jax.backtest.receive import receive
@@ -53,7 +53,9 @@ def simulate(
     if numba is None:
         raise missing_numba()
     if replications < 1:
-        raise bad("simulate", "", "replications", "at least 1", replications, "ask for one or more replications")
+        raise bad(
+            "simulate", "", "replications", "at least 1", replications, "ask for one or more replications"
+        )
     world = read_world(tables) if world is None else world
     vendors = vendor_ids(tables)
     runs = []
@@ -72,8 +74,10 @@ class Simulation:
         self.planner: Callable | None = None if isinstance(plan, PlanTable) else plan
         supply = world.supply
         if options.lead_times is not None:
-            supply = with_recorded(supply, options.lead_times, vendors, world.periods)
-        rules = Rules(_below(world), UP if options.rounding == "up" else NEAREST, int(world.pipeline_holding), seed)
+            supply = solid(with_recorded(supply, options.lead_times, vendors, world.periods))
+        rules = Rules(
+            _below(world), UP if options.rounding == "up" else NEAREST, int(world.pipeline_holding), seed
+        )
         self.supply_side = (supply, rules)
         resources = len(world.limits.kind)
         self.used = Used(np.full(resources, np.inf), np.zeros(resources), np.zeros(resources))
@@ -88,7 +92,7 @@ class Simulation:
         )
         self.usage = np.zeros((2, resources, world.buckets))
         self.flows = np.zeros((len(supply.lane_from) + len(supply.offer_node), world.buckets), np.int64)
-        self.backlog = no_orders()
+        self.backlog = blank_orders(0)
         self.queue = tuple(np.zeros(0, np.int64) for _ in range(3))
         self.due: dict[int, list[tuple[np.ndarray, ...]]] = {}
         self.levels = None if self.planner else plan.levels(world)
@@ -146,7 +150,9 @@ class Simulation:
         sites = self.world.sites
         if self.levels is not None and not (clock.day % sites.review_period == sites.review_offset).any():
             return
-        plan = self.planner(Snapshot(clock.day, self.state.on_hand.copy(), self.state.on_order.copy(), self.world))
+        plan = self.planner(
+            Snapshot(clock.day, self.state.on_hand.copy(), self.state.on_order.copy(), self.world)
+        )
         if plan is None and self.levels is None:
             raise bad("plan", "", "", "a plan on the first day", None, "return a PlanTable for day 0")
         if plan is not None:
@@ -175,13 +181,11 @@ class Simulation:
         orders = joined(self.backlog, fresh) if len(self.backlog.item) else fresh
         if len(self.backlog.item):
             self.state.waiting[:] = 0
-        room = int((world.catalog.backorders[orders.item] * np.minimum(orders.units, len(world.speeds))).sum())
-        waits = Orders(
-            *[np.zeros(room, np.int64) for _ in range(4)],
-            np.zeros(room),
-            np.zeros(room, np.uint64),
-            np.ones(room, np.bool_),
+        room = int(
+            (world.catalog.backorders[orders.item] * np.minimum(orders.units, len(world.speeds))).sum()
         )
+        waits = blank_orders(room)
+        waits.late[:] = True
         network = (world.catalog, world.sites, world.reach)
         filled = serve(network, self.limited, (self.state, self.books, waits), self.levels, orders, clock)
         self.backlog = Orders(*[column[:filled] for column in waits])
@@ -196,7 +200,9 @@ class Simulation:
         desk = Desk(np.zeros(lanes, np.int64), np.full(lanes, -1), np.zeros(len(due), np.int64), due)
         for first in range(0, len(world.items), self.options.chunk_items):
             last = min(first + self.options.chunk_items, len(world.items))
-            room = int(supply.offer_start[last] - supply.offer_start[first]) + (last - first) * len(supply.lane_from)
+            room = int(supply.offer_start[last] - supply.offer_start[first]) + (last - first) * len(
+                supply.lane_from
+            )
             out = Shipments(*[np.zeros(room, np.int64) for _ in range(5)], np.zeros(1, np.int64))
             kept = (self.state, self.books, out)
             network = (world.catalog, sites)
@@ -233,7 +239,9 @@ class Simulation:
             if row["measure"] == "money":
                 amount = float((units[taken] * supply.offer_cost[offer[taken]]).sum())
             else:
-                amount = float((units[taken] * world.limits.weight[world.limits.measure[r], item[taken]]).sum())
+                amount = float(
+                    (units[taken] * world.limits.weight[world.limits.measure[r], item[taken]]).sum()
+                )
             self.used.today[r] += amount
 
 
@@ -259,5 +267,3 @@ def _due_rows(world: World, levels: Levels | None, planned_later: bool) -> tuple
     rows = np.full(count.shape, -1, np.int64)
     rows[several] = np.arange(int(several.sum()))
     return int(several.sum()), rows
-
-

@@ -17,10 +17,10 @@ class Supply(NamedTuple):
     """Lanes (arrays `[lanes]`) and offers (arrays `[offers]`, sorted by item).
 
     Inbound lanes of node n are `into[into_start[n]:into_start[n + 1]]`; offers of item i are rows
-    `offer_start[i]:offer_start[i + 1]`. `open` is `[items, lanes]`: the lane can carry the item because its upstream
-    node may hold it and is itself supplied with it. `lane_rank` orders lanes where stock is shared by priority.
-    Observed lead times of vendor v are `seen_days[seen_start[v]:...]` with cumulative weights `seen_weight`;
-    `recorded` is `[vendors, days]` (0: sample). `limit` is the longest lead time, days.
+    `offer_start[i]:offer_start[i + 1]`. `open` is `[items, lanes]`: the lane can carry the item because its
+    upstream node may hold it and is itself supplied with it. `lane_rank` orders lanes where stock is shared
+    by priority. Observed lead times of vendor v are `seen_days[seen_start[v]:...]` with cumulative weights
+    `seen_weight`; `recorded` is `[vendors, days]` (0: sample). `limit` is the longest lead time, days.
     """
 
     lane_from: np.ndarray
@@ -78,7 +78,9 @@ def offer_lead(supply, offer, day, seed):
 def lane_lead(supply, lane, item_key, day, seed):
     """Lead time in days of a transfer that leaves on `day`."""
     state = draws.key(draws.key(draws.key(seed, draws.LANE_LEAD), supply.lane_key[lane]), day)
-    return draws.lead_days(draws.key(state, item_key), supply.lane_mean[lane], supply.lane_sd[lane], supply.limit)
+    return draws.lead_days(
+        draws.key(state, item_key), supply.lane_mean[lane], supply.lane_sd[lane], supply.limit
+    )
 
 
 def tiers_of(nodes: int, lane_from: np.ndarray, lane_to: np.ndarray) -> list[list[int]]:
@@ -109,7 +111,10 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
     vendor = rows_of(pl.Series("vendor_id", names, dtype=pl.String), vendors)
     seen_start, seen_days, seen_weight = _seen(frame(tables, "lead_times"), vendors)
     law = [LAWS.index(text or "fixed") for text in texts(offers, "lead_time_law", "fixed")]
-    keyed = [f"{a}\n{b}\n{c}" for a, b, c in zip(texts(offers, "item_id"), names, texts(offers, "node_id"), strict=True)]
+    keyed = [
+        f"{a}\n{b}\n{c}"
+        for a, b, c in zip(texts(offers, "item_id"), names, texts(offers, "node_id"), strict=True)
+    ]
     rank = {node: k for k, tier in enumerate(tiers) for node in tier}
     supply = Supply(
         lane_from=origin,
@@ -148,11 +153,15 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
 
 def vendor_ids(tables) -> list[str]:
     """Ids of the vendors, in the order of `Supply.offer_vendor`."""
-    return sorted(set(texts(frame(tables, "offers"), "vendor_id")) | set(texts(frame(tables, "lead_times"), "vendor_id")))
+    return sorted(
+        set(texts(frame(tables, "offers"), "vendor_id"))
+        | set(texts(frame(tables, "lead_times"), "vendor_id"))
+    )
 
 
 def with_recorded(supply: Supply, record: pl.DataFrame, vendors: list[str], periods: int) -> Supply:
-    """The same supply with recorded lead times: columns `vendor_id`, `day` (period of the order) and `days`."""
+    """The same supply with recorded lead times: columns `vendor_id`, `day` (period of the order) and
+    `days`."""
     days = np.zeros((max(len(vendors), 1), periods), np.int64)
     at = record["day"].to_numpy()
     inside = (at >= 0) & (at < periods)
@@ -180,7 +189,8 @@ def _seen(table: pl.DataFrame, vendors: list[str]) -> tuple[np.ndarray, np.ndarr
 
 
 def _open_lanes(tables, offers: tuple, lanes: tuple, tiers: list[list[int]], sizes: tuple) -> np.ndarray:
-    """`[items, lanes]`: both ends accept the item, and the upstream end has stock, an offer or an open lane of it."""
+    """`[items, lanes]`: both ends accept the item, and the upstream end has stock, an offer or an open lane
+    of it."""
     names, nodes = sizes
     items = len(names)
     classes = np.array(texts(frame(tables, "items"), "storage_class", "ambient"))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario
-from meio_kernels.draws import negative_binomial, unit_gamma
+from meio_kernels.inversion import negative_binomial, unit_gamma
 from meio_kernels.random import normals
 
 LAWS = ("negative_binomial", "normal", "gamma", "fixed")

@@ -19,7 +19,7 @@ SERVICE_FLOORS = (0.82, 0.86, 0.88, 0.90, 0.90)  # fast to slow
 # some nodes are roomy and some are tight, so that prices differ and work can move from one to another
 SPREAD = {
     "storage": (0.80, 1.05, 0.92, 1.30), "outbound": (1.04, 1.25, 1.12), "inbound": (1.00, 1.20, 1.40),
-    "lane": (1.05, 1.40), "vendor": (1.00, 1.20, 1.40), "spend": (0.95,),
+    "lane": (1.05, 1.40), "vendor": (0.75, 0.95, 1.25), "spend": (0.70,),
 }  # fmt: skip
 COLUMNS = {
     "resource_id": pl.String, "kind": pl.String, "node_id": pl.String, "to_node": pl.String,
@@ -202,7 +202,7 @@ def _vendors(
 
 def _service(rows: _Rows, network: Network, profiles: Profiles, need: Need) -> None:
     """Floors per speed, and for the fastest speed per region group, as a share of what can be promised."""
-    eligible = network.eligible().any(axis=2).transpose(2, 1, 0)  # [R, S, W]
+    eligible = np.any(network.eligible(), axis=2).transpose(2, 1, 0)  # [R, S, W]
     weight = need.units.sum(axis=1)
     demand = np.tensordot(weight, profiles.share, axes=1)  # [R, S, W]
     can = demand * eligible

@@ -63,7 +63,7 @@ def finish_profiles(network: Network, share: np.ndarray, chilled: np.ndarray) ->
     eligible = network.eligible()  # [W, S, N, R]
     for group in (False, True):
         can = eligible & (network.chilled[:, None] | (not group))
-        possible = can.any(axis=2).transpose(2, 1, 0)  # [R, S, W]
+        possible = np.any(can, axis=2).transpose(2, 1, 0)  # [R, S, W]
         mine = share[chilled == group]
         for s in range(share.shape[2] - 1):
             lost = np.where(possible[:, s], 0.0, mine[:, :, s])

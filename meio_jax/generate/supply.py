@@ -131,13 +131,14 @@ def transit_hours(km: np.ndarray, foreign: np.ndarray) -> np.ndarray:
 
 
 def outbound_cost(km: np.ndarray, foreign: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cost per unit and per kg of an outbound shipment: zone, and the van's way up to 60 road km.
+    """Cost per unit and per kg of an outbound shipment: zone, distance, and the van's way up to 60 road km.
 
-    Two units share a parcel on average, so a unit bears about half of a parcel's price.
+    Two units share a parcel on average, so a unit bears about half of a parcel's price. The part by distance
+    keeps nodes of one zone from costing exactly the same.
     """
-    zone = parcel_zone(km)
-    unit = 1.5 + 0.2 * zone + 0.03 * np.minimum(km * CIRCUITY, 60.0)
-    kilo = 0.10 + 0.09 * zone
+    zone, road = parcel_zone(km), km * CIRCUITY
+    unit = 1.5 + 0.13 * zone + 0.03 * np.minimum(road, 60.0) + 0.0005 * road
+    kilo = 0.10 + 0.06 * zone + 0.0002 * road
     return np.round(unit + 4.0 * foreign, 3), np.round(kilo + 0.8 * foreign, 3)
 
 

@@ -1,4 +1,4 @@
-"""Echelon base-stock with safety-stock formulas: normal demand, variance of demand and lead time, one pass."""
+"""Echelon base-stock with safety-stock formulas: normal demand, one pass."""
 
 import numpy as np
 
@@ -9,11 +9,12 @@ from meio_jax.backtest.plan import PlanTable
 
 
 def echelon_formulas(tables) -> PlanTable:
-    """Every node orders up to mean + z x standard deviation of the demand below it (Silver, Pyke and Thomas 2017,
-    chapter 11; Axsäter 2015, chapter 10).
+    """Every node orders up to mean + z x standard deviation of the demand below it (Silver, Pyke and Thomas
+    2017, chapter 11; Axsäter 2015, chapter 10).
 
-    The time covered is the node's own lead time and review and the way down to the customers; the variance has the
-    demand of that time and the spread of the lead time; z is the normal quantile of the critical fractile. Targets are
+    The time covered is the node's own lead time and review and the way down to the customers; the variance
+    has the demand of that time and the spread of the lead time; z is the normal quantile of the critical
+    fractile. Targets are
     echelon targets: a node counts the stock of the nodes that it supplies.
     """
     setting = read_setting(tables)

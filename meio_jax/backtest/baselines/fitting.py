@@ -46,14 +46,14 @@ def fit_storage(
 ) -> np.ndarray:
     """Targets `[items, nodes]` of a bucket that fit every storage capacity in expectation.
 
-    One charge per storage resource, found by bisection: the newsvendor with a shared capacity, solved node by node,
-    downstream first.
+    One charge per storage resource, found by bisection: the newsvendor with a shared capacity, solved node
+    by node, downstream first.
 
     Args:
         setting: The instance.
         rule: Targets of a node at a charge.
-        exposed: Mean and variance `[items, nodes]` of the demand that a node's stock meets on an average day before
-            the next delivery; what they leave of a target is the stock on hand.
+        exposed: Mean and variance `[items, nodes]` of the demand that a node's stock meets on an average
+            day before the next delivery; what they leave of a target is the stock on hand.
         bucket: The bucket.
         echelon: Whether targets count the stock of the nodes below.
     """
@@ -72,7 +72,9 @@ def fit_storage(
 
         def used(column: np.ndarray, weight=weight, below=below, node=node) -> float:
             alone = np.maximum(column - below, 0)
-            return float((weight * expected_left(alone, exposed[0][:, node], exposed[1][:, node]) * (alone > 0)).sum())
+            return float(
+                (weight * expected_left(alone, exposed[0][:, node], exposed[1][:, node]) * (alone > 0)).sum()
+            )
 
         if not np.isfinite(room) or used(targets[:, node]) <= room:
             continue
@@ -94,7 +96,9 @@ def raised(setting: Setting, units: np.ndarray) -> np.ndarray:
     for node in setting.world.sites.tier_nodes:
         below = np.flatnonzero(setting.route[node])
         if len(below):
-            out[:, node] = np.maximum(out[:, node], np.ceil(out[:, below] @ setting.route[node, below] - 1e-9))
+            out[:, node] = np.maximum(
+                out[:, node], np.ceil(out[:, below] @ setting.route[node, below] - 1e-9)
+            )
     return out * setting.supplied
 
 

@@ -1,4 +1,4 @@
-"""Independent sites: every site stocks for the customers to whom it is nearest, by a newsvendor of its own."""
+"""Independent sites: every site stocks for the customers to whom it is nearest, by its own newsvendor."""
 
 import numpy as np
 
@@ -11,9 +11,10 @@ from meio_jax.backtest.plan import PlanTable
 def independent_sites(tables) -> PlanTable:
     """Base-stock at every node, each blind to the others.
 
-    A site covers the demand of its own customers (those that it serves cheapest in time) and of the nodes that draw
-    on it, over lead time and review, at the critical fractile, with true moments, negative binomial demand and random
-    lead times. Where the sites' stock does not fit a node's storage, items compete for it by a charge per m3.
+    A site covers the demand of its own customers (those that it serves cheapest in time) and of the nodes
+    that draw on it, over lead time and review, at the critical fractile, with true moments, negative
+    binomial demand and random lead times. Where the sites' stock does not fit a node's storage, items
+    compete for it by a charge per m3.
     """
     setting = read_setting(tables)
     nodes, buckets = len(setting.world.nodes), range(setting.world.buckets)

@@ -14,7 +14,8 @@ def normal_quantile(p):
     """Standard normal quantile (Acklam's rational approximation, relative error below 2e-9)."""
     if p < 0.02425:
         q = math.sqrt(-2.0 * math.log(p))
-        top = ((((-7.784894002430293e-3 * q - 0.3223964580411365) * q - 2.400758277161838) * q - 2.549732539343734) * q
+        top = ((((-7.784894002430293e-3 * q - 0.3223964580411365) * q - 2.400758277161838) * q -
+        2.549732539343734) * q
                + 4.374664141464968) * q + 2.938163982698783  # fmt: skip
         return top / ((((7.784695709041462e-3 * q + 0.3224671290700398) * q + 2.445134137142996) * q
                        + 3.754408661907416) * q + 1.0)  # fmt: skip
@@ -24,7 +25,8 @@ def normal_quantile(p):
     r = q * q
     top = ((((-39.69683028665376 * r + 220.9460984245205) * r - 275.9285104469687) * r + 138.357751867269) * r
            - 30.66479806614716) * r + 2.506628277459239  # fmt: skip
-    low = ((((-54.47609879822406 * r + 161.5858368580409) * r - 155.6989798598866) * r + 66.80131188771972) * r
+    low = ((((-54.47609879822406 * r + 161.5858368580409) * r - 155.6989798598866) * r + 66.80131188771972)
+    * r
            - 13.28068155288572) * r + 1.0  # fmt: skip
     return top * q / low
 
@@ -67,7 +69,9 @@ def _fill(mean, variance, p, out):
 def quantiles(mean: np.ndarray, variance: np.ndarray, p: np.ndarray) -> np.ndarray:
     """`demand_quantile` of arrays of any one shape."""
     shape = np.broadcast_shapes(mean.shape, variance.shape, p.shape)
-    flat = [np.ascontiguousarray(np.broadcast_to(x, shape)).reshape(-1).astype(float) for x in (mean, variance, p)]
+    flat = [
+        np.ascontiguousarray(np.broadcast_to(x, shape)).reshape(-1).astype(float) for x in (mean, variance, p)
+    ]
     out = np.zeros(flat[0].size)
     _fill(*flat, out)
     return out.reshape(shape)
@@ -93,7 +97,9 @@ def expected_left(level: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> 
     # Logistic form of the normal distribution function (error below 1.5e-4), enough for a capacity estimate.
     below = 1.0 / (1.0 + np.exp(-1.5976 * z - 0.07056 * z**3))
     density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-    return np.maximum(np.where(np.abs(level - mean) < 8 * sd, (level - mean) * below + sd * density, level - mean), 0)
+    return np.maximum(
+        np.where(np.abs(level - mean) < 8 * sd, (level - mean) * below + sd * density, level - mean), 0
+    )
 
 
 def whole_shares(total: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -12,11 +12,11 @@ from meio_jax.backtest.plan import PlanTable
 def national_two_day(tables) -> PlanTable:
     """Buying and placing decided apart, as in the systems that multi-echelon planning replaced.
 
-    Buying: one newsvendor for the pooled demand of the country over vendor lead time, review and the way down to the
-    customers. Placing: one for the pooled demand over the replenishment time of a tier, split over its sites in
-    proportion to the demand of the regions nearest to each FC (promises that no FC can keep go to the nearest node
-    that can). A node counts the stock of the nodes that it supplies. Sites that cannot hold their share give up stock
-    by a charge per m3. True moments and lead time variance throughout.
+    Buying: one newsvendor for the pooled demand of the country over vendor lead time, review and the way
+    down to the customers. Placing: one for the pooled demand over the replenishment time of a tier, split
+    over its sites in proportion to the demand of the regions nearest to each FC (promises that no FC can
+    keep go to the nearest node that can). A node counts the stock of the nodes that it supplies. Sites that
+    cannot hold their share give up stock by a charge per m3. True moments and lead time variance throughout.
     """
     setting = read_setting(tables)
     world = setting.world
@@ -53,7 +53,7 @@ class _Pool:
         days = np.maximum((self.weight * cover).sum(1, keepdims=True), 1e-3)
         # each site's lead time is random on its own; the pool sees the mean of them
         sd = np.sqrt((self.weight * setting.lead_sd**2).sum(1, keepdims=True))
-        square = _region_squares(setting)[setting.world.catalog.profile][:, None] * total**2
+        square = setting.region_square[:, None] * total**2
         self.mean, self.variance = setting.demand(days, total, square, bucket, sd)
 
         fractiles = np.stack([setting.fractile(n) for n in range(part.shape[1])], 1)
@@ -78,11 +78,3 @@ class _Pools:
     def column(self, node: int, charge: np.ndarray) -> np.ndarray:
         """See `LevelRule`."""
         return sum(pool.column(node, charge) for pool in self.pools) * self.setting.supplied[:, node]
-
-
-def _region_squares(setting: Setting) -> np.ndarray:
-    """Sum of the squared shares of the regions, by profile."""
-    split, profiles = setting.world.split, len(setting.world.profiles)
-    table = np.zeros((profiles, len(setting.world.regions)))
-    np.add.at(table, (np.repeat(np.arange(profiles), np.diff(split.start)), split.region), split.share)
-    return (table**2).sum(1)

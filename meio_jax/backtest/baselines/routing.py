@@ -4,9 +4,12 @@ import numpy as np
 
 from meio_jax.backtest.baselines.setting import Setting
 
+
 def home_nodes(setting: Setting, score: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """Node of every class `[speeds, regions, waves]` that takes it in time at the least `score` (per entry of reach);
-    -1 where no allowed node does."""
+    """Node of every class `[speeds, regions, waves]` that serves it in time at the least `score`; -1: none.
+
+    `score` is per entry of `reach`, `allowed` per node.
+    """
     world = setting.world
     reach, ends = world.reach, world.split.wave_ends[1:]
     homes = np.full((reach.speeds * reach.regions, len(ends)), -1)
@@ -20,11 +23,14 @@ def home_nodes(setting: Setting, score: np.ndarray, allowed: np.ndarray) -> np.n
     return homes.reshape(reach.speeds, reach.regions, len(ends))
 
 
-def delivered_parts(setting: Setting, preferred: np.ndarray, by_distance: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Share of an item's demand at each node `[items, nodes]`, and the sum of the squared shares of its regions.
+def delivered_parts(
+    setting: Setting, preferred: np.ndarray, by_distance: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of an item's demand at each node `[items, nodes]`, and the sum of the squared shares of its
+    regions.
 
-    A class belongs to its cheapest (or nearest) node among the `preferred`, and to any node where no preferred one can
-    keep its promise.
+    A class belongs to its cheapest (or nearest) node among the `preferred`, and to any node where no
+    preferred one can keep its promise.
     """
     world = setting.world
     reach, split, catalog = world.reach, world.split, world.catalog
@@ -36,7 +42,11 @@ def delivered_parts(setting: Setting, preferred: np.ndarray, by_distance: bool) 
         items = np.flatnonzero(member.reshape(-1) == g)
         open_nodes = setting.supplied[items[0]]
         weight = float(np.median(catalog.weight[items]))
-        score = reach.km if by_distance else reach.cost_unit + reach.cost_kg * weight + world.sites.handling[reach.node]
+        score = (
+            reach.km
+            if by_distance
+            else reach.cost_unit + reach.cost_kg * weight + world.sites.handling[reach.node]
+        )
         homes = home_nodes(setting, score, open_nodes & preferred)
         fallback = home_nodes(setting, score, open_nodes)
         homes = np.where(homes >= 0, homes, fallback)
@@ -61,11 +71,14 @@ def passed_on(setting: Setting, part: np.ndarray) -> np.ndarray:
 
 
 def way_down(setting: Setting, part: np.ndarray) -> np.ndarray:
-    """Mean days `[items, nodes]` from a node to where its goods are sold: lead time and review of the nodes below."""
+    """Mean days `[items, nodes]` from a node to where its goods are sold: lead time and review of the nodes
+    below."""
     sites = setting.world.sites
     through, days = passed_on(setting, part), np.zeros(part.shape)
     for node in sites.tier_nodes:
         for upper in np.flatnonzero(setting.route[:, node]):
             step = setting.lead[:, node] + setting.gap[node] - 1 + days[:, node]
-            days[:, upper] += setting.route[upper, node] * through[:, node] * step / np.maximum(through[:, upper], 1e-12)
+            days[:, upper] += (
+                setting.route[upper, node] * through[:, node] * step / np.maximum(through[:, upper], 1e-12)
+            )
     return days

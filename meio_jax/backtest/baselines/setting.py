@@ -13,9 +13,10 @@ from meio_jax.backtest.sales import Forecast, read_forecast
 class Setting:
     """Arrays that every baseline needs; I items, N nodes, D days, B buckets.
 
-    `mean`, `variance` `[I, D]`: a day's total demand; `run [I]`: variance of a week's demand over the sum of its days'
-    variances. `lead`, `lead_sd` `[I, N]`: of a node's own replenishment, days; `gap [N]`: review period.
-    `supplied [I, N]`: the node may hold the item and somebody delivers it there.
+    `mean`, `variance` `[I, D]`: a day's total demand; `run [I]`: variance of a week's demand over the sum
+    of its days' variances. `lead`, `lead_sd` `[I, N]`: of a node's own replenishment, days; `gap [N]`:
+    review period. `supplied [I, N]`: the node may hold the item and somebody delivers it there.
+    `region_square [I]`: sum of the squared shares of all regions.
     `route [N, N]` share of what column n gets that comes from row m (lanes).
     """
 
@@ -27,16 +28,19 @@ class Setting:
     lead_sd: np.ndarray
     gap: np.ndarray
     supplied: np.ndarray
+    region_square: np.ndarray
     route: np.ndarray
 
     @property
     def exposed(self) -> np.ndarray:
-        """Days `[I, N]` of demand that a target meets, on average, before what was ordered with it is renewed."""
+        """Days `[I, N]` of demand that a target meets, on average, before what was ordered with it is
+        renewed."""
         return self.lead + (self.gap - 1) / 2
 
     def fractile(self, node: int, charge: np.ndarray | float = 0.0) -> np.ndarray:
-        """Critical fractile `[I]` of a node: shortage cost against holding (and `charge`, money per unit and day) over
-        the time until the next review; for backorders, the cost of a day's wait against a day's holding."""
+        """Critical fractile `[I]` of a node: shortage cost against holding (and `charge`, money per unit
+        and day) over the time until the next review; for backorders, the cost of a day's wait against a
+        day's holding."""
         catalog = self.world.catalog
         hold = catalog.holding * self.world.sites.holding_factor[node] + charge
         lost = catalog.lost_cost / np.maximum(catalog.lost_cost + hold * self.gap[node], 1e-12)
@@ -44,8 +48,8 @@ class Setting:
         return np.clip(np.where(catalog.backorders, wait, lost), 1e-6, 0.9995)
 
     def window(self, cover: np.ndarray, bucket: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of an item's total demand over the `cover [I, N]` days after an average day of the bucket;
-        after the horizon, demand goes on as in its last week."""
+        """Mean and variance of an item's total demand over the `cover [I, N]` days after an average day of
+        the bucket; after the horizon, demand goes on as in its last week."""
         days = self.mean.shape[1]
         size = self.world.bucket_periods
         last = np.arange(bucket * size, min((bucket + 1) * size, days))
@@ -59,22 +63,32 @@ class Setting:
         return total / len(last), spread / len(last) * self.run[:, None]
 
     def demand(
-        self, cover: np.ndarray, part: np.ndarray, square: np.ndarray, bucket: int, sd: np.ndarray | None = None
+        self,
+        cover: np.ndarray,
+        part: np.ndarray,
+        square: np.ndarray,
+        bucket: int,
+        sd: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of what a node must cover: its part of the demand of `cover` days, and the spread of its
-        lead time.
+        """Mean and variance of what a node must cover: its part of the demand of `cover` days, and the
+        spread of its lead time.
 
         Args:
             cover: Days, `[I, N]` (or any number of columns).
             part: Probability that a unit of demand is the node's.
-            square: Sum of the squared shares of its regions, which a factor per region and day shakes together.
+            square: Sum of the squared shares of its regions; a week's factors move an item's regions
+                together.
             bucket: The bucket.
             sd: Standard deviation of the lead time; the nodes' own where it is not given.
         """
         total, spread = self.window(cover, bucket)
         mean, days = total * part, np.maximum(cover, 1e-9)
         thinned = part**2 * np.maximum(spread - total, -total) + mean
-        shared = self.world.shared_factor_cv**2 * square * (total / days) ** 2 * days
+        other = np.maximum(self.region_square[:, None] - square, 0)
+        tilt = (1 - part) ** 2 * square + part**2 * other
+        # one factor per week: the mean of `cover` days keeps this share of its variance
+        kept = np.where(days < 7, 1 - days / 21, 7 / days - 49 / (3 * days**2))
+        shared = self.world.shared_factor_cv**2 * total**2 * kept * (part**2 + tilt)
         late = (mean / days * (self.lead_sd if sd is None else sd)) ** 2
         return mean, np.maximum(thinned + shared + late, 1e-9)
 
@@ -99,7 +113,16 @@ def read_setting(tables) -> Setting:
     lead, sd = _leads(tables, world, weights)
     route = np.zeros((len(world.nodes), len(world.nodes)))
     route[world.supply.lane_from, world.supply.lane_to] = world.supply.lane_share
-    return Setting(world, mean, variance, run, lead, sd, world.sites.review_period.astype(float), supplied, route)
+    gap = world.sites.review_period.astype(float)
+    return Setting(world, mean, variance, run, lead, sd, gap, supplied, region_squares(world), route)
+
+
+def region_squares(world: World) -> np.ndarray:
+    """Sum of the squared shares of the regions `[items]`."""
+    split = world.split
+    table = np.zeros((len(world.profiles), len(world.regions)))
+    np.add.at(table, (np.repeat(np.arange(len(table)), np.diff(split.start)), split.region), split.share)
+    return (table**2).sum(1)[world.catalog.profile]
 
 
 def demand_moments(forecast: Forecast, world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -131,7 +154,9 @@ def demand_moments(forecast: Forecast, world: World) -> tuple[np.ndarray, np.nda
         weeks = rows[:, : rows.shape[1] // 7 * 7].reshape(len(rows), -1, 7).sum(2)
         level = weeks.mean(0, keepdims=True) if len(rows) > 3 else weeks.mean()
         daily = 7 * variance[i].mean()
-        run[i] = np.clip(((weeks - level) ** 2).mean() / daily, 0.5, 4.0) if daily > 0 and weeks.size > 3 else 1.0
+        run[i] = (
+            np.clip(((weeks - level) ** 2).mean() / daily, 0.5, 4.0) if daily > 0 and weeks.size > 3 else 1.0
+        )
     return mean, variance, run
 
 
@@ -139,11 +164,17 @@ def _interpolate(values: np.ndarray, levels: np.ndarray, at: np.ndarray) -> np.n
     """Quantile functions `[items, days, levels]` at the probabilities `at`, linear, not below 0."""
     k = np.clip(np.searchsorted(levels, at) - 1, 0, len(levels) - 2)
     part = (at - levels[k]) / (levels[k + 1] - levels[k])
-    return np.maximum(np.stack([values[..., j] + (values[..., j + 1] - values[..., j]) * f for j, f in zip(k, part, strict=True)]), 0)
+    return np.maximum(
+        np.stack(
+            [values[..., j] + (values[..., j + 1] - values[..., j]) * f for j, f in zip(k, part, strict=True)]
+        ),
+        0,
+    )
 
 
 def _sources(world: World) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Supplied pairs `[items, nodes]`, and the weight of every offer and of every lane and item in its node's supply."""
+    """Supplied pairs `[items, nodes]`, and the weight of every offer and of every lane and item in its
+    node's supply."""
     supply = world.supply
     shape = (len(world.items), len(world.nodes))
     owner = np.repeat(np.arange(shape[0]), np.diff(supply.offer_start))

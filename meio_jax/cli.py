@@ -1,0 +1,176 @@
+"""The command `meio`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from meio_jax.errors import InputError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="Plan multi-echelon inventory with shared capacity: what to buy, where to place it, what capacity is worth.",
+)
+
+BAD_INPUT = 2
+
+_out = Console(soft_wrap=True)
+_err = Console(stderr=True, soft_wrap=True)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+def _progress(quiet: bool):  # noqa: ANN202
+    from meio_jax.terminal import choose_progress
+
+    return choose_progress(_err, quiet=quiet)
+
+
+@app.command()
+def validate(folder: Annotated[Path, typer.Argument(help="Folder of an instance.")]) -> None:
+    """Check an instance folder and report every problem."""
+    from meio_jax.tables import read_instance
+
+    tables = read_instance(folder)
+    _out.print(
+        f"{folder} is valid: {tables.items.height} items, {tables.nodes.height} nodes, "
+        f"{tables.regions.height} regions, {tables.settings.periods} periods."
+    )
+
+
+@app.command()
+def generate(
+    out: Annotated[Path, typer.Argument(help="Folder to write the instance to.")],
+    items: Annotated[int, typer.Option(help="Number of items.")] = 500,
+    nodes: Annotated[str, typer.Option(help="Nodes per tier: dc,fc,same_day.")] = "2,5,3",
+    regions: Annotated[int, typer.Option(help="Customer regions.")] = 8,
+    speeds: Annotated[int, typer.Option(help="Delivery promises.")] = 3,
+    waves: Annotated[int, typer.Option(help="Order waves a day.")] = 2,
+    periods: Annotated[int, typer.Option(help="Horizon, days.")] = 42,
+    seed: Annotated[int, typer.Option(help="Master seed.")] = 0,
+    shape: Annotated[str, typer.Option(help="local, national or global.")] = "national",
+    forecast: Annotated[str, typer.Option(help="mean, paths, quantiles or history.")] = "mean",
+    tightness: Annotated[float, typer.Option(help="Capacity as a share of the need.")] = 1.0,
+) -> None:
+    """Write a synthetic instance."""
+    from pydantic import ValidationError
+
+    from meio_jax.errors import Problem
+    from meio_jax.generate import GenerateOptions, generate_instance
+
+    try:
+        options = GenerateOptions.model_validate(
+            {
+                "items": items,
+                "nodes_per_tier": tuple(int(part) for part in nodes.split(",")),
+                "regions": regions,
+                "speeds": speeds,
+                "waves": waves,
+                "periods": periods,
+                "seed": seed,
+                "shape": shape,
+                "forecast": forecast,
+                "tightness": tightness,
+            }
+        )
+    except ValidationError as error:
+        raise InputError(
+            [
+                Problem("meio generate", "", f"--{'.'.join(map(str, one['loc']))}", one["input"], one["msg"], "")
+                for one in error.errors()
+            ]
+        ) from None
+    except ValueError:
+        raise InputError(
+            [Problem("meio generate", "", "--nodes", nodes, "three whole numbers such as 2,5,3", "correct the option")]
+        ) from None
+    folder = generate_instance(options, out)
+    _out.print(f"Wrote {options.items} items to {folder}.")
+
+
+@app.command()
+def solve(
+    config: Annotated[Path, typer.Argument(help="Configuration file (YAML).")],
+    quiet: Quiet = False,
+    run: Annotated[Path | None, typer.Option(help="Run folder; overrides the configuration.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed; overrides the configuration.")] = None,
+    warm_start: Annotated[Path | None, typer.Option(help="Earlier run to start from.")] = None,
+) -> None:
+    """Solve an instance and write a run folder."""
+    from meio_jax.config import load_config
+    from meio_jax.run import run_solve
+
+    loaded = load_config(config)
+    changes = {key: value for key, value in {"run": run, "seed": seed}.items() if value is not None}
+    _solve_and_show(lambda progress: run_solve(loaded.model_copy(update=changes), progress, warm_start=warm_start), quiet)
+
+
+@app.command()
+def resume(run: Annotated[Path, typer.Argument(help="Run folder.")], quiet: Quiet = False) -> None:
+    """Continue an interrupted run from its newest checkpoint."""
+    from meio_jax.run import config_of_run, run_solve
+
+    config = config_of_run(run)
+    _solve_and_show(lambda progress: run_solve(config, progress, resume=True), quiet)
+
+
+def _solve_and_show(work, quiet: bool) -> None:  # noqa: ANN001
+    progress = _progress(quiet)
+    try:
+        plan = work(progress)
+    finally:
+        progress.close()
+        progress.release()
+    from meio_jax.summary import summary
+
+    if not quiet:
+        _out.print(summary(plan.certificate.as_dict(), str(plan.model.config.run)))
+    if plan.result.value:
+        _err.print(plan.result.message)
+    raise typer.Exit(plan.result.value)
+
+
+@app.command()
+def show(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
+    """Print the summary of a run."""
+    from meio_jax.run import read_certificate
+    from meio_jax.summary import summary
+
+    _out.print(summary(read_certificate(run), str(run)))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default RUN/export.")] = None,
+    format: Annotated[Literal["csv", "parquet"], typer.Option(help="csv or parquet.")] = "csv",
+) -> None:
+    """Write the tables of a run in another format."""
+    import polars as pl
+
+    from meio_jax.run import read_certificate
+    from meio_jax.tables import write_table, write_text
+
+    certificate = read_certificate(run)
+    target = out or run / "export"
+    for path in sorted([*run.glob("*.parquet"), *run.glob("plan/*.parquet")]):
+        destination = target / path.relative_to(run).with_suffix(f".{format}")
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        write_table(pl.read_parquet(path), destination)
+    write_text(json.dumps(certificate, indent=1), target / "certificate.json")
+    _out.print(f"Wrote the tables of {run} to {target}.")
+
+
+def main() -> None:
+    """Entry point: input errors end with status 2 and one message."""
+    try:
+        app()
+    except InputError as error:
+        _err.print(str(error), style="red", markup=False, highlight=False)
+        raise SystemExit(BAD_INPUT) from None

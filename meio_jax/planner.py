@@ -1,0 +1,252 @@
+"""Plan an instance: tables and a configuration in, a certified plan out. No files are touched here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+
+from meio_jax.certificate import Certificate, cost_interval, relative_violation, worst_by_kind
+from meio_jax.clairvoyant import clairvoyant_bound
+from meio_jax.config import Config
+from meio_jax.dual import DUAL_METHODS, BestSoFar, Tolerances
+from meio_jax.feasibility import out_of_reach
+from meio_jax.holdout import Holdout, evaluate_holdout
+from meio_jax.instance import KINDS, Instance, build_instance
+from meio_jax.objective import OBJECTIVES
+from meio_jax.plan_tables import metrics_frame, plan_frames
+from meio_jax.policy import AbstractPolicy, policy_family
+from meio_jax.problem import SearchOptions, build_problem
+from meio_jax.progress import AbstractProgress, Silent, Step
+from meio_jax.results import Result
+from meio_jax.rollout import GRADIENT_MODES
+from meio_jax.scenarios import ScenarioSettings
+from meio_jax.solve import Limits, Solution, State, Trace, initial_state, solve
+from meio_jax.subproblem import InventorySubproblem, Settings
+from meio_jax.tables import Tables
+
+_DENSE_UP_TO_NODES = 4
+_CPU_BATCH_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Model:
+    """An instance made ready to solve under a configuration."""
+
+    config: Config
+    instance: Instance
+    problem: InventorySubproblem
+    method: BestSoFar
+    limits: Limits
+
+    @property
+    def kind_of(self) -> jax.Array:
+        return jnp.asarray(self.instance.kinds)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A finished plan: solution, holdout results, certificate, and every result as a data frame."""
+
+    model: Model
+    solution: Solution
+    policy: AbstractPolicy
+    holdout: Holdout
+    certificate: Certificate
+
+    @property
+    def result(self) -> Result:
+        """How the solve ended."""
+        return Result[self.certificate.result]
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """All result tables by the name they have in a run folder (`plan/targets`, `prices`, ...)."""
+        tables = dict(plan_frames(self.model.instance, self.policy, np.asarray(self.solution.prices), self.holdout))
+        return {**tables, "metrics": metrics_frame(self.solution)}
+
+
+def block_items(nodes: int, scenarios: int, items: int) -> int:
+    """Items per block such that a block's stock fits the cache: fewer for larger networks, more on accelerators."""
+    rows = _CPU_BATCH_ROWS if jax.default_backend() == "cpu" else 64 * _CPU_BATCH_ROWS
+    batch = max(256, rows // max(nodes, 1))
+    return max(1, min(items, batch // scenarios))
+
+
+def assignment_form(wanted: str, nodes: int) -> str:
+    """Dense products for tiny networks on accelerators, sparse rows otherwise (measured in `bench_kernel`)."""
+    if wanted != "auto":
+        return wanted
+    return "dense" if nodes <= _DENSE_UP_TO_NODES and jax.default_backend() != "cpu" else "sparse"
+
+
+def _stored(instance: Instance, config: Config) -> bool:
+    network, layout = instance.network, instance.layout
+    classes = network.waves * network.speeds * network.regions
+    rows = classes + network.offers + network.lanes
+    size = layout.item.size * config.scenarios.train * network.periods * rows * 4
+    return size <= config.scenarios.store_gib * 2**30
+
+
+def prepare(tables: Tables, config: Config) -> Model:
+    """Build arrays, starting levels and the dual method.
+
+    Args:
+        tables: A validated instance.
+        config: The configuration; `precision: float64` must be switched on in JAX before (the command line does it).
+    """
+    dtype = np.dtype(config.precision).type
+    items = config.solve.block_items or block_items(tables.nodes.height, config.scenarios.train, tables.items.height)
+    instance = build_instance(tables, block_items=items, bands=config.fulfilment.weight_bands, dtype=dtype)
+    settings = Settings(
+        objective=OBJECTIVES[config.objective.name](**config.objective.options),
+        scenarios=ScenarioSettings(
+            periods=tables.settings.periods,
+            seed=config.seed,
+            shared_factor_cv=tables.settings.shared_factor_cv,
+        ),
+        rounds=min(config.fulfilment.rounds, instance.network.nodes),
+        form=assignment_form(config.fulfilment.form, instance.network.nodes),
+        gradient=GRADIENT_MODES[config.solve.gradient],
+        dither=config.fulfilment.dither,
+        damping=config.fulfilment.damping,
+    )
+    stationary = config.policy.stationary
+    options = config.solve
+    problem = build_problem(
+        instance.network,
+        instance.resources,
+        instance.catalog,
+        settings,
+        policy_family(config.policy.name, config.policy.protection),
+        config.scenarios.train,
+        search=SearchOptions(options.learning_rate, options.final_learning_rate, options.max_steps),
+        margin=options.capacity_margin,
+        stationary=tables.settings.stationary_targets if stationary is None else stationary,
+        store=_stored(instance, config),
+    )
+    tolerances = Tolerances(options.violation, options.gap, options.change)
+    method = BestSoFar(DUAL_METHODS[config.dual.name](**config.dual.options), options.violation)
+    kinds = tuple(KINDS[kind] for kind in instance.kinds)
+    limits = Limits(options.max_steps, options.min_steps, options.check_every, tolerances, kinds)
+    return Model(config, instance, problem, method, limits)
+
+
+def search(
+    model: Model,
+    state: State | None = None,
+    *,
+    progress: AbstractProgress | None = None,
+    on_step: Callable[[State, Step, Trace], None] | None = None,
+    history: tuple[Step, ...] = (),
+) -> Solution:
+    """Run the solver loop from the starting point, or from `state`."""
+    if state is None:
+        state = initial_state(model.problem, model.method)
+    return solve(
+        model.problem,
+        model.method,
+        state,
+        model.limits,
+        model.kind_of,
+        progress=progress,
+        on_step=on_step,
+        history=history,
+    )
+
+
+def _given_capacities(model: Model) -> InventorySubproblem:
+    """The problem with the capacities as the user gave them (no margin)."""
+    return eqx.tree_at(lambda p: p.resources, model.problem, model.instance.resources)
+
+
+def certify(model: Model, solution: Solution, *, progress: AbstractProgress | None = None) -> Plan:
+    """Judge the best plan of a solve on holdout scenarios and write down what can be said about it."""
+    progress = Silent() if progress is None else progress
+    started = time.perf_counter()
+    problem, config = _given_capacities(model), model.config
+    policy = problem.policy(solution.best)
+    list_prices = solution.best.list_prices
+    progress.stage("holdout")
+    holdout = evaluate_holdout(
+        problem, policy, list_prices, config.scenarios.holdout, chunk=config.scenarios.train
+    )
+    relative, _ = relative_violation(model.instance.resources, holdout.usage.used, holdout.usage.wanted)
+    result, infeasible = solution.result, []
+    if result is Result.MAX_STEPS and config.solve.feasibility_steps and relative.max(initial=0) > 4 * config.solve.violation:
+        progress.stage("feasibility")
+        infeasible = out_of_reach(
+            problem,
+            solution.best,
+            relative,
+            model.instance.ids.resources,
+            tolerance=config.solve.violation,
+            steps=config.solve.feasibility_steps,
+        )
+        result = Result.INFEASIBLE if infeasible else result
+    bound = None
+    if config.scenarios.clairvoyant:
+        progress.stage("clairvoyant bound")
+        found = clairvoyant_bound(problem, solution.prices, config.scenarios.clairvoyant, chunk=config.scenarios.train)
+        bound = float(found.value) if np.isfinite(found.value) else None
+    seconds = solution.seconds + time.perf_counter() - started
+    certificate = _certificate(model, solution, holdout, result, [one.as_dict() for one in infeasible], bound, seconds)
+    return Plan(model, solution, policy, holdout, certificate)
+
+
+def _certificate(
+    model: Model,
+    solution: Solution,
+    holdout: Holdout,
+    result: Result,
+    infeasible: list[dict],
+    bound: float | None,
+    seconds: float,
+) -> Certificate:
+    instance, evaluation = model.instance, solution.best_evaluation
+    cost, interval = cost_interval(holdout)
+    worst = worst_by_kind(instance.resources, holdout, instance.kinds, KINDS, instance.ids.resources)
+    charge = _charge(instance, np.asarray(solution.prices, float), holdout)
+    objective = float(holdout.items.objective.sum())
+    return Certificate(
+        holdout_cost=cost,
+        holdout_cost_ci95=interval,
+        holdout_objective=objective,
+        holdout_scenarios=holdout.scenarios,
+        in_sample_cost=float(evaluation.value),
+        lagrangian=objective + charge,
+        lagrangian_label="estimate",
+        coupling_gap=abs(charge) / max(abs(objective), 1e-12),
+        largest_violation=max((violation.relative for violation in worst), default=0.0),
+        violations=worst,
+        clairvoyant_bound=bound,
+        clairvoyant_scenarios=model.config.scenarios.clairvoyant,
+        cost_terms={name: float(np.sum(values)) for name, values in vars(holdout.items.terms).items()},
+        result=result.name,
+        message=result.message,
+        infeasible=infeasible,
+        steps=solution.steps,
+        seconds=seconds,
+    )
+
+
+def _charge(instance: Instance, prices: np.ndarray, holdout: Holdout) -> float:
+    """Sum of price times excess on the holdout scenarios."""
+    resources = instance.resources
+    used, wanted = holdout.usage.used, holdout.usage.wanted
+    capacity = np.asarray(resources.capacity, float)
+    over = np.where(np.asarray(resources.is_service), capacity * wanted - used, used - capacity)
+    return float(np.sum(prices * np.where(np.asarray(resources.present), over, 0)))
+
+
+def plan(
+    tables: Tables, config: Config, *, progress: AbstractProgress | None = None, state: State | None = None
+) -> Plan:
+    """Prepare, search and certify in one call."""
+    model = prepare(tables, config)
+    return certify(model, search(model, state, progress=progress), progress=progress)

@@ -1,0 +1,74 @@
+"""The summary of a run as a person reads it in a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+
+def _money(value: float | None) -> str:
+    return "not available" if value is None else f"{value:,.0f}"
+
+
+def _headline(certificate: dict[str, Any], run: str) -> Table:
+    table = Table(box=None, show_header=False, title=f"Plan in {escape(run)}", title_justify="left")
+    low, high = certificate["holdout_cost_ci95"]
+    rows = [
+        ("outcome", certificate["result"].lower().replace("_", " ")),
+        ("steps, seconds", f"{certificate['steps']}, {certificate['seconds']:.1f}"),
+        (
+            "cost on holdout",
+            f"{_money(certificate['holdout_cost'])}  (95 % interval {_money(low)} to {_money(high)}, "
+            f"{certificate['holdout_scenarios']} scenarios)",
+        ),
+        ("cost in sample", _money(certificate["in_sample_cost"])),
+        (f"Lagrangian value ({certificate['lagrangian_label']})", _money(certificate["lagrangian"])),
+        ("coupling gap", f"{certificate['coupling_gap']:.3%}"),
+        ("clairvoyant bound", _money(certificate["clairvoyant_bound"])),
+        ("largest violation", _share(certificate["largest_violation"])),
+    ]
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "infinite" if value is None else f"{max(value, 0):.2%}"
+
+
+def _violations(certificate: dict[str, Any]) -> Table:
+    table = Table(title="Tightest resource of each kind (holdout)", title_justify="left")
+    for name in ("kind", "resource", "bucket"):
+        table.add_column(name)
+    table.add_column("use of capacity", justify="right")
+    table.add_column("violation", justify="right")
+    for row in certificate["violations"]:
+        relative = row["relative"]
+        use = "infinite" if relative is None else f"{1 + relative:.1%}"
+        if row["kind"] == "service" and relative is not None:
+            use = f"{1 - relative:.1%} of floor"
+        table.add_row(row["kind"], escape(row["resource"]), str(row["bucket"]), use, _share(relative))
+    return table
+
+
+def _terms(certificate: dict[str, Any]) -> Table:
+    table = Table(title="Expected cost by term (holdout)", title_justify="left")
+    table.add_column("term")
+    table.add_column("money", justify="right")
+    for name, value in certificate["cost_terms"].items():
+        table.add_row(name.replace("_", " "), _money(value))
+    return table
+
+
+def summary(certificate: dict[str, Any], run: str) -> RenderableType:
+    """Outcome, cost with its interval, bounds, violations by kind and cost by term."""
+    parts: list[RenderableType] = [_headline(certificate, run), _violations(certificate), _terms(certificate)]
+    for row in certificate["infeasible"]:
+        parts.append(
+            f"[red]{escape(row['resource'])}[/red] in bucket {row['bucket']} cannot be met by any plan found: at best "
+            f"{_share(row['relative'])} over (least use {row['least_usage']:,.1f}, capacity {row['capacity']:,.1f})."
+        )
+    return Group(*parts)
