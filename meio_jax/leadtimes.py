@@ -6,16 +6,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from meio_jax.demand.base import LANE, VENDOR, Draws, by_scenario
-from meio_kernels.inversion import rough_gamma
 
 LAWS = ("fixed", "gamma", "empirical")
+_GAMMA, _EMPIRICAL = 1, 2
 
 
 class LeadTimes(eqx.Module):
     """Lead-time laws of the offers of some items (item axis last) and of the lanes, in periods.
 
     `law` is a number in `LAWS`; row v of `vendor_cumulative` is the distribution function of vendor v over
-    1..limit. Gamma lead times are rounded to whole periods, at least 1.
+    1..limit. Gamma lead times are rounded to whole periods; what falls outside 1..limit becomes 1 or the
+    limit.
     """
 
     mean: Float[Array, "offers items"]
@@ -32,38 +33,59 @@ class LeadTimes(eqx.Module):
     def vendor_leads(self, draws: Draws, periods: int, samples: int) -> Int[Array, "periods offers batch"]:
         """Lead time of an order placed in each period through each offer, in [1, limit]."""
         offers = self.mean.shape[0]
-        mean, sd, law, vendor = (by_scenario(leaf, samples) for leaf in (self.mean, self.sd, self.law, self.vendor))
-        cumulative = jnp.moveaxis(self.vendor_cumulative[vendor], -1, 0)
-        any_gamma, any_empirical = jnp.any(law == 1), jnp.any(law == 2)
+        own = (self.mean, self.sd, self.law, self.vendor)
+        mean, sd, law, vendor = (by_scenario(leaf, samples) for leaf in own)
+        fixed = _whole(mean, self.limit)
+        variance = jnp.where(law == _GAMMA, (sd / mean) ** 2, 0)
+        any_gamma, any_recorded = jnp.any(variance > 0), jnp.any(law == _EMPIRICAL)
 
         def day(_: None, number: Array) -> tuple[None, Array]:
-            uniform = draws.uniform(VENDOR, offers, number)
-            lead = jax.lax.cond(any_gamma, lambda u: _gamma_lead(u, mean, sd, law), lambda u: mean + 0 * u, uniform)
-            empirical = jax.lax.cond(
-                any_empirical,
-                lambda u: 1 + jnp.sum(u > cumulative, axis=0).astype(u.dtype),
-                lambda u: mean + 0 * u,
-                uniform,
-            )
-            chosen = jnp.where(law == 2, empirical, lead)
-            return None, jnp.clip(jnp.round(chosen), 1, self.limit).astype(jnp.int32)
+            def gamma() -> Array:
+                return _whole(mean * draws.gamma(VENDOR, variance, number), self.limit)
+
+            def recorded() -> Array:
+                return searched_lead(draws.uniform(VENDOR, offers, number), self.vendor_cumulative, vendor)
+
+            # What no entry of the block needs is skipped; that changes no entry, as none would have taken it.
+            smooth = jax.lax.cond(any_gamma, gamma, lambda: fixed)
+            observed = jax.lax.cond(any_recorded, recorded, lambda: fixed)
+            return None, jnp.where(law == _EMPIRICAL, observed, jnp.where(variance > 0, smooth, fixed))
 
         return jax.lax.scan(day, None, jnp.arange(periods))[1]
 
-    def lane_leads(self, draws: Draws, periods: int) -> Int[Array, "periods lanes batch"] | Int[Array, " lanes"]:
+    def lane_leads(
+        self, draws: Draws, periods: int
+    ) -> Int[Array, "periods lanes batch"] | Int[Array, " lanes"]:
         """Lead time of each shipment; one number per lane where all lanes are deterministic."""
+        fixed = _whole(self.lane_mean, self.lane_limit)
         if not self.lanes_random:
-            return jnp.clip(jnp.round(self.lane_mean), 1, self.lane_limit).astype(jnp.int32)
-        lanes = self.lane_mean.shape[0]
+            return fixed
+        mean = self.lane_mean[:, None]
+        variance = (self.lane_sd[:, None] / mean) ** 2
 
         def day(_: None, number: Array) -> tuple[None, Array]:
-            uniform = draws.uniform(LANE, lanes, number)
-            lead = _gamma_lead(uniform, self.lane_mean[:, None], self.lane_sd[:, None], jnp.ones((), int))
-            return None, jnp.clip(jnp.round(lead), 1, self.lane_limit).astype(jnp.int32)
+            lead = _whole(mean * draws.gamma(LANE, variance, number), self.lane_limit)
+            return None, jnp.where(variance > 0, lead, fixed[:, None])
 
         return jax.lax.scan(day, None, jnp.arange(periods))[1]
 
 
-def _gamma_lead(uniform: Array, mean: Array, sd: Array, law: Array) -> Array:
-    variance = jnp.where(law == 1, (sd / mean) ** 2, 0)
-    return mean * jnp.where(variance > 0, rough_gamma(uniform, jnp.maximum(variance, 1e-6) + 0 * uniform), 1)
+def searched_lead(
+    uniform: Float[Array, "offers batch"],
+    cumulative: Float[Array, "vendors limit"],
+    vendor: Int[Array, "offers batch"],
+) -> Int[Array, "offers batch"]:
+    """Smallest lead time whose cumulative share, in its vendor's row, reaches the uniform (by bisection)."""
+    limit = cumulative.shape[1]
+    flat = cumulative.reshape(-1)
+    low = jnp.zeros(uniform.shape, jnp.int32)
+    high = jnp.full(uniform.shape, limit - 1, jnp.int32)
+    for _ in range(max(limit - 1, 1).bit_length()):
+        middle = (low + high) // 2
+        reached = uniform <= flat[vendor * limit + middle]
+        low, high = jnp.where(reached, low, jnp.minimum(middle + 1, high)), jnp.where(reached, middle, high)
+    return low + 1
+
+
+def _whole(lead: Array, limit: int) -> Int[Array, "..."]:
+    return jnp.clip(jnp.round(lead), 1, limit).astype(jnp.int32)

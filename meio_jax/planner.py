@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from meio_jax.certificate import Certificate, cost_interval, relative_violation, worst_by_kind
-from meio_jax.clairvoyant import clairvoyant_bound
+
 from meio_jax.config import Config
 from meio_jax.dual import DUAL_METHODS, BestSoFar, Tolerances
 from meio_jax.feasibility import out_of_reach
@@ -191,6 +191,8 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
         result = Result.INFEASIBLE if infeasible else result
     bound = None
     if config.scenarios.clairvoyant:
+        from meio_jax.clairvoyant import clairvoyant_bound
+
         progress.stage("clairvoyant bound")
         found = clairvoyant_bound(problem, solution.prices, config.scenarios.clairvoyant, chunk=config.scenarios.train)
         bound = float(found.value) if np.isfinite(found.value) else None

@@ -1,6 +1,7 @@
-"""Demand and lead-time scenarios, keyed by (seed, item id, scenario): the same for an item wherever it is drawn."""
+"""Demand and lead-time scenarios, keyed by (seed, item id, scenario): the same for an item in any block."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -8,15 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
+from meio_kernels.draws import cumulative_share, spread_units
+from meio_kernels.random import as_words, derive
 
 from meio_jax.demand.base import FACTOR, REGION, SPLIT, AbstractDemand, Draws, by_scenario
 from meio_jax.leadtimes import LeadTimes
-from meio_kernels.inversion import poisson, unit_gamma
-from meio_kernels.random import as_words, derive
 
 TRAINING, HOLDOUT = 0, 1
 SLOW_BELOW = 4.0
-UNITS_APART = 8
+UNITS_APART = 16
 _WEEK = 7
 
 
@@ -36,8 +37,8 @@ class ScenarioSettings(eqx.Module):
     shared_factor_cv: float = eqx.field(static=True, default=0.0)
 
 
-def item_keys(ids: Sequence[str]) -> np.ndarray:
-    """Two 32-bit words per item id, from a hash that is the same on every machine: `[items, 2]`."""
+def item_keys(ids: Sequence[str]) -> UInt32[np.ndarray, "items 2"]:
+    """Two 32-bit words per item id, from a hash that is the same on every machine."""
     digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids)
     return np.frombuffer(digests, dtype="<u4").reshape(-1, 2).copy()
 
@@ -50,76 +51,58 @@ def _draws(
     scenario = jnp.tile(scenario_ids.astype(jnp.uint32), keys.shape[0])
     low, high = as_words(settings.seed)
     key = derive(derive(item, low, high), scenario, jnp.uint32(purpose))
-    blank = Draws(key, scenario, jnp.ones((periods, scenario.shape[0]), dtype), holdout=purpose == HOLDOUT)
+    draws = Draws(key, scenario, jnp.ones((periods, scenario.shape[0]), dtype), holdout=purpose == HOLDOUT)
     if settings.shared_factor_cv == 0:
-        return blank
-    weeks = -(-periods // _WEEK)
-    uniform = blank.uniform(FACTOR, weeks)
-    factor = unit_gamma(uniform, jnp.full_like(uniform, settings.shared_factor_cv**2))
-    return Draws(key, scenario, jnp.repeat(factor, _WEEK, axis=0)[:periods], holdout=purpose == HOLDOUT)
+        return draws
+    factor = _factors(settings, draws, FACTOR, 1)[:, 0]
+    return eqx.tree_at(lambda d: d.factor, draws, jnp.repeat(factor, _WEEK, axis=0)[:periods])
 
 
-def split_units(
-    total: Float[Array, " batch"],
-    cumulative: Float[Array, "classes batch"],
-    uniform: Float[Array, "units batch"],
-) -> Float[Array, "classes batch"]:
-    """Give each unit of a whole total to a class drawn for it; more units than draws share the draws evenly.
-
-    Totals are kept exactly and every class gets a whole number.
-    """
-    count = uniform.shape[0]
-    whole = jnp.floor(total / count)
-    rest = total - whole * count
-    row = jnp.arange(count, dtype=total.dtype)[:, None]
-    weight = whole + jnp.where(row < rest, 1, 0)
-    below = jnp.zeros_like(cumulative)
-    for unit in range(count):
-        below = below + jnp.where(uniform[unit] <= cumulative, weight[unit], 0)
-    return jnp.diff(below, axis=0, prepend=jnp.zeros_like(below[:1]))
+def _weeks(settings: ScenarioSettings) -> int:
+    return -(-settings.periods // _WEEK)
 
 
-def split_fluid(
-    total: Float[Array, " batch"], share: Float[Array, "classes batch"], uniform: Float[Array, "classes batch"]
-) -> Float[Array, "classes batch"]:
-    """Split a total in proportion to Poisson counts of its expected parts.
-
-    Given their sum, such counts are multinomial, so shares are unbiased and vary as the shares of whole orders do;
-    the total is kept exactly.
-    """
-    counts = poisson(uniform, total * share)
-    known = jnp.sum(counts, axis=0)
-    return total * jnp.where(known > 0, counts / jnp.where(known > 0, known, 1), share)
+def _factors(
+    settings: ScenarioSettings, draws: Draws, use: np.uint32, rows: int
+) -> Float[Array, "weeks rows batch"]:
+    """Weekly gamma factors of mean 1 and the settings' coefficient of variation."""
+    variance = jnp.full((rows, 1), settings.shared_factor_cv**2, draws.factor.dtype)
+    return jax.lax.map(lambda week: draws.gamma(use, variance, week), jnp.arange(_weeks(settings)))
 
 
-def _tilted(settings: ScenarioSettings, draws: Draws, share: Array, week: Array) -> Array:
-    """Shares `[waves, speeds, regions, batch]` with this week's regional factors, normalised."""
-    if settings.shared_factor_cv == 0:
-        return share
-    uniform = draws.uniform(REGION, share.shape[2], week)
-    factor = unit_gamma(uniform, jnp.full_like(uniform, settings.shared_factor_cv**2))
-    tilted = share * factor
-    return tilted / jnp.maximum(jnp.sum(tilted, axis=(0, 1, 2)), 1e-30)
+def _tilted(
+    share: Float[Array, "waves speeds regions batch"], factor: Float[Array, "regions batch"]
+) -> Float[Array, "waves speeds regions batch"]:
+    """Shares with a week's regional factors, normalised again."""
+    tilted = share * factor[None, None]
+    total = jnp.sum(tilted, axis=(0, 1, 2), keepdims=True)
+    return jnp.where(total > 0, tilted / jnp.where(total > 0, total, 1), share)
 
 
-def _split_period(total: Array, share: Array, slow: Array, draws: Draws, period: Array) -> Array:
-    """Demand by class of one period: whole units for slow movers, fluid for the rest."""
-    flat = share.reshape(-1, share.shape[-1])
-    classes = flat.shape[0]
+def _split(
+    settings: ScenarioSettings, draws: Draws, total: Float[Array, "periods batch"], share: Array, whole: Array
+) -> Float[Array, "periods waves speeds regions batch"]:
+    """Demand by class: every period's total is spread over the classes by the (weekly tilted) shares."""
+    shape = share.shape
+    classes = math.prod(shape[:-1])
     if classes == 1:
-        return (flat * total).reshape(share.shape)
-    # The last class ends at exactly 1 whatever rounding did to the sum, so that no unit gets lost.
-    cumulative = jnp.cumsum(flat, axis=0).at[-1].set(1)
+        return total.reshape(-1, *shape)
+    if settings.shared_factor_cv > 0:
+        factor = _factors(settings, draws, REGION, shape[2])
 
-    def in_units() -> Array:
-        return split_units(total, cumulative, draws.uniform(SPLIT, UNITS_APART, period))
+    def ends(week: Array) -> Float[Array, "classes batch"]:
+        tilted = share if settings.shared_factor_cv == 0 else _tilted(share, factor[week])
+        return cumulative_share(tilted.reshape(classes, -1))
 
-    def in_fluid() -> Array:
-        return split_fluid(total, flat, draws.uniform(SPLIT, classes, period))
+    def day(current: Array, at: tuple) -> tuple[Array, Array]:
+        period, units = at
+        if settings.shared_factor_cv > 0:
+            new_week = period % _WEEK == 0
+            current = jax.lax.cond(new_week, lambda: ends(period // _WEEK), lambda: current)
+        uniform = draws.uniform(SPLIT, UNITS_APART + 1, period)
+        return current, spread_units(units, whole, current, uniform).reshape(shape)
 
-    whole = jax.lax.cond(jnp.any(slow), in_units, lambda: jnp.zeros_like(flat))
-    fluid = jax.lax.cond(jnp.all(slow), lambda: jnp.zeros_like(flat), in_fluid)
-    return jnp.where(slow, whole, fluid).reshape(share.shape)
+    return jax.lax.scan(day, ends(jnp.zeros((), jnp.int32)), (jnp.arange(settings.periods), total))[1]
 
 
 def sample_scenarios(
@@ -150,12 +133,5 @@ def sample_scenarios(
     draws = _draws(settings, keys, scenario_ids, purpose, shares.dtype)
     total = demand.totals(draws, periods, samples)
     slow = by_scenario(demand.whole() & (demand.mean_total() < SLOW_BELOW), samples)
-    share = by_scenario(shares, samples)
-
-    def day(_: None, at: tuple) -> tuple[None, Array]:
-        period, units = at
-        tilted = _tilted(settings, draws, share, period // _WEEK)
-        return None, _split_period(units, tilted, slow, draws, period)
-
-    classes = jax.lax.scan(day, None, (jnp.arange(periods), total))[1]
+    classes = _split(settings, draws, total, by_scenario(shares, samples), slow)
     return Scenarios(classes, leads.vendor_leads(draws, periods, samples), leads.lane_leads(draws, periods))

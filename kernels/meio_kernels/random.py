@@ -1,7 +1,8 @@
-"""Counter-based random numbers: a number depends on its key and its counter, never on where it sits in an array.
+"""Counter-based random numbers: a number depends on its key and its counter, never on its place in an array.
 
-Threefry-2x32 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"), written over whole
-arrays so that one call fills a batch whose every column has its own key. Thirteen rounds pass BigCrush (ibid.).
+Threefry-2x32 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"), written
+over whole arrays so that one call fills a batch whose every column has its own key. Thirteen rounds pass
+BigCrush (ibid.).
 """
 
 import jax
@@ -44,20 +45,22 @@ def uniforms(
     count: int,
     stream: Array,
     dtype: jnp.dtype = jnp.float32,
+    part: int = 0,
 ) -> Float[Array, "count batch"]:
-    """Uniform numbers in (0, 1), open at both ends; row j of a column depends on its key, `stream` and j only.
+    """Uniform numbers in (0, 1), open at both ends; row j of a column depends on key, stream, part and j.
 
     Args:
         key: Two words per column.
         count: Rows.
         stream: Word that names the use (and, say, the period); other streams are independent.
         dtype: Floating type of the result.
+        part: Number below 256 of the set of rows within the stream.
     """
-    row = jnp.arange(count, dtype=jnp.uint32)[:, None]
+    row = jnp.arange(count, dtype=jnp.uint32)[:, None] + jnp.uint32(part << 24)
     at = (row, jnp.broadcast_to(stream, (1, 1)).astype(jnp.uint32))
-    # The second word is left unused: interleaving the two takes longer than scrambling twice as many counters.
+    # The second word is left unused: to interleave the two takes longer than to scramble twice the counters.
     word, _ = threefry((key[0][None], key[1][None]), at)
-    # 23 random bits and a half: exactly representable in float32, so float32 and float64 see the same numbers.
+    # 23 random bits and a half are exact in float32, so that float32 and float64 see the same numbers.
     mantissa = (word >> jnp.uint32(9)).astype(dtype)
     return (mantissa + jnp.asarray(0.5, dtype)) * jnp.asarray(2.0**-23, dtype)
 
@@ -70,5 +73,5 @@ def as_words(value: int) -> tuple[Array, Array]:
 def normals(uniform: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Standard normal numbers by inversion."""
     root = jnp.asarray(2**0.5, uniform.dtype)
-    # Several times faster than `ndtri`; 2 u - 1 is exact for the uniforms above, so nothing is lost near 0 and 1.
+    # Faster than `ndtri`; 2 u - 1 is exact for the uniforms above, so nothing is lost near 0 and 1.
     return root * jax.lax.erf_inv(2 * uniform - 1)

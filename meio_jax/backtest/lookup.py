@@ -74,10 +74,10 @@ def compressed(owner: np.ndarray, owners: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def solid(arrays: tuple) -> tuple:
-    """The same named tuple with arrays of one kind each: contiguous, writable, int64, float64, bool or uint64.
+    """The same named tuple with arrays of one kind each: contiguous, writable, 64 bits.
 
-    Compiled code is made per kind of array; without this, an instance whose tables were read another way would
-    be compiled for again.
+    Compiled code is made per kind of array; without this, tables that were read in another way would be
+    compiled for again.
     """
     kinds = {"i": np.int64, "f": np.float64, "b": np.bool_, "u": np.uint64}
 

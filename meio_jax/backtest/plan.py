@@ -235,12 +235,13 @@ def read_run(folder: str | Path) -> PlanTable:
 
 
 def _is_echelon(folder: Path) -> bool:
-    """Whether the run's policy has echelon targets: its resolved configuration names the policy `echelon`."""
+    """Whether the run's policy has echelon targets: `policy.name` of its configuration is `echelon`."""
     config = folder / "config.yaml"
-    if not config.exists():
-        return False
-    for line in config.read_text(encoding="utf-8").splitlines():
-        name, _, value = line.strip().partition(":")
-        if name in ("policy", "name") and value.strip().strip("'\"").startswith("echelon"):
+    part = ""
+    for line in config.read_text(encoding="utf-8").splitlines() if config.exists() else []:
+        if line[:1].strip():
+            part = line.partition(":")[0].strip()
+        words = line.translate(str.maketrans("{},'\"", "     ")).split()
+        if part == "policy" and "name:" in words and "echelon" in words[words.index("name:") + 1 :][:1]:
             return True
     return False

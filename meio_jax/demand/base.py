@@ -5,8 +5,8 @@ import abc
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
-
+from jaxtyping import Array, Bool, Float, Shaped, UInt32
+from meio_kernels.draws import unit_gamma
 from meio_kernels.random import uniforms
 
 # Streams of random numbers: the high byte names the use, the rest counts periods.
@@ -16,8 +16,8 @@ TOTAL, FACTOR, SPLIT, REGION, VENDOR, LANE = (np.uint32(use << 24) for use in ra
 class Draws(eqx.Module):
     """Random numbers of a batch: every column (item and scenario) has its own key.
 
-    `scenario` is the number of the scenario of each column, `factor` the column's weekly demand factor (mean 1) by
-    period.
+    `scenario` is the number of the scenario of each column, `factor` the column's weekly demand factor (mean
+    1) by period.
     """
 
     key: tuple[UInt32[Array, " batch"], UInt32[Array, " batch"]]
@@ -25,10 +25,24 @@ class Draws(eqx.Module):
     factor: Float[Array, "periods batch"]
     holdout: bool = eqx.field(static=True)
 
-    def uniform(self, use: np.uint32, count: int, period: Array | int = 0) -> Float[Array, "count batch"]:
-        """Uniform numbers of one use and period."""
-        stream = jnp.asarray(use, jnp.uint32) + jnp.asarray(period, jnp.uint32)
-        return uniforms(self.key, count, stream, self.factor.dtype)
+    def uniform(
+        self, use: np.uint32, count: int, period: Array | int = 0, part: int = 0
+    ) -> Float[Array, "count batch"]:
+        """Uniform numbers of one use, period and part.
+
+        A use that needs several sets takes a part for each: compilers fuse whole sets, not rows cut out of
+        one.
+        """
+        stream = jnp.asarray(use, jnp.uint32) + jnp.asarray(period).astype(jnp.uint32)
+        return uniforms(self.key, count, stream, self.factor.dtype, part)
+
+    def gamma(
+        self, use: np.uint32, variance: Float[Array, "count #batch"], period: Array | int = 0
+    ) -> Float[Array, "count batch"]:
+        """Gamma variables of mean 1 and the given variance, a row each."""
+        count = variance.shape[0]
+        parts = [self.uniform(use, count, period, part) for part in range(3)]
+        return unit_gamma(parts[0], parts[1], parts[2], jnp.broadcast_to(variance, parts[0].shape))
 
 
 class AbstractDemand(eqx.Module):
@@ -36,7 +50,7 @@ class AbstractDemand(eqx.Module):
 
     @abc.abstractmethod
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
-        """Demand of each item per period in each scenario, in units; item-major batch (item x samples + scenario)."""
+        """Demand of each item per period and scenario, in units; the batch is item x samples + scenario."""
 
     @abc.abstractmethod
     def mean_total(self) -> Float[Array, " items"]:
@@ -47,6 +61,6 @@ class AbstractDemand(eqx.Module):
         """Items whose totals are whole numbers."""
 
 
-def by_scenario(leaf: Array, samples: int) -> Array:
-    """Spread an items-last array over scenarios."""
+def by_scenario(leaf: Shaped[Array, "*lead items"], samples: int) -> Shaped[Array, "*lead batch"]:
+    """Spread an items-last array over scenarios, item-major."""
     return jnp.repeat(leaf, samples, axis=-1)

@@ -1,6 +1,7 @@
 """Form (d): past sales, bootstrapped in blocks (Kunsch 1989)."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -8,10 +9,11 @@ from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario
 
 
 class HistoryDemand(AbstractDemand):
-    """The horizon is pieced together from blocks of the item's own past; days before `valid_from` do not count.
+    """The horizon is pieced together of blocks of the item's own past; days before `valid_from` do not count.
 
-    The last row of `history` is the day before the horizon. Blocks of whole weeks start on the weekday that they
-    stand for, so the weekly pattern is kept.
+    The last row of `history` is the day before the horizon. Blocks of whole weeks start on the weekday that
+    they stand for, so the weekly pattern is kept. A history shorter than a block is repeated backwards from
+    its end.
     """
 
     history: Float[Array, "history_days items"]
@@ -20,22 +22,25 @@ class HistoryDemand(AbstractDemand):
 
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
         days = self.history.shape[0]
-        blocks = -(-periods // self.block)
         step = 7 if self.block % 7 == 0 else 1
         item = jnp.arange(draws.scenario.shape[0]) // samples
-        length = by_scenario(days - self.valid_from, samples)
+        length = jnp.maximum(by_scenario(days - self.valid_from, samples), 1)
         choices = jnp.maximum((length - self.block) // step + 1, 1)
-        pick = jnp.floor(draws.uniform(TOTAL, blocks) * choices.astype(self.history.dtype)).astype(jnp.int32)
-        # Counted back from the end, in steps of a week where blocks are weeks, so weekdays line up.
-        start = days - self.block - pick * step
-        day = jnp.repeat(start, self.block, axis=0)[:periods] + (jnp.arange(periods) % self.block)[:, None]
-        first = by_scenario(self.valid_from, samples)
-        # A history shorter than a block repeats itself.
-        wrapped = first + (day - first) % jnp.maximum(length, 1)
-        return self.history[jnp.clip(wrapped, 0, days - 1), item]
+
+        def block(number: Array) -> Array:
+            uniform = draws.uniform(TOTAL, 1, number)[0]
+            pick = jnp.floor(uniform * choices.astype(uniform.dtype)).astype(jnp.int32)
+            # Counted back from the end (1: the last day), in steps of a week where blocks are weeks, so that
+            # weekdays line up. Whole lengths of a short history are left out.
+            start = self.block + jnp.minimum(pick, choices - 1) * step
+            back = start[None] - jnp.arange(self.block)[:, None]
+            return self.history[days - 1 - (back - 1) % length[None], item[None]]
+
+        drawn = jax.lax.map(block, jnp.arange(-(-periods // self.block)))
+        return drawn.reshape(-1, drawn.shape[-1])[:periods]
 
     def mean_total(self) -> Float[Array, " items"]:
-        counted = jnp.arange(self.history.shape[0])[:, None] >= self.valid_from
+        counted = jnp.arange(self.history.shape[0])[:, None] >= self.valid_from[None]
         total = jnp.sum(jnp.where(counted, self.history, 0), axis=0)
         return total / jnp.maximum(jnp.sum(counted, axis=0), 1).astype(total.dtype)
 

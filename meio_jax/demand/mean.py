@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+from meio_kernels.draws import poisson, unit_gamma
+from meio_kernels.random import normals
 
 from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario
-from meio_kernels.inversion import negative_binomial, unit_gamma
-from meio_kernels.random import normals
 
 LAWS = ("negative_binomial", "normal", "gamma", "fixed")
 
@@ -16,6 +16,7 @@ class MeanDemand(AbstractDemand):
 
     negative_binomial: variance mean + dispersion x mean^2 (0: Poisson);
     normal: variance dispersion x mean^2, clipped at zero; gamma: the same variance; fixed: always the mean.
+    The mean of a day is multiplied by the scenario's weekly factor, which ties the days of a week.
     """
 
     mean: Float[Array, "periods items"]
@@ -24,19 +25,21 @@ class MeanDemand(AbstractDemand):
 
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
         law = by_scenario(self.law, samples)
+        counted, normal = law == LAWS.index("negative_binomial"), law == LAWS.index("normal")
+        spread_out = counted | (law == LAWS.index("gamma"))
 
         def day(_: None, at: tuple) -> tuple[None, Array]:
             number, mean, dispersion, factor = at
-            uniform = draws.uniform(TOTAL, 1, number)[0]
+            uniform = [draws.uniform(TOTAL, 1, number, part)[0] for part in range(4)]
             rate = by_scenario(mean, samples) * factor
             spread = by_scenario(dispersion, samples)
-            counts = negative_binomial(uniform, rate, jnp.where(law == 0, spread, 0))
-            normal = jnp.maximum(rate * (1 + jnp.sqrt(spread) * normals(uniform)), 0)
-            gammas = rate * unit_gamma(uniform, jnp.where(law == 2, spread, 0))
-            values = jnp.select([law == 0, law == 1, law == 2], [counts, normal, gammas], rate)
-            return None, values
+            # A negative binomial count is a Poisson count of a gamma mean.
+            level = rate * unit_gamma(uniform[0], uniform[1], uniform[2], jnp.where(spread_out, spread, 0))
+            bell = jnp.maximum(rate * (1 + jnp.sqrt(spread) * normals(uniform[0])), 0)
+            count = poisson(uniform[3], level)
+            return None, jnp.where(counted, count, jnp.where(normal, bell, level))
 
-        at = (jnp.arange(periods), self.mean, self.dispersion, draws.factor)
+        at = (jnp.arange(periods), self.mean[:periods], self.dispersion[:periods], draws.factor)
         return jax.lax.scan(day, None, at)[1]
 
     def mean_total(self) -> Float[Array, " items"]:

@@ -5,9 +5,9 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Bool, Float
+from meio_kernels.random import normals
 
 from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario
-from meio_kernels.random import normals
 
 _WHOLE_BELOW = 4.0
 
@@ -15,8 +15,11 @@ _WHOLE_BELOW = 4.0
 class QuantileDemand(AbstractDemand):
     """Quantiles per item and period, linear between levels; days are tied by an AR(1) Gaussian copula.
 
-    Beyond the outer levels the nearest segment is continued to levels 0 and 1 (never below zero). Items with a mean
-    below four a day are rounded to whole units at random, so that the mean is kept.
+    Below the lowest level the first segment is continued, never below zero. Above the highest the tail is
+    exponential, as steep as the last two quantiles that differ say: exact for exponential demand, on the
+    safe side for normal demand. Items with a mean below four a day are rounded to whole units at random, so
+    that the mean is kept. The shared factor does not scale totals here: the quantiles hold all their
+    uncertainty.
     """
 
     quantiles: Float[Array, "levels periods items"]
@@ -29,21 +32,21 @@ class QuantileDemand(AbstractDemand):
         fresh = (1 - keep**2) ** 0.5
 
         def day(previous: Array, at: tuple) -> tuple[Array, Array]:
-            number, table, factor = at
-            shock, rounding = draws.uniform(TOTAL, 2, number)
+            number, table = at
+            shock, rounding = (draws.uniform(TOTAL, 1, number, part)[0] for part in range(2))
             noise = normals(shock)
             state = jnp.where(number == 0, noise, keep * previous + fresh * noise)
-            value = interpolate(self.levels, table, ndtr(state), samples) * factor
+            value = interpolate(self.levels, table, state, samples)
             return state, jnp.where(whole, jnp.floor(value + rounding), value)
 
         start = jnp.zeros_like(draws.factor[0])
-        at = (jnp.arange(periods), jnp.moveaxis(self.quantiles, 0, 1), draws.factor)
+        at = (jnp.arange(periods), jnp.moveaxis(self.quantiles[:, :periods], 0, 1))
         return jax.lax.scan(day, start, at)[1]
 
     def mean_total(self) -> Float[Array, " items"]:
-        edges = jnp.concatenate([jnp.zeros(1), (self.levels[1:] + self.levels[:-1]) / 2, jnp.ones(1)])
-        weight = jnp.diff(edges).astype(self.quantiles.dtype)
-        return jnp.mean(jnp.tensordot(weight, self.quantiles, axes=1), axis=0)
+        zero, one = jnp.zeros_like(self.levels[:1]), jnp.ones_like(self.levels[:1])
+        edges = jnp.concatenate([zero, (self.levels[1:] + self.levels[:-1]) / 2, one])
+        return jnp.mean(jnp.sum(jnp.diff(edges)[:, None, None] * self.quantiles, axis=0), axis=0)
 
     def whole(self) -> Bool[Array, " items"]:
         return self.mean_total() < _WHOLE_BELOW
@@ -52,15 +55,34 @@ class QuantileDemand(AbstractDemand):
 def interpolate(
     levels: Float[Array, " levels"],
     table: Float[Array, "levels items"],
-    uniform: Float[Array, " batch"],
+    state: Float[Array, " batch"],
     samples: int,
 ) -> Float[Array, " batch"]:
-    """Value at each uniform of the piecewise linear quantile function of its item, continued at both ends."""
+    """Demand at a standard normal state: the item's quantile function at the probability of the state."""
     count = levels.shape[0]
     if count == 1:
         return by_scenario(table[0], samples)
-    segment = jnp.clip(jnp.searchsorted(levels, uniform) - 1, 0, count - 2)
-    item = jnp.arange(uniform.shape[0]) // samples
+    level = ndtr(state)
+    segment = jnp.zeros(state.shape, jnp.int32)
+    for inner in levels[1:-1]:
+        segment = segment + (level > inner).astype(jnp.int32)
+    item = jnp.arange(state.shape[0]) // samples
     low, high = table[segment, item], table[segment + 1, item]
     width = levels[segment + 1] - levels[segment]
-    return jnp.maximum(low + (uniform - levels[segment]) / width * (high - low), 0)
+    inside = low + (level - levels[segment]) / width * (high - low)
+    # The upper probability comes from -state, since 1 - level has no digits left far out.
+    beyond = jnp.log((1 - levels[-1]) / ndtr(-state))
+    tail = by_scenario(table[-1], samples) + by_scenario(_tail_scale(levels, table), samples) * beyond
+    return jnp.maximum(jnp.where(level > levels[-1], tail, inside), 0)
+
+
+def _tail_scale(
+    levels: Float[Array, " levels"], table: Float[Array, "levels items"]
+) -> Float[Array, " items"]:
+    """Mean excess over the highest quantile of an exponential tail through it and the next lower one."""
+    below = table < table[-1:]
+    spread = jnp.log((1 - levels) / (1 - levels[-1]))[:, None]
+    # The highest level whose quantile is lower is the one with the least positive spread.
+    nearest = jnp.min(jnp.where(below, spread, jnp.inf), axis=0)
+    drop = table[-1] - jnp.max(jnp.where(below, table, 0), axis=0)
+    return jnp.where(jnp.isfinite(nearest), drop / jnp.where(jnp.isfinite(nearest), nearest, 1), 0)

@@ -20,7 +20,7 @@ ITEM = {
 
 
 def instance(settings: dict, **tables: list[dict]) -> Tables:
-    """Checked tables from rows; `settings` overrides a one-wave, one-week instance without terminal credit."""
+    """Checked tables from rows; `settings` overrides a week of one wave without terminal credit."""
     base = {
         "name": "test",
         "start_date": datetime.date(2025, 6, 2),
@@ -48,10 +48,11 @@ def single_node(
     item: dict | None = None,
     node: dict | None = None,
     forecast: dict | None = None,
+    forecast_table: list[dict] | None = None,
     start: float = 0.0,
     **tables: list[dict],
 ) -> Tables:
-    """Equal items at one node; one region, one speed; a vendor that delivers in `lead` days; shipping is free."""
+    """Equal items at one node; one region, one speed; the vendor takes `lead` days; shipping is free."""
     settings = {"periods": 7} | (settings or {})
     own = {"item_id": "i"}
     rows = {
@@ -65,11 +66,9 @@ def single_node(
             [own | {"vendor_id": "v", "node_id": "n", "unit_cost": 0.0, "lead_time_mean": float(lead)}], items
         ),
         "shares": [{"profile": "p", "region_id": "r", "speed_id": "s", "wave": 0, "share": 1.0}],
-        "forecast": copies(
-            [
-                own | {"period": t, "mean": float(mean)} | (forecast or {})
-                for t in range(settings["periods"])
-            ],
+        "forecast": forecast_table
+        or copies(
+            [own | {"period": t, "mean": float(mean)} | (forecast or {}) for t in range(settings["periods"])],
             items,
         ),
         "on_hand": copies([own | {"node_id": "n", "units": start}], items) if start else [],
@@ -93,13 +92,15 @@ def orders(*rows: tuple) -> pl.DataFrame:
     schema = ["item_id", "region_id", "speed_id", "day", "hour", "units"]
     full = [(*row, 1) if len(row) == 5 else row for row in rows]
     return pl.DataFrame(
-        full, schema=dict(zip(schema, [pl.String] * 3 + [pl.Int64, pl.Float64, pl.Int64], strict=True)), orient="row"
+        full,
+        schema=dict(zip(schema, [pl.String] * 3 + [pl.Int64, pl.Float64, pl.Int64], strict=True)),
+        orient="row",
     )
 
 
 def small_network(*, items: int = 12, settings: dict | None = None, **tables: list[dict]) -> Tables:
-    """DC -> two FCs -> a same-day site; three speeds, two waves, two regions; lost sales and backorders; packs, two
-    offers, random lead times; every enforceable kind of capacity."""
+    """DC -> two FCs -> a same-day site; three speeds, two waves, two regions; lost sales, backorders, packs,
+    two offers, random lead times; every enforceable kind of capacity."""
     settings = {"periods": 28, "wave_ends": [12.0, 24.0], "terminal_credit": 1.0, "shared_factor_cv": 0.2} | (
         settings or {}
     )
@@ -111,7 +112,8 @@ def small_network(*, items: int = 12, settings: dict | None = None, **tables: li
             | {
                 "volume_m3": 0.1 + 0.05 * (k % 4),
                 "weight_kg": 0.5 + 0.5 * (k % 3),
-                "unit_cost": 10.0,
+                "unit_cost": 9.5,
+                "lost_sale_cost": 22.0,
                 "holding_cost": 0.02,
                 "backorder_cost": 0.5,
                 "unmet": "backorder" if k % 3 == 0 else "lost",
@@ -121,15 +123,14 @@ def small_network(*, items: int = 12, settings: dict | None = None, **tables: li
             for k, name in enumerate(names)
         ],
         "nodes": [
-            {"node_id": "D", "review_period": 7, "review_offset": 0, "inbound_cost": 0.1} | NODE | {"kind": "dc"},
-            {"node_id": "F1", "review_period": 2, "review_offset": 1, "inbound_cost": 0.1, "handling_cost": 0.5}
-            | NODE,
-            {"node_id": "F2", "review_period": 3, "review_offset": 0, "inbound_cost": 0.2, "handling_cost": 0.6}
-            | NODE
-            | {"longitude": -80.0},
-            {"node_id": "S", "review_period": 1, "review_offset": 0, "inbound_cost": 0.3, "handling_cost": 0.9}
-            | NODE
-            | {"kind": "same_day"},
+            NODE | {"node_id": "D", "kind": "dc", "review_period": 7, "inbound_cost": 0.1},
+            NODE
+            | {"node_id": "F1", "review_period": 2, "review_offset": 1, "inbound_cost": 0.1}
+            | {"handling_cost": 0.5},
+            NODE
+            | {"node_id": "F2", "longitude": -80.0, "review_period": 3, "inbound_cost": 0.2}
+            | {"handling_cost": 0.6},
+            NODE | {"node_id": "S", "kind": "same_day", "inbound_cost": 0.3, "handling_cost": 0.9},
         ],
         "lanes": [
             {"from_node": "D", "to_node": "F1", "lead_time": 2, "cost_per_unit": 0.1, "cost_per_kg": 0.02},
@@ -163,14 +164,15 @@ def small_network(*, items: int = 12, settings: dict | None = None, **tables: li
             for k, name in enumerate(names)
             for row in (
                 {"item_id": name, "vendor_id": "v", "node_id": "D", "unit_cost": 9.0, "freight_cost": 0.5,
-                 "lead_time_mean": 6.0, "lead_time_sd": 2.0, "lead_time_law": "gamma", "pack_size": 1 + 5 * (k % 2),
+                 "lead_time_mean": 6.0, "lead_time_sd": 2.0, "lead_time_law": "gamma",
+                 "pack_size": 1 + 5 * (k % 2),
                  "min_order": 0, "share": 1.0},
                 {"item_id": name, "vendor_id": "w", "node_id": "D", "unit_cost": 11.0, "freight_cost": 0.5,
                  "lead_time_mean": 2.0, "lead_time_sd": 0.0, "lead_time_law": "empirical", "pack_size": 1,
                  "min_order": 3, "share": 0.0},
             )
         ],
-        "lead_times": [{"vendor_id": "w", "days": 2, "weight": 3.0}, {"vendor_id": "w", "days": 4, "weight": 1.0}],
+        "lead_times": [{"vendor_id": "w", "days": d, "weight": w} for d, w in ((2, 3.0), (4, 1.0))],
         "shares": [
             {"profile": "p", "region_id": region, "speed_id": speed, "wave": wave, "share": share / 24}
             for region in ("west", "east")

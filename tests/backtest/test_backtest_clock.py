@@ -9,7 +9,7 @@ FREE = PlanTable(targets(("a", "near", 0)))
 
 
 def two_sites(**tables: list[dict]):
-    """`near` is cheap and closes at 12:00; `far` costs more and closes at 20:00. Same-day promise only from them."""
+    """`near` is cheap and closes at 12:00; `far` costs more and closes at 20:00."""
     rows = {
         "items": [
             {"item_id": "a"}
@@ -67,7 +67,10 @@ def test_cut_off_at_the_exact_hour(hour: float, outbound: float) -> None:
 
 
 def test_next_site_when_the_cheapest_is_empty_then_downgrade_then_loss() -> None:
-    stock = [{"item_id": "a", "node_id": "near", "units": 1.0}, {"item_id": "a", "node_id": "far", "units": 1.0}]
+    stock = [
+        {"item_id": "a", "node_id": "near", "units": 1.0},
+        {"item_id": "a", "node_id": "far", "units": 1.0},
+    ]
     rows = [("a", "r", "fast", 0, 9.0 + k) for k in range(3)]
     done = cost_of(two_sites(on_hand=stock), *rows)
     assert done["outbound"] == pytest.approx(4.0 + 8.0)
@@ -98,7 +101,10 @@ def test_protection_keeps_stock_for_the_faster_speed() -> None:
 
 
 def test_an_order_of_several_units_may_come_from_two_sites() -> None:
-    stock = [{"item_id": "a", "node_id": "near", "units": 3.0}, {"item_id": "a", "node_id": "far", "units": 9.0}]
+    stock = [
+        {"item_id": "a", "node_id": "near", "units": 3.0},
+        {"item_id": "a", "node_id": "far", "units": 9.0},
+    ]
     done = cost_of(two_sites(on_hand=stock), ("a", "r", "fast", 0, 9.0, 5))
     assert done["outbound"] == pytest.approx(3 * 4.0 + 2 * 8.0)
     assert done["shipped"] == 5
@@ -113,7 +119,7 @@ def test_backorders_are_served_first_on_the_next_day_and_late() -> None:
     rows = orders(("i", "r", "s", 0, 23.0), ("i", "r", "s", 1, 0.5))
     outcome = simulate(tables, PlanTable(targets(("i", "n", 0))), options=Options(orders=rows))
     done = outcome.metrics()
-    # day 0: the first waits, and takes the unit of day 1 before the newcomer; that one has a unit bought on day 1
+    # day 0: the first waits, and takes the unit of day 1 before the newcomer; that one's is bought then
     assert (done["late"], done["on_time"], done["lost"], done["purchased"]) == (2, 0, 0, 1)
     assert (done["backordered"], done["backorder"]) == (2, 4.0)
 
@@ -125,7 +131,7 @@ def test_hand_worked_week() -> None:
         lead=2,
         settings={"periods": 4, "terminal_credit": 0.5},
         item={"unit_cost": 4.0},
-        node={"handling_cost": 0.5, "inbound_cost": 0.25, "review_period": 2, "review_offset": 0, "holding_factor": 2},
+        node={"handling_cost": 0.5, "inbound_cost": 0.25, "review_period": 2, "holding_factor": 2.0},
         transit=[{"node_id": "n", "region_id": "r", "hours": 1.0, "cost_per_unit": 1.5}],
         offers=[
             {"item_id": "i", "vendor_id": "v", "node_id": "n", "unit_cost": 3.0, "freight_cost": 0.75,

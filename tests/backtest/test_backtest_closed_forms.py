@@ -29,7 +29,7 @@ def test_newsvendor_of_one_period(level: int) -> None:
 
 
 def test_lost_sales_with_lead_time_have_the_published_best_level() -> None:
-    """Zipkin (2008), Poisson(5), p = 9: orders placed before the demand arrive a day later, for us a lead time of 2."""
+    """Zipkin (2008), Poisson(5), p = 9: ordering before the demand with L = 1 is a lead time of 2 here."""
     items, days, warm = 400, 160, 20
     costs = {}
     for level in (12, 13, 14):
@@ -63,7 +63,7 @@ def test_backordered_base_stock(lead: int) -> None:
 
 
 def test_serial_system_with_echelon_levels() -> None:
-    """Snyder and Shen, Example 6.1 with Poisson(5) demand: cost 72.04674 with stock under way; levels 9, 15, 26."""
+    """Snyder and Shen, Example 6.1 with Poisson(5): 72.04674 with stock under way; levels 9, 15, 26."""
     items, days, warm = 200, 140, 20
     base = single_node(
         5.0,

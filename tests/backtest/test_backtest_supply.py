@@ -19,7 +19,9 @@ def depot(stock: float, asked: dict[str, int], *, depot_row: dict | None = None,
         "lanes": [{"from_node": "D", "to_node": name, "lead_time": 1} for name in asked],
         "regions": [{"region_id": "r"}],
         "speeds": [{"speed_id": "s", "promise_days": 2, "deliver_by_hour": 24.0}],
-        "transit": [{"node_id": name, "region_id": "r", "hours": 1.0, "cost_per_unit": 0.0} for name in asked],
+        "transit": [
+            {"node_id": name, "region_id": "r", "hours": 1.0, "cost_per_unit": 0.0} for name in asked
+        ],
         "cutoffs": [{"node_id": name, "speed_id": "s", "cutoff_hour": 24.0} for name in asked],
         "shares": [{"profile": "p", "region_id": "r", "speed_id": "s", "wave": 0, "share": 1.0}],
         "forecast": [{"item_id": "i", "period": t, "mean": 0.0} for t in range(2)],
@@ -59,7 +61,14 @@ def test_shares_over_sources_hold_on_average_for_single_units() -> None:
         items=items,
         settings={"periods": 1},
         offers=[
-            {"item_id": f"i{k}", "vendor_id": v, "node_id": "n", "unit_cost": 0.0, "lead_time_mean": 1.0, "share": w}
+            {
+                "item_id": f"i{k}",
+                "vendor_id": v,
+                "node_id": "n",
+                "unit_cost": 0.0,
+                "lead_time_mean": 1.0,
+                "share": w,
+            }
             for k in range(items)
             for v, w in (("v", 3.0), ("w", 1.0))
         ],
@@ -114,7 +123,7 @@ def test_dual_index_buys_fast_for_the_near_and_slow_for_the_far() -> None:
     outcome = simulate(tables, plan, options=Options(orders=rows))
     bought = outcome.purchases.group_by("vendor_id").agg(pl.col("units").sum())
     units = dict(zip(bought["vendor_id"], bought["units"], strict=True))
-    # day 0: fast 3 (due day 1), slow 7 (due day 4); day 2: 2 sold, due within a day: nothing -> fast 2; position full
+    # day 0: fast 3 (due day 1), slow 7 (due day 4); day 2: 2 sold, none due by day 3 -> fast 2
     assert units == {"fast": 5, "slow": 7}
     assert outcome.stock["units"].to_list() == [0, 3, 1, 3, 10, 10]
 
@@ -131,7 +140,10 @@ def test_lead_times_follow_their_law() -> None:
         items=items,
         settings={"periods": 40},
         offers=rows,
-        lead_times=[{"vendor_id": "v", "days": 2, "weight": 1.0}, {"vendor_id": "v", "days": 10, "weight": 3.0}],
+        lead_times=[
+            {"vendor_id": "v", "days": 2, "weight": 1.0},
+            {"vendor_id": "v", "days": 10, "weight": 3.0},
+        ],
     )
     plan = PlanTable(targets(*[(f"i{k}", "n", 1) for k in range(items)]))
     holding = simulate(tables, plan, options=NOTHING).items["holding"].to_numpy()

@@ -1,4 +1,4 @@
-"""What must hold in any world: units are conserved, stock is never negative, equal seeds give equal worlds."""
+"""What must hold in any world: units conserved, stock never negative, equal seeds equal worlds."""
 
 import datetime
 import time
@@ -16,7 +16,9 @@ from meio_jax.errors import InputError
 LEVELS = {"D": 40, "F1": 12, "F2": 12, "S": 4}
 
 
-@pytest.mark.parametrize("options", [Options(), Options.unlimited(units_per_order=3), Options(inbound="bucket")])
+@pytest.mark.parametrize(
+    "options", [Options(), Options.unlimited(units_per_order=3), Options(inbound="bucket")]
+)
 def test_units_are_conserved_and_stock_is_never_negative(options: Options) -> None:
     tables = small_network()
     world = read_world(tables)
@@ -107,7 +109,9 @@ def test_a_run_folder_can_be_simulated(tmp_path) -> None:
     rows = same_targets(tables, **LEVELS).rename({"target_units": "target"})
     frame = pl.concat([rows.with_columns(bucket=pl.lit(b), target=pl.col("target") + b) for b in range(4)])
     frame.with_columns(
-        target_units=pl.col("target"), fast_target=pl.lit(None, pl.Float64), order_cap=pl.lit(None, pl.Float64)
+        target_units=pl.col("target"),
+        fast_target=pl.lit(None, pl.Float64),
+        order_cap=pl.lit(None, pl.Float64),
     ).write_parquet(tmp_path / "plan" / "targets.parquet")
     plan = read_run(tmp_path)
     assert plan.levels(read_world(tables)).target.shape == (4, 4, 4)

@@ -1,6 +1,6 @@
 """Making targets fit storage: a charge per m3 (or unit) and day, raised until the expected stock fits."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from meio_jax.backtest.limits import ENFORCED
 _STEPS = 24
 
 
+@runtime_checkable
 class LevelRule(Protocol):
     """How a baseline sets the target of a node."""
 
@@ -65,7 +66,7 @@ def fit_storage(
     tier_of = np.argsort(world.sites.tier_nodes)
     held = np.flatnonzero(limits.kind == ENFORCED.index("storage"))
     for r in held[np.argsort(tier_of[rows[held]], kind="stable")]:
-        node, kind, room = rows[r], limits.storage_class[r], limits.capacity[r, bucket]
+        node, kind, room = int(rows[r]), limits.storage_class[r], limits.capacity[r, bucket]
         member = (world.catalog.storage_class == kind) | (kind == -1)
         weight = limits.weight[limits.measure[r]] * member
         below = targets @ setting.route[node] if echelon else 0.0
@@ -78,7 +79,7 @@ def fit_storage(
 
         if not np.isfinite(room) or used(targets[:, node]) <= room:
             continue
-        scale = float(np.median(world.catalog.lost_cost)) / max(float(np.median(weight[member])), 1e-12)
+        scale = float(np.median(setting.shortage)) / max(float(np.median(weight[member])), 1e-12)
         low, high = -20.0, 10.0  # natural logarithm of the charge, in units of `scale`
         for _ in range(_STEPS):
             middle = (low + high) / 2

@@ -16,6 +16,7 @@ class Setting:
     `mean`, `variance` `[I, D]`: a day's total demand; `run [I]`: variance of a week's demand over the sum
     of its days' variances. `lead`, `lead_sd` `[I, N]`: of a node's own replenishment, days; `gap [N]`:
     review period. `supplied [I, N]`: the node may hold the item and somebody delivers it there.
+    `shortage [I]`: money lost when a unit of demand is not served, net of what serving it would have cost.
     `region_square [I]`: sum of the squared shares of all regions.
     `route [N, N]` share of what column n gets that comes from row m (lanes).
     """
@@ -27,6 +28,7 @@ class Setting:
     lead: np.ndarray
     lead_sd: np.ndarray
     gap: np.ndarray
+    shortage: np.ndarray
     supplied: np.ndarray
     region_square: np.ndarray
     route: np.ndarray
@@ -43,7 +45,7 @@ class Setting:
         day's holding."""
         catalog = self.world.catalog
         hold = catalog.holding * self.world.sites.holding_factor[node] + charge
-        lost = catalog.lost_cost / np.maximum(catalog.lost_cost + hold * self.gap[node], 1e-12)
+        lost = self.shortage / np.maximum(self.shortage + hold * self.gap[node], 1e-12)
         wait = catalog.backorder_cost / np.maximum(catalog.backorder_cost + hold, 1e-12)
         return np.clip(np.where(catalog.backorders, wait, lost), 1e-6, 0.9995)
 
@@ -114,7 +116,37 @@ def read_setting(tables) -> Setting:
     route = np.zeros((len(world.nodes), len(world.nodes)))
     route[world.supply.lane_from, world.supply.lane_to] = world.supply.lane_share
     gap = world.sites.review_period.astype(float)
-    return Setting(world, mean, variance, run, lead, sd, gap, supplied, region_squares(world), route)
+    return Setting(
+        world, mean, variance, run, lead, sd, gap, net_shortage(world), supplied, region_squares(world), route
+    )
+
+
+def net_shortage(world: World) -> np.ndarray:
+    """Cost of a lost sale less the purchase and the shipping that it saves, `[items]`; at least 5 % of it.
+
+    It stands for the revenue and goodwill forgone, but a unit that is sold must be bought and sent.
+    """
+    supply, reach, split, catalog = world.supply, world.reach, world.split, world.catalog
+    landed = np.full(len(world.items), np.inf)
+    owner = np.repeat(np.arange(len(world.items)), np.diff(supply.offer_start))
+    np.minimum.at(landed, owner, supply.offer_cost + supply.offer_freight)
+    weight = float(np.median(catalog.weight))
+    cheapest = np.zeros((2, len(reach.start) - 1))  # per unit, per kg
+    for group in range(cheapest.shape[1]):
+        entries = np.arange(reach.start[group], reach.start[group + 1])
+        if len(entries):
+            unit = reach.cost_unit[entries] + world.sites.handling[reach.node[entries]]
+            best = int(np.argmin(unit + reach.cost_kg[entries] * weight))
+            cheapest[:, group] = unit[best], reach.cost_kg[entries[best]]
+    group = split.speed * reach.regions + split.region
+    profile = np.repeat(np.arange(len(world.profiles)), np.diff(split.start))
+    unit, kilo = (np.bincount(profile, split.share * x[group], len(world.profiles)) for x in cheapest)
+    served = (
+        np.where(np.isfinite(landed), landed, 0)
+        + unit[catalog.profile]
+        + kilo[catalog.profile] * catalog.weight
+    )
+    return np.maximum(catalog.lost_cost - served, 0.05 * catalog.lost_cost)
 
 
 def region_squares(world: World) -> np.ndarray:

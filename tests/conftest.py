@@ -1,0 +1,28 @@
+"""Settings of every test: float32 by default, promotion of types only where it is written down."""
+
+import jax
+import pytest
+from helpers import Case, make_case
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture
+def x64():
+    """Double precision inside one test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="session")
+def mixed() -> Case:
+    """Three items, one of them backordered, in double precision arrays (use under `x64`)."""
+    with jax.enable_x64(True):
+        return make_case(backorder=(False, True, False))
+
+
+@pytest.fixture(scope="session")
+def lost() -> Case:
+    """Three items whose unmet demand is lost, in double precision arrays (use under `x64`)."""
+    with jax.enable_x64(True):
+        return make_case(backorder=(False, False, False))
