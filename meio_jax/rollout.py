@@ -98,6 +98,7 @@ class _Inputs(eqx.Module):
     lane_lead: Int[Array, "*lead lanes #batch"]
     review: Bool[Array, "*lead nodes"]
     charged: Float[Array, "*lead"]
+    within: Bool[Array, "*lead"]
 
 
 class _Bucket(eqx.Module):
@@ -327,7 +328,12 @@ def _all_inputs(network: Network, scenarios: Scenarios) -> _Inputs:
     if lane_lead.ndim == 1:
         lane_lead = jnp.broadcast_to(lane_lead[:, None], (network.periods, lane_lead.shape[0], 1))
     lists = _Inputs(
-        scenarios.demand, scenarios.vendor_lead, lane_lead, network.review, network.charged
+        scenarios.demand,
+        scenarios.vendor_lead,
+        lane_lead,
+        network.review,
+        network.charged,
+        jnp.ones(network.periods, bool),
     )
     return jax.tree.map(lambda leaf: _by_bucket(network, leaf), lists)
 
@@ -391,12 +397,16 @@ def rollout(
         def step(state: tuple, period_inputs: _Inputs) -> tuple[tuple, tuple]:
             # Pipelines and running sums stay outside the differentiated step: they are linear, so nothing of them
             # needs to be kept for the way back.
+            before = state
             stock, pipelines, costs, units = state
             near = (arrivals(network, pipelines), arriving_soon(pipelines, constants.expedited_lead))
             stock, done = one_period(bucket_policy, stock, near, period_inputs)
             pipelines = send(network, pipelines, done.ordered, period_inputs.vendor_lead, period_inputs.lane_lead)
             weight = period_inputs.charged
             state = (stock, pipelines, costs.plus(done.costs, weight), units.plus(done.units, weight))
+            if network.periods % network.bucket_periods:
+                # The days that fill up a short last bucket must not move stock or serve backlog.
+                state = jax.tree.map(lambda new, old: jnp.where(period_inputs.within, new, old), state, before)
             kept = stock.on_hand if record.stock else stock.on_hand[:0]
             return state, (done.flows, done.speed_units, done.speed_cost, kept)
 

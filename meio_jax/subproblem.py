@@ -114,11 +114,11 @@ def scenario_costs(block: ItemBlock, outcome: Outcome) -> ScenarioCosts:
     def split(leaf: Array) -> Float[Array, "items scenarios"]:
         return leaf.reshape(items, -1)
 
-    margin = jnp.clip(block.price - block.unit_cost, 0, block.lost_sale_cost)
+    forgone = jnp.minimum(block.price, block.lost_sale_cost)
     return ScenarioCosts(
         total=split(outcome.costs.total),
         revenue=block.price[:, None] * split(outcome.units.shipped),
-        lost_margin=margin[:, None] * split(outcome.units.lost),
+        lost_revenue=forgone[:, None] * split(outcome.units.lost),
         carbon=split(outcome.units.carbon),
     )
 

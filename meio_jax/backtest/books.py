@@ -36,7 +36,7 @@ class State(NamedTuple):
 class Books(NamedTuple):
     """What is counted, on charged days only (but `flow` and `stock` on all days).
 
-    `cost [items, terms]` money, `count [items, counts]` units, `flow [items, 2]` purchased and shipped,
+    `cost [items, terms]` money, `tally [items, counts]` units, `flow [items, 2]` purchased and shipped,
     `km` and `carbon` `[items]`, `site [nodes, speeds, 3]` units, outbound and handling cost, `service
     [regions, speeds, buckets, 2]` demand and served as promised, `promise [speeds, 5]` demand, on time,
     downgraded, backordered, lost (by the speed asked for), `speed_km [speeds, 2]` units and unit-km by the
@@ -46,7 +46,7 @@ class Books(NamedTuple):
     """
 
     cost: np.ndarray
-    count: np.ndarray
+    tally: np.ndarray
     flow: np.ndarray
     km: np.ndarray
     carbon: np.ndarray
@@ -74,7 +74,7 @@ def empty_books(
     wide = items if detail else 0
     return Books(
         cost=np.zeros((items, len(TERMS))),
-        count=np.zeros((items, len(COUNTS)), np.int64),
+        tally=np.zeros((items, len(COUNTS)), np.int64),
         flow=np.zeros((items, 2), np.int64),
         km=np.zeros(items),
         carbon=np.zeros(items),

@@ -3,13 +3,15 @@
 import hashlib
 import inspect
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from meio_jax.errors import InputError, Problem
 
+numba: Any
 try:
-    import numba
+    numba = import_module("numba")
 except ImportError:  # an optional extra; the message belongs to the first use, not to the import
     numba = None
 

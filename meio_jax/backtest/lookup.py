@@ -1,9 +1,13 @@
 """Small helpers between polars frames and numpy arrays."""
 
+from typing import Any, TypeVar
+
 import numpy as np
 import polars as pl
 
 from meio_jax.errors import InputError, Problem
+
+Arrays = TypeVar("Arrays", bound=tuple)
 
 
 def bad(
@@ -73,7 +77,7 @@ def compressed(owner: np.ndarray, owners: int) -> tuple[np.ndarray, np.ndarray]:
     return start, order
 
 
-def solid(arrays: tuple) -> tuple:
+def solid(arrays: Arrays) -> Arrays:
     """The same named tuple with arrays of one kind each: contiguous, writable, 64 bits.
 
     Compiled code is made per kind of array; without this, tables that were read in another way would be
@@ -81,7 +85,7 @@ def solid(arrays: tuple) -> tuple:
     """
     kinds = {"i": np.int64, "f": np.float64, "b": np.bool_, "u": np.uint64}
 
-    def one(array: object) -> object:
+    def one(array: Any) -> Any:
         if not isinstance(array, np.ndarray):
             return array
         array = np.ascontiguousarray(array, kinds[array.dtype.kind])

@@ -18,6 +18,9 @@ from meio_jax.backtest.supply import Supply, read_supply
 KINDS = ("dc", "fc", "same_day")
 EARTH_KM = 6371.0088
 
+Shipped = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Item, node, units and day due of what is under way."""
+
 
 class Catalog(NamedTuple):
     """Items; every array is `[items]`. Money per unit (and day), m3, kg; `profile` indexes the share
@@ -104,7 +107,7 @@ class World:
     limit_rows: pl.DataFrame
     region_group: np.ndarray
     on_hand: np.ndarray
-    on_order: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+    on_order: Shipped
     periods: int
     bucket_periods: int
     warmup: int
@@ -279,16 +282,13 @@ def _on_hand(tables, items: list[str], nodes: list[str]) -> np.ndarray:
     return np.round(stock).astype(np.int64)
 
 
-def _on_order(tables, items: list[str], nodes: list[str]) -> tuple[np.ndarray, ...]:
+def _on_order(tables, items: list[str], nodes: list[str]) -> Shipped:
     """Items, nodes, units and days due of what is under way at the start."""
     table = frame(tables, "on_order")
     if not table.height:
-        return tuple(np.zeros(0, np.int64) for _ in range(4))
+        nothing = np.zeros(0, np.int64)
+        return nothing, nothing, nothing, nothing
     units = integers(table, "units")
-    columns = (
-        rows_of(table["item_id"], items),
-        rows_of(table["node_id"], nodes),
-        units,
-        integers(table, "period_due"),
-    )
-    return tuple(column[units > 0] for column in columns)
+    some = units > 0
+    item, node = rows_of(table["item_id"], items), rows_of(table["node_id"], nodes)
+    return item[some], node[some], units[some], integers(table, "period_due")[some]

@@ -10,6 +10,7 @@ from meio_jax.backtest import draws
 from meio_jax.backtest.compiled import compiled
 from meio_jax.backtest.lookup import bad, rows_of, solid
 from meio_jax.backtest.network import World
+from meio_jax.backtest.options import Options
 from meio_jax.backtest.sales import Forecast, id_keys, read_forecast, recorded_sales, sample_sales
 
 
@@ -34,11 +35,15 @@ WEEK = 7
 OrderSource = Callable[[int], Orders]
 """Gives the orders of a day, sorted by hour."""
 
+Demand = pl.DataFrame | np.ndarray | Forecast
+"""Recorded orders, recorded sales `[items, days]`, or a forecast."""
+
 
 def blank_orders(count: int) -> Orders:
     """Room for that many orders."""
-    numbers = [np.zeros(count, np.int64) for _ in range(4)]
-    return Orders(*numbers, np.zeros(count), np.zeros(count, np.uint64), np.zeros(count, np.bool_))
+    item, region, speed, units = (np.zeros(count, np.int64) for _ in range(4))
+    coin, late = np.zeros(count, np.uint64), np.zeros(count, np.bool_)
+    return Orders(item, region, speed, units, np.zeros(count), coin, late)
 
 
 def joined(first: Orders, then: Orders) -> Orders:
@@ -123,29 +128,28 @@ def _day_orders(split, profile, keys, sales, shared, out):
 
 
 def sampled_orders(
-    world: World, forecast: Forecast | None, actual: np.ndarray | None, state: np.uint64, lot: int = 1
+    world: World, demand: Forecast | np.ndarray, state: np.uint64, lot: int = 1
 ) -> OrderSource:
-    """Orders drawn from the forecast, or from recorded sales `actual [items, days]` split by the shares.
+    """Orders drawn from a forecast, or from recorded sales `[items, days]`, split by the shares.
 
     With a shared factor, all demand of an item in a week is scaled by one gamma factor, and its regions by
     factors of their own that week (normalised); recorded sales are split by the plain shares.
 
     Args:
         world: The instance.
-        forecast: Its forecast; not used with `actual`.
-        actual: Recorded unit sales.
+        demand: Its forecast, or recorded unit sales.
         state: Random state of the replication.
         lot: Units per order.
     """
     split, catalog, cv = world.split, world.catalog, world.shared_factor_cv
-    varied = actual is None and cv > 0
-    sales = actual
-    if sales is None:
-        scale = np.ones((1, 1))
+    varied = isinstance(demand, Forecast) and cv > 0
+    if isinstance(demand, Forecast):
+        scale = np.ones((len(world.items), world.periods) if varied else (1, 1))
         if varied:
-            scale = np.ones((len(world.items), world.periods))
             _weekly_factors(cv, catalog.key, state, scale)
-        sales = sample_sales(forecast, catalog.key, scale, state)
+        sales = sample_sales(demand, catalog.key, scale, state)
+    else:
+        sales = demand
     by_day = np.ascontiguousarray(sales.T)
     region_key = id_keys(world.regions)
     tilt = np.ones(len(world.regions) if varied else 0)
@@ -186,12 +190,17 @@ def given_orders(world: World, table: pl.DataFrame, state: np.uint64) -> OrderSo
     return lambda t: Orders(*[column[start[t] : start[t + 1]] for column in everything])
 
 
-def order_source(world: World, tables, options, state: np.uint64) -> OrderSource:
-    """The order stream that the options ask for."""
+def read_demand(world: World, tables, options: Options) -> Demand:
+    """What the options ask for: recorded orders, recorded sales, or the instance's forecast."""
     if options.orders is not None:
-        return given_orders(world, options.orders, state)
-    actual = None
+        return options.orders
     if options.actual is not None:
-        actual = recorded_sales(options.actual, world.items, tables.settings)
-    forecast = read_forecast(tables) if actual is None else None
-    return sampled_orders(world, forecast, actual, state, options.units_per_order)
+        return recorded_sales(options.actual, world.items, tables.settings)
+    return read_forecast(tables)
+
+
+def order_source(world: World, demand: Demand, state: np.uint64, lot: int = 1) -> OrderSource:
+    """The order stream of a replication; `lot` is the units of a sampled order."""
+    if isinstance(demand, pl.DataFrame):
+        return given_orders(world, demand, state)
+    return sampled_orders(world, demand, state, lot)

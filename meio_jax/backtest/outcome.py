@@ -66,12 +66,15 @@ class Outcome:
     @property
     def cost(self) -> float:
         """Mean total cost of a replication, money."""
-        return float(self.replications["total"].mean())
+        return float(np.mean(self.replications["total"].to_numpy()))
 
     @property
     def orders_per_second(self) -> float:
         """Orders served per second of simulation, order stream included."""
-        return float(self.replications["orders"].sum() / max(self.replications["seconds"].sum(), 1e-9))
+        return float(self._sum("orders") / max(self._sum("seconds"), 1e-9))
+
+    def _sum(self, name: str) -> float:
+        return float(np.sum(self.replications[name].to_numpy()))
 
     def metrics(self) -> dict[str, float]:
         """The figures that labs compare: costs by term, promises kept, distance, stock, violations."""
@@ -80,7 +83,8 @@ class Outcome:
         out["fill_rate"] = out["on_time"] / max(out["demand"], 1e-9)
         out["lost_share"] = out["lost"] / max(out["demand"], 1e-9)
         out["km_per_unit"] = out["unit_km"] / max(out["shipped"], 1e-9)
-        out["stock_units"] = float(self.stock.group_by("day").agg(pl.col("units").sum())["units"].mean())
+        by_day = self.stock.group_by("day").agg(pl.col("units").sum())["units"].to_numpy()
+        out["stock_units"] = float(np.mean(by_day))
         for row in self.promises.iter_rows(named=True):
             out[f"promise_{row['speed_id']}"] = row["on_time"] / max(row["demand"], 1e-9)
         worst = self.capacity.group_by("kind").agg(pl.col("violation").max(), pl.col("excess").max())
@@ -119,7 +123,7 @@ def _mean(arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def _items(world: World, books: list[Books]) -> pl.DataFrame:
-    cost, count = _mean([b.cost for b in books]), _mean([b.count for b in books])
+    cost, count = _mean([b.cost for b in books]), _mean([b.tally for b in books])
     columns = {name: cost[:, k] for k, name in enumerate(TERMS)}
     columns |= {"total": cost.sum(1)} | {name: count[:, k] for k, name in enumerate(COUNTS)}
     columns |= {"unit_km": _mean([b.km for b in books]), "carbon_kg": _mean([b.carbon for b in books])}
@@ -129,7 +133,7 @@ def _items(world: World, books: list[Books]) -> pl.DataFrame:
 def _replications(runs: list[Run]) -> pl.DataFrame:
     rows = []
     for index, run in enumerate(runs):
-        cost, count = run.books.cost.sum(0), run.books.count.sum(0)
+        cost, count = run.books.cost.sum(0), run.books.tally.sum(0)
         row: dict[str, float | int] = {"replication": index, "total": float(cost.sum())}
         row |= dict(zip(TERMS, cost.tolist(), strict=True)) | dict(zip(COUNTS, count.tolist(), strict=True))
         row |= {"unit_km": float(run.books.km.sum()), "carbon_kg": float(run.books.carbon.sum())}
@@ -179,7 +183,8 @@ def _promises(world: World, books: list[Books]) -> pl.DataFrame:
 
 def _service(world: World, books: list[Books]) -> pl.DataFrame:
     service = _mean([b.service for b in books])
-    names = {"region_id": world.regions, "speed_id": world.speeds, "bucket": list(range(world.buckets))}
+    names: dict[str, list] = {"region_id": world.regions, "speed_id": world.speeds}
+    names["bucket"] = list(range(world.buckets))
     return _table(names, {"demand": service[..., 0], "on_time": service[..., 1]})
 
 

@@ -96,7 +96,8 @@ def _levels(plan: PlanTable, world: World) -> Levels:
     fast, cap = (_has(table, name) for name in ("fast_target", "order_cap"))
     name = "target_units" if _has(table, "target_units") else "target"
     target = _spread(table, name, world, 0)
-    guarded = plan.protection is not None and plan.protection.height > 0
+    guard = pl.DataFrame() if plan.protection is None else plan.protection
+    guarded = guard.height > 0
     none = np.full((1, 1, 1), NONE, np.int64)
     shape = (1, len(world.nodes))
     echelon = np.zeros(shape, np.bool_)
@@ -105,7 +106,7 @@ def _levels(plan: PlanTable, world: World) -> Levels:
         target=target,
         fast=_spread(table, "fast_target", world, NONE) if fast else none,
         cap=_spread(table, "order_cap", world, NONE) if cap else none,
-        protection=_protection(plan.protection, world) if guarded else np.zeros((1, 1, 1, 1), np.int64),
+        protection=_protection(guard, world) if guarded else np.zeros((1, 1, 1, 1), np.int64),
         arm=np.zeros(len(world.items), np.int64),
         echelon=echelon,
         price=_outbound_price(plan.prices, world)[None],
@@ -168,9 +169,11 @@ def _protection(table: pl.DataFrame, world: World) -> np.ndarray:
         out[(0, *at)] = value
         return out
     everywhere = bucket < 0
-    out[(slice(None), *(x[everywhere] for x in at))] = value[everywhere]
+    item, speed, node = (x[everywhere] for x in at)
+    out[:, item, speed, node] = value[everywhere]
     own = (bucket >= 0) & (bucket < world.buckets)
-    out[(bucket[own], *(x[own] for x in at))] = value[own]
+    item, speed, node = (x[own] for x in at)
+    out[bucket[own], item, speed, node] = value[own]
     return out
 
 

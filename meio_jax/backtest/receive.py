@@ -36,6 +36,6 @@ def receive(network, limited, kept, arrivals, clock):
         books.stock[clock.day, n, 3] += rest * catalog.volume[i]
         if clock.charged:
             books.cost[i, INBOUND] += fit * sites.inbound_cost[n]
-            books.count[i, C_RECEIVED] += fit
+            books.tally[i, C_RECEIVED] += fit
             books.cost[i, HOLDING] += rest * catalog.holding[i] * sites.holding_factor[n]
-            books.count[i, C_WAITED] += rest
+            books.tally[i, C_WAITED] += rest

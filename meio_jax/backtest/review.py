@@ -149,7 +149,7 @@ def _buy(supply_side, kept, order, clock):
     if clock.charged:
         books.cost[item, PURCHASE] += units * supply.offer_cost[offer]
         books.cost[item, INBOUND] += units * supply.offer_freight[offer]
-        books.count[item, C_PURCHASED] += units
+        books.tally[item, C_PURCHASED] += units
 
 
 @inlined
@@ -169,7 +169,7 @@ def _send(network, limited, supply_side, kept, order, clock):
         kilos = units * catalog.weight[item]
         books.cost[item, TRANSFER] += units * supply.lane_cost_unit[lane] + kilos * supply.lane_cost_kg[lane]
         books.carbon[item] += kilos * supply.lane_carbon[lane]
-        books.count[item, C_TRANSFERRED] += units
+        books.tally[item, C_TRANSFERRED] += units
         if rules.pipeline_holding:
             books.cost[item, HOLDING] += units * lead * catalog.holding[item] * sites.holding_factor[origin]
 

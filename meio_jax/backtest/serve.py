@@ -77,7 +77,7 @@ def _ship(network, limited, kept, ask, entry, units, clock):
         handling = units * sites.handling[n]
         books.cost[item, SHIPPING] += cost
         books.cost[item, HANDLING] += handling
-        books.count[item, C_SHIPPED] += units
+        books.tally[item, C_SHIPPED] += units
         books.km[item] += units * reach.km[entry]
         books.carbon[item] += units * reach.carbon[entry]
         books.site[n, speed, 0] += units
@@ -95,20 +95,25 @@ def _promised(books, ask, late, units, clock):
     """Book units that leave at the speed that the customer asked for."""
     item, region, speed, _hour = ask
     if late:
-        books.count[item, C_LATE] += units
+        books.tally[item, C_LATE] += units
     else:
-        books.count[item, C_ON_TIME] += units
+        books.tally[item, C_ON_TIME] += units
         books.promise[speed, 1] += units
         books.service[region, speed, clock.bucket, 1] += units
 
 
 @inlined
 def _unmet(catalog, books, item, asked, units, clock):
-    """Book units that nobody serves today; `asked` is the speed first asked for."""
-    if clock.charged and not catalog.backorders[item]:
+    """Book units that nobody serves today; `asked` is (speed first asked for, whether they waited before)."""
+    speed, late = asked
+    if not clock.charged:
+        return
+    if catalog.backorders[item]:
+        books.promise[speed, 3] += 0 if late else units
+    else:
         books.cost[item, LOST] += units * catalog.lost_cost[item]
-        books.count[item, C_LOST] += units
-        books.promise[asked, 4] += units
+        books.tally[item, C_LOST] += units
+        books.promise[speed, 4] += units
 
 
 @inlined
@@ -137,10 +142,10 @@ def _serve_one(network, limited, kept, levels, ask, order, clock):
                 accepting += u < catalog.downgrade_share[item]
         if accepting > 0 and clock.charged:
             books.cost[item, DOWNGRADE] += accepting * catalog.downgrade_cost[item]
-            books.count[item, C_DOWNGRADED] += accepting
+            books.tally[item, C_DOWNGRADED] += accepting
             books.promise[asked, 2] += accepting if speed == asked else 0
         if left > accepting:
-            _unmet(catalog, books, item, asked, left - accepting, clock)
+            _unmet(catalog, books, item, (asked, late), left - accepting, clock)
             if catalog.backorders[item]:
                 backlog.item[filled], backlog.region[filled], backlog.speed[filled] = item, region, speed
                 backlog.units[filled], backlog.coin[filled] = left - accepting, coin
@@ -173,7 +178,7 @@ def serve(network, limited, kept, levels, orders, clock):
         item, region, speed = orders.item[k], orders.region[k], orders.speed[k]
         units, late = orders.units[k], orders.late[k]
         if clock.charged and not late:
-            books.count[item, C_DEMAND] += units
+            books.tally[item, C_DEMAND] += units
             books.promise[speed, 0] += units
             books.service[region, speed, clock.bucket, 0] += units
         ask = (item, region, speed, orders.hour[k])
@@ -184,7 +189,7 @@ def serve(network, limited, kept, levels, orders, clock):
         ask = (item, backlog.region[k], backlog.speed[k], 0.0)
         if clock.charged:
             books.cost[item, BACKORDER] += units * catalog.backorder_cost[item]
-            books.count[item, C_BACKORDERED] += units
+            books.tally[item, C_BACKORDERED] += units
         entry, _ = _pick(network, limited, state, levels, ask, 0, clock)
         if entry >= 0:
             state.waiting[item, reach.node[entry]] += units

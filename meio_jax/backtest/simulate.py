@@ -15,7 +15,7 @@ from meio_jax.backtest.limits import Used
 from meio_jax.backtest.lookup import bad, solid
 from meio_jax.backtest.network import World, read_world
 from meio_jax.backtest.options import Options
-from meio_jax.backtest.orders import Orders, blank_orders, joined, order_source, state_of
+from meio_jax.backtest.orders import Orders, blank_orders, joined, order_source, read_demand, state_of
 from meio_jax.backtest.outcome import Outcome, Run, summarise
 from meio_jax.backtest.plan import Levels, PlanSource, PlanTable, Snapshot
 from meio_jax.backtest.receive import receive
@@ -58,10 +58,11 @@ def simulate(
         )
     world = read_world(tables) if world is None else world
     vendors = vendor_ids(tables)
+    demand = read_demand(world, tables, options)
     runs = []
     for replication in range(replications):
         state = state_of(seed, replication)
-        source = order_source(world, tables, options, state)
+        source = order_source(world, demand, state, options.units_per_order)
         runs.append(Simulation(world, plan, options, state, vendors).run(source))
     return summarise(world, runs, options, vendors)
 
@@ -71,7 +72,12 @@ class Simulation:
 
     def __init__(self, world: World, plan: PlanSource, options: Options, seed: np.uint64, vendors: list[str]):
         self.world, self.options = world, options
-        self.planner: Callable | None = None if isinstance(plan, PlanTable) else plan
+        self.planner: Callable | None = None
+        self.levels: Levels | None = None
+        if isinstance(plan, PlanTable):
+            self.levels = plan.levels(world)
+        else:
+            self.planner = plan
         supply = world.supply
         if options.lead_times is not None:
             supply = solid(with_recorded(supply, options.lead_times, vendors, world.periods))
@@ -95,7 +101,6 @@ class Simulation:
         self.backlog = blank_orders(0)
         self.queue = tuple(np.zeros(0, np.int64) for _ in range(3))
         self.due: dict[int, list[tuple[np.ndarray, ...]]] = {}
-        self.levels = None if self.planner else plan.levels(world)
         self.state = self._start(seed)
         self.orders_served = 0
         self.seconds = 0.0
@@ -203,7 +208,8 @@ class Simulation:
             room = int(supply.offer_start[last] - supply.offer_start[first]) + (last - first) * len(
                 supply.lane_from
             )
-            out = Shipments(*[np.zeros(room, np.int64) for _ in range(5)], np.zeros(1, np.int64))
+            item, node, units, when, source = (np.zeros(room, np.int64) for _ in range(5))
+            out = Shipments(item, node, units, when, source, np.zeros(1, np.int64))
             kept = (self.state, self.books, out)
             network = (world.catalog, sites)
             review(network, self.limited, self.supply_side, kept, self.levels, desk, (first, last, clock))

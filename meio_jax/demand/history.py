@@ -23,7 +23,7 @@ class HistoryDemand(AbstractDemand):
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
         days = self.history.shape[0]
         step = 7 if self.block % 7 == 0 else 1
-        item = jnp.arange(draws.scenario.shape[0]) // samples
+        item = jnp.arange(draws.scenario.shape[0], dtype=jnp.int32) // samples
         length = jnp.maximum(by_scenario(days - self.valid_from, samples), 1)
         choices = jnp.maximum((length - self.block) // step + 1, 1)
 
@@ -33,14 +33,14 @@ class HistoryDemand(AbstractDemand):
             # Counted back from the end (1: the last day), in steps of a week where blocks are weeks, so that
             # weekdays line up. Whole lengths of a short history are left out.
             start = self.block + jnp.minimum(pick, choices - 1) * step
-            back = start[None] - jnp.arange(self.block)[:, None]
+            back = start[None] - jnp.arange(self.block, dtype=start.dtype)[:, None]
             return self.history[days - 1 - (back - 1) % length[None], item[None]]
 
         drawn = jax.lax.map(block, jnp.arange(-(-periods // self.block)))
         return drawn.reshape(-1, drawn.shape[-1])[:periods]
 
     def mean_total(self) -> Float[Array, " items"]:
-        counted = jnp.arange(self.history.shape[0])[:, None] >= self.valid_from[None]
+        counted = jnp.arange(self.history.shape[0], dtype=self.valid_from.dtype)[:, None] >= self.valid_from[None]
         total = jnp.sum(jnp.where(counted, self.history, 0), axis=0)
         return total / jnp.maximum(jnp.sum(counted, axis=0), 1).astype(total.dtype)
 

@@ -9,13 +9,14 @@ from jaxtyping import Array, Float
 class ScenarioCosts(eqx.Module):
     """Money per item and scenario over the charged horizon.
 
-    `total` includes the margin lost with each lost sale; `revenue` is what was sold, at the sale price;
-    `lost_margin` is the part of `total` that is margin forgone rather than goodwill; `carbon` is in kg.
+    `total` includes the revenue lost with each lost sale (purchases are costs of their own, so what a lost sale
+    forgoes is the whole sale price, and goodwill); `revenue` is what was sold, at the sale price; `lost_revenue` is
+    the part of `total` that is revenue forgone rather than goodwill; `carbon` is in kg.
     """
 
     total: Float[Array, "items scenarios"]
     revenue: Float[Array, "items scenarios"]
-    lost_margin: Float[Array, "items scenarios"]
+    lost_revenue: Float[Array, "items scenarios"]
     carbon: Float[Array, "items scenarios"]
 
 

@@ -1,8 +1,6 @@
 """What a replenishment policy sees and must answer."""
 
 import abc
-from typing import Self
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -62,12 +60,12 @@ class AbstractPolicy(eqx.Module):
 
     @classmethod
     @abc.abstractmethod
-    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "AbstractPolicy":
         """The policy at its newsvendor starting point."""
 
     @classmethod
     @abc.abstractmethod
-    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "AbstractPolicy":
         """The natural unit of every leaf, used to make steps of all items comparable."""
 
     @abc.abstractmethod

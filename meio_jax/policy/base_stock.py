@@ -1,7 +1,5 @@
 """Installation base-stock: each node raises its own inventory position to its target."""
 
-from typing import Self
-
 from jaxtyping import Array, Float
 
 from meio_jax.network import ItemBlock, Network
@@ -14,11 +12,11 @@ class BaseStock(AbstractPolicy):
     target: Float[Array, "*buckets nodes items"]
 
     @classmethod
-    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "BaseStock":
         return cls(at.target)
 
     @classmethod
-    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "BaseStock":
         return cls(at.scale)
 
     def order(self, view: View) -> Float[Array, "sources batch"]:

@@ -1,7 +1,5 @@
 """Capped base-stock (Xin 2021): order up to a target, never more than a cap at a time."""
 
-from typing import Self
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -16,13 +14,13 @@ class CappedBaseStock(AbstractPolicy):
     order_cap: Float[Array, "*buckets nodes items"]
 
     @classmethod
-    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "CappedBaseStock":
         review = jnp.mean(network.review.astype(at.target.dtype), axis=0)
         per_review = at.demand_rate / jnp.maximum(review, 1 / network.periods)[:, None]
         return cls(at.target, 1.5 * per_review)
 
     @classmethod
-    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "CappedBaseStock":
         review = jnp.mean(network.review.astype(at.target.dtype), axis=0)
         per_review = at.demand_rate / jnp.maximum(review, 1 / network.periods)[:, None]
         return cls(at.scale, jnp.minimum(jnp.maximum(per_review, 1e-3 * at.scale), at.scale))

@@ -1,7 +1,5 @@
 """Dual-index policy (Veeraraghavan and Scheller-Wolf 2008) for nodes with a slow and a fast offer."""
 
-from typing import Self
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -20,11 +18,11 @@ class DualIndex(AbstractPolicy):
     fast_target: Float[Array, "*buckets nodes items"]
 
     @classmethod
-    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "DualIndex":
         return cls(at.target, at.expedited_target)
 
     @classmethod
-    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "DualIndex":
         return cls(at.scale, at.scale)
 
     def order(self, view: View) -> Float[Array, "sources batch"]:

@@ -1,7 +1,5 @@
 """Echelon base-stock (Clark and Scarf 1960): targets on a node and everything below it."""
 
-from typing import Self
-
 from jaxtyping import Array, Float
 
 from meio_jax.network import ItemBlock, Network
@@ -14,11 +12,11 @@ class EchelonBaseStock(AbstractPolicy):
     target: Float[Array, "*buckets nodes items"]
 
     @classmethod
-    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "EchelonBaseStock":
         return cls(at.echelon_target)
 
     @classmethod
-    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "EchelonBaseStock":
         return cls(at.scale)
 
     def order(self, view: View) -> Float[Array, "sources batch"]:

@@ -1,7 +1,5 @@
 """Protection levels around any replenishment policy."""
 
-from typing import Self
-
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -21,11 +19,11 @@ class Protected(AbstractPolicy):
     nodes: int = eqx.field(static=True)
 
     @classmethod
-    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "Protected":
         raise TypeError("Protected wraps another policy: use `protect(policy_class)` to build one.")
 
     @classmethod
-    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "Protected":
         raise TypeError("Protected wraps another policy: use `protect(policy_class)` to build one.")
 
     def order(self, view: View) -> Float[Array, "sources batch"]:

@@ -1,6 +1,6 @@
 """The registry of policies: a file of this folder is a policy."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from meio_jax import policy as _package
 from meio_jax.network import ItemBlock, Network
@@ -13,6 +13,7 @@ POLICIES: dict[str, type[AbstractPolicy]] = discover(
 )
 
 
+@runtime_checkable
 class PolicyFamily(Protocol):
     """Anything that can build a policy at its starting point: a policy class, or a wrapper of one."""
 

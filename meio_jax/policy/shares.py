@@ -1,7 +1,5 @@
 """Base-stock whose split over the sources is a decision: a fixed share of each order per source."""
 
-from typing import Self
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -20,13 +18,13 @@ class FixedShares(AbstractPolicy):
     source_weight: Float[Array, "*buckets sources items"]
 
     @classmethod
-    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "FixedShares":
         open_sources = source_open(block, network)
         weight = jnp.where(open_sources, 0.1 + 0.9 * block.source_share, 0)
         return cls(at.target, jnp.broadcast_to(weight, (at.target.shape[0], *weight.shape)))
 
     @classmethod
-    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> Self:
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "FixedShares":
         weight = source_open(block, network).astype(at.scale.dtype)
         return cls(at.scale, jnp.broadcast_to(weight, (at.scale.shape[0], *weight.shape)))
 

@@ -11,7 +11,7 @@ import pytest
 from backtest_instances import single_node, small_network
 
 from meio_jax.backtest import Options, draws, read_world
-from meio_jax.backtest.orders import order_source, state_of
+from meio_jax.backtest.orders import order_source, read_demand, state_of
 from meio_jax.backtest.sales import id_keys, read_forecast, sample_sales
 
 START = datetime.date(2025, 6, 2)
@@ -98,7 +98,7 @@ def test_history_comes_in_weeks_that_keep_their_weekdays() -> None:
 def test_orders_follow_the_shares_and_the_hours_of_their_waves() -> None:
     tables = small_network(items=30, settings={"shared_factor_cv": 0.0})
     world = read_world(tables)
-    source = order_source(world, tables, Options(), state_of(0, 0))
+    source = order_source(world, read_demand(world, tables, Options()), state_of(0, 0))
     days = [source(t) for t in range(world.periods)]
     for day in days:
         assert (np.diff(day.hour) >= 0).all()
@@ -120,7 +120,7 @@ def test_shared_factors_move_the_days_of_a_week_and_the_units_of_a_region_togeth
     totals = []
     for tables in (plain, shaken):
         world = read_world(tables)
-        source = order_source(world, tables, Options(), state_of(0, 0))
+        source = order_source(world, read_demand(world, tables, Options()), state_of(0, 0))
         totals.append(np.stack([np.bincount(source(t).item, minlength=items) for t in range(days)]))
     assert totals[0].var() == pytest.approx(20.0, rel=0.05)
     assert totals[1].mean() == pytest.approx(20.0, rel=0.02)
@@ -132,7 +132,7 @@ def test_shared_factors_move_the_days_of_a_week_and_the_units_of_a_region_togeth
 def test_lots_bundle_units_of_an_item() -> None:
     tables = single_node(7.0, items=5, forecast={"law": "fixed"})
     world = read_world(tables)
-    source = order_source(world, tables, Options(units_per_order=3), state_of(0, 0))
+    source = order_source(world, read_demand(world, tables, Options(units_per_order=3)), state_of(0, 0), 3)
     assert sorted(source(0).units.tolist()) == [1] * 5 + [3] * 10
 
 
@@ -158,5 +158,5 @@ def test_recorded_sales_outside_the_horizon_are_ignored() -> None:
     tables = single_node(0.0)
     world = read_world(tables)
     actual = pl.DataFrame({"item_id": ["i", "i", "i"], "period": [-1, 0, 7], "units": [5, 2, 9]})
-    source = order_source(world, tables, Options(actual=actual), state_of(0, 0))
+    source = order_source(world, read_demand(world, tables, Options(actual=actual)), state_of(0, 0))
     assert [len(source(t).item) for t in range(7)] == [2, 0, 0, 0, 0, 0, 0]

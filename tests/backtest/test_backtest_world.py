@@ -9,7 +9,7 @@ import pytest
 from backtest_instances import orders, same_targets, small_network, targets
 
 from meio_jax.backtest import Options, PlanTable, read_run, read_world, simulate
-from meio_jax.backtest.orders import order_source, state_of
+from meio_jax.backtest.orders import order_source, read_demand, state_of
 from meio_jax.backtest.simulate import Simulation
 from meio_jax.errors import InputError
 
@@ -25,7 +25,7 @@ def test_units_are_conserved_and_stock_is_never_negative(options: Options) -> No
     plan = PlanTable(same_targets(tables, **LEVELS).with_columns(fast_target=pl.lit(8.0)))
     state = state_of(5, 0)
     run = Simulation(world, plan, options, state, ["v", "w"])
-    source = order_source(world, tables, options, state)
+    source = order_source(world, read_demand(world, tables, options), state, options.units_per_order)
     start = int(world.on_hand.sum() + world.on_order[2].sum())
     for day in range(world.periods):
         run._day(source, day)
@@ -145,7 +145,7 @@ def test_recorded_sales_are_replayed_to_the_unit() -> None:
 
 
 def test_a_core_serves_two_hundred_thousand_orders_a_second() -> None:
-    """Measured 1.3 million on a two-core cloud machine; the bound leaves room for a busy one."""
+    """Measured 0.5 to 1.1 million on a shared two-core machine, order stream included."""
     tables = small_network(items=60, settings={"periods": 56})
     world = read_world(tables)
     plan = PlanTable(same_targets(tables, D=400, F1=120, F2=120, S=20))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,12 +16,16 @@ from meio_jax.scenarios import TRAINING, Scenarios, ScenarioSettings, item_keys,
 PERIODS = 9
 LEVELS = np.arange(1, 20) / 20
 
+_sample = eqx.filter_jit(sample_scenarios)
+
 
 def names(count: int) -> list[str]:
     return [f"item-{number}" for number in range(count)]
 
 
-def mean_demand(mean, dispersion, law=0, *, items: int = 1, periods: int = PERIODS, dtype=np.float32) -> MeanDemand:
+def mean_demand(
+    mean, dispersion, law=0, *, items: int = 1, periods: int = PERIODS, dtype=np.float32
+) -> MeanDemand:
     """Constant mean and dispersion; each may be one number or one per item."""
     wide = [np.broadcast_to(np.asarray(value, dtype), (periods, items)) for value in (mean, dispersion)]
     return MeanDemand(*map(jnp.asarray, wide), jnp.asarray(np.broadcast_to(np.int32(law), items)))
@@ -42,7 +47,9 @@ def forms(items: int, rng: np.random.Generator, periods: int = PERIODS) -> dict[
     }
 
 
-def lead_times(items: int, rng: np.random.Generator | None = None, offers: int = 3, limit: int = 40) -> LeadTimes:
+def lead_times(
+    items: int, rng: np.random.Generator | None = None, offers: int = 3, limit: int = 40
+) -> LeadTimes:
     """Ten-day fixed lead times, or with a generator all three laws mixed and random lanes."""
     mean, sd = np.full((offers, items), 10.0), np.zeros((offers, items))
     law, vendor = np.zeros((offers, items), np.int32), np.zeros((offers, items), np.int32)
@@ -53,7 +60,9 @@ def lead_times(items: int, rng: np.random.Generator | None = None, offers: int =
         law, vendor = (rng.integers(0, top, mean.shape).astype(np.int32) for top in (3, 2))
         lane_sd, weight = np.asarray([1.5, 0.0]), rng.random((2, limit))
     cumulative = np.cumsum(weight / weight.sum(1, keepdims=True), 1)
-    floats = [jnp.asarray(leaf, jnp.float32) for leaf in (mean, sd, cumulative, np.asarray([3.0, 2.0]), lane_sd)]
+    floats = [
+        jnp.asarray(leaf, jnp.float32) for leaf in (mean, sd, cumulative, np.asarray([3.0, 2.0]), lane_sd)
+    ]
     return LeadTimes(
         *floats[:2], jnp.asarray(law), jnp.asarray(vendor), *floats[2:], limit, 9, bool((lane_sd > 0).any())
     )
@@ -78,14 +87,20 @@ def sample(
     purpose: int = TRAINING,
     periods: int = PERIODS,
 ) -> Scenarios:
-    """Sample under jit; without shares there is one class."""
+    """Sample under jit (compiled once per form and shape); without shares there is one class."""
     items = demand.mean_total().shape[0]
     shares = jnp.ones((1, 1, 1, items), demand.mean_total().dtype) if shares is None else shares
-    settings = ScenarioSettings(periods, seed, cv)
-    run = jax.jit(lambda *leaves: sample_scenarios(settings, *leaves, purpose))
     numbers = jnp.arange(scenarios) if isinstance(scenarios, int) else jnp.asarray(scenarios)
     keys = jnp.asarray(item_keys(ids or names(items)))
-    return run(demand, shares, leads or lead_times(items), keys, numbers)
+    return _sample(
+        ScenarioSettings(periods, seed, cv),
+        demand,
+        shares,
+        leads or lead_times(items),
+        keys,
+        numbers,
+        purpose,
+    )
 
 
 def totals(demand: AbstractDemand, **options) -> np.ndarray:

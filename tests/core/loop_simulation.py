@@ -1,0 +1,210 @@
+"""The period of the design page (section 3) as plain loops over one item and one scenario.
+
+Written from the page, without a look-up table or an array product in common with the planner: agreement of the two
+is agreement of two readings of the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+from helpers import Case
+
+from meio_jax.network import ItemBlock
+
+TINY = 1e-12
+
+
+@dataclass
+class Ledger:
+    """What one scenario of one item did. Costs and units count charged periods only; flows are by bucket."""
+
+    costs: dict[str, float] = field(default_factory=dict)
+    units: dict[str, float] = field(default_factory=dict)
+    flows: dict[tuple, float] = field(default_factory=dict)
+    stock: list[np.ndarray] = field(default_factory=list)
+
+    def cost(self, name: str, value: float) -> None:
+        self.costs[name] = self.costs.get(name, 0.0) + value
+
+    def unit(self, name: str, value: float) -> None:
+        self.units[name] = self.units.get(name, 0.0) + value
+
+    def flow(self, *key_and_value: object) -> None:
+        *key, value = key_and_value
+        self.flows[tuple(key)] = self.flows.get(tuple(key), 0.0) + float(value)
+
+
+def numpy_of(tree: object, at: tuple | slice = ()) -> SimpleNamespace:
+    """The arrays of a module, all of them, or of one item or scenario."""
+    return SimpleNamespace(
+        **{
+            name: np.asarray(value)[at if value.ndim else ()] if hasattr(value, "dtype") else value
+            for name, value in vars(tree).items()
+        }
+    )
+
+
+def items_only(block: ItemBlock) -> SimpleNamespace:
+    """The fields of a block that have an item axis."""
+    return SimpleNamespace(**{k: v for k, v in vars(block).items() if not k.startswith("group")})
+
+
+def ask_round(wanted: dict, stock: np.ndarray, asked_node: dict) -> dict:
+    """One round: what each class gets. Classes that ask a short node share its stock in proportion."""
+    got = {}
+    for node in range(stock.size):
+        askers = [k for k in wanted if asked_node[k] == node]
+        total = sum(wanted[k] for k in askers)
+        ratio = 1.0 if total <= max(stock[node], TINY) else stock[node] / total
+        for k in askers:
+            got[k] = wanted[k] * ratio
+        stock[node] = max(stock[node] - total, 0.0)
+    return got
+
+
+def serve_wave(net, item, lists, demand, stock, book, bucket, *, promised, reserved):  # noqa: ANN001, ANN201
+    """Serve one wave: `demand[speed, region]`; returns what is left of it after downgrades."""
+    left = np.zeros_like(demand)
+    arrived = np.zeros(net.regions)
+    for s in range(net.speeds):
+        wanted = {r: demand[s, r] + arrived[r] for r in range(net.regions)}
+        first_wanted = dict(wanted)
+        usable = np.maximum(stock - reserved[s], 0.0)
+        kept = stock - usable
+        for p in range(lists.node.shape[1]):
+            got = ask_round(wanted, usable, {r: lists.node[s, p, r] for r in wanted})
+            for r, units in got.items():
+                node = lists.node[s, p, r]
+                book.cost("outbound", units * (lists.cost_unit[s, p, r] + lists.cost_kg[s, p, r] * item.weight))
+                book.cost("handling", units * net.handling_cost[node])
+                book.unit("carbon", units * lists.carbon[s, p, r])
+                book.unit("shipped", units)
+                book.flow("outbound", bucket, node, units)
+                wanted[r] -= units
+        stock[:] = kept + usable
+        for r in range(net.regions):
+            if promised and first_wanted[r] > 0:
+                # A downgraded unit counts as promised at its own speed only.
+                share = 1 - wanted[r] / first_wanted[r]
+                book.flow("served", bucket, s, net.region_group[r], demand[s, r] * share)
+            moved = wanted[r] * item.downgrade_share if s + 1 < net.speeds else 0.0
+            book.cost("downgrade", moved * item.downgrade_cost)
+            book.unit("downgraded", moved)
+            arrived[r] = moved
+            left[s, r] = wanted[r] - moved
+    return left
+
+
+def order_up_to(net, item, target, t, position, on_hand, on_order, vendor, lane, leads, book, bucket):  # noqa: ANN001
+    """Base-stock orders, downstream tiers first; suppliers ship what they have, urgent lanes first."""
+    placed_vendor, placed_lane = [], []
+    for tier in net.tiers:
+        wanted = {}
+        for node in tier:
+            raised = max(target[node] - position[node], 0.0) if net.review[t, node] else 0.0
+            for k, (to, _) in enumerate(zip(net.offer_node, net.offer_rank, strict=True)):
+                if to == node:
+                    wanted["offer", k] = raised * item.source_share[k]
+            for k, to in enumerate(net.lane_to):
+                if to == node:
+                    wanted["lane", k] = raised * item.source_share[len(net.offer_node) + k]
+        for urgency in range(net.priority_ranks):
+            lanes = [k for kind, k in wanted if kind == "lane" and net.lane_urgency[k] == urgency]
+            got = ask_round({k: wanted["lane", k] for k in lanes}, on_hand, {k: net.lane_from[k] for k in lanes})
+            for k, units in got.items():
+                position[net.lane_from[k]] -= units
+                position[net.lane_to[k]] += units
+                on_order[net.lane_to[k]] += units
+                placed_lane.append((k, units))
+        for (kind, k), units in wanted.items():
+            if kind == "offer":
+                position[net.offer_node[k]] += units
+                on_order[net.offer_node[k]] += units
+                placed_vendor.append((k, units))
+    for k, units in placed_lane:
+        book.cost("transfer", units * (net.lane_cost_unit[k] + net.lane_cost_kg[k] * item.weight))
+        book.unit("carbon", units * net.lane_carbon_kg[k] * item.weight)
+        book.cost("holding", units * leads.lane[t, k] * item.holding_cost * net.holding_factor[net.lane_from[k]])
+        book.flow("lane", bucket, k, units)
+        lane[net.lane_to[k]].append((t + leads.lane[t, k], units))
+    for k, units in placed_vendor:
+        book.cost("purchase", units * item.offer_cost[k])
+        book.cost("inbound", units * item.offer_freight[k])
+        book.flow("offer", bucket, k, units)
+        vendor[net.offer_node[k]].append((t + leads.vendor[t, k], units))
+
+
+def _sizes(case: Case) -> SimpleNamespace:
+    net = numpy_of(case.network)
+    net.speeds, net.regions, net.waves = case.network.speeds, case.network.regions, case.network.waves
+    return net
+
+
+def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protection: np.ndarray | None = None) -> Ledger:
+    """One item and scenario under base-stock `target [buckets, nodes]`; `protection [buckets, nodes]` binds speed 1."""
+    net, item = _sizes(case), numpy_of(items_only(case.block), (..., which))
+    column = which * case.samples + scenario
+    demand = np.asarray(case.scenarios.demand)[..., column]
+    leads = SimpleNamespace(
+        vendor=np.asarray(case.scenarios.vendor_lead)[..., column], lane=np.asarray(case.scenarios.lane_lead)[..., column]
+    )
+    on_hand = np.asarray(case.block.on_hand)[:, which].copy()
+    vendor = {n: [] for n in range(net.nodes)}
+    lane = {n: [] for n in range(net.nodes)}
+    for table, rows, into in (
+        (item.vendor_pipeline, case.network.vendor_nodes, vendor),
+        (item.lane_pipeline, case.network.lane_nodes, lane),
+    ):
+        for row, node in enumerate(rows):
+            into[node] += [(due, float(units)) for due, units in enumerate(table[row])]
+    on_order = np.asarray([sum(u for _, u in vendor[n]) + sum(u for _, u in lane[n]) for n in range(net.nodes)])
+    backlog = np.zeros((net.speeds, net.regions))
+    book, silent = Ledger(), Ledger()
+    for t in range(net.periods):
+        bucket = t // net.bucket_periods
+        now = book if net.charged[t] else silent
+        lists = numpy_of(case.lists, (bucket,))
+        for node in range(net.nodes):
+            due = sum(u for when, u in vendor[node] + lane[node] if when == t)
+            on_hand[node] += due
+            on_order[node] -= due
+            now.cost("inbound", due * net.inbound_cost[node])
+            now.flow("inbound", bucket, node, due)
+        reserved = np.zeros((net.speeds, net.nodes))
+        if protection is not None:
+            reserved[1] = protection[bucket]
+        unmet = np.zeros_like(backlog)
+        waves = [(numpy_of(lists, (w,)), demand[t, w], True) for w in range(net.waves)]
+        if case.network.backorders:
+            waves.insert(0, (numpy_of(lists, (0,)), backlog, False))
+        for wave_lists, arriving, promised in waves:
+            unmet += serve_wave(
+                net, item, wave_lists, arriving, on_hand, now, bucket, promised=promised, reserved=reserved
+            )
+        for s in range(net.speeds):
+            for r in range(net.regions):
+                now.flow("wanted", bucket, s, net.region_group[r], demand[t, :, s, r].sum())
+        backlog = unmet if item.backorder else np.zeros_like(unmet)
+        gone = 0.0 if item.backorder else unmet.sum()
+        position = on_hand + on_order
+        for s in range(net.speeds):
+            for r in range(net.regions):
+                first = lists.node[0, s, 0, r]
+                if first < net.nodes:
+                    position[first] -= backlog[s, r]
+        order_up_to(net, item, target[bucket], t, position, on_hand, on_order, vendor, lane, leads, now, bucket)
+        now.cost("holding", item.holding_cost * (net.holding_factor * on_hand).sum())
+        now.cost("lost_sale", gone * item.lost_sale_cost)
+        now.cost("backorder", backlog.sum() * item.backorder_cost)
+        now.unit("lost", gone)
+        now.unit("backordered", backlog.sum())
+        now.unit("demand", demand[t].sum())
+        for node in range(net.nodes):
+            now.flow("stock", bucket, node, on_hand[node])
+        book.stock.append(on_hand.copy())
+    left = on_hand.sum() + on_order.sum() - backlog.sum()
+    book.cost("terminal", -net.terminal_factor * item.unit_cost * left)
+    return book

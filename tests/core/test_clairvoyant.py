@@ -1,0 +1,126 @@
+"""The clairvoyant bound against linear programs and against simulated plans."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flow_lp import least_cost
+from helpers import Case, make_case, make_policy
+
+from meio_jax.clairvoyant import scenario_bounds
+from meio_jax.resources import Resources
+from meio_jax.rollout import rollout
+
+
+def make_resources(case: Case, seed: int) -> tuple[Resources, np.ndarray]:
+    """One row of every kind, limits in every bucket but one, and random prices."""
+    rng = np.random.default_rng(seed)
+    network, rows = case.network, 8
+    tables = {name: np.zeros((rows, network.nodes)) for name in ("stock", "inbound", "outbound")}
+    tables["stock"][0, 1] = tables["inbound"][1, 2] = tables["outbound"][2, 1] = tables["outbound"][3, 3] = 1
+    lane, service = np.zeros((rows, network.lanes)), np.zeros((rows, network.speeds, network.region_groups))
+    lane[4, 0], service[7, 0, :] = 1, 1
+    offer = np.zeros((2, network.offers))
+    offer[0], offer[1, 0] = 1, 1
+    present = np.ones((network.buckets, rows), bool)
+    present[1, 0] = False
+    capacity = np.where(np.arange(rows) == 7, 0.9, rng.uniform(5, 20, (network.buckets, rows)))
+    prices = rng.uniform(0, 0.6, (network.buckets, rows)) * np.where(np.arange(rows) == 6, 0.05, 1)
+    resources = Resources(
+        **{name: jnp.asarray(table) for name, table in tables.items()},
+        lane=jnp.asarray(lane),
+        service=jnp.asarray(service),
+        offer=jnp.asarray(offer),
+        order_vendor=jnp.asarray([0, -1], jnp.int32),
+        measure=jnp.asarray([1, 0, 2, 0, 1, 0, 3, 0], jnp.int32),
+        storage_class=jnp.full(rows, -1, jnp.int32),
+        is_service=jnp.asarray(np.arange(rows) == 7),
+        capacity=jnp.asarray(capacity),
+        present=jnp.asarray(present),
+        order_index=(5, 6),
+    )
+    return resources, prices
+
+
+def without_stock(case: Case) -> Case:
+    """The case with empty shelves and nothing on order."""
+    empty = eqx.tree_at(
+        lambda b: (b.on_hand, b.vendor_pipeline, b.lane_pipeline), case.block, replace_fn=jnp.zeros_like
+    )
+    return Case(case.network, empty, case.scenarios, case.lists, case.samples)
+
+
+def profitable(case: Case, factor: float, warmup: int) -> Case:
+    """The case with a terminal credit factor and a number of warm-up periods."""
+    charged = (np.arange(case.network.periods) >= warmup).astype(float)
+    network = eqx.tree_at(
+        lambda n: (n.terminal_factor, n.charged), case.network, (jnp.asarray(factor), jnp.asarray(charged))
+    )
+    return Case(network, case.block, case.scenarios, case.lists, case.samples)
+
+
+def both(case: Case, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    resources, prices = make_resources(case, seed)
+    ours = scenario_bounds(case.network, resources, case.block, case.scenarios, jnp.asarray(prices))
+    theirs = [
+        least_cost(case.network, resources, case.block, case.scenarios, prices, column // case.samples, column)
+        for column in range(case.scenarios.demand.shape[-1])
+    ]
+    return np.asarray(ours), np.asarray(theirs)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("warmup", [0, 2])
+def test_without_stock_the_bound_is_the_optimum(x64: None, seed: int, warmup: int) -> None:
+    case = make_case(backorder=(False, True, False), samples=2, seed=seed)
+    case = without_stock(profitable(case, 0.5 if warmup == 0 else 0.0, warmup))
+    ours, theirs = both(case, seed)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_stock_the_bound_is_below_the_optimum(x64: None, seed: int) -> None:
+    ours, theirs = both(profitable(make_case(backorder=(False, True), samples=2, seed=seed), 0.5, 0), seed)
+    assert np.all(np.isfinite(theirs))
+    assert np.all(ours <= theirs + 1e-7)
+    # Starting stock is a third of all supply here; one number per item and scenario prices it.
+    assert np.mean(theirs - ours) <= 0.1 * np.mean(np.abs(theirs))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_unbounded_program_is_said_to_be(x64: None, seed: int) -> None:
+    ours, theirs = both(profitable(make_case(backorder=(False, True), samples=2, seed=seed), 3.0, 0), seed)
+    assert np.all(np.isneginf(theirs)) and np.all(np.isneginf(ours))
+
+
+def priced_cost(case: Case, resources: Resources, prices: np.ndarray, name: str, seed: int) -> np.ndarray:
+    """Cost of every scenario of a random policy, and what it pays for capacity: one column at a time."""
+    from meio_jax.resources import excess, usage
+
+    policy = make_policy(case, name, seed=seed)
+    costs = []
+    for column in range(case.scenarios.demand.shape[-1]):
+        item = slice(column // case.samples, column // case.samples + 1)
+        one = jax.tree.map(lambda leaf, item=item: leaf[..., item] if leaf.ndim else leaf, case.block)
+        one = eqx.tree_at(lambda b: b.group_stockable, one, case.block.group_stockable)
+        scenario = jax.tree.map(lambda leaf, at=column: leaf[..., at : at + 1], case.scenarios)
+        own = jax.tree.map(lambda leaf, item=item: leaf[..., item], policy)
+        outcome = rollout(case.network, own, one, scenario, case.lists)
+        free = eqx.tree_at(
+            lambda r: r.capacity, resources, jnp.where(resources.is_service, resources.capacity, 0)
+        )
+        charge = jnp.sum(jnp.asarray(prices) * excess(free, usage(resources, outcome.flows, one)))
+        costs.append(float(outcome.costs.total[0] + charge))
+    return np.asarray(costs)
+
+
+@pytest.mark.parametrize("name", ["base_stock", "echelon", "capped", "dual_index"])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_policy_beats_the_bound(x64: None, name: str, seed: int) -> None:
+    case = profitable(make_case(backorder=(False, True, False), samples=2, seed=seed), 0.5, 0)
+    resources, prices = make_resources(case, seed)
+    bound = np.asarray(scenario_bounds(case.network, resources, case.block, case.scenarios, jnp.asarray(prices)))
+    for trial in range(2):
+        cost = priced_cost(case, resources, prices, name, seed * 10 + trial)
+        assert np.all(cost >= bound - 1e-7)
