@@ -54,9 +54,7 @@ def build(
     sales = read_sales(data, size, evaluate, history_days)
     sales = pick_items(sales, SIZES[size]["items"], np.random.default_rng([seed, 10]))
     parts = make_parts(data, size, sales, seed)
-    write_instance(
-        out, sales, parts, form=form, periods=periods, bucket_periods=7, tightness=tightness, seed=seed
-    )
+    write_instance(out, sales, parts, form=form, periods=periods, bucket_periods=7, tightness=tightness, seed=seed)
     return parts
 
 
@@ -80,9 +78,7 @@ def main(
     size: Annotated[Size, typer.Option()] = Size.small,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     forecast: Annotated[Form | None, typer.Option(help="default: small history, full mean")] = None,
-    evaluate_last_28: Annotated[
-        bool | None, typer.Option(help="keep the last 28 days apart (small: on)")
-    ] = None,
+    evaluate_last_28: Annotated[bool | None, typer.Option(help="keep the last 28 days apart (small: on)")] = None,
     history_days: Annotated[int, typer.Option(min=28, max=1900, help="days of past sales (small)")] = 364,
     periods: Annotated[int, typer.Option(min=7)] = 42,
     tightness: Annotated[float, typer.Option(min=0.1)] = 1.0,

@@ -14,8 +14,8 @@ from meio_jax.scenarios import Scenarios, ScenarioSettings, sample_scenarios
 class Catalog(eqx.Module):
     """All items, cut into blocks of one size: every leaf has a leading `blocks` axis except the share profiles.
 
-    `scenarios` holds demand and lead times sampled beforehand, or is None where each sweep samples afresh from the
-    same keys; both give the same numbers.
+    `scenarios` holds demand and lead times sampled beforehand, with a further axis `chunks` after the blocks, or is
+    None where each sweep samples afresh from the same keys; both give the same numbers.
     """
 
     block: ItemBlock
@@ -41,27 +41,25 @@ def draw(
     one: tuple,
     scenario_ids: Int[Array, " scenarios"],
     purpose: int,
+    chunk: Int[Array, ""] | int = 0,
 ) -> Scenarios:
-    """Scenarios of one block (`one` is a slice of `Catalog.per_block`)."""
+    """Scenarios of one block (`one` is a slice of `Catalog.per_block`): sampled, or the stored ones of `chunk`."""
     _, demand, leads, keys, profile, stored = one
     if stored is not None:
-        return stored
+        return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, chunk, keepdims=False), stored)
     shares = jnp.moveaxis(profiles[profile], 0, -1)
     return sample_scenarios(settings, demand, shares, leads, keys, scenario_ids, purpose)
 
 
-def store_scenarios(
-    settings: ScenarioSettings,
-    catalog: Catalog,
-    scenario_ids: Int[Array, " scenarios"],
-    purpose: int,
-) -> Catalog:
-    """Sample every block once and keep the result: faster sweeps for more memory."""
+def store_scenarios(settings: ScenarioSettings, catalog: Catalog, chunks: int, size: int, purpose: int) -> Catalog:
+    """Sample `chunks` x `size` scenarios of every block once and keep them: faster sweeps for more memory."""
+    numbers = jnp.arange(chunks * size, dtype=jnp.int32).reshape(chunks, size)
 
     def one_block(_: None, one: tuple) -> tuple[None, Scenarios]:
-        return None, draw(settings, catalog.profiles, one, scenario_ids, purpose)
+        def one_chunk(_: None, ids: Array) -> tuple[None, Scenarios]:
+            return None, draw(settings, catalog.profiles, one, ids, purpose)
+
+        return jax.lax.scan(one_chunk, None, numbers)
 
     sample = eqx.filter_jit(lambda leaves: jax.lax.scan(one_block, None, leaves)[1])
-    return eqx.tree_at(
-        lambda c: c.scenarios, catalog, sample(catalog.per_block()), is_leaf=lambda leaf: leaf is None
-    )
+    return eqx.tree_at(lambda c: c.scenarios, catalog, sample(catalog.per_block()), is_leaf=lambda leaf: leaf is None)

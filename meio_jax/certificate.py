@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from jaxtyping import Array
 
 from meio_jax.holdout import Holdout
 from meio_jax.resources import Resources
@@ -54,7 +55,7 @@ class Certificate:
         return asdict(self)
 
 
-def relative_violation(resources: Resources, used: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def relative_violation(resources: Resources, used: Array | np.ndarray, wanted: Array | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Relative excess `[buckets, resources]` (positive: violated) and the capacity it refers to."""
     service = np.asarray(resources.is_service)
     capacity = np.where(service, np.asarray(resources.capacity) * wanted, np.asarray(resources.capacity))

@@ -143,7 +143,10 @@ def _supplies(network: Network, block: ItemBlock, samples: int) -> tuple[Array, 
     horizon = network.periods
     arriving = jnp.zeros((horizon, *block.on_hand.shape), block.on_hand.dtype)
     late = jnp.zeros(block.items, block.on_hand.dtype)
-    for rows, pipeline in ((network.vendor_nodes, block.vendor_pipeline), (network.lane_nodes, block.lane_pipeline)):
+    for rows, pipeline in (
+        (network.vendor_nodes, block.vendor_pipeline),
+        (network.lane_nodes, block.lane_pipeline),
+    ):
         if rows:
             slots = min(pipeline.shape[1], horizon)
             at = np.ix_(np.arange(slots), np.asarray(rows, int))
@@ -321,7 +324,8 @@ def _flow_bound(
         """Sum of units x min(bought, given + shift) over all rows."""
         bought, own = values[:, 0], values[:, shape + 1]
         return jax.lax.map(
-            lambda shift: jnp.sum(jnp.where(units > 0, units * jnp.minimum(bought, own + shift), 0), axis=0), shifts
+            lambda shift: jnp.sum(jnp.where(units > 0, units * jnp.minimum(bought, own + shift), 0), axis=0),
+            shifts,
         )
 
     def back(carry: tuple, at: tuple) -> tuple[tuple, None]:
@@ -364,7 +368,10 @@ def scenario_bounds(
     """
     samples = scenarios.demand.shape[-1] // block.items
     program = _Program(
-        network, _arc_costs(network, resources, block, prices, samples), _item_data(network, block, samples), scenarios
+        network,
+        _arc_costs(network, resources, block, prices, samples),
+        _item_data(network, block, samples),
+        scenarios,
     )
     items = program.items
     arriving, late = _supplies(network, block, samples)
@@ -400,7 +407,11 @@ def _sweep(problem: InventorySubproblem, prices: Array, ids: Array) -> Float[Arr
 
 
 def clairvoyant_bound(
-    problem: InventorySubproblem, prices: Float[Array, "buckets resources"], scenarios: int, *, chunk: int = 16
+    problem: InventorySubproblem,
+    prices: Float[Array, "buckets resources"],
+    scenarios: int,
+    *,
+    chunk: int = 16,
 ) -> ClairvoyantBound:
     """Bound the expected cost of every plan from below, on holdout scenarios, at the given prices.
 

@@ -26,7 +26,7 @@ _err = Console(stderr=True, soft_wrap=True)
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
-def _progress(quiet: bool):  # noqa: ANN202
+def _progress(quiet: bool):
     from meio_jax.terminal import choose_progress
 
     return choose_progress(_err, quiet=quiet)
@@ -88,7 +88,16 @@ def generate(
         ) from None
     except ValueError:
         raise InputError(
-            [Problem("meio generate", "", "--nodes", nodes, "three whole numbers such as 2,5,3", "correct the option")]
+            [
+                Problem(
+                    "meio generate",
+                    "",
+                    "--nodes",
+                    nodes,
+                    "three whole numbers such as 2,5,3",
+                    "correct the option",
+                )
+            ]
         ) from None
     folder = generate_instance(options, out)
     _out.print(f"Wrote {options.items} items to {folder}.")
@@ -108,7 +117,9 @@ def solve(
 
     loaded = load_config(config)
     changes = {key: value for key, value in {"run": run, "seed": seed}.items() if value is not None}
-    _solve_and_show(lambda progress: run_solve(loaded.model_copy(update=changes), progress, warm_start=warm_start), quiet)
+    _solve_and_show(
+        lambda progress: run_solve(loaded.model_copy(update=changes), progress, warm_start=warm_start), quiet
+    )
 
 
 @app.command()
@@ -120,7 +131,7 @@ def resume(run: Annotated[Path, typer.Argument(help="Run folder.")], quiet: Quie
     _solve_and_show(lambda progress: run_solve(config, progress, resume=True), quiet)
 
 
-def _solve_and_show(work, quiet: bool) -> None:  # noqa: ANN001
+def _solve_and_show(work, quiet: bool) -> None:
     progress = _progress(quiet)
     try:
         plan = work(progress)

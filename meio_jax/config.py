@@ -45,8 +45,9 @@ class InstancePart(_Part):
 class ScenarioPart(_Part):
     """How many scenarios are drawn for each item, and how much memory stored ones may take."""
 
-    train: int = Field(default=16, ge=1, description="scenarios per item that the plan is optimised on")
-    holdout: int = Field(default=64, ge=2, description="scenarios per item that the plan is judged on")
+    train: int = Field(default=128, ge=1, description="scenarios per item that the plan is optimised on")
+    per_step: int = Field(default=16, ge=1, description="scenarios of a step; steps take them in turn")
+    holdout: int = Field(default=256, ge=2, description="scenarios per item that the plan is judged on")
     clairvoyant: int = Field(default=4, ge=0, description="scenarios per item for the clairvoyant bound; 0: none")
     store_gib: float = Field(default=2.0, ge=0, description="keep training scenarios in memory up to this size")
 
@@ -111,16 +112,19 @@ class SolvePart(_Part):
     max_steps: int = Field(default=200, ge=1)
     min_steps: int = Field(default=40, ge=1)
     check_every: int = Field(default=5, ge=1)
-    learning_rate: float = Field(default=0.05, gt=0, description="first step, in units of mean lead-time demand")
+    learning_rate: float = Field(default=0.1, gt=0, description="first step, in units of mean lead-time demand")
     final_learning_rate: float = Field(default=0.003, gt=0, description="last step, same unit")
     violation: float = Field(default=0.005, gt=0, description="largest relative capacity violation")
     gap: float = Field(default=0.01, gt=0, description="largest coupling gap")
     change: float = Field(default=0.001, gt=0, description="largest relative change of cost between checks")
+    averaging: int = Field(default=12, ge=1, description="steps over which usage and cost are averaged")
     capacity_margin: float = Field(
-        default=0.003, ge=0, lt=0.5, description="capacity kept back while optimising, against sampling error"
+        default=0.005, ge=0, lt=0.5, description="capacity kept back while optimising, against sampling error"
     )
     block_items: int | None = Field(default=None, ge=1, description="items per block; empty: by network size")
-    feasibility_steps: int = Field(default=60, ge=0, description="steps spent on proving that a capacity is out of reach")
+    feasibility_steps: int = Field(
+        default=60, ge=0, description="steps spent on proving that a capacity is out of reach"
+    )
     gradient: Literal["checkpointed", "direct"] = "checkpointed"
 
 
@@ -174,7 +178,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise problem(str(error), "a readable UTF-8 text file", "save the file as UTF-8 text") from None
     except yaml.YAMLError as error:
-        raise problem(" ".join(str(error).split()), "plain YAML", "correct the line named; tags are not allowed") from None
+        raise problem(
+            " ".join(str(error).split()), "plain YAML", "correct the line named; tags are not allowed"
+        ) from None
     if not isinstance(content, dict):
         raise problem(type(content).__name__, "a mapping of keys to values", "start from a file in `configs`")
     return content
@@ -205,7 +211,16 @@ def load_config(path: Path) -> Config:
         raise InputError([_as_problem(path, detail) for detail in error.errors()]) from None
     except (TypeError, ValueError) as error:
         raise InputError(
-            [Problem(str(path), "", "options", str(error), "options that the chosen member has", "see its docs page")]
+            [
+                Problem(
+                    str(path),
+                    "",
+                    "options",
+                    str(error),
+                    "options that the chosen member has",
+                    "see its docs page",
+                )
+            ]
         ) from None
     return config
 

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
@@ -24,7 +25,7 @@ class CostTerms(eqx.Module):
     terminal: Float[Array, "*axes"]
 
     @property
-    def total(self) -> Float[Array, "*axes"]:
+    def total(self) -> Float[Array | np.ndarray, "*axes"]:
         """Sum of all terms."""
         terms = jax.tree.leaves(self)
         total = terms[0]

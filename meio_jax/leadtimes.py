@@ -19,13 +19,13 @@ class LeadTimes(eqx.Module):
     limit.
     """
 
-    mean: Float[Array, "offers items"]
-    sd: Float[Array, "offers items"]
-    law: Int[Array, "offers items"]
-    vendor: Int[Array, "offers items"]
-    vendor_cumulative: Float[Array, "vendors limit"]
-    lane_mean: Float[Array, " lanes"]
-    lane_sd: Float[Array, " lanes"]
+    mean: Float[Array, "*blocks offers items"]
+    sd: Float[Array, "*blocks offers items"]
+    law: Int[Array, "*blocks offers items"]
+    vendor: Int[Array, "*blocks offers items"]
+    vendor_cumulative: Float[Array, "*blocks vendors limit"]
+    lane_mean: Float[Array, "*blocks lanes"]
+    lane_sd: Float[Array, "*blocks lanes"]
     limit: int = eqx.field(static=True)
     lane_limit: int = eqx.field(static=True)
     lanes_random: bool = eqx.field(static=True)
@@ -53,9 +53,7 @@ class LeadTimes(eqx.Module):
 
         return jax.lax.scan(day, None, jnp.arange(periods))[1]
 
-    def lane_leads(
-        self, draws: Draws, periods: int
-    ) -> Int[Array, "periods lanes batch"] | Int[Array, " lanes"]:
+    def lane_leads(self, draws: Draws, periods: int) -> Int[Array, "periods lanes batch"] | Int[Array, " lanes"]:
         """Lead time of each shipment; one number per lane where all lanes are deterministic."""
         fixed = _whole(self.lane_mean, self.lane_limit)
         if not self.lanes_random:

@@ -26,7 +26,7 @@ class Decisions:
     moved: np.ndarray
 
 
-def joined(instance: Instance, leaf: Array) -> np.ndarray:
+def joined(instance: Instance, leaf: Array | np.ndarray) -> np.ndarray:
     """A leaf in blocks as one array over all items, in the order of the items table."""
     return instance.layout.join(np.asarray(leaf), len(instance.items))
 

@@ -12,8 +12,8 @@ import polars as pl
 from meio_jax.certificate import relative_violation
 from meio_jax.holdout import Holdout
 from meio_jax.instance import KINDS, Instance
-from meio_jax.instance.item_arrays import ranked_offers
 from meio_jax.instance.ids import positions
+from meio_jax.instance.item_arrays import ranked_offers
 from meio_jax.plan import decide, joined
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.protected import Protected
@@ -110,33 +110,39 @@ def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tupl
     cost = joined(instance, block.offer_cost)[slot, item]
     vendor = joined(instance, block.offer_vendor).astype(int)[slot, item]
     days = np.rint(lead[slot, item]).astype(int)
-    yield "plan/orders", pl.DataFrame(
-        {
-            "item_id": items[item],
-            "vendor_id": np.asarray(ids.vendors, dtype=object)[vendor] if slot.size else [],
-            "node_id": nodes[np.asarray(network.offer_node, int)[slot]],
-            "units": units,
-            "packs": (units / pack[slot, item]).astype(np.int64),
-            "unit_cost": cost.astype(float),
-            "cost": (cost * units).astype(float),
-            "order_date": [today] * slot.size,
-            "due_date": [today + datetime.timedelta(days=int(day)) for day in days],
-        },
-        schema_overrides={"vendor_id": pl.String, "order_date": pl.Date, "due_date": pl.Date},
-    ).sort("item_id", "vendor_id", "node_id")
+    yield (
+        "plan/orders",
+        pl.DataFrame(
+            {
+                "item_id": items[item],
+                "vendor_id": np.asarray(ids.vendors, dtype=object)[vendor] if slot.size else [],
+                "node_id": nodes[np.asarray(network.offer_node, int)[slot]],
+                "units": units,
+                "packs": (units / pack[slot, item]).astype(np.int64),
+                "unit_cost": cost.astype(float),
+                "cost": (cost * units).astype(float),
+                "order_date": [today] * slot.size,
+                "due_date": [today + datetime.timedelta(days=int(day)) for day in days],
+            },
+            schema_overrides={"vendor_id": pl.String, "order_date": pl.Date, "due_date": pl.Date},
+        ).sort("item_id", "vendor_id", "node_id"),
+    )
     lane, item = np.nonzero(decisions.moved)
     days = np.rint(np.asarray(network.lane_lead)[lane]).astype(int)
-    yield "plan/transfers", pl.DataFrame(
-        {
-            "item_id": items[item],
-            "from_node": nodes[np.asarray(network.lane_from, int)[lane]],
-            "to_node": nodes[np.asarray(network.lane_to, int)[lane]],
-            "units": decisions.moved[lane, item],
-            "ship_date": [today] * lane.size,
-            "due_date": [today + datetime.timedelta(days=int(day)) for day in days],
-        },
-        schema_overrides={"ship_date": pl.Date, "due_date": pl.Date},
-    ).sort("item_id", "from_node", "to_node")
+    yield (
+        "plan/transfers",
+        pl.DataFrame(
+            {
+                "item_id": items[item],
+                "from_node": nodes[np.asarray(network.lane_from, int)[lane]],
+                "to_node": nodes[np.asarray(network.lane_to, int)[lane]],
+                "units": decisions.moved[lane, item],
+                "ship_date": [today] * lane.size,
+                "due_date": [today + datetime.timedelta(days=int(day)) for day in days],
+            },
+            schema_overrides={"ship_date": pl.Date, "due_date": pl.Date},
+        ).sort("item_id", "from_node", "to_node"),
+    )
 
 
 def expected_frames(instance: Instance, holdout: Holdout) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -148,16 +154,19 @@ def expected_frames(instance: Instance, holdout: Holdout) -> Iterator[tuple[str,
     cost = joined(instance, results.speed_cost).reshape(units.shape)
     speed, node, item = np.nonzero(units > _KEPT_ABOVE)
     shipped = units[speed, node, item]
-    yield "plan/expected", pl.DataFrame(
-        {
-            "item_id": items[item],
-            "node_id": nodes[node],
-            "speed_id": np.asarray(ids.speeds)[speed],
-            "units": shipped,
-            "outbound_cost": cost[speed, node, item],
-            "handling_cost": shipped * np.asarray(network.handling_cost, float)[node],
-        }
-    ).sort("item_id", "node_id", "speed_id")
+    yield (
+        "plan/expected",
+        pl.DataFrame(
+            {
+                "item_id": items[item],
+                "node_id": nodes[node],
+                "speed_id": np.asarray(ids.speeds)[speed],
+                "units": shipped,
+                "outbound_cost": cost[speed, node, item],
+                "handling_cost": shipped * np.asarray(network.handling_cost, float)[node],
+            }
+        ).sort("item_id", "node_id", "speed_id"),
+    )
     yield "plan/expected_nodes", _node_frame(instance, holdout)
     yield "plan/expected_items", _item_frame(instance, holdout)
 

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from meio_jax.certificate import Certificate, cost_interval, relative_violation, worst_by_kind
-
 from meio_jax.config import Config
 from meio_jax.dual import DUAL_METHODS, BestSoFar, Tolerances
 from meio_jax.feasibility import out_of_reach
@@ -93,6 +92,11 @@ def _stored(instance: Instance, config: Config) -> bool:
     return size <= config.scenarios.store_gib * 2**30
 
 
+def per_step(config: Config) -> int:
+    """Scenarios that one step simulates."""
+    return min(config.scenarios.per_step, config.scenarios.train)
+
+
 def prepare(tables: Tables, config: Config) -> Model:
     """Build arrays, starting levels and the dual method.
 
@@ -101,7 +105,7 @@ def prepare(tables: Tables, config: Config) -> Model:
         config: The configuration; `precision: float64` must be switched on in JAX before (the command line does it).
     """
     dtype = np.dtype(config.precision).type
-    items = config.solve.block_items or block_items(tables.nodes.height, config.scenarios.train, tables.items.height)
+    items = config.solve.block_items or block_items(tables.nodes.height, per_step(config), tables.items.height)
     instance = build_instance(tables, block_items=items, bands=config.fulfilment.weight_bands, dtype=dtype)
     settings = Settings(
         objective=OBJECTIVES[config.objective.name](**config.objective.options),
@@ -115,6 +119,8 @@ def prepare(tables: Tables, config: Config) -> Model:
         gradient=GRADIENT_MODES[config.solve.gradient],
         dither=config.fulfilment.dither,
         damping=config.fulfilment.damping,
+        scenarios_per_step=per_step(config),
+        averaging=config.solve.averaging if config.scenarios.train > per_step(config) else 1,
     )
     stationary = config.policy.stationary
     options = config.solve
@@ -173,12 +179,14 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
     policy = problem.policy(solution.best)
     list_prices = solution.best.list_prices
     progress.stage("holdout")
-    holdout = evaluate_holdout(
-        problem, policy, list_prices, config.scenarios.holdout, chunk=config.scenarios.train
-    )
+    holdout = evaluate_holdout(problem, policy, list_prices, config.scenarios.holdout, chunk=per_step(config))
     relative, _ = relative_violation(model.instance.resources, holdout.usage.used, holdout.usage.wanted)
     result, infeasible = solution.result, []
-    if result is Result.MAX_STEPS and config.solve.feasibility_steps and relative.max(initial=0) > 4 * config.solve.violation:
+    if (
+        result is Result.MAX_STEPS
+        and config.solve.feasibility_steps
+        and relative.max(initial=0) > 4 * config.solve.violation
+    ):
         progress.stage("feasibility")
         infeasible = out_of_reach(
             problem,
@@ -194,7 +202,7 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
         from meio_jax.clairvoyant import clairvoyant_bound
 
         progress.stage("clairvoyant bound")
-        found = clairvoyant_bound(problem, solution.prices, config.scenarios.clairvoyant, chunk=config.scenarios.train)
+        found = clairvoyant_bound(problem, solution.prices, config.scenarios.clairvoyant, chunk=per_step(config))
         bound = float(found.value) if np.isfinite(found.value) else None
     seconds = solution.seconds + time.perf_counter() - started
     certificate = _certificate(model, solution, holdout, result, [one.as_dict() for one in infeasible], bound, seconds)

@@ -71,15 +71,17 @@ def build_problem(
         catalog: The items in blocks.
         settings: Objective, scenario settings and rollout options.
         family: The policy (or wrapper) whose parameters are decided.
-        scenarios: Training scenarios per item.
+        scenarios: Training scenarios per item; rounded up to whole steps of `settings.scenarios_per_step`.
         search: Optimiser settings.
         margin: Share of every capacity kept back.
         stationary: One target for all buckets.
         store: Sample training scenarios once and keep them.
     """
-    ids = jnp.arange(scenarios, dtype=jnp.int32)
+    size = settings.scenarios_per_step
+    chunks = max(1, -(-scenarios // size))
+    ids = jnp.arange(size, dtype=jnp.int32)
     if store:
-        catalog = store_scenarios(settings.scenarios, catalog, ids, TRAINING)
+        catalog = store_scenarios(settings.scenarios, catalog, chunks, size, TRAINING)
     zero_prices = jnp.zeros_like(resources.capacity)
 
     def one(_: None, leaves: tuple) -> tuple[None, tuple[AbstractPolicy, AbstractPolicy, Array]]:
@@ -104,7 +106,7 @@ def build_problem(
         scale=scale,
         first=raw,
         item_scale=size,
-        scenario_ids=ids,
+        chunks=chunks,
         optimiser=optimiser(search),
     )
 

@@ -3,11 +3,11 @@
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+from meio_kernels.allocation import allocate
+from meio_kernels.pipeline import advance, due_within
 
 from meio_jax.network import Network
 from meio_jax.policy.base import AbstractPolicy, View
-from meio_kernels.allocation import allocate
-from meio_kernels.pipeline import advance, due_within
 
 
 class Stock(eqx.Module):
@@ -132,9 +132,7 @@ def replenish(
         if lanes:
             ids = jnp.asarray(lanes, int)
             source = jnp.asarray([network.lane_from[k] for k in lanes], int)
-            shipped, on_hand = allocate(
-                asked, stock.on_hand, source, network.lane_urgency[ids], network.priority_ranks
-            )
+            shipped, on_hand = allocate(asked, stock.on_hand, source, network.lane_urgency[ids], network.priority_ranks)
             target = jnp.asarray([network.lane_to[k] for k in lanes], int)
             stock = Stock(on_hand, stock.on_order.at[target].add(shipped), stock.backlog)
             lane_units = lane_units.at[ids].set(shipped)
@@ -148,9 +146,7 @@ def replenish(
 
 def pipeline_sources(network: Network) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
     """For every row of the vendor and of the lane pipelines, the offer slots or lanes that feed it."""
-    vendor = tuple(
-        tuple(k for k, node in enumerate(network.offer_node) if node == row) for row in network.vendor_nodes
-    )
+    vendor = tuple(tuple(k for k, node in enumerate(network.offer_node) if node == row) for row in network.vendor_nodes)
     lane = tuple(tuple(k for k, node in enumerate(network.lane_to) if node == row) for row in network.lane_nodes)
     return vendor, lane
 

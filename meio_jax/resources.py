@@ -68,9 +68,7 @@ def usage(resources: Resources, flows: Flows, block: ItemBlock) -> Usage:
     return Usage(jnp.einsum("bri,ri->br", per_item, weight), wanted)
 
 
-def _ordered(
-    resources: Resources, flows: Flows, block: ItemBlock
-) -> Float[Array, "buckets order_rows items"]:
+def _ordered(resources: Resources, flows: Flows, block: ItemBlock) -> Float[Array, "buckets order_rows items"]:
     """What vendor and spend rows count of each item's orders."""
     rows = jnp.asarray(resources.order_index, int)
     vendor = resources.order_vendor[:, None, None]

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+from meio_kernels.assignment import FORMS
 
 from meio_jax.costs import CostTerms, Flows, UnitTerms
 from meio_jax.fulfilment import PreferenceLists
@@ -27,7 +28,6 @@ from meio_jax.replenish import (
 )
 from meio_jax.scenarios import Scenarios
 from meio_jax.serve import Customer, Served, serve_wave
-from meio_kernels.assignment import FORMS
 
 GradientMode = Callable[[Callable], Callable]
 
@@ -301,9 +301,7 @@ def _period(
         served=mean(served.on_time),
         wanted=mean(wanted),
     )
-    done = _Done(
-        period_costs, period_units, bought, flows, mean(served.by_speed), mean(served.cost_by_speed)
-    )
+    done = _Done(period_costs, period_units, bought, flows, mean(served.by_speed), mean(served.cost_by_speed))
     return stock, done
 
 

@@ -45,7 +45,12 @@ def ensure_instance(config: Config, progress: AbstractProgress) -> Path:
         progress.stage(f"building the US instance {folder}")
         options = config.instance.us
         return build_us_instance(
-            options.data, folder, options.size, seed=options.seed, form=options.form, periods=options.periods,
+            options.data,
+            folder,
+            options.size,
+            seed=options.seed,
+            form=options.form,
+            periods=options.periods,
             tightness=options.tightness,
         )
     remedy = config.instance.hint or "check `instance.path`, or give `instance.generate`"
@@ -97,8 +102,10 @@ def run_solve(
     digest = instance_digest(folder)
     counts = {"items": tables.items.height, "nodes": tables.nodes.height, "regions": tables.regions.height}
     write_text(dump_config(config), config.run / "config.yaml")
-    write_text(json.dumps({"digest": digest, "name": tables.settings.name, "path": str(folder), **counts}, indent=1),
-               config.run / "instance.json")
+    write_text(
+        json.dumps({"digest": digest, "name": tables.settings.name, "path": str(folder), **counts}, indent=1),
+        config.run / "instance.json",
+    )
     solution = _search_with_checkpoints(model, config, digest, progress, resume)
     finished = certify(model, solution, progress=progress)
     write_plan(finished, config.run)
@@ -113,9 +120,7 @@ def _fresh(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _search_with_checkpoints(
-    model: Model, config: Config, digest: str, progress: AbstractProgress, resume: bool
-):  # noqa: ANN202
+def _search_with_checkpoints(model: Model, config: Config, digest: str, progress: AbstractProgress, resume: bool):
     state: State = initial_state(model.problem, model.method)
     history: list[Step] = []
     if not config.checkpoint.every and not resume:
@@ -184,5 +189,3 @@ def read_certificate(run: Path) -> dict[str, Any]:
         problem = Problem(str(path), "", "", None, "the certificate of a finished run", "give the folder of a run")
         raise InputError([problem])
     return json.loads(path.read_text(encoding="utf-8"))
-
-

@@ -16,9 +16,14 @@ from meio_jax.demand.base import FACTOR, REGION, SPLIT, AbstractDemand, Draws, b
 from meio_jax.leadtimes import LeadTimes
 
 TRAINING, HOLDOUT = 0, 1
-SLOW_BELOW = 4.0
+# Not a number that means are likely to be, since rounding must not decide.
+SLOW_BELOW = 3.999
 UNITS_APART = 16
 _WEEK = 7
+# Compilers give the odd end of a short row other instructions, which can differ in the last bit: batches are
+# drawn in multiples of this many columns, so that block size never shows.
+_WIDTH = 16
+_LARGEST_FACTOR = 100.0
 
 
 class Scenarios(eqx.Module):
@@ -43,9 +48,7 @@ def item_keys(ids: Sequence[str]) -> UInt32[np.ndarray, "items 2"]:
     return np.frombuffer(digests, dtype="<u4").reshape(-1, 2).copy()
 
 
-def _draws(
-    settings: ScenarioSettings, keys: Array, scenario_ids: Array, purpose: int, dtype: jnp.dtype
-) -> Draws:
+def _draws(settings: ScenarioSettings, keys: Array, scenario_ids: Array, purpose: int, dtype: jnp.dtype) -> Draws:
     samples, periods = scenario_ids.shape[0], settings.periods
     item = tuple(jnp.repeat(keys[:, word], samples) for word in range(2))
     scenario = jnp.tile(scenario_ids.astype(jnp.uint32), keys.shape[0])
@@ -62,9 +65,7 @@ def _weeks(settings: ScenarioSettings) -> int:
     return -(-settings.periods // _WEEK)
 
 
-def _factors(
-    settings: ScenarioSettings, draws: Draws, use: np.uint32, rows: int
-) -> Float[Array, "weeks rows batch"]:
+def _factors(settings: ScenarioSettings, draws: Draws, use: np.uint32, rows: int) -> Float[Array, "weeks rows batch"]:
     """Weekly gamma factors of mean 1 and the settings' coefficient of variation."""
     variance = jnp.full((rows, 1), settings.shared_factor_cv**2, draws.factor.dtype)
     return jax.lax.map(lambda week: draws.gamma(use, variance, week), jnp.arange(_weeks(settings)))
@@ -74,8 +75,10 @@ def _tilted(
     share: Float[Array, "waves speeds regions batch"], factor: Float[Array, "regions batch"]
 ) -> Float[Array, "waves speeds regions batch"]:
     """Shares with a week's regional factors, normalised again."""
-    tilted = share * factor[None, None]
-    total = jnp.sum(tilted, axis=(0, 1, 2), keepdims=True)
+    tilted = share * jnp.minimum(factor, _LARGEST_FACTOR)[None, None]
+    # Added up in whole parts of 2^-24, which no order of addition changes: compilers choose it by block size.
+    parts = jnp.round(tilted * 2.0**24).astype(jnp.int32)
+    total = jnp.sum(parts, axis=(0, 1, 2), keepdims=True, dtype=jnp.int32).astype(share.dtype) * 2.0**-24
     return jnp.where(total > 0, tilted / jnp.where(total > 0, total, 1), share)
 
 
@@ -105,6 +108,13 @@ def _split(
     return jax.lax.scan(day, ends(jnp.zeros((), jnp.int32)), (jnp.arange(settings.periods), total))[1]
 
 
+def _narrowed(leaf: Array, items: int, samples: int) -> Array:
+    """The first scenarios of every item; a leaf without a batch axis as it is."""
+    if leaf.ndim == 1:
+        return leaf
+    return leaf.reshape(*leaf.shape[:-1], items, -1)[..., :samples].reshape(*leaf.shape[:-1], items * samples)
+
+
 def sample_scenarios(
     settings: ScenarioSettings,
     demand: AbstractDemand,
@@ -130,6 +140,11 @@ def sample_scenarios(
         forecast, shares, laws and key, and the scenario number.
     """
     samples, periods = scenario_ids.shape[0], settings.periods
+    spare = -samples % (_WIDTH // math.gcd(keys.shape[0], _WIDTH))
+    if spare:
+        wider = jnp.concatenate([scenario_ids, jnp.zeros(spare, scenario_ids.dtype)])
+        drawn = sample_scenarios(settings, demand, shares, leads, keys, wider, purpose)
+        return jax.tree.map(lambda leaf: _narrowed(leaf, keys.shape[0], samples), drawn)
     draws = _draws(settings, keys, scenario_ids, purpose, shares.dtype)
     total = demand.totals(draws, periods, samples)
     slow = by_scenario(demand.whole() & (demand.mean_total() < SLOW_BELOW), samples)

@@ -4,11 +4,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from meio_kernels.assignment import FORMS, assign_round, serve_rounds, unit_costs
 
 from meio_jax.fulfilment import PreferenceLists
 from meio_jax.network import Network
 from meio_jax.policy.base import AbstractPolicy
-from meio_kernels.assignment import FORMS, assign_round, serve_rounds, unit_costs
 
 
 class Customer(eqx.Module):

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from meio_jax.dual.base import Observation, Progress, Tolerances
 from meio_jax.dual.best import BestSoFar, BestState
@@ -20,7 +20,7 @@ from meio_jax.subproblem import AbstractSubproblem, Evaluation
 class State(eqx.Module):
     """Everything that is needed to continue a solve."""
 
-    step: Float[Array, ""]
+    step: Int[Array, ""]
     warm: eqx.Module
     dual: BestState
     best: eqx.Module
@@ -70,9 +70,7 @@ class Solution:
     trace: Trace
 
 
-def natural_price_scale(
-    evaluation: Evaluation, kind: Array, buckets: int
-) -> Float[Array, "buckets resources"]:
+def natural_price_scale(evaluation: Evaluation, kind: Array, buckets: int) -> Float[Array, "buckets resources"]:
     """Price at which the rent of a kind's resources, together, would equal the controllable cost.
 
     Controllable cost is everything but purchase and the terminal credit. This makes steps of all resources
@@ -112,9 +110,7 @@ def initial_state(
 
 
 @eqx.filter_jit
-def joint_step(
-    problem: AbstractSubproblem, method: BestSoFar, kind: Array, state: State
-) -> tuple[State, Trace]:
+def joint_step(problem: AbstractSubproblem, method: BestSoFar, kind: Array, state: State) -> tuple[State, Trace]:
     """One evaluation (and gradient step) of all item problems, and one move of the prices.
 
     The first evaluation sets the scale of the prices; `kind` numbers the kind of every resource.
@@ -127,7 +123,7 @@ def joint_step(
     dual = method.step(seen, state.dual)
     now, before = (state.warm, evaluation), (state.best, state.best_evaluation)
     best = jax.tree.map(lambda new, old: jnp.where(dual.improved, new, old), now, before)
-    after = State(state.step + 1, warm, dual, *best, price_scale)
+    after = State(state.step + 1, warm, dual, best[0], best[1], price_scale)
     return after, Trace(evaluation, prices, seen.relative)
 
 
@@ -151,7 +147,9 @@ def _report(trace: Trace, step: int, limits: Limits, started: float, previous: f
 
 def _worst_by_kind(trace: Trace, kinds: tuple[str, ...]) -> dict[str, float]:
     worst = np.maximum(np.asarray(trace.relative).max(axis=0, initial=0), 0)
-    return {kind: float(max(w for w, k in zip(worst, kinds, strict=True) if k == kind)) for kind in dict.fromkeys(kinds)}
+    return {
+        kind: float(max(w for w, k in zip(worst, kinds, strict=True) if k == kind)) for kind in dict.fromkeys(kinds)
+    }
 
 
 def solve(
@@ -182,14 +180,14 @@ def solve(
     """
     progress = Silent() if progress is None else progress
     started = time.perf_counter() - (history[-1].seconds if history else 0.0)
-    history = list(history)
+    steps = list(history)
     result, trace = Result.MAX_STEPS, None
     first = int(state.step)
     for number in range(first + 1, limits.max_steps + 1):
         state, trace = joint_step(problem, method, kind, state)
-        past = history[-limits.check_every].cost if len(history) >= limits.check_every else None
+        past = steps[-limits.check_every].cost if len(steps) >= limits.check_every else None
         report = _report(trace, number, limits, started, past)
-        history.append(report)
+        steps.append(report)
         progress.update(report)
         if on_step is not None:
             on_step(state, report, trace)
@@ -214,6 +212,6 @@ def solve(
         steps=int(state.step),
         seconds=time.perf_counter() - started,
         state=state,
-        history=history,
+        history=steps,
         trace=trace,
     )

@@ -66,9 +66,7 @@ def _fractile(network: Network, block: ItemBlock, review_gap: Array) -> Float[Ar
     return jnp.clip(jnp.where(block.backorder, waiting, lost), _LEAST_FRACTILE, _LARGEST_FRACTILE)
 
 
-def starting_point(
-    network: Network, block: ItemBlock, scenarios: Scenarios, lists: PreferenceLists
-) -> StartingPoint:
+def starting_point(network: Network, block: ItemBlock, scenarios: Scenarios, lists: PreferenceLists) -> StartingPoint:
     """Levels of a newsvendor at every node, from the moments of the sampled demand.
 
     A position raised at a review must last until the next review's order arrives: lead time + review gap - 1

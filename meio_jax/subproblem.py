@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
+from meio_kernels.projection import nonnegative
 
 from meio_jax.catalog import Catalog, draw
 from meio_jax.costs import CostTerms
@@ -17,7 +18,6 @@ from meio_jax.policy import AbstractPolicy
 from meio_jax.resources import Resources, Usage, bound, excess, outbound_price, usage
 from meio_jax.rollout import GradientMode, Outcome, checkpointed, rollout
 from meio_jax.scenarios import TRAINING, ScenarioSettings
-from meio_kernels.projection import nonnegative
 
 
 class Evaluation(eqx.Module):
@@ -55,11 +55,14 @@ class Search(eqx.Module):
 
     Parameters in units of their scale, the optimiser's state, and the prices that rank the fulfilment options: a
     running mean of the prices, because lists that follow every move of a price swing between near-equal nodes.
+    `average` is the running mean of the totals over the scenarios of recent steps, `count` the number of steps.
     """
 
     raw: AbstractPolicy
     optimiser: optax.OptState
     list_prices: Float[Array, "buckets resources"]
+    average: "Totals"
+    count: Int[Array, ""]
 
 
 class Settings(eqx.Module):
@@ -67,6 +70,8 @@ class Settings(eqx.Module):
 
     `dither` and `damping` calm the simulated fulfilment: the first splits ties in the preference lists (share of
     the mean outbound cost), the second is how much of their prices the lists keep from step to step.
+    Each step simulates the next `scenarios_per_step` of the training scenarios; totals are averaged over about
+    `averaging` steps (1: the last step only, for when every step sees all scenarios).
     """
 
     objective: AbstractObjective
@@ -76,6 +81,8 @@ class Settings(eqx.Module):
     gradient: GradientMode = eqx.field(static=True, default=checkpointed)
     dither: float = eqx.field(static=True, default=0.03)
     damping: float = eqx.field(static=True, default=0.9)
+    scenarios_per_step: int = eqx.field(static=True, default=16)
+    averaging: int = eqx.field(static=True, default=12)
 
 
 class Totals(eqx.Module):
@@ -100,9 +107,7 @@ def block_lists(
     dither = group_dither(network, block.group, settings.dither)
 
     def lists(at_bucket: Array) -> PreferenceLists:
-        return preference_lists(
-            network, block.group_weight, block.group_stockable, at_bucket, dither, settings.rounds
-        )
+        return preference_lists(network, block.group_weight, block.group_stockable, at_bucket, dither, settings.rounds)
 
     return jax.vmap(lists)(priced)
 
@@ -135,9 +140,7 @@ def evaluate_block(
 ) -> tuple[Float[Array, ""], Totals]:
     """Priced objective of a block (what is differentiated), and its totals."""
     lists = block_lists(network, resources, settings, block, list_prices)
-    outcome = rollout(
-        network, policy, block, scenarios, lists, form=settings.form, gradient=settings.gradient
-    )
+    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, gradient=settings.gradient)
     used = usage(resources, outcome.flows, block)
     value = jnp.sum(block.live * settings.objective(scenario_costs(block, outcome)))
     samples = outcome.costs.purchase.shape[0] // block.items
@@ -168,11 +171,13 @@ class InventorySubproblem(AbstractSubproblem):
     scale: AbstractPolicy
     first: AbstractPolicy
     item_scale: Float[Array, "blocks items"]
-    scenario_ids: Int[Array, " scenarios"]
+    chunks: int = eqx.field(static=True)
     optimiser: optax.GradientTransformation = eqx.field(static=True)
 
     def init(self) -> Search:
-        return Search(self.first, self.optimiser.init(self.first), jnp.zeros_like(self.resources.capacity))
+        nothing = Totals.zeros(self.resources, self.item_scale.dtype)
+        optimiser = self.optimiser.init(self.first)
+        return Search(self.first, optimiser, self.zero_prices(), nothing, jnp.zeros((), jnp.int32))
 
     def zero_prices(self) -> Float[Array, "buckets resources"]:
         return jnp.zeros_like(self.resources.capacity)
@@ -184,27 +189,33 @@ class InventorySubproblem(AbstractSubproblem):
     def evaluate(self, prices: Array, warm: Search) -> tuple[Evaluation, Search]:
         keep = self.settings.damping
         list_prices = keep * warm.list_prices + (1 - keep) * prices
-        totals, gradient = self.sweep(prices, list_prices, warm.raw)
+        totals, gradient = self.sweep(prices, list_prices, warm.raw, warm.count % self.chunks)
         updates, optimiser = self.optimiser.update(gradient, warm.optimiser, warm.raw)
         raw = jax.tree.map(nonnegative, optax.apply_updates(warm.raw, updates))
+        average = _running_mean(warm.average, totals, warm.count, self.settings.averaging)
         evaluation = Evaluation(
-            value=totals.value,
-            excess=excess(self.resources, totals.usage),
-            bound=bound(self.resources, totals.usage),
+            value=average.value,
+            excess=excess(self.resources, average.usage),
+            bound=bound(self.resources, average.usage),
             slack=jnp.full_like(totals.value, jnp.nan),
-            terms=totals.terms,
+            terms=average.terms,
         )
-        return evaluation, Search(raw, optimiser, list_prices)
+        return evaluation, Search(raw, optimiser, list_prices, average, warm.count + 1)
 
-    def sweep(self, prices: Array, list_prices: Array, raw: AbstractPolicy) -> tuple[Totals, AbstractPolicy]:
-        """Sum over all blocks, and the gradient by item in units of the scale and of the item's own cost."""
+    def sweep(
+        self, prices: Array, list_prices: Array, raw: AbstractPolicy, chunk: Int[Array, ""]
+    ) -> tuple[Totals, AbstractPolicy]:
+        """Sum over all blocks, and the gradient by item in units of the scale and of the item's own cost.
+
+        `chunk` numbers the scenarios of the step: chunk c holds those from c x scenarios_per_step on.
+        """
+        size = self.settings.scenarios_per_step
+        ids = chunk * size + jnp.arange(size, dtype=jnp.int32)
 
         def one_block(carry: tuple, at: tuple) -> tuple[tuple, AbstractPolicy]:
-            leaves, raw_block, scale_block, size = at
+            leaves, raw_block, scale_block, cost = at
             block = leaves[0]
-            scenarios = draw(
-                self.settings.scenarios, self.catalog.profiles, leaves, self.scenario_ids, purpose=TRAINING
-            )
+            scenarios = draw(self.settings.scenarios, self.catalog.profiles, leaves, ids, TRAINING, chunk)
 
             def loss(parameters: AbstractPolicy) -> tuple[Array, Totals]:
                 policy = jax.tree.map(jnp.multiply, parameters, scale_block)
@@ -213,7 +224,7 @@ class InventorySubproblem(AbstractSubproblem):
                 )
 
             gradient, totals = jax.grad(loss, has_aux=True)(raw_block)
-            gradient = jax.tree.map(lambda leaf: leaf / size, gradient)
+            gradient = jax.tree.map(lambda leaf: leaf / cost, gradient)
             return compensated_add(carry, totals), gradient
 
         zeros = Totals.zeros(self.resources, self.item_scale.dtype)
@@ -222,4 +233,7 @@ class InventorySubproblem(AbstractSubproblem):
         return totals, gradient
 
 
-
+def _running_mean(mean: Totals, new: Totals, count: Array, window: int) -> Totals:
+    """Mean of all steps so far at first (weighted towards the newest), of about `window` steps later on."""
+    weight = jnp.maximum(1 / window, 2 / (count.astype(new.value.dtype) + 2))
+    return jax.tree.map(lambda old, fresh: old + weight * (fresh - old), mean, new)

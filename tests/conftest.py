@@ -1,5 +1,10 @@
 """Settings of every test: float32 by default, promotion of types only where it is written down."""
 
+import os
+
+# Before JAX starts: tests compile many small programs and run each a few times.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+
 import jax
 import pytest
 from helpers import Case, make_case

@@ -182,9 +182,9 @@ def make_policy(case: Case, name: str, *, protection: bool = False, seed: int = 
 
 
 def direction(tree: eqx.Module, seed: int = 2) -> eqx.Module:
-    """A random direction in the space of a tree of parameters."""
+    """A random direction in the space of a tree of parameters; what is 0 (a closed source) stays 0."""
     rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype), tree)
+    return jax.tree.map(lambda leaf: leaf * jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype), tree)
 
 
 def shifted(tree: eqx.Module, along: eqx.Module, step: float) -> eqx.Module:

@@ -97,12 +97,8 @@ def make_network(folder: Path, size: str, rng: np.random.Generator) -> tuple[Net
     between = distance_km(areas.lat, areas.lon, areas.lat, areas.lon)
     centres = np.sort(choose_sites(between, areas.population, min(SIZES[size]["regions"], len(areas.name))))
     member = np.argmin(between[centres], axis=0)
-    region = replace(
-        areas.take(centres), population=np.bincount(member, areas.population, minlength=len(centres))
-    )
-    rates = fit_rates(
-        folder, UNITS_PER_PARCEL * read_parcels(folder, PARCEL_LIMIT_KG)["weight_kg"].to_numpy()
-    )
+    region = replace(areas.take(centres), population=np.bincount(member, areas.population, minlength=len(centres)))
+    rates = fit_rates(folder, UNITS_PER_PARCEL * read_parcels(folder, PARCEL_LIMIT_KG)["weight_kg"].to_numpy())
     speeds = default_speeds(3)
     speeds = replace(speeds, cost_factor=np.round([SAME_DAY_FACTOR, rates.fast_factor, 1.0], 3))
     network = assemble(site, tier, region, region_groups("national", region), speeds, 2, rng)
@@ -117,9 +113,7 @@ def make_network(folder: Path, size: str, rng: np.random.Generator) -> tuple[Net
             network,
             node_id=np.array(codes),
             region_id=np.char.add("ZIP", region.name),
-            ship_unit=np.round(
-                (local * rates.per_parcel[zone] + TIE_BREAK * network.km) / UNITS_PER_PARCEL, 3
-            ),
+            ship_unit=np.round((local * rates.per_parcel[zone] + TIE_BREAK * network.km) / UNITS_PER_PARCEL, 3),
             ship_kg=np.round(local * rates.per_kg[zone], 4),
             chilled=np.ones(len(tier), bool),
         ),
@@ -140,9 +134,7 @@ def make_profiles(network: Network, sales: Sales) -> tuple[Profiles, np.ndarray]
     mix = by_department / by_department.sum(axis=1, keepdims=True)
     overall = by_department.sum(axis=0) / by_department.sum()
     points = np.array(list(STATE_POINTS.values()))
-    nearest = np.argmin(
-        distance_km(network.region.lat, network.region.lon, points[:, 0], points[:, 1]), axis=1
-    )
+    nearest = np.argmin(distance_km(network.region.lat, network.region.lon, points[:, 0], points[:, 1]), axis=1)
     tilt = (mix / overall)[:, nearest]  # [P, R]
     share = np.einsum(
         "pr,s,w->prsw",
@@ -177,9 +169,7 @@ def lead_times_table(vendors: Vendors, samples: list[np.ndarray]) -> pl.DataFram
     rows = []
     for name, days in zip(vendors.vendor_id, samples, strict=True):
         value, count = np.unique(days, return_counts=True)
-        rows.append(
-            pl.DataFrame({"vendor_id": [name] * len(value), "days": value, "weight": count.astype(float)})
-        )
+        rows.append(pl.DataFrame({"vendor_id": [name] * len(value), "days": value, "weight": count.astype(float)}))
     return pl.concat(rows)
 
 

@@ -57,9 +57,7 @@ def check_files(folder: Path) -> None:
     """Say at once which files are missing."""
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        raise FileNotFoundError(
-            f"{folder}: missing {', '.join(missing)}; see docs/us_network.md for the files needed"
-        )
+        raise FileNotFoundError(f"{folder}: missing {', '.join(missing)}; see docs/us_network.md for the files needed")
 
 
 def _inside(frame: pl.DataFrame) -> pl.DataFrame:
@@ -104,9 +102,7 @@ def read_areas(folder: Path) -> tuple[Places, float]:
         pl.col("zip3").cast(pl.Int64).cast(pl.String).str.zfill(3)
     )
     kept = _inside(frame).filter(pl.col("population") > 0).sort("zip3")
-    return _places(kept, "zip3", kept["population"].to_numpy()), kept["population"].sum() / frame[
-        "population"
-    ].sum()
+    return _places(kept, "zip3", kept["population"].to_numpy()), kept["population"].sum() / frame["population"].sum()
 
 
 def read_parcels(folder: Path, limit_kg: float) -> pl.DataFrame:
@@ -122,9 +118,7 @@ def read_parcels(folder: Path, limit_kg: float) -> pl.DataFrame:
     )
 
 
-def read_lead_times(
-    folder: Path, scale: float, at_least: int, limit: int
-) -> tuple[list[str], list[np.ndarray]]:
+def read_lead_times(folder: Path, scale: float, at_least: int, limit: int) -> tuple[list[str], list[np.ndarray]]:
     """Vendors with enough purchase orders, the busiest first, and their scaled lead times in days.
 
     Args:
@@ -133,9 +127,7 @@ def read_lead_times(
         at_least: fewest orders with a positive lead time.
         limit: longest scaled lead time, days.
     """
-    frame = pl.read_parquet(
-        folder / "purchase_order_lead_times.parquet", columns=["vendor", "lead_time_days"]
-    )
+    frame = pl.read_parquet(folder / "purchase_order_lead_times.parquet", columns=["vendor", "lead_time_days"])
     frame = frame.filter(pl.col("lead_time_days") > 0)
     counted = (
         frame.group_by("vendor")
@@ -172,15 +164,11 @@ def read_sales(folder: Path, size: str, evaluate: bool, history_days: int) -> Sa
         first = last - history_days + 1
     else:
         if evaluate:
-            raise ValueError(
-                "the full set has 28 recorded days, all of them history: evaluation needs --size small"
-            )
+            raise ValueError("the full set has 28 recorded days, all of them history: evaluation needs --size small")
         table = recent.group_by("item_id").agg(pl.col(tail).sum())
         first = FIRST_EVALUATED_DAY
     table = (
-        table.sort("item_id")
-        .join(states, on="item_id", how="left")
-        .with_columns(pl.col("CA", "TX", "WI").fill_null(1))
+        table.sort("item_id").join(states, on="item_id", how="left").with_columns(pl.col("CA", "TX", "WI").fill_null(1))
     )
     calendar = pl.read_csv(folder / "calendar.csv", columns=["date", "d"])
     final = date.fromisoformat(calendar.filter(pl.col("d") == f"d_{last}")["date"].item())

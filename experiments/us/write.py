@@ -100,9 +100,7 @@ def write_instance(
     )
     u = np.random.default_rng([seed, 12]).random((2, *plan.rate.shape))
     on_hand = starting_stock(plan, u[0])
-    need = Need.empty(
-        len(profiles.name), -(-periods // bucket_periods), len(parts.samples), len(network.node_id)
-    )
+    need = Need.empty(len(profiles.name), -(-periods // bucket_periods), len(parts.samples), len(network.node_id))
     accumulate_need(need, items, by_bucket(mean, periods, bucket_periods), plan.on_hand, on_hand)
     tables = {
         **network_tables(network),

@@ -118,7 +118,7 @@ def unit_costs(cost_unit: Array, cost_kg: Array, weight: Array) -> Float[Array, 
     return cost_unit[:, None] + cost_kg[:, None] * weight
 
 
-def _all_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form):  # noqa: ANN001, ANN202
+def _all_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form):
     saved = []
     cost = emitted = jnp.zeros_like(weight)
     for p in range(choice.shape[0]):
@@ -141,9 +141,7 @@ def serve_rounds(
     carbon: Float[Array, "rounds classes"],
     weight: Float[Array, " batch"],
     form: str = "sparse",
-) -> tuple[
-    Float[Array, "classes batch"], Float[Array, "nodes batch"], Float[Array, " batch"], Float[Array, " batch"]
-]:
+) -> tuple[Float[Array, "classes batch"], Float[Array, "nodes batch"], Float[Array, " batch"], Float[Array, " batch"]]:
     """All preference rounds of one speed: in round p each class asks its p-th node for what is still open.
 
     Fewest operations per batch entry: four per class and three per node in each round. The reverse derivative is
@@ -166,7 +164,7 @@ def serve_rounds(
     return _all_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form)[0]
 
 
-def _serve_forward(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form):  # noqa: ANN001, ANN202
+def _serve_forward(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form):
     out, saved = _all_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form)
     return out, (saved, choice, cost_unit, cost_kg, carbon, weight)
 

@@ -68,7 +68,10 @@ def unit_gamma(uniform: Float[Array, "*shape"], variance: Float[Array, "*shape"]
     safe = jnp.where(spread, variance, 0.1)
     start = rough_gamma(uniform, safe)
     value = jax.lax.cond(
-        jnp.any(safe > _EASY_VARIANCE), lambda g: _corrected(uniform, 1 / safe, g / safe) * safe, lambda g: g, start
+        jnp.any(safe > _EASY_VARIANCE),
+        lambda g: _corrected(uniform, 1 / safe, g / safe) * safe,
+        lambda g: g,
+        start,
     )
     return jnp.where(spread, value, 1)
 

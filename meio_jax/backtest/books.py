@@ -67,9 +67,7 @@ class Clock(NamedTuple):
     charged: int
 
 
-def empty_books(
-    items: int, nodes: int, regions: int, speeds: int, days: tuple[int, int], detail: bool
-) -> Books:
+def empty_books(items: int, nodes: int, regions: int, speeds: int, days: tuple[int, int], detail: bool) -> Books:
     """Books with nothing in them; `days` is (periods, buckets)."""
     wide = items if detail else 0
     return Books(
@@ -122,9 +120,7 @@ def close_day(network, limited, kept, clock):
             used.window[r] = used.today[r]
 
 
-def opened(
-    used: Used, limits, mode: tuple[str, str, str], clock: Clock, periods: int, bucket_periods: int
-) -> None:
+def opened(used: Used, limits, mode: tuple[str, str, str], clock: Clock, periods: int, bucket_periods: int) -> None:
     """Set the room of every resource for a new day.
 
     `mode` says for storage, inbound and outbound: `day` (the capacity of a day holds every day), `bucket`
@@ -137,9 +133,7 @@ def opened(
             used.today[r] = 0.0
             continue
         capacity = limits.capacity[r, clock.bucket]
-        used.room[r] = {"day": capacity, "bucket": capacity * days, "measure": np.inf}[mode[kind]] * (
-            1 + 1e-12
-        )
+        used.room[r] = {"day": capacity, "bucket": capacity * days, "measure": np.inf}[mode[kind]] * (1 + 1e-12)
         if kind != STORAGE:
             used.today[r] = 0.0
             if mode[kind] != "bucket" or first:

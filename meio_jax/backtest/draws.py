@@ -97,9 +97,7 @@ def poisson(state, mean):
             return state, int(k)
         if k < 0.0 or (us < 0.013 and v > us):
             continue
-        if math.log(v * inverse_alpha / (a / (us * us) + b)) <= k * math.log(mean) - mean - math.lgamma(
-            k + 1.0
-        ):
+        if math.log(v * inverse_alpha / (a / (us * us) + b)) <= k * math.log(mean) - mean - math.lgamma(k + 1.0):
             return state, int(k)
 
 

@@ -80,9 +80,7 @@ def read_limits(
     buckets = -(-settings.periods // settings.bucket_periods)
     weight = np.stack([np.ones_like(catalog.volume), catalog.volume, catalog.weight, catalog.unit_cost])
     if not table.height:
-        table = pl.DataFrame(
-            {"resource_id": [], "kind": []}, schema={"resource_id": pl.String, "kind": pl.String}
-        )
+        table = pl.DataFrame({"resource_id": [], "kind": []}, schema={"resource_id": pl.String, "kind": pl.String})
     ids = list(dict.fromkeys(table["resource_id"].to_list()))
     position = {name: k for k, name in enumerate(ids)}
     row = np.array([position[name] for name in table["resource_id"].to_list()], np.int64)

@@ -10,9 +10,7 @@ from meio_jax.errors import InputError, Problem
 Arrays = TypeVar("Arrays", bound=tuple)
 
 
-def bad(
-    file: str, where: str, column: str, expected: str, value: object = "", remedy: str = ""
-) -> InputError:
+def bad(file: str, where: str, column: str, expected: str, value: object = "", remedy: str = "") -> InputError:
     """An `InputError` with a single problem."""
     return InputError([Problem(file, where, column, value, expected, remedy or "correct the table")])
 
@@ -36,9 +34,7 @@ def rows_of(column: pl.Series, ids: list[str], where: str = "") -> np.ndarray:
     found = keys.join(index, on="key", how="left", maintain_order="left")["row"]
     if found.null_count():
         line = int(found.is_null().arg_max() or 0)
-        raise bad(
-            where or "table", f"row {line + 1}", column.name, "an id of the instance", keys["key"][line]
-        )
+        raise bad(where or "table", f"row {line + 1}", column.name, "an id of the instance", keys["key"][line])
     return found.to_numpy()
 
 

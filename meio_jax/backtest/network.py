@@ -253,9 +253,7 @@ def _reach(tables, speed_table: pl.DataFrame, nodes: list[str], regions: list[st
     )
 
 
-def _split(
-    table: pl.DataFrame, profiles: list[str], regions: list[str], speeds: list[str], settings
-) -> Split:
+def _split(table: pl.DataFrame, profiles: list[str], regions: list[str], speeds: list[str], settings) -> Split:
     share = numbers(table, "share")
     kept = share > 0
     table = table.filter(pl.Series(kept))

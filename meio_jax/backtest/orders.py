@@ -127,9 +127,7 @@ def _day_orders(split, profile, keys, sales, shared, out):
     return n
 
 
-def sampled_orders(
-    world: World, demand: Forecast | np.ndarray, state: np.uint64, lot: int = 1
-) -> OrderSource:
+def sampled_orders(world: World, demand: Forecast | np.ndarray, state: np.uint64, lot: int = 1) -> OrderSource:
     """Orders drawn from a forecast, or from recorded sales `[items, days]`, split by the shares.
 
     With a shared factor, all demand of an item in a week is scaled by one gamma factor, and its regions by
@@ -172,9 +170,7 @@ def given_orders(world: World, table: pl.DataFrame, state: np.uint64) -> OrderSo
     if missing:
         raise bad("orders", "", ", ".join(sorted(missing)), "these columns", None)
     table = table.sort("day", "hour", maintain_order=True)
-    units = (
-        table["units"] if "units" in table.columns else pl.Series("units", np.ones(table.height, np.int64))
-    )
+    units = table["units"] if "units" in table.columns else pl.Series("units", np.ones(table.height, np.int64))
     coins = np.array([draws.derived(state, k) for k in range(table.height)], np.uint64)
     everything = Orders(
         rows_of(table["item_id"], world.items, "orders"),

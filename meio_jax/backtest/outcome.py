@@ -213,15 +213,11 @@ def _capacity(world: World, runs: list[Run]) -> pl.DataFrame:
     usage = np.where((kind == "spend")[:, None], total, total / days)
     peak = np.where((kind == "spend")[:, None], usage, peak)
     floors = kind == "service"
-    usage[floors] = [
-        _share(world, runs, row) for row in rows.filter(pl.Series(floors)).iter_rows(named=True)
-    ] or 0
+    usage[floors] = [_share(world, runs, row) for row in rows.filter(pl.Series(floors)).iter_rows(named=True)] or 0
     peak[floors] = usage[floors]
     capacity = world.limits.capacity
     with np.errstate(divide="ignore", invalid="ignore"):
-        over, extreme = (
-            np.where(capacity > 0, x / capacity - 1, np.where(x > 0, np.inf, 0)) for x in (usage, peak)
-        )
+        over, extreme = (np.where(capacity > 0, x / capacity - 1, np.where(x > 0, np.inf, 0)) for x in (usage, peak))
         short = np.where(np.isfinite(capacity) & (capacity > 0), 1 - usage / capacity, 0)
     over = np.where(np.isfinite(capacity), np.where(floors[:, None], short, over), 0)
     extreme = np.where(np.isfinite(capacity), np.where(floors[:, None], short, extreme), 0)
@@ -233,9 +229,7 @@ def _capacity(world: World, runs: list[Run]) -> pl.DataFrame:
         "excess": np.maximum(extreme, 0),
     }
     names = {"resource_id": rows["resource_id"].to_list(), "bucket": list(range(world.buckets))}
-    return _table(names, values).join(
-        rows.select("resource_id", "kind", "measure"), on="resource_id", how="left"
-    )
+    return _table(names, values).join(rows.select("resource_id", "kind", "measure"), on="resource_id", how="left")
 
 
 def _share(world: World, runs: list[Run], row: dict) -> np.ndarray:

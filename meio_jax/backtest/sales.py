@@ -83,9 +83,7 @@ def _read_forecast(tables) -> Forecast:
 
 
 def _paths(table: pl.DataFrame, ids: list[str], periods: int) -> tuple[np.ndarray, np.ndarray]:
-    ordered = table.with_columns(pl.Series("_row", rows_of(table["item_id"], ids))).sort(
-        "_row", "path", "period"
-    )
+    ordered = table.with_columns(pl.Series("_row", rows_of(table["item_id"], ids))).sort("_row", "path", "period")
     count = np.bincount(ordered["_row"].to_numpy(), minlength=len(ids))
     start = np.concatenate([[0], np.cumsum(count)])
     if (count % periods).any() or (count == 0).any():
@@ -232,7 +230,5 @@ def recorded_sales(actual: pl.DataFrame, ids: list[str], settings) -> np.ndarray
         raise bad("recorded sales", "", "period", "a column `period`, or `ds` with dates")
     inside = (period >= 0) & (period < settings.periods)
     out = np.zeros((len(ids), settings.periods), np.int32)
-    np.add.at(
-        out, (at[inside], period[inside]), np.round(actual["units"].to_numpy()[inside]).astype(np.int32)
-    )
+    np.add.at(out, (at[inside], period[inside]), np.round(actual["units"].to_numpy()[inside]).astype(np.int32))
     return out

@@ -53,9 +53,7 @@ def simulate(
     if numba is None:
         raise missing_numba()
     if replications < 1:
-        raise bad(
-            "simulate", "", "replications", "at least 1", replications, "ask for one or more replications"
-        )
+        raise bad("simulate", "", "replications", "at least 1", replications, "ask for one or more replications")
     world = read_world(tables) if world is None else world
     vendors = vendor_ids(tables)
     demand = read_demand(world, tables, options)
@@ -81,9 +79,7 @@ class Simulation:
         supply = world.supply
         if options.lead_times is not None:
             supply = solid(with_recorded(supply, options.lead_times, vendors, world.periods))
-        rules = Rules(
-            _below(world), UP if options.rounding == "up" else NEAREST, int(world.pipeline_holding), seed
-        )
+        rules = Rules(_below(world), UP if options.rounding == "up" else NEAREST, int(world.pipeline_holding), seed)
         self.supply_side = (supply, rules)
         resources = len(world.limits.kind)
         self.used = Used(np.full(resources, np.inf), np.zeros(resources), np.zeros(resources))
@@ -155,9 +151,7 @@ class Simulation:
         sites = self.world.sites
         if self.levels is not None and not (clock.day % sites.review_period == sites.review_offset).any():
             return
-        plan = self.planner(
-            Snapshot(clock.day, self.state.on_hand.copy(), self.state.on_order.copy(), self.world)
-        )
+        plan = self.planner(Snapshot(clock.day, self.state.on_hand.copy(), self.state.on_order.copy(), self.world))
         if plan is None and self.levels is None:
             raise bad("plan", "", "", "a plan on the first day", None, "return a PlanTable for day 0")
         if plan is not None:
@@ -186,9 +180,7 @@ class Simulation:
         orders = joined(self.backlog, fresh) if len(self.backlog.item) else fresh
         if len(self.backlog.item):
             self.state.waiting[:] = 0
-        room = int(
-            (world.catalog.backorders[orders.item] * np.minimum(orders.units, len(world.speeds))).sum()
-        )
+        room = int((world.catalog.backorders[orders.item] * np.minimum(orders.units, len(world.speeds))).sum())
         waits = blank_orders(room)
         waits.late[:] = True
         network = (world.catalog, world.sites, world.reach)
@@ -205,9 +197,7 @@ class Simulation:
         desk = Desk(np.zeros(lanes, np.int64), np.full(lanes, -1), np.zeros(len(due), np.int64), due)
         for first in range(0, len(world.items), self.options.chunk_items):
             last = min(first + self.options.chunk_items, len(world.items))
-            room = int(supply.offer_start[last] - supply.offer_start[first]) + (last - first) * len(
-                supply.lane_from
-            )
+            room = int(supply.offer_start[last] - supply.offer_start[first]) + (last - first) * len(supply.lane_from)
             item, node, units, when, source = (np.zeros(room, np.int64) for _ in range(5))
             out = Shipments(item, node, units, when, source, np.zeros(1, np.int64))
             kept = (self.state, self.books, out)
@@ -245,9 +235,7 @@ class Simulation:
             if row["measure"] == "money":
                 amount = float((units[taken] * supply.offer_cost[offer[taken]]).sum())
             else:
-                amount = float(
-                    (units[taken] * world.limits.weight[world.limits.measure[r], item[taken]]).sum()
-                )
+                amount = float((units[taken] * world.limits.weight[world.limits.measure[r], item[taken]]).sum())
             self.used.today[r] += amount
 
 

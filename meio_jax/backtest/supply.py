@@ -78,9 +78,7 @@ def offer_lead(supply, offer, day, seed):
 def lane_lead(supply, lane, item_key, day, seed):
     """Lead time in days of a transfer that leaves on `day`."""
     state = draws.key(draws.key(draws.key(seed, draws.LANE_LEAD), supply.lane_key[lane]), day)
-    return draws.lead_days(
-        draws.key(state, item_key), supply.lane_mean[lane], supply.lane_sd[lane], supply.limit
-    )
+    return draws.lead_days(draws.key(state, item_key), supply.lane_mean[lane], supply.lane_sd[lane], supply.limit)
 
 
 def tiers_of(nodes: int, lane_from: np.ndarray, lane_to: np.ndarray) -> list[list[int]]:
@@ -112,8 +110,7 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
     seen_start, seen_days, seen_weight = _seen(frame(tables, "lead_times"), vendors)
     law = [LAWS.index(text or "fixed") for text in texts(offers, "lead_time_law", "fixed")]
     keyed = [
-        f"{a}\n{b}\n{c}"
-        for a, b, c in zip(texts(offers, "item_id"), names, texts(offers, "node_id"), strict=True)
+        f"{a}\n{b}\n{c}" for a, b, c in zip(texts(offers, "item_id"), names, texts(offers, "node_id"), strict=True)
     ]
     rank = {node: k for k, tier in enumerate(tiers) for node in tier}
     supply = Supply(
@@ -154,8 +151,7 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
 def vendor_ids(tables) -> list[str]:
     """Ids of the vendors, in the order of `Supply.offer_vendor`."""
     return sorted(
-        set(texts(frame(tables, "offers"), "vendor_id"))
-        | set(texts(frame(tables, "lead_times"), "vendor_id"))
+        set(texts(frame(tables, "offers"), "vendor_id")) | set(texts(frame(tables, "lead_times"), "vendor_id"))
     )
 
 

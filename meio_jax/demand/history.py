@@ -16,8 +16,8 @@ class HistoryDemand(AbstractDemand):
     its end.
     """
 
-    history: Float[Array, "history_days items"]
-    valid_from: Int[Array, " items"]
+    history: Float[Array, "*blocks history_days items"]
+    valid_from: Int[Array, "*blocks items"]
     block: int = eqx.field(static=True, default=7)
 
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
@@ -40,7 +40,8 @@ class HistoryDemand(AbstractDemand):
         return drawn.reshape(-1, drawn.shape[-1])[:periods]
 
     def mean_total(self) -> Float[Array, " items"]:
-        counted = jnp.arange(self.history.shape[0], dtype=self.valid_from.dtype)[:, None] >= self.valid_from[None]
+        day = jnp.arange(self.history.shape[0], dtype=self.valid_from.dtype)
+        counted = day[:, None] >= self.valid_from[None]
         total = jnp.sum(jnp.where(counted, self.history, 0), axis=0)
         return total / jnp.maximum(jnp.sum(counted, axis=0), 1).astype(total.dtype)
 

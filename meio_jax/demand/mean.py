@@ -19,9 +19,9 @@ class MeanDemand(AbstractDemand):
     The mean of a day is multiplied by the scenario's weekly factor, which ties the days of a week.
     """
 
-    mean: Float[Array, "periods items"]
-    dispersion: Float[Array, "periods items"]
-    law: Int[Array, " items"]
+    mean: Float[Array, "*blocks periods items"]
+    dispersion: Float[Array, "*blocks periods items"]
+    law: Int[Array, "*blocks items"]
 
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
         law = by_scenario(self.law, samples)

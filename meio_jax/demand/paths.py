@@ -16,7 +16,7 @@ class PathDemand(AbstractDemand):
     optimised on.
     """
 
-    samples: Float[Array, "paths periods items"]
+    samples: Float[Array, "*blocks paths periods items"]
 
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
         paths = self.samples.shape[0]

@@ -9,7 +9,8 @@ from meio_kernels.random import normals
 
 from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario
 
-_WHOLE_BELOW = 4.0
+# Not a number that means are likely to be, since rounding must not decide.
+_WHOLE_BELOW = 3.999
 
 
 class QuantileDemand(AbstractDemand):
@@ -22,8 +23,8 @@ class QuantileDemand(AbstractDemand):
     uncertainty.
     """
 
-    quantiles: Float[Array, "levels periods items"]
-    levels: Float[Array, " levels"]
+    quantiles: Float[Array, "*blocks levels periods items"]
+    levels: Float[Array, "*blocks levels"]
     autocorrelation: float = eqx.field(static=True, default=0.0)
 
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
@@ -76,9 +77,7 @@ def interpolate(
     return jnp.maximum(jnp.where(level > levels[-1], tail, inside), 0)
 
 
-def _tail_scale(
-    levels: Float[Array, " levels"], table: Float[Array, "levels items"]
-) -> Float[Array, " items"]:
+def _tail_scale(levels: Float[Array, " levels"], table: Float[Array, "levels items"]) -> Float[Array, " items"]:
     """Mean excess over the highest quantile of an exponential tail through it and the next lower one."""
     below = table < table[-1:]
     spread = jnp.log((1 - levels) / (1 - levels[-1]))[:, None]

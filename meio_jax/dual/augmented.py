@@ -3,9 +3,9 @@
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from meio_kernels.projection import nonnegative
 
 from meio_jax.dual.base import AbstractDualMethod, Observation
-from meio_kernels.projection import nonnegative
 
 
 class AugmentedState(eqx.Module):

@@ -1,6 +1,8 @@
 """What a dual method sees and must answer."""
 
 import abc
+import math
+from dataclasses import dataclass
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -38,12 +40,13 @@ class Tolerances(eqx.Module):
     change: float = eqx.field(static=True, default=1e-3)
 
 
-class Progress(eqx.Module):
+@dataclass(frozen=True)
+class Progress:
     """Figures of merit of an iterate; `change` is the relative change of cost since the last check."""
 
-    violation: Float[Array, ""]
-    gap: Float[Array, ""]
-    change: Float[Array, ""]
+    violation: float
+    gap: float
+    change: float
 
 
 class AbstractDualMethod(eqx.Module):
@@ -67,8 +70,8 @@ class AbstractDualMethod(eqx.Module):
 
     def terminate(self, progress: Progress, tolerances: Tolerances) -> Result | None:
         """CONVERGED when every tolerance is met, NUMERICAL_FAILURE when a figure is not finite, else None."""
-        figures = [float(progress.violation), float(progress.gap), float(progress.change)]
-        if not all(figure == figure and abs(figure) != float("inf") for figure in figures[:2]):
+        figures = [progress.violation, progress.gap, progress.change]
+        if not all(math.isfinite(figure) for figure in figures[:2]):
             return Result.NUMERICAL_FAILURE
         limits = [tolerances.violation, tolerances.gap, tolerances.change]
         met = all(abs(figure) <= limit for figure, limit in zip(figures, limits, strict=True))

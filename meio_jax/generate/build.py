@@ -82,9 +82,7 @@ def plan_network(options: GenerateOptions) -> tuple[Network, Profiles, Vendors]:
     return network, profiles, vendors
 
 
-def item_pieces(
-    options: GenerateOptions, profiles: Profiles, low: int, high: int
-) -> Iterator[tuple[Items, int]]:
+def item_pieces(options: GenerateOptions, profiles: Profiles, low: int, high: int) -> Iterator[tuple[Items, int]]:
     """Items `low` to `high` as pieces of blocks, each with the position of its first item in the block."""
     for block in range(low // ITEM_BLOCK, -(-high // ITEM_BLOCK)):
         start = max(low - block * ITEM_BLOCK, 0)
@@ -92,9 +90,7 @@ def item_pieces(
         yield draw_items(options, profiles, block).rows(start, stop), start
 
 
-def _stock(
-    options: GenerateOptions, network: Network, profiles: Profiles, vendors: Vendors, items: Items, first: int
-):
+def _stock(options: GenerateOptions, network: Network, profiles: Profiles, vendors: Vendors, items: Items, first: int):
     """Stock plan, starting units on hand `[I, N]`, and the uniform numbers of the pipeline."""
     plan = plan_stock(
         network, items.rate[:, None] * profiles.through[items.profile], items.dispersion,

@@ -61,9 +61,7 @@ class Need:
         )
 
 
-def accumulate_need(
-    need: Need, items: Items, demand: np.ndarray, stock: np.ndarray, start: np.ndarray
-) -> None:
+def accumulate_need(need: Need, items: Items, demand: np.ndarray, stock: np.ndarray, start: np.ndarray) -> None:
     """Sum items into `need`: demand per day `[I, B]`, average and starting stock in units `[I, N]`."""
     volume, cold = items.volume, items.volume * items.chilled
     np.add.at(need.units, items.profile, demand)
@@ -181,9 +179,7 @@ def _outbound_by_bucket(rows: _Rows, network: Network, shipped: np.ndarray, tigh
         rows.add(name, "outbound", "units", base * short, node_id=network.node_id[n], bucket=b)
 
 
-def _vendors(
-    rows: _Rows, need: Need, vendor_ids: np.ndarray, order_load: np.ndarray, tightness: float
-) -> None:
+def _vendors(rows: _Rows, need: Need, vendor_ids: np.ndarray, order_load: np.ndarray, tightness: float) -> None:
     """Units per day and bucket of the biggest vendors."""
     spread = SPREAD["vendor"]
     largest = np.argsort(-need.vendor.sum(axis=1), kind="stable")[:BIG_VENDORS]
@@ -195,9 +191,7 @@ def _vendors(
             rows.add(f"vendor_{vendor_ids[v]}", "vendor", "units", amount.mean(), vendor_id=vendor_ids[v])
             continue
         for b, capacity in enumerate(amount):
-            rows.add(
-                f"vendor_{vendor_ids[v]}", "vendor", "units", capacity, vendor_id=vendor_ids[v], bucket=b
-            )
+            rows.add(f"vendor_{vendor_ids[v]}", "vendor", "units", capacity, vendor_id=vendor_ids[v], bucket=b)
 
 
 def _service(rows: _Rows, network: Network, profiles: Profiles, need: Need) -> None:

@@ -108,9 +108,7 @@ def forecast_table(options: GenerateOptions, items: Items, ids: pl.Series, first
     if form == "quantiles":
         quantiles = demand_quantiles(mean, items.dispersion[:, None], QUANTILES)
         frame = _long(ids, days, options.start_date).rename({"item_id": "unique_id"})
-        return frame.with_columns(
-            [pl.Series(f"q{level:g}", quantiles[k].ravel()) for k, level in enumerate(QUANTILES)]
-        )
+        return frame.with_columns([pl.Series(f"q{level:g}", quantiles[k].ravel()) for k, level in enumerate(QUANTILES)])
     units = _units(options, items, days, rows, "paths", options.paths)
     frame = _long(ids, np.tile(days, options.paths), None)
     path = np.tile(np.repeat(np.arange(options.paths), len(days)), count)

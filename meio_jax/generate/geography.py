@@ -27,9 +27,7 @@ class Places:
 
     def take(self, index: np.ndarray) -> Places:
         """The places at `index`, in that order."""
-        return Places(
-            self.name[index], self.country[index], self.lat[index], self.lon[index], self.population[index]
-        )
+        return Places(self.name[index], self.country[index], self.lat[index], self.lon[index], self.population[index])
 
 
 @cache

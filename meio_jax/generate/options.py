@@ -46,9 +46,11 @@ class GenerateOptions(BaseModel):
 
     shape: Shape = "national"
     items: Annotated[int, Field(ge=1, le=MAX_ITEMS)] = 500
-    nodes_per_tier: tuple[
-        Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]
-    ] = (2, 5, 3)
+    nodes_per_tier: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] = (
+        2,
+        5,
+        3,
+    )
     regions: Annotated[int, Field(ge=1)] = 8
     speeds: Annotated[int, Field(ge=1, le=5)] = 3
     waves: Annotated[int, Field(ge=1, le=24)] = 2

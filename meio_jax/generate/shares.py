@@ -50,9 +50,7 @@ def make_profiles(network: Network, count: int, chilled_count: int, rng: np.rand
     population = network.region.population
     taste = population * np.exp(0.35 * rng.standard_normal((count, len(population))))
     mix = network.speeds.popularity * np.exp(0.25 * rng.standard_normal((count, len(network.speeds.name))))
-    clock = wave_shares(network.wave_ends) * np.exp(
-        0.10 * rng.standard_normal((count, len(network.wave_ends)))
-    )
+    clock = wave_shares(network.wave_ends) * np.exp(0.10 * rng.standard_normal((count, len(network.wave_ends))))
     share = np.einsum("pr,ps,pw->prsw", taste, mix, clock)
     chilled = np.arange(count) >= count - chilled_count
     return finish_profiles(network, share, chilled)

@@ -110,9 +110,7 @@ def default_speeds(count: int) -> Speeds:
     """The first-choice set of `count` promises."""
     names = SPEED_SETS[count]
     rows = np.array([SPEEDS[name] for name in names])
-    return Speeds(
-        np.array(names), rows[:, 0].astype(int), rows[:, 1], rows[:, 2], rows[:, 3] / rows[:, 3].sum()
-    )
+    return Speeds(np.array(names), rows[:, 0].astype(int), rows[:, 1], rows[:, 2], rows[:, 3] / rows[:, 3].sum())
 
 
 def wave_ends(count: int) -> np.ndarray:
@@ -258,9 +256,7 @@ def stretch_slowest(network: Network) -> Network:
         tried = replace(network, speeds=replace(speeds, promise_days=promise))
         if tried.eligible()[:, -1][:, network.chilled].any(axis=1).all():
             return tried
-    raise ValueError(
-        f"some region cannot be reached within {MAX_PROMISE_DAYS} days by any node of the network"
-    )
+    raise ValueError(f"some region cannot be reached within {MAX_PROMISE_DAYS} days by any node of the network")
 
 
 def make_network(options: GenerateOptions) -> Network:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from meio_jax.catalog import Catalog
 from meio_jax.instance.blocks import Layout, lay_out
+from meio_jax.instance.convert import arrays
 from meio_jax.instance.forecast_arrays import demand_model
 from meio_jax.instance.ids import Ids, positions, read_ids
 from meio_jax.instance.item_arrays import (
@@ -60,7 +60,9 @@ def _profiles(tables: Tables, ids: Ids, dtype: type) -> np.ndarray:
     return table
 
 
-def _lead_times(tables: Tables, ids: Ids, network: Network, offers: OfferArrays, layout: Layout) -> LeadTimes:
+def _lead_times(
+    tables: Tables, ids: Ids, network: Network, offers: OfferArrays, layout: Layout, dtype: type
+) -> LeadTimes:
     """Lead-time laws with a leading block axis; what the items share is repeated per block."""
     table = np.zeros((max(len(ids.vendors), 1), network.vendor_limit))
     recorded = tables.lead_times
@@ -74,16 +76,19 @@ def _lead_times(tables: Tables, ids: Ids, network: Network, offers: OfferArrays,
         return np.broadcast_to(array, (layout.blocks, *array.shape))
 
     return LeadTimes(
-        mean=layout.cut(offers.lead_mean),
-        sd=layout.cut(offers.lead_sd),
-        law=layout.cut(offers.law.astype(np.int32)),
-        vendor=layout.cut(offers.vendor.astype(np.int32)),
-        vendor_cumulative=each(cumulative),
-        lane_mean=each(tables.lanes["lead_time"].to_numpy().astype(float)),
-        lane_sd=each(tables.lanes["lead_time_sd"].to_numpy().astype(float)),
-        limit=network.vendor_limit,
-        lane_limit=network.lane_limit,
-        lanes_random=bool((tables.lanes["lead_time_sd"] > 0).any()),
+        **arrays(
+            dtype,
+            mean=layout.cut(offers.lead_mean),
+            sd=layout.cut(offers.lead_sd),
+            law=layout.cut(offers.law.astype(np.int32)),
+            vendor=layout.cut(offers.vendor.astype(np.int32)),
+            vendor_cumulative=each(cumulative),
+            lane_mean=each(tables.lanes["lead_time"].to_numpy().astype(float)),
+            lane_sd=each(tables.lanes["lead_time_sd"].to_numpy().astype(float)),
+            limit=network.vendor_limit,
+            lane_limit=network.lane_limit,
+            lanes_random=bool((tables.lanes["lead_time_sd"] > 0).any()),
+        )
     )
 
 
@@ -100,7 +105,9 @@ def _mean_lead(tables: Tables, ids: Ids, offers: OfferArrays) -> np.ndarray:
     return np.where(offers.law == 2, mean[offers.vendor], offers.lead_mean)
 
 
-def _item_block(tables: Tables, ids: Ids, network: Network, offers: OfferArrays, layout: Layout) -> ItemBlock:
+def _item_block(
+    tables: Tables, ids: Ids, network: Network, offers: OfferArrays, layout: Layout, dtype: type
+) -> ItemBlock:
     items = tables.items
     on_hand, vendor_pipeline, lane_pipeline = stock_arrays(tables, ids, network)
     accepted = accepted_classes(tables, ids)
@@ -127,39 +134,28 @@ def _item_block(tables: Tables, ids: Ids, network: Network, offers: OfferArrays,
     live = layout.live
     weight, volume = items["weight_kg"].to_numpy(), items["volume_m3"].to_numpy()
     return ItemBlock(
-        **columns,
-        backorder=layout.cut((items["unmet"] == "backorder").to_numpy()),
-        storage_class=layout.cut(storage_class.astype(np.int32)),
-        live=live,
-        offer_active=layout.cut(offers.active),
-        offer_cost=layout.cut(offers.unit_cost),
-        offer_freight=layout.cut(offers.freight),
-        offer_lead=layout.cut(_mean_lead(tables, ids, offers)),
-        offer_vendor=layout.cut(offers.vendor.astype(np.int32)),
-        source_share=layout.cut(source_shares(network, offers, stockable)),
-        stockable=layout.cut(stockable),
-        on_hand=layout.cut(on_hand),
-        vendor_pipeline=layout.cut(vendor_pipeline),
-        lane_pipeline=layout.cut(lane_pipeline),
-        group=layout.group.astype(np.int32),
-        group_weight=np.asarray([weight[np.unique(rows)].mean() for rows in groups]),
-        group_volume=np.asarray([volume[np.unique(rows)].mean() for rows in groups]),
-        group_stockable=np.asarray([stockable[:, np.unique(rows)].any(1) for rows in groups]),
+        **arrays(
+            dtype,
+            **columns,
+            backorder=layout.cut((items["unmet"] == "backorder").to_numpy()),
+            storage_class=layout.cut(storage_class.astype(np.int32)),
+            live=live,
+            offer_active=layout.cut(offers.active),
+            offer_cost=layout.cut(offers.unit_cost),
+            offer_freight=layout.cut(offers.freight),
+            offer_lead=layout.cut(_mean_lead(tables, ids, offers)),
+            offer_vendor=layout.cut(offers.vendor.astype(np.int32)),
+            source_share=layout.cut(source_shares(network, offers, stockable)),
+            stockable=layout.cut(stockable),
+            on_hand=layout.cut(on_hand),
+            vendor_pipeline=layout.cut(vendor_pipeline),
+            lane_pipeline=layout.cut(lane_pipeline),
+            group=layout.group.astype(np.int32),
+            group_weight=np.asarray([weight[np.unique(rows)].mean() for rows in groups]),
+            group_volume=np.asarray([volume[np.unique(rows)].mean() for rows in groups]),
+            group_stockable=np.asarray([stockable[:, np.unique(rows)].any(1) for rows in groups]),
+        )
     )
-
-
-def _as_arrays(tree: object, dtype: type) -> object:
-    """Numpy leaves to JAX arrays: floats of the given type, integers of 32 bits, the rest as it is."""
-
-    def convert(leaf: object) -> object:
-        if not isinstance(leaf, np.ndarray | np.generic):
-            return leaf
-        array = np.asarray(leaf)
-        if np.issubdtype(array.dtype, np.floating):
-            return jnp.asarray(array, dtype)
-        return jnp.asarray(array, np.int32) if array.dtype == np.int64 else jnp.asarray(array)
-
-    return jax.tree.map(convert, tree)
 
 
 def build_instance(tables: Tables, *, block_items: int, bands: int = 3, dtype: type = np.float32) -> Instance:
@@ -179,12 +175,12 @@ def build_instance(tables: Tables, *, block_items: int, bands: int = 3, dtype: t
     layout = lay_out(storage_class, items["weight_kg"].to_numpy(), min(block_items, items.height), bands)
     names = items["item_id"].to_list()
     catalog = Catalog(
-        block=_item_block(tables, ids, network, offers, layout),
-        demand=demand_model(tables, names, layout),
-        leads=_lead_times(tables, ids, network, offers, layout),
-        keys=item_keys(names)[layout.item],
-        profile=positions(items["profile"], ids.profiles)[layout.item],
-        profiles=_profiles(tables, ids, dtype),
+        block=_item_block(tables, ids, network, offers, layout, dtype),
+        demand=demand_model(tables, names, layout, dtype),
+        leads=_lead_times(tables, ids, network, offers, layout, dtype),
+        keys=jnp.asarray(item_keys(names)[layout.item]),
+        profile=jnp.asarray(positions(items["profile"], ids.profiles)[layout.item], jnp.int32),
+        profiles=jnp.asarray(_profiles(tables, ids, dtype)),
         scenarios=None,
     )
     resources = build_resources(tables, ids, network, dtype)
@@ -192,8 +188,8 @@ def build_instance(tables: Tables, *, block_items: int, bands: int = 3, dtype: t
         tables=tables,
         ids=ids,
         layout=layout,
-        network=_as_arrays(network, dtype),
-        resources=_as_arrays(resources, dtype),
-        catalog=_as_arrays(catalog, dtype),
+        network=network,
+        resources=resources,
+        catalog=catalog,
         kinds=resource_kinds(tables, ids),
     )

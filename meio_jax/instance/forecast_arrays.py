@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import equinox as eqx
 import numpy as np
 
 from meio_jax.demand import LAWS, AbstractDemand, HistoryDemand, MeanDemand, PathDemand, QuantileDemand
 from meio_jax.instance.blocks import Layout
+from meio_jax.instance.convert import to_jax
 from meio_jax.instance.ids import positions
 from meio_jax.tables import Tables
 
 
-def _paths(tables: Tables, items: list[str], layout: Layout) -> AbstractDemand:
+def _paths(tables: Tables, items: list[str], layout: Layout, dtype: type) -> AbstractDemand:
     table = tables.forecast
     count = int(table["path"].max()) + 1
     samples = np.zeros((count, tables.settings.periods, len(items)))
     at = (table["path"].to_numpy(), table["period"].to_numpy(), positions(table["item_id"], items))
     samples[at] = table["units"].to_numpy()
-    return PathDemand(layout.cut(samples))
+    return PathDemand(to_jax(layout.cut(samples), dtype))
 
 
-def _quantiles(tables: Tables, items: list[str], layout: Layout) -> AbstractDemand:
+def _quantiles(tables: Tables, items: list[str], layout: Layout, dtype: type) -> AbstractDemand:
     table = tables.forecast
     columns = sorted((name for name in table.columns if name.startswith("q")), key=lambda name: float(name[1:]))
     levels = np.asarray([float(name[1:]) for name in columns])
@@ -31,8 +31,8 @@ def _quantiles(tables: Tables, items: list[str], layout: Layout) -> AbstractDema
     for level, name in enumerate(columns):
         values[level][at] = table[name].to_numpy()
     return QuantileDemand(
-        layout.cut(values),
-        np.broadcast_to(levels, (layout.blocks, levels.size)),
+        to_jax(layout.cut(values), dtype),
+        to_jax(np.broadcast_to(levels, (layout.blocks, levels.size)), dtype),
         tables.settings.autocorrelation,
     )
 
@@ -43,17 +43,17 @@ def _period(tables: Tables) -> np.ndarray:
     return (tables.forecast["ds"].to_numpy().astype("datetime64[D]") - start).astype(int)
 
 
-def _mean(tables: Tables, items: list[str], layout: Layout) -> AbstractDemand:
+def _mean(tables: Tables, items: list[str], layout: Layout, dtype: type) -> AbstractDemand:
     table = tables.forecast
     at = (table["period"].to_numpy(), positions(table["item_id"], items))
     shape = (tables.settings.periods, len(items))
     mean, dispersion, law = np.zeros(shape), np.zeros(shape), np.zeros(len(items), int)
     mean[at], dispersion[at] = table["mean"].to_numpy(), table["dispersion"].to_numpy()
     law[at[1]] = positions(table["law"], list(LAWS))
-    return MeanDemand(layout.cut(mean), layout.cut(dispersion), layout.cut(law.astype(np.int32)))
+    return MeanDemand(*(to_jax(layout.cut(values), dtype) for values in (mean, dispersion, law)))
 
 
-def _history(tables: Tables, items: list[str], layout: Layout) -> AbstractDemand:
+def _history(tables: Tables, items: list[str], layout: Layout, dtype: type) -> AbstractDemand:
     table = tables.forecast
     day = _period(tables)
     days = int(-day.min())
@@ -63,11 +63,13 @@ def _history(tables: Tables, items: list[str], layout: Layout) -> AbstractDemand
     first = np.full(len(items), days)
     np.minimum.at(first, item, day + days)
     return HistoryDemand(
-        layout.cut(history), layout.cut(np.minimum(first, days - 1).astype(np.int32)), tables.settings.history_block
+        to_jax(layout.cut(history), dtype),
+        to_jax(layout.cut(np.minimum(first, days - 1)), dtype),
+        tables.settings.history_block,
     )
 
 
-_BUILDERS: dict[str, Callable[[Tables, list[str], Layout], AbstractDemand]] = {
+_BUILDERS: dict[str, Callable[[Tables, list[str], Layout, type], AbstractDemand]] = {
     "paths": _paths,
     "quantiles": _quantiles,
     "mean": _mean,
@@ -75,6 +77,6 @@ _BUILDERS: dict[str, Callable[[Tables, list[str], Layout], AbstractDemand]] = {
 }
 
 
-def demand_model(tables: Tables, items: list[str], layout: Layout) -> eqx.Module:
+def demand_model(tables: Tables, items: list[str], layout: Layout, dtype: type) -> AbstractDemand:
     """The demand model of all items, leaves with a leading block axis."""
-    return _BUILDERS[tables.settings.forecast](tables, items, layout)
+    return _BUILDERS[tables.settings.forecast](tables, items, layout, dtype)

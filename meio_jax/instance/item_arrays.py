@@ -42,8 +42,7 @@ def offer_arrays(tables: Tables, ids: Ids, network: Network) -> OfferArrays:
     items = tables.items["item_id"].to_list()
     offers = ranked_offers(tables)
     slot_of = {
-        (node, rank): slot
-        for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True))
+        (node, rank): slot for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True))
     }
     node = positions(offers["node_id"], ids.nodes)
     rank = offers["rank"].to_numpy()
@@ -53,7 +52,7 @@ def offer_arrays(tables: Tables, ids: Ids, network: Network) -> OfferArrays:
     at = (table[node, rank], positions(offers["item_id"], items))
     shape = (network.offers, len(items))
 
-    def spread(values: object, empty: float, kind: type = float) -> np.ndarray:
+    def spread(values: object, empty: float | int, kind: type = float) -> np.ndarray:
         array = np.full(shape, empty, kind)
         array[at] = values
         return array

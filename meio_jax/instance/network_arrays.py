@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from meio_jax.instance.convert import arrays
 from meio_jax.instance.ids import Ids, positions
 from meio_jax.network import Network
 from meio_jax.tables import Tables
@@ -50,7 +51,11 @@ def outbound_costs(tables: Tables, ids: Ids) -> tuple[np.ndarray, np.ndarray, np
     at = (positions(transit["region_id"], ids.regions), positions(transit["node_id"], ids.nodes))
     shape = (len(ids.regions), len(ids.nodes))
     unit, kg, carbon = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    unit[at], kg[at], carbon[at] = transit["cost_per_unit"], transit["cost_per_kg"], transit["carbon_kg_per_unit"]
+    unit[at], kg[at], carbon[at] = (
+        transit["cost_per_unit"],
+        transit["cost_per_kg"],
+        transit["carbon_kg_per_unit"],
+    )
     factor = np.empty(len(ids.speeds))
     factor[positions(tables.speeds["speed_id"], ids.speeds)] = tables.speeds["cost_factor"]
     return factor[:, None, None] * unit, factor[:, None, None] * kg, carbon
@@ -120,37 +125,40 @@ def build_network(tables: Tables, ids: Ids, dtype: type) -> Network:
     np.add.at(total, np.asarray(lane_to, int), share)
     share = share / np.maximum(total[np.asarray(lane_to, int)], 1e-12)
     return Network(
-        nodes=len(ids.nodes),
-        tiers=tuple(
-            tuple(n for n in range(len(ids.nodes)) if level[n] == height) for height in range(max(level) + 1)
-        ),
-        lane_from=lane_from,
-        lane_to=lane_to,
-        offer_node=offer_node,
-        offer_rank=offer_rank,
-        lane_limit=lane_limit,
-        vendor_limit=vendor_limit,
-        periods=settings.periods,
-        bucket_periods=settings.bucket_periods,
-        region_groups=len(ids.groups) if has_floors else 0,
-        backorders=bool((tables.items["unmet"] == "backorder").any()),
-        pipeline_holding=settings.pipeline_holding,
-        priority_ranks=int(urgency.max(initial=0)) + 1,
-        review=review,
-        charged=real(charged_periods(tables)),
-        holding_factor=real(nodes["holding_factor"]),
-        handling_cost=real(nodes["handling_cost"]),
-        inbound_cost=real(nodes["inbound_cost"]),
-        terminal_factor=real(settings.terminal_credit),
-        lane_share=share,
-        lane_cost_unit=real(lanes["cost_per_unit"]),
-        lane_cost_kg=real(lanes["cost_per_kg"]),
-        lane_carbon_kg=real(lanes["carbon_kg_per_kg"]),
-        lane_lead=real(lanes["lead_time"]),
-        lane_urgency=urgency.astype(np.int32),
-        eligible=eligibility(tables, ids),
-        outbound_unit=real(unit),
-        outbound_kg=real(kg),
-        outbound_carbon=real(carbon),
-        region_group=positions(tables.regions["region_group"], ids.groups).astype(np.int32),
+        **arrays(
+            dtype,
+            nodes=len(ids.nodes),
+            tiers=tuple(
+                tuple(n for n in range(len(ids.nodes)) if level[n] == height) for height in range(max(level) + 1)
+            ),
+            lane_from=lane_from,
+            lane_to=lane_to,
+            offer_node=offer_node,
+            offer_rank=offer_rank,
+            lane_limit=lane_limit,
+            vendor_limit=vendor_limit,
+            periods=settings.periods,
+            bucket_periods=settings.bucket_periods,
+            region_groups=len(ids.groups) if has_floors else 0,
+            backorders=bool((tables.items["unmet"] == "backorder").any()),
+            pipeline_holding=settings.pipeline_holding,
+            priority_ranks=int(urgency.max(initial=0)) + 1,
+            review=review,
+            charged=real(charged_periods(tables)),
+            holding_factor=real(nodes["holding_factor"]),
+            handling_cost=real(nodes["handling_cost"]),
+            inbound_cost=real(nodes["inbound_cost"]),
+            terminal_factor=real(settings.terminal_credit),
+            lane_share=share,
+            lane_cost_unit=real(lanes["cost_per_unit"]),
+            lane_cost_kg=real(lanes["cost_per_kg"]),
+            lane_carbon_kg=real(lanes["carbon_kg_per_kg"]),
+            lane_lead=real(lanes["lead_time"]),
+            lane_urgency=urgency.astype(np.int32),
+            eligible=eligibility(tables, ids),
+            outbound_unit=real(unit),
+            outbound_kg=real(kg),
+            outbound_carbon=real(carbon),
+            region_group=positions(tables.regions["region_group"], ids.groups).astype(np.int32),
+        )
     )

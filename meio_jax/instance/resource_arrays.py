@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from meio_jax.instance.convert import arrays
 from meio_jax.instance.ids import Ids
 from meio_jax.network import Network
 from meio_jax.resources import MEASURES, Resources
@@ -76,19 +77,22 @@ def build_resources(tables: Tables, ids: Ids, network: Network, dtype: type) -> 
     measure = ["units" if row["measure"] is None else row["measure"] for row in first]
     classes = [-1 if row["storage_class"] is None else _class(row["storage_class"], ids) for row in first]
     return Resources(
-        stock=node_rows["storage"],
-        inbound=node_rows["inbound"],
-        outbound=node_rows["outbound"],
-        lane=lane,
-        service=service,
-        offer=np.asarray(offer_rows, dtype).reshape(len(offer_rows), network.offers),
-        order_vendor=np.asarray(order_vendor, np.int32),
-        measure=np.asarray([MEASURES.index(name) for name in measure], np.int32),
-        storage_class=np.asarray(classes, np.int32),
-        is_service=np.asarray([row["kind"] == "service" for row in first], bool),
-        capacity=capacity.astype(dtype),
-        present=present,
-        order_index=tuple(order_index),
+        **arrays(
+            dtype,
+            stock=node_rows["storage"],
+            inbound=node_rows["inbound"],
+            outbound=node_rows["outbound"],
+            lane=lane,
+            service=service,
+            offer=np.asarray(offer_rows, dtype).reshape(len(offer_rows), network.offers),
+            order_vendor=np.asarray(order_vendor, np.int32),
+            measure=np.asarray([MEASURES.index(name) for name in measure], np.int32),
+            storage_class=np.asarray(classes, np.int32),
+            is_service=np.asarray([row["kind"] == "service" for row in first], bool),
+            capacity=capacity.astype(dtype),
+            present=present,
+            order_index=tuple(order_index),
+        )
     )
 
 

@@ -1,6 +1,7 @@
 """What a replenishment policy sees and must answer."""
 
 import abc
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp

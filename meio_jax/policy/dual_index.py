@@ -28,9 +28,7 @@ class DualIndex(AbstractPolicy):
     def order(self, view: View) -> Float[Array, "sources batch"]:
         rows = jnp.asarray(view.source_row, int)
         fast = view.source_expedited[:, None] & view.has_expedited[rows]
-        expedited = jnp.where(
-            view.has_expedited, shortfall(view.own(self.fast_target), view.expedited_position()), 0
-        )
+        expedited = jnp.where(view.has_expedited, shortfall(view.own(self.fast_target), view.expedited_position()), 0)
         regular = shortfall(view.own(self.target), view.position + expedited)
         return jnp.where(fast, expedited[rows], regular[rows] * regular_share(view, fast))
 

@@ -66,16 +66,12 @@ def assemble(
                 continue
             sound[name] = view
             if not table.optional and view.frame.height == 0 and scope is not Scope.BLOCK:
-                findings.add(
-                    view.source.label, "", "", Note("no rows"), "at least one row", "fill in the table"
-                )
+                findings.add(view.source.label, "", "", Note("no rows"), "at least one row", "fill in the table")
                 del sound[name]
     validate(Context(sound, settings, scope, findings))
     findings.raise_if_any()
     assert settings is not None  # else there were findings
-    frames = {
-        name: views[name].frame if name in views else table_schema(name, form).empty() for name in TABLE_NAMES
-    }
+    frames = {name: views[name].frame if name in views else table_schema(name, form).empty() for name in TABLE_NAMES}
     return Tables(settings=settings, **frames)
 
 
@@ -110,9 +106,7 @@ def _with_levels(table: Table, part: Part, findings: Findings) -> tuple[Table, b
     levels = sorted(level for name in names.rename if (level := quantile_level(name)) is not None)
     label = part.source.label
     for name in names.twice:
-        findings.add(
-            label, "header", name, "", "one column per quantile level", "remove one of the two columns"
-        )
+        findings.add(label, "header", name, "", "one column per quantile level", "remove one of the two columns")
     if len(names.models) > 1:
         findings.add(
             label,
@@ -124,9 +118,7 @@ def _with_levels(table: Table, part: Part, findings: Findings) -> tuple[Table, b
         )
     if len(levels) < 2:
         found = Note("columns " + ", ".join(part.frame.columns))
-        findings.add(
-            label, "header", "", found, "two or more quantile columns, such as q0.1, q0.9", "add the columns"
-        )
+        findings.add(label, "header", "", found, "two or more quantile columns, such as q0.1, q0.9", "add the columns")
     fits = len(levels) >= 2 and not names.twice and len(names.models) <= 1
     return replace(table, columns=table.columns + quantile_columns(levels)), fits
 

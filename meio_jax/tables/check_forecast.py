@@ -56,11 +56,7 @@ def _with_period(forecast: View, settings: InstanceSettings) -> pl.LazyFrame:
 def _check_horizon(context: Context, forecast: View, settings: InstanceSettings) -> None:
     dated = settings.forecast == "quantiles"
     last = settings.end_date - datetime.timedelta(days=1)
-    span = (
-        f"a day from {settings.start_date} to {last}"
-        if dated
-        else f"a period from 0 to {settings.periods - 1}"
-    )
+    span = f"a day from {settings.start_date} to {last}" if dated else f"a period from 0 to {settings.periods - 1}"
     outside = (pl.col("period") >= settings.periods) | ((pl.col("period") < 0) if dated else False)
     context.findings.add_rows(
         forecast,

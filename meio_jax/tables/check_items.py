@@ -34,9 +34,7 @@ def _check_profiles(context: Context) -> None:
 def accepted_classes(nodes: pl.DataFrame) -> pl.DataFrame:
     """Storage classes each node accepts, a row per (node_id, storage_class); null stands for every class."""
     listed = pl.col("storage_classes").str.split(";").list.eval(pl.element().str.strip_chars())
-    pairs = nodes.select("node_id", listed.alias("storage_class")).explode(
-        "storage_class", empty_as_null=True
-    )
+    pairs = nodes.select("node_id", listed.alias("storage_class")).explode("storage_class", empty_as_null=True)
     return pairs.with_columns(pl.when(pl.col("storage_class") != "").then(pl.col("storage_class")))
 
 
@@ -83,9 +81,7 @@ def _check_supply(context: Context) -> None:
     if found := context.get("items", "offers", "on_hand", "on_order"):
         items, offers, on_hand, on_order = found
         sources = [offers.frame.lazy().select("item_id")]
-        sources += [
-            view.frame.lazy().filter(pl.col("units") > 0).select("item_id") for view in (on_hand, on_order)
-        ]
+        sources += [view.frame.lazy().filter(pl.col("units") > 0).select("item_id") for view in (on_hand, on_order)]
         bare = items.numbered().join(pl.concat(sources).unique(), on="item_id", how="anti").collect()
         context.findings.add_rows(
             items,
@@ -126,9 +122,7 @@ def _check_offer_shares(context: Context) -> None:
         (offers,) = found
         if not (offers.frame.get_column("share") == 0).any():
             return
-        groups = (
-            offers.numbered().group_by("item_id", "node_id").agg(pl.col("share").sum(), pl.col(ROW).min())
-        )
+        groups = offers.numbered().group_by("item_id", "node_id").agg(pl.col("share").sum(), pl.col(ROW).min())
         context.findings.add_rows(
             offers,
             groups.filter(pl.col("share") == 0).collect(),

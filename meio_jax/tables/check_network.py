@@ -99,9 +99,7 @@ def _check_profile_sums(context: Context) -> None:
     if not (found := context.get("shares")):
         return
     (shares,) = found
-    sums = (
-        shares.numbered().group_by("profile").agg(pl.col("share").sum().alias("__found"), pl.col(ROW).min())
-    )
+    sums = shares.numbered().group_by("profile").agg(pl.col("share").sum().alias("__found"), pl.col(ROW).min())
     off = sums.filter((pl.col("__found") - 1).abs() > SHARE_TOLERANCE).collect()
     context.findings.add_rows(
         shares,
@@ -179,9 +177,7 @@ def _served(
         {"wave": list(range(settings.waves)), "__end": list(settings.wave_ends)},
         schema={"wave": pl.Int64, "__end": pl.Float64},
     )
-    departure = pl.col("cutoff_hour") + pl.when(pl.col("__end") > pl.col("cutoff_hour")).then(24.0).otherwise(
-        0.0
-    )
+    departure = pl.col("cutoff_hour") + pl.when(pl.col("__end") > pl.col("cutoff_hour")).then(24.0).otherwise(0.0)
     due = 24.0 * pl.col("promise_days") + pl.col("deliver_by_hour")
     return (
         transit.select("node_id", "region_id", "hours")

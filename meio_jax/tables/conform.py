@@ -47,9 +47,7 @@ def _check_names(table: Table, source: Source, raw: pl.DataFrame, findings: Find
     for name in unknown:
         near = nearest(name, [column for column in known if column not in raw.columns])
         hint = f"did you mean {near}? rename" if near else "rename"
-        expected = (
-            f"a known column (nearest: {near})" if near else "a known column (" + ", ".join(known) + ")"
-        )
+        expected = f"a known column (nearest: {near})" if near else "a known column (" + ", ".join(known) + ")"
         findings.add(source.label, "header", name, "", expected, f"{hint} or remove the column")
     for column in missing:
         expected = f"a column with {column.expected}: {column.meaning}"
@@ -136,11 +134,7 @@ def _check_cells(view: View, reported: set[str], findings: Findings) -> View:
             tests.append((column.name, real, column.expected, "correct the value"))
         if column.allowed:
             tests.append((column.name, ~col.is_in(list(column.allowed)), column.expected, "use one of these"))
-    flags = (
-        view.frame.lazy()
-        .select([test.any().alias(str(i)) for i, (_, test, _, _) in enumerate(tests)])
-        .collect()
-    )
+    flags = view.frame.lazy().select([test.any().alias(str(i)) for i, (_, test, _, _) in enumerate(tests)]).collect()
     for i, (name, test, expected, remedy) in enumerate(tests):
         if flags.item(0, i):
             findings.add_rows(view, view.rows(test), name, _literal(expected), remedy)

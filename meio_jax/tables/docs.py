@@ -58,9 +58,7 @@ def _settings() -> str:
     for name, field in InstanceSettings.model_fields.items():
         default = "required" if field.is_required() else _default(field.default)
         bounds = _bounds(field.metadata)
-        lines.append(
-            f"| `{name}` | {_type_name(field.annotation)} | {bounds} | {default} | {field.description} |"
-        )
+        lines.append(f"| `{name}` | {_type_name(field.annotation)} | {bounds} | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 
@@ -76,10 +74,7 @@ def _type_name(annotation: Any) -> str:
 def _bounds(metadata: list[Any]) -> str:
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     found = [
-        f"{sign} {getattr(entry, key):g}"
-        for entry in metadata
-        for key, sign in signs.items()
-        if hasattr(entry, key)
+        f"{sign} {getattr(entry, key):g}" for entry in metadata for key, sign in signs.items() if hasattr(entry, key)
     ]
     return _cell(", ".join(found))
 

@@ -84,9 +84,7 @@ def read_item_block(folder: Path | str, item_ids: Iterable[str], network: Tables
     tables = assemble(network.settings, parts, Scope.BLOCK, findings, views)
     lost = wanted.filter(~wanted.is_in(tables.items.get_column("item_id").implode()))
     for item in lost:
-        findings.add(
-            "items", "", "item_id", item, "an item of the catalog", "ask for items of the catalog only"
-        )
+        findings.add("items", "", "item_id", item, "an item of the catalog", "ask for items of the catalog only")
     findings.raise_if_any()
     return tables
 
@@ -101,9 +99,7 @@ def scan_item_ids(folder: Path | str) -> pl.Series:
     files = find_files(Path(folder), "items", findings)
     findings.raise_if_any()
     if files is None:
-        raise InputError(
-            [Problem("items", "", "", None, "a table items.parquet or items.csv", "add the table")]
-        )
+        raise InputError([Problem("items", "", "", None, "a table items.parquet or items.csv", "add the table")])
     try:
         columns = [
             scan_file(files, path).select(pl.col("item_id").cast(pl.String)).collect().to_series()
@@ -111,9 +107,7 @@ def scan_item_ids(folder: Path | str) -> pl.Series:
         ]
     except READ_ERRORS as error:
         found = Note(first_line(error))
-        problem = Problem(
-            files.label, "", "item_id", found, "a readable column of item ids", "write the table anew"
-        )
+        problem = Problem(files.label, "", "item_id", found, "a readable column of item ids", "write the table anew")
         raise InputError([problem]) from None
     return pl.concat(columns)
 
@@ -124,9 +118,7 @@ def tables_from_frames(settings: InstanceSettings, frames: Mapping[str, pl.DataF
     for name in frames:
         if name not in TABLE_NAMES:
             near = nearest(name, TABLE_NAMES)
-            findings.add(
-                name, "", "", "", "only known tables", f"did you mean {near}?" if near else "leave it out"
-            )
+            findings.add(name, "", "", "", "only known tables", f"did you mean {near}?" if near else "leave it out")
     parts = {name: [Part(frame, Source(name))] for name, frame in frames.items() if name in TABLE_NAMES}
     return assemble(settings, parts, Scope.ALL, findings)
 

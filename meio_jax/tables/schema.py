@@ -62,9 +62,7 @@ ITEMS = Table(
             le=1,
             default=0.0,
         ),
-        _money(
-            "downgrade_cost", "cost of a downgrade to the next slower speed", "money per unit", default=0.0
-        ),
+        _money("downgrade_cost", "cost of a downgrade to the next slower speed", "money per unit", default=0.0),
         _string("storage_class", "class of storage the item needs", default="ambient"),
         _string("profile", "profile in `shares` by which demand is split"),
     ),
@@ -83,14 +81,10 @@ NODES = Table(
         _COUNTRY,
         _string("storage_classes", "storage classes the node accepts, parted by `;`; empty: all", default=""),
         _float("holding_factor", "multiplies the holding cost of every item", ge=0, default=1.0),
-        _money(
-            "handling_cost", "cost of handling a unit shipped to a customer", "money per unit", default=0.0
-        ),
+        _money("handling_cost", "cost of handling a unit shipped to a customer", "money per unit", default=0.0),
         _money("inbound_cost", "cost of receiving a unit", "money per unit", default=0.0),
         _int("review_period", "days from one review to the next", "days", ge=1, default=1),
-        _int(
-            "review_offset", "period of the first review; less than `review_period`", "days", ge=0, default=0
-        ),
+        _int("review_offset", "period of the first review; less than `review_period`", "days", ge=0, default=0),
         _string(
             "allocation",
             "how scarce stock is shared among the nodes supplied",
@@ -110,8 +104,7 @@ LANES = Table(
         _int("lead_time", "mean lead time", "days", ge=1),
         _float(
             "lead_time_sd",
-            "standard deviation of the lead time; 0: always `lead_time`, else gamma, rounded to days, at "
-            "least 1",
+            "standard deviation of the lead time; 0: always `lead_time`, else gamma, rounded to days, at least 1",
             "days",
             ge=0,
             default=0.0,

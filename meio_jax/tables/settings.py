@@ -24,9 +24,7 @@ class InstanceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     name: str = Field(min_length=1, description="name of the instance, for reports")
-    start_date: Annotated[datetime.date, Field(strict=False)] = Field(
-        description="first day of the horizon: period 0"
-    )
+    start_date: Annotated[datetime.date, Field(strict=False)] = Field(description="first day of the horizon: period 0")
     periods: int = Field(ge=1, description="length of the horizon in periods (days)")
     bucket_periods: int = Field(default=7, ge=1, description="periods that share one target and one price")
     warmup_periods: int = Field(default=0, ge=0, description="first periods, simulated but not charged")
@@ -49,9 +47,7 @@ class InstanceSettings(BaseModel):
         description="correlation of a day with the next in the Gaussian copula that joins quantiles",
     )
     history_block: int = Field(default=7, ge=1, description="days per block when past sales are bootstrapped")
-    pipeline_holding: bool = Field(
-        default=False, description="charge holding cost on stock under way as well"
-    )
+    pipeline_holding: bool = Field(default=False, description="charge holding cost on stock under way as well")
     terminal_credit: float = Field(
         default=1.0,
         ge=0,
@@ -93,9 +89,7 @@ class InstanceSettings(BaseModel):
     @model_validator(mode="after")
     def _warmup_within_horizon(self) -> InstanceSettings:
         if self.warmup_periods >= self.periods:
-            raise ValueError(
-                f"expected warmup_periods ({self.warmup_periods}) less than periods ({self.periods})"
-            )
+            raise ValueError(f"expected warmup_periods ({self.warmup_periods}) less than periods ({self.periods})")
         return self
 
     @property
@@ -147,9 +141,7 @@ def read_settings(folder: Path) -> InstanceSettings:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except UnicodeDecodeError as error:
-        raise InputError(
-            [_problem(f"byte {error.start}", "", "", "UTF-8 text", "save the file as UTF-8")]
-        ) from None
+        raise InputError([_problem(f"byte {error.start}", "", "", "UTF-8 text", "save the file as UTF-8")]) from None
     except yaml.YAMLError as error:
         raise InputError([_yaml_problem(error)]) from None
     except (OSError, ValueError, RecursionError) as error:
@@ -163,9 +155,7 @@ def settings_from_mapping(content: object) -> InstanceSettings:
     """Settings from the parsed content of `instance.yaml`. InputError with every problem found."""
     if not isinstance(content, dict):
         kind = Note("an empty file" if content is None else f"a {type(content).__name__}")
-        raise InputError(
-            [_problem("", "", kind, "a mapping of keys to values", "write lines such as `periods: 56`")]
-        )
+        raise InputError([_problem("", "", kind, "a mapping of keys to values", "write lines such as `periods: 56`")])
     try:
         return InstanceSettings.model_validate({str(key): value for key, value in content.items()})
     except ValidationError as error:

@@ -49,9 +49,7 @@ def find_files(folder: Path, name: str, findings: Findings) -> Files | None:
     parts = folder / name
     forms = [path.name for path in single] + ([f"{name}/"] if parts.is_dir() else [])
     if len(forms) > 1:
-        findings.add(
-            " and ".join(forms), "", "", "", f"table {name} in one form only", "remove all but one of them"
-        )
+        findings.add(" and ".join(forms), "", "", "", f"table {name} in one form only", "remove all but one of them")
         return None
     if parts.is_dir():
         paths = tuple(sorted(path for path in parts.rglob("*.parquet") if _visible(path, parts)))
@@ -145,9 +143,7 @@ def _read_file(files: Files, path: Path, findings: Findings) -> Part | None:
     label = files.part_label(path)
     try:
         if path.stat().st_size == 0:
-            findings.add(
-                label, "", "", Note("an empty file"), "a table with a header", "write the table anew"
-            )
+            findings.add(label, "", "", Note("an empty file"), "a table with a header", "write the table anew")
             return None
         frame = _read_csv(path, label, findings) if files.kind == "csv" else scan_file(files, path).collect()
     except READ_ERRORS as error:
@@ -169,9 +165,7 @@ def first_line(error: BaseException) -> str:
 
 def _unreadable(files: Files, label: str, error: BaseException, findings: Findings) -> None:
     kind = "a CSV file with a header and equally long rows" if files.kind == "csv" else "a whole Parquet file"
-    findings.add(
-        label, "", "", Note(first_line(error)), kind, "write the file anew; it may have been cut off"
-    )
+    findings.add(label, "", "", Note(first_line(error)), kind, "write the file anew; it may have been cut off")
 
 
 def _read_csv(path: Path, label: str, findings: Findings) -> pl.DataFrame | None:
@@ -188,9 +182,7 @@ def _read_csv(path: Path, label: str, findings: Findings) -> pl.DataFrame | None
         return None
     frame = pl.read_csv(path, infer_schema=False)
     if frame.width == 1 and any(mark in frame.columns[0] for mark in ";\t|"):
-        findings.add(
-            label, "line 1", "", frame.columns[0], "columns parted by commas", "save the file with commas"
-        )
+        findings.add(label, "line 1", "", frame.columns[0], "columns parted by commas", "save the file with commas")
         return None
     return frame
 

@@ -61,9 +61,7 @@ def write_settings(settings: InstanceSettings, folder: Path | str) -> Path:
     """Write `instance.yaml`."""
     content = settings.model_dump(mode="python")
     content["wave_ends"] = list(settings.wave_ends)
-    return write_text(
-        yaml.safe_dump(content, sort_keys=False, allow_unicode=True), Path(folder) / SETTINGS_FILE
-    )
+    return write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), Path(folder) / SETTINGS_FILE)
 
 
 def write_instance(

@@ -40,8 +40,7 @@ def test_a_baseline_fits_storage_on_average(name: str) -> None:
     assert fitted.targets.filter(at)["target_units"].sum() < free.targets.filter(at)["target_units"].sum()
     options = Options.unlimited()
     used = [
-        simulate(tight, plan, options=options, replications=3).capacity["usage"][1:].mean()
-        for plan in (free, fitted)
+        simulate(tight, plan, options=options, replications=3).capacity["usage"][1:].mean() for plan in (free, fitted)
     ]
     assert used[0] > 6.0
     assert used[1] < 1.25 * 6.0  # fitted in expectation, from formulas
@@ -58,9 +57,7 @@ def test_on_a_single_site_every_baseline_is_the_newsvendor(name: str) -> None:
 
 
 def test_the_single_site_level_is_the_best_by_simulation() -> None:
-    tables = single_node(
-        5.0, items=400, settings={"periods": 40, "bucket_periods": 40, "warmup_periods": 5}, start=8
-    )
+    tables = single_node(5.0, items=400, settings={"periods": 40, "bucket_periods": 40, "warmup_periods": 5}, start=8)
     costs = {n: simulate(tables, PlanTable(same_targets(tables, n=n))).cost for n in (7, 8, 9)}
     # lost sales leave a little less stock to arrive than the newsvendor thinks, so its neighbour may tie
     assert costs[8] <= 1.01 * min(costs.values())
@@ -82,15 +79,11 @@ def test_levels_have_exact_quantiles() -> None:
     wide = quantiles(np.array([1000.0]), np.array([1000.0]), np.array([0.975]))
     assert wide[0] == pytest.approx(1000 + 1.96 * np.sqrt(1000), abs=2)
     assert demand_quantile(0.0, 0.0, 0.9) == 0
-    assert expected_left(np.array([10.0]), np.array([8.0]), np.array([4.0]))[0] == pytest.approx(
-        2.1666, abs=2e-3
-    )
+    assert expected_left(np.array([10.0]), np.array([8.0]), np.array([4.0]))[0] == pytest.approx(2.1666, abs=2e-3)
 
 
 def test_whole_shares_keep_the_total() -> None:
-    parts = whole_shares(
-        np.array([7.0, 1.0, 0.0]), np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.1, 0.1, 0.1]])
-    )
+    parts = whole_shares(np.array([7.0, 1.0, 0.0]), np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.1, 0.1, 0.1]]))
     assert parts.tolist() == [[4, 2, 1], [1, 0, 0], [0, 0, 0]]
 
 
@@ -140,9 +133,7 @@ def test_lead_time_variance_raises_the_levels() -> None:
 
 def test_holding_cost_lowers_the_levels() -> None:
     levels = [
-        BASELINES["echelon_formulas"](single_node(5.0, item=ITEM | {"holding_cost": h}))
-        .targets["target_units"]
-        .max()
+        BASELINES["echelon_formulas"](single_node(5.0, item=ITEM | {"holding_cost": h})).targets["target_units"].max()
         for h in (0.1, 2.0)
     ]
     assert levels[0] > levels[1]

@@ -12,9 +12,7 @@ LEVELS = {"D": 40, "F1": 12, "F2": 12, "S": 4}
 
 
 def limited(kind: str, capacity: float, measure: str = "units", **row) -> list[dict]:
-    return [
-        {"resource_id": "c", "kind": kind, "node_id": "n", "measure": measure, "capacity": capacity} | row
-    ]
+    return [{"resource_id": "c", "kind": kind, "node_id": "n", "measure": measure, "capacity": capacity} | row]
 
 
 def arriving(units: float, **more) -> list[dict]:
@@ -22,23 +20,17 @@ def arriving(units: float, **more) -> list[dict]:
 
 
 def test_a_dock_unloads_so_much_a_day_and_the_rest_waits_at_a_cost() -> None:
-    tables = single_node(
-        0.0, settings={"periods": 4}, resources=limited("inbound", 4.0), on_order=arriving(10.0)
-    )
+    tables = single_node(0.0, settings={"periods": 4}, resources=limited("inbound", 4.0), on_order=arriving(10.0))
     outcome = simulate(tables, PLAN, options=Options(orders=orders()))
     assert outcome.stock["units"].to_list() == [4, 8, 10, 10]
     assert outcome.stock["waiting_units"].to_list() == [6, 2, 0, 0]
-    assert outcome.metrics()["holding"] == pytest.approx(
-        10 * 4
-    )  # inside or outside, a unit costs its holding
+    assert outcome.metrics()["holding"] == pytest.approx(10 * 4)  # inside or outside, a unit costs its holding
     assert outcome.metrics()["waited"] == 8
     assert outcome.capacity["peak"].to_list() == [4.0]
 
 
 def test_a_dock_may_be_averaged_over_the_bucket_or_only_measured() -> None:
-    tables = single_node(
-        0.0, settings={"periods": 4}, resources=limited("inbound", 4.0), on_order=arriving(10.0)
-    )
+    tables = single_node(0.0, settings={"periods": 4}, resources=limited("inbound", 4.0), on_order=arriving(10.0))
     for mode in ("bucket", "measure"):
         outcome = simulate(tables, PLAN, options=Options(orders=orders(), inbound=mode))
         assert outcome.stock["units"].to_list() == [10, 10, 10, 10]
@@ -86,13 +78,9 @@ def test_storage_classes_share_only_their_own_hall() -> None:
     frames = {name: frame.to_dicts() for name, frame in tables.frames().items()}
     frames["items"][0]["storage_class"] = "cold"
     frames["resources"] = resources
-    frames["on_order"] = [
-        {"item_id": name, "node_id": "n", "period_due": 0, "units": 6.0} for name in ("i0", "i1")
-    ]
+    frames["on_order"] = [{"item_id": name, "node_id": "n", "period_due": 0, "units": 6.0} for name in ("i0", "i1")]
     tables = instance(tables.settings.model_dump(), **frames)
-    outcome = simulate(
-        tables, PlanTable(same_targets(tables, n=0)), options=Options(orders=orders(), detail=True)
-    )
+    outcome = simulate(tables, PlanTable(same_targets(tables, n=0)), options=Options(orders=orders(), detail=True))
     assert dict(outcome.levels.select("item_id", "on_hand").iter_rows()) == {"i0": 2.0, "i1": 5.0}
 
 
@@ -125,19 +113,13 @@ def test_lane_vendor_spend_and_service_are_measured() -> None:
             {"resource_id": "fast", "kind": "service", "speed_id": "fast", "capacity": 0.95},
         ],
     )
-    outcome = simulate(
-        tables, PlanTable(same_targets(tables, **LEVELS)), options=Options.unlimited(detail=True)
-    )
-    use = {
-        (row["resource_id"], row["bucket"]): row["usage"] for row in outcome.capacity.iter_rows(named=True)
-    }
+    outcome = simulate(tables, PlanTable(same_targets(tables, **LEVELS)), options=Options.unlimited(detail=True))
+    use = {(row["resource_id"], row["bucket"]): row["usage"] for row in outcome.capacity.iter_rows(named=True)}
     spend = sum(use["spend", b] for b in (0, 1))
     assert spend == pytest.approx(outcome.metrics()["purchase"])
     world = read_world(tables)
     weight = dict(zip(world.items, world.catalog.weight, strict=True))
-    moved = outcome.transfers.filter((pl.col("from_node") == "D") & (pl.col("to_node") == "F1"))[
-        "units"
-    ].sum()
+    moved = outcome.transfers.filter((pl.col("from_node") == "D") & (pl.col("to_node") == "F1"))["units"].sum()
     kilos = 7 * use["lane", 0] + 3 * use["lane", 1]
     assert min(weight.values()) * moved <= kilos <= max(weight.values()) * moved
     fast = outcome.service.filter(pl.col("speed_id") == "fast")

@@ -139,9 +139,7 @@ def test_hand_worked_week() -> None:
         ],
         start=2.0,
     )  # fmt: skip
-    rows = orders(
-        ("i", "r", "s", 0, 8.0), ("i", "r", "s", 1, 8.0), ("i", "r", "s", 1, 9.0), ("i", "r", "s", 2, 9.0)
-    )
+    rows = orders(("i", "r", "s", 0, 8.0), ("i", "r", "s", 1, 8.0), ("i", "r", "s", 1, 9.0), ("i", "r", "s", 2, 9.0))
     outcome = simulate(tables, PlanTable(targets(("i", "n", 3))), options=Options(orders=rows))
     done = outcome.metrics()
     # day 0: sell 1, 1 left, position 1 -> buy 2 (due day 2), hold 1

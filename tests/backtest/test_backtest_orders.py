@@ -89,9 +89,7 @@ def test_history_comes_in_weeks_that_keep_their_weekdays() -> None:
         for k in range(100)
         for back in range(1, 40)
     ]
-    tables = single_node(
-        0.0, items=100, settings={"forecast": "history", "periods": 14}, forecast_table=history
-    )
+    tables = single_node(0.0, items=100, settings={"forecast": "history", "periods": 14}, forecast_table=history)
     assert (sample(tables) == np.arange(14) % 7).all()
 
 
@@ -114,8 +112,7 @@ def test_orders_follow_the_shares_and_the_hours_of_their_waves() -> None:
 def test_shared_factors_move_the_days_of_a_week_and_the_units_of_a_region_together() -> None:
     days, items = 14, 4000
     plain, shaken = (
-        single_node(20.0, items=items, settings={"periods": days, "shared_factor_cv": cv})
-        for cv in (0.0, 0.4)
+        single_node(20.0, items=items, settings={"periods": days, "shared_factor_cv": cv}) for cv in (0.0, 0.4)
     )
     totals = []
     for tables in (plain, shaken):
@@ -138,9 +135,7 @@ def test_lots_bundle_units_of_an_item() -> None:
 
 def test_draws_of_different_keys_are_independent() -> None:
     state = draws.derived(7)
-    uniforms = np.array(
-        [[draws.uniform(draws.derived(state, k, j))[1] for j in range(2)] for k in range(4000)]
-    )
+    uniforms = np.array([[draws.uniform(draws.derived(state, k, j))[1] for j in range(2)] for k in range(4000)])
     assert np.corrcoef(uniforms.T)[0, 1] == pytest.approx(0.0, abs=0.06)
     assert np.quantile(uniforms, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.02)
 

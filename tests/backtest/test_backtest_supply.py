@@ -19,9 +19,7 @@ def depot(stock: float, asked: dict[str, int], *, depot_row: dict | None = None,
         "lanes": [{"from_node": "D", "to_node": name, "lead_time": 1} for name in asked],
         "regions": [{"region_id": "r"}],
         "speeds": [{"speed_id": "s", "promise_days": 2, "deliver_by_hour": 24.0}],
-        "transit": [
-            {"node_id": name, "region_id": "r", "hours": 1.0, "cost_per_unit": 0.0} for name in asked
-        ],
+        "transit": [{"node_id": name, "region_id": "r", "hours": 1.0, "cost_per_unit": 0.0} for name in asked],
         "cutoffs": [{"node_id": name, "speed_id": "s", "cutoff_hour": 24.0} for name in asked],
         "shares": [{"profile": "p", "region_id": "r", "speed_id": "s", "wave": 0, "share": 1.0}],
         "forecast": [{"item_id": "i", "period": t, "mean": 0.0} for t in range(2)],
@@ -94,9 +92,7 @@ def test_shares_over_sources_hold_on_average_for_single_units() -> None:
 )
 def test_packs_and_least_orders(pack: int, least: int, target: int, rounding: str, units: int) -> None:
     offer = {"item_id": "i", "vendor_id": "v", "node_id": "n", "unit_cost": 1.0, "lead_time_mean": 1.0}
-    tables = single_node(
-        0.0, settings={"periods": 1}, offers=[offer | {"pack_size": pack, "min_order": least}]
-    )
+    tables = single_node(0.0, settings={"periods": 1}, offers=[offer | {"pack_size": pack, "min_order": least}])
     outcome = simulate(
         tables, PlanTable(targets(("i", "n", target))), options=Options(orders=orders(), rounding=rounding)
     )

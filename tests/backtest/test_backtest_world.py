@@ -16,9 +16,7 @@ from meio_jax.errors import InputError
 LEVELS = {"D": 40, "F1": 12, "F2": 12, "S": 4}
 
 
-@pytest.mark.parametrize(
-    "options", [Options(), Options.unlimited(units_per_order=3), Options(inbound="bucket")]
-)
+@pytest.mark.parametrize("options", [Options(), Options.unlimited(units_per_order=3), Options(inbound="bucket")])
 def test_units_are_conserved_and_stock_is_never_negative(options: Options) -> None:
     tables = small_network()
     world = read_world(tables)

@@ -102,7 +102,10 @@ def least_cost(
 
     for n in nodes:
         program.row(("stock", n, 0), -float(block.on_hand[n, item]))
-    for rows, pipe in ((network.vendor_nodes, block.vendor_pipeline), (network.lane_nodes, block.lane_pipeline)):
+    for rows, pipe in (
+        (network.vendor_nodes, block.vendor_pipeline),
+        (network.lane_nodes, block.lane_pipeline),
+    ):
         for at, n in enumerate(rows):
             for due in range(pipe.shape[1]):
                 units = float(pipe[at, due, item])
@@ -125,7 +128,11 @@ def least_cost(
 
         for n in nodes:
             hold = on * (float(network.holding_factor[n] * block.holding_cost[item]) + price["stock"][b, n])
-            program.flow(hold - (credit if t + 1 == horizon else 0), node(n, t), None if t + 1 == horizon else node(n, t + 1))
+            program.flow(
+                hold - (credit if t + 1 == horizon else 0),
+                node(n, t),
+                None if t + 1 == horizon else node(n, t + 1),
+            )
         for k, n in enumerate(network.offer_node):
             if bool(network.review[t, n]) and bool(block.offer_active[k, item]):
                 cost = float(block.offer_cost[k, item] + block.offer_freight[k, item]) + price["offer"][b, k]
@@ -141,7 +148,7 @@ def least_cost(
     return total + program.solve()
 
 
-def _serve(network, block, program, price, demand, item, t, node) -> float:  # noqa: ANN001
+def _serve(network, block, program, price, demand, item, t, node) -> float:
     """Arcs from stock to demand of one period; returns what service floors ask of the demand."""
     b, on, weight = t // network.bucket_periods, float(network.charged[t]), float(block.weight[item])
     allowed = np.asarray(network.eligible & block.group_stockable)

@@ -65,7 +65,7 @@ def ask_round(wanted: dict, stock: np.ndarray, asked_node: dict) -> dict:
     return got
 
 
-def serve_wave(net, item, lists, demand, stock, book, bucket, *, promised, reserved):  # noqa: ANN001, ANN201
+def serve_wave(net, item, lists, demand, stock, book, bucket, *, promised, reserved):
     """Serve one wave: `demand[speed, region]`; returns what is left of it after downgrades."""
     left = np.zeros_like(demand)
     arrived = np.zeros(net.regions)
@@ -98,7 +98,7 @@ def serve_wave(net, item, lists, demand, stock, book, bucket, *, promised, reser
     return left
 
 
-def order_up_to(net, item, target, t, position, on_hand, on_order, vendor, lane, leads, book, bucket):  # noqa: ANN001
+def order_up_to(net, item, target, t, position, on_hand, on_order, vendor, lane, leads, book, bucket):
     """Base-stock orders, downstream tiers first; suppliers ship what they have, urgent lanes first."""
     placed_vendor, placed_lane = [], []
     for tier in net.tiers:
@@ -149,7 +149,8 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
     column = which * case.samples + scenario
     demand = np.asarray(case.scenarios.demand)[..., column]
     leads = SimpleNamespace(
-        vendor=np.asarray(case.scenarios.vendor_lead)[..., column], lane=np.asarray(case.scenarios.lane_lead)[..., column]
+        vendor=np.asarray(case.scenarios.vendor_lead)[..., column],
+        lane=np.asarray(case.scenarios.lane_lead)[..., column],
     )
     on_hand = np.asarray(case.block.on_hand)[:, which].copy()
     vendor = {n: [] for n in range(net.nodes)}

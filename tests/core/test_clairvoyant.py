@@ -107,9 +107,7 @@ def priced_cost(case: Case, resources: Resources, prices: np.ndarray, name: str,
         scenario = jax.tree.map(lambda leaf, at=column: leaf[..., at : at + 1], case.scenarios)
         own = jax.tree.map(lambda leaf, item=item: leaf[..., item], policy)
         outcome = rollout(case.network, own, one, scenario, case.lists)
-        free = eqx.tree_at(
-            lambda r: r.capacity, resources, jnp.where(resources.is_service, resources.capacity, 0)
-        )
+        free = eqx.tree_at(lambda r: r.capacity, resources, jnp.where(resources.is_service, resources.capacity, 0))
         charge = jnp.sum(jnp.asarray(prices) * excess(free, usage(resources, outcome.flows, one)))
         costs.append(float(outcome.costs.total[0] + charge))
     return np.asarray(costs)

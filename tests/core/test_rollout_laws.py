@@ -16,11 +16,11 @@ ROUNDING = 1e-11
 
 
 @eqx.filter_jit
-def simulate(case_parts: tuple, policy, record: Record):  # noqa: ANN001, ANN201
+def simulate(case_parts: tuple, policy, record: Record):
     return rollout(*case_parts[:1], policy, *case_parts[1:], record=record)
 
 
-def run(case: Case, policy, record: Record = Record(stock=True)):  # noqa: ANN001, ANN201
+def run(case: Case, policy, record: Record = Record(stock=True)):
     return simulate((case.network, case.block, case.scenarios, case.lists), policy, record)
 
 
@@ -62,7 +62,11 @@ def test_permuting_items_permutes_the_outcome(x64: None) -> None:
     )
     ours, theirs = run(case, policy), run(there, jax.tree.map(lambda leaf: leaf[..., order], policy))
     per_scenario = lambda out: (out.costs, out.units, out.stock)
-    close(jax.tree.map(lambda leaf: leaf[..., columns], per_scenario(ours)), per_scenario(theirs), tolerance=ROUNDING)
+    close(
+        jax.tree.map(lambda leaf: leaf[..., columns], per_scenario(ours)),
+        per_scenario(theirs),
+        tolerance=ROUNDING,
+    )
     close(jax.tree.map(lambda leaf: leaf[..., order], ours.flows), theirs.flows, tolerance=ROUNDING)
     assert items == there.block.items
 

@@ -14,21 +14,24 @@ ROUNDING = 1e-10
 FLOWS = ("stock", "inbound", "outbound", "lane", "offer", "served", "wanted")
 
 
-def run(case: Case, policy, form: str = "sparse"):  # noqa: ANN001, ANN201
+def run(case: Case, policy, form: str = "sparse"):
     simulated = eqx.filter_jit(
         lambda p: rollout(case.network, p, case.block, case.scenarios, case.lists, form=form, record=Record(True, True))
     )
     return simulated(policy)
 
 
-def books(case: Case, target, protection=None) -> list[list[Ledger]]:  # noqa: ANN001
+def books(case: Case, target, protection=None) -> list[list[Ledger]]:
     return [
-        [simulate(case, target[:, :, i], i, s, None if protection is None else protection[:, :, i]) for s in range(case.samples)]
+        [
+            simulate(case, target[:, :, i], i, s, None if protection is None else protection[:, :, i])
+            for s in range(case.samples)
+        ]
         for i in range(case.block.items)
     ]
 
 
-def compare(case: Case, outcome, ledgers: list[list[Ledger]]) -> None:  # noqa: ANN001
+def compare(case: Case, outcome, ledgers: list[list[Ledger]]) -> None:
     for kind in ("costs", "units"):
         for name, values in vars(getattr(outcome, kind)).items():
             expected = [getattr(book, kind).get(name, 0.0) for item in ledgers for book in item]

@@ -89,9 +89,7 @@ def test_all_demand_can_be_served_as_promised(tmp_path: Path) -> None:
     ends = tables.settings.wave_ends
     reach = tables.transit.join(tables.cutoffs, on="node_id").join(tables.speeds, on="speed_id")
     for row in tables.shares.filter(pl.col("profile").str.starts_with("taste")).iter_rows(named=True):
-        near = reach.filter(
-            (pl.col("region_id") == row["region_id"]) & (pl.col("speed_id") == row["speed_id"])
-        )
+        near = reach.filter((pl.col("region_id") == row["region_id"]) & (pl.col("speed_id") == row["speed_id"]))
         late = pl.when(ends[row["wave"]] <= pl.col("cutoff_hour")).then(0.0).otherwise(24.0)
         arrival = pl.col("cutoff_hour") + late + pl.col("hours")
         due = 24.0 * pl.col("promise_days") + pl.col("deliver_by_hour")
@@ -152,9 +150,7 @@ def test_progress_counts_items(tmp_path: Path) -> None:
     assert seen == [(10, 25), (20, 25), (25, 25)]
 
 
-@pytest.mark.parametrize(
-    "bad", [{"items": 0}, {"nodes_per_tier": (0, 0, 0)}, {"shape": "lunar"}, {"color": 1}]
-)
+@pytest.mark.parametrize("bad", [{"items": 0}, {"nodes_per_tier": (0, 0, 0)}, {"shape": "lunar"}, {"color": 1}])
 def test_bad_options_are_refused(bad: dict) -> None:
     with pytest.raises(ValueError):
         GenerateOptions(**bad)

@@ -36,9 +36,7 @@ def write_sales(folder: Path, rng: np.random.Generator) -> None:
     first = date(2011, 1, 29)
     dates = [str(first + timedelta(days=d)) for d in range(1969)]
     pl.DataFrame({"date": dates, "d": [f"d_{d}" for d in range(1, 1970)]}).write_csv(folder / "calendar.csv")
-    pl.DataFrame({"item_id": ITEMS, "price": np.linspace(0.5, 9.0, len(ITEMS))}).write_csv(
-        folder / "item_prices.csv"
-    )
+    pl.DataFrame({"item_id": ITEMS, "price": np.linspace(0.5, 9.0, len(ITEMS))}).write_csv(folder / "item_prices.csv")
 
 
 def write_places(folder: Path, rng: np.random.Generator) -> None:

@@ -8,7 +8,6 @@ import pytest
 from helpers import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from meio_kernels.allocation import allocate
 from meio_kernels.assignment import FORMS, assign_round, fill_ratio, serve_rounds
 
@@ -34,7 +33,7 @@ def problem(seed: int, classes: int, nodes: int, rounds: int, batch: int) -> dic
     }
 
 
-def loop_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight):  # noqa: ANN001, ANN201
+def loop_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight):
     """Serve class by class and node by node."""
     left, stock = open_demand.copy(), available.copy()
     cost, emitted = np.zeros_like(weight), np.zeros_like(weight)
@@ -55,7 +54,7 @@ def loop_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weig
     return left, stock, cost, emitted
 
 
-def reference_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight):  # noqa: ANN001, ANN201
+def reference_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight):
     """The rounds in plain array operations, for automatic differentiation."""
     cost = emitted = 0.0
     for p in range(choice.shape[0]):
@@ -94,7 +93,7 @@ def test_rounds_keep_units_and_signs(seed: int, shape: tuple[int, ...]) -> None:
 
 
 @eqx.filter_jit
-def pulled(rounds, arrays: tuple, bars: tuple) -> tuple:  # noqa: ANN001
+def pulled(rounds, arrays: tuple, bars: tuple) -> tuple:
     """Derivatives of demand and stock for given derivatives of the results."""
     out, pull = jax.vjp(lambda demand, stock: rounds(demand, stock, *arrays[2:]), *arrays[:2])
     return out, pull(bars)
@@ -130,8 +129,11 @@ def test_hand_written_derivative(x64: None, form: str, seed: int) -> None:
 def test_forms_agree_on_every_part(x64: None) -> None:
     data = problem(3, 7, 4, 2, 5)
     demand, stock, choice = (jnp.asarray(data[name]) for name in ("open_demand", "available", "choice"))
-    close(assign_round(demand, stock, choice[0], "sparse"), assign_round(demand, stock, choice[0], "dense"),
-          tolerance=ROUNDING)
+    close(
+        assign_round(demand, stock, choice[0], "sparse"),
+        assign_round(demand, stock, choice[0], "dense"),
+        tolerance=ROUNDING,
+    )
     for part in range(2):
         source = (demand, stock)[part]
         bar = jnp.asarray(np.random.default_rng(0).normal(size=((4, 7)[part], 5)))

@@ -7,7 +7,6 @@ import pytest
 from helpers import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from meio_kernels.pipeline import advance, due_within
 
 ROUNDING = 1e-12
@@ -23,7 +22,7 @@ def arguments(seed: int, due: int, one_lead: bool = False) -> tuple:
     )
 
 
-def plain_advance(pipeline, units, lead):  # noqa: ANN001, ANN201
+def plain_advance(pipeline, units, lead):
     """The same by one indexed addition per shipment."""
     moved = jnp.concatenate([pipeline[:, 1:], jnp.zeros_like(pipeline[:, :1])], 1)
     for row, own in enumerate(SOURCES):

@@ -102,7 +102,7 @@ def four(count: int) -> list:
     return list(uniforms(keys(count), 4, jnp.uint32(9)))
 
 
-@pytest.mark.parametrize("variance", [0.04, 0.5, 1.0, 3.0, 20.0])
+@pytest.mark.parametrize("variance", [0.04, 0.5, 1.0, 3.0, 8.0])
 def test_unit_gamma_follows_the_gamma_law(variance: float) -> None:
     count = 200_000
     first, second, third, _ = four(count)
@@ -124,9 +124,7 @@ def test_poisson_of_an_exponential_mean_is_geometric() -> None:
     first, second, third, fourth = four(count)
     found = np.asarray(poisson(fourth, 3 * unit_gamma(first, second, third, jnp.ones(count))))
     observed = np.bincount(found.astype(int), minlength=30)[:30] / count
-    np.testing.assert_allclose(
-        observed, stats.geom.pmf(np.arange(1, 31), 0.25), atol=5 * 0.5 / np.sqrt(count)
-    )
+    np.testing.assert_allclose(observed, stats.geom.pmf(np.arange(1, 31), 0.25), atol=5 * 0.5 / np.sqrt(count))
 
 
 def test_spread_units_by_hand() -> None:
@@ -135,7 +133,7 @@ def test_spread_units_by_hand() -> None:
     ends = cumulative_share(share)
 
     def spread(total: float, whole: bool) -> list[float]:
-        out = spread_units(jnp.asarray([total]), jnp.asarray([whole]), ends, uniform)
+        out = spread_units(jnp.asarray([float(total)]), jnp.asarray([whole]), ends, uniform)
         return np.asarray(out)[:, 0].tolist()
 
     assert spread(0, True) == [0, 0, 0, 0, 0, 0]

@@ -23,9 +23,7 @@ def names(count: int) -> list[str]:
     return [f"item-{number}" for number in range(count)]
 
 
-def mean_demand(
-    mean, dispersion, law=0, *, items: int = 1, periods: int = PERIODS, dtype=np.float32
-) -> MeanDemand:
+def mean_demand(mean, dispersion, law=0, *, items: int = 1, periods: int = PERIODS, dtype=np.float32) -> MeanDemand:
     """Constant mean and dispersion; each may be one number or one per item."""
     wide = [np.broadcast_to(np.asarray(value, dtype), (periods, items)) for value in (mean, dispersion)]
     return MeanDemand(*map(jnp.asarray, wide), jnp.asarray(np.broadcast_to(np.int32(law), items)))
@@ -47,9 +45,7 @@ def forms(items: int, rng: np.random.Generator, periods: int = PERIODS) -> dict[
     }
 
 
-def lead_times(
-    items: int, rng: np.random.Generator | None = None, offers: int = 3, limit: int = 40
-) -> LeadTimes:
+def lead_times(items: int, rng: np.random.Generator | None = None, offers: int = 3, limit: int = 40) -> LeadTimes:
     """Ten-day fixed lead times, or with a generator all three laws mixed and random lanes."""
     mean, sd = np.full((offers, items), 10.0), np.zeros((offers, items))
     law, vendor = np.zeros((offers, items), np.int32), np.zeros((offers, items), np.int32)
@@ -60,9 +56,7 @@ def lead_times(
         law, vendor = (rng.integers(0, top, mean.shape).astype(np.int32) for top in (3, 2))
         lane_sd, weight = np.asarray([1.5, 0.0]), rng.random((2, limit))
     cumulative = np.cumsum(weight / weight.sum(1, keepdims=True), 1)
-    floats = [
-        jnp.asarray(leaf, jnp.float32) for leaf in (mean, sd, cumulative, np.asarray([3.0, 2.0]), lane_sd)
-    ]
+    floats = [jnp.asarray(leaf, jnp.float32) for leaf in (mean, sd, cumulative, np.asarray([3.0, 2.0]), lane_sd)]
     return LeadTimes(
         *floats[:2], jnp.asarray(law), jnp.asarray(vendor), *floats[2:], limit, 9, bool((lane_sd > 0).any())
     )

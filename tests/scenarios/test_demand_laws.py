@@ -56,9 +56,7 @@ def assert_moments(values: np.ndarray, mean: float, variance: float, kurtosis: f
     assert abs(values.var() - variance) < variance * (5 * np.sqrt((kurtosis - 1) / count) + 0.003)
 
 
-@pytest.mark.parametrize(
-    "case", [n for n, case in enumerate(CASES) if law_of(*case)], ids=lambda n: str(CASES[n])
-)
+@pytest.mark.parametrize("case", [n for n, case in enumerate(CASES) if law_of(*case)], ids=lambda n: str(CASES[n]))
 def test_counts_and_gamma_follow_their_law(drawn: np.ndarray, case: int) -> None:
     law = law_of(*CASES[case])
     mean, variance, _, excess = (float(value) for value in law.stats("mvsk"))
@@ -156,9 +154,7 @@ def test_bootstrap_only_repeats_what_was(days: int, first: int) -> None:
 def test_paths_take_turns_and_are_not_shared_with_the_holdout() -> None:
     paths = np.arange(5.0)[:, None, None] * np.ones((1, PERIODS, 2))
     demand = PathDemand(jnp.asarray(paths, jnp.float32))
-    train, holdout = (
-        totals(demand, scenarios=6, periods=PERIODS, purpose=purpose) for purpose in (TRAINING, HOLDOUT)
-    )
+    train, holdout = (totals(demand, scenarios=6, periods=PERIODS, purpose=purpose) for purpose in (TRAINING, HOLDOUT))
     np.testing.assert_array_equal(train[0, 1], [0, 2, 4, 0, 2, 4])
     np.testing.assert_array_equal(holdout[0, 0], [1, 3, 1, 3, 1, 3])
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from sampling import lead_times, mean_demand, sample, shares_of
 
+from meio_jax.demand import PathDemand
+
 SCENARIOS = 4_000
 MEANS = [0.3, 3.5, 12.0, 400.0, 9.0, 2.0]
 LAWS = [0, 0, 0, 0, 2, 3]
@@ -79,7 +81,7 @@ def test_totals_beyond_the_draws_stay_whole() -> None:
 
 def test_region_factor_ties_the_days_of_a_region() -> None:
     shares = jnp.full((1, 1, 4, 1), 0.25)
-    demand = mean_demand(400.0, 0.0, 3, items=1, periods=9)
+    demand = PathDemand(jnp.full((1, 9, 1), 400.0))
     drawn = np.asarray(sample(demand, shares=shares, scenarios=3_000, cv=0.4).demand)[:, 0, 0]
     correlation = np.corrcoef(drawn[[0, 6, 7], 0])
     assert correlation[0, 1] > 0.8

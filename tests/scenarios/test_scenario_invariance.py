@@ -59,9 +59,7 @@ def test_longer_horizon_keeps_the_first_days(form: str) -> None:
     rng = np.random.default_rng(1)
     demand = forms(ITEMS, rng, periods=20)[form]
     leads, shares = lead_times(ITEMS, rng), shares_of(ITEMS, rng)
-    long, short = (
-        sample(demand, shares=shares, leads=leads, cv=0.3, scenarios=4, periods=n) for n in (20, 8)
-    )
+    long, short = (sample(demand, shares=shares, leads=leads, cv=0.3, scenarios=4, periods=n) for n in (20, 8))
     np.testing.assert_array_equal(np.asarray(long.demand)[:8], np.asarray(short.demand))
     np.testing.assert_array_equal(np.asarray(long.vendor_lead)[:8], np.asarray(short.vendor_lead))
 

@@ -61,9 +61,7 @@ def test_optional_tables_and_columns_may_be_absent(tmp_path):
     for name in ("resources", "on_order", "on_hand"):
         del frames[name]
     frames["items"] = frames["items"].drop("unmet", "storage_class", "backorder_cost")
-    frames["offers"] = frames["offers"].with_columns(
-        pl.lit(None).alias("pack_size"), lead_time_law=pl.lit("fixed")
-    )
+    frames["offers"] = frames["offers"].with_columns(pl.lit(None).alias("pack_size"), lead_time_law=pl.lit("fixed"))
     tables = read_instance(write_raw(tmp_path, frames, settings_content("mean"), "csv"))
     assert tables.resources.height == tables.on_hand.height == 0
     assert tables.resources.columns == list(table_schema("resources", "mean").column_names)
@@ -118,9 +116,7 @@ def test_hive_folders_group_parts(tmp_path):
     whole = pl.read_parquet(folder / "forecast.parquet")
     (folder / "forecast.parquet").unlink()
     for number, part in enumerate(whole.partition_by("item_id", maintain_order=True)):
-        write_table(
-            part.drop("item_id"), folder / f"forecast/item_id={part['item_id'][0]}/block={number}/p.parquet"
-        )
+        write_table(part.drop("item_id"), folder / f"forecast/item_id={part['item_id'][0]}/block={number}/p.parquet")
     (folder / "forecast/_SUCCESS").touch()
     assert_same(read_instance(folder), tiny_tables())
 

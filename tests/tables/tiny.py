@@ -18,9 +18,7 @@ LEVELS = {"q0.1": 0.0, "q0.5": 2.0, "q0.9": 5.0}
 
 def tiny_settings(form: str = "mean") -> InstanceSettings:
     """Settings with a forecast of the given form."""
-    return InstanceSettings(
-        name="tiny", start_date=START, periods=PERIODS, wave_ends=[11.0, 24.0], forecast=form
-    )
+    return InstanceSettings(name="tiny", start_date=START, periods=PERIODS, wave_ends=[11.0, 24.0], forecast=form)
 
 
 def forecast_frame(form: str) -> pl.DataFrame:
@@ -28,19 +26,14 @@ def forecast_frame(form: str) -> pl.DataFrame:
     days = [START + datetime.timedelta(days=t) for t in range(PERIODS)]
     if form == "paths":
         rows = [
-            (i, p, t, float((t + p + k) % 4))
-            for k, i in enumerate(ITEMS)
-            for p in range(2)
-            for t in range(PERIODS)
+            (i, p, t, float((t + p + k) % 4)) for k, i in enumerate(ITEMS) for p in range(2) for t in range(PERIODS)
         ]
         return pl.DataFrame(rows, schema=["item_id", "path", "period", "units"], orient="row")
     if form == "quantiles":
         rows = [(i, day, *LEVELS.values()) for i in ITEMS for day in days]
         return pl.DataFrame(rows, schema=["unique_id", "ds", *LEVELS], orient="row")
     if form == "mean":
-        rows = [
-            (i, t, 1.0 + k, 0.3, "negative_binomial") for k, i in enumerate(ITEMS) for t in range(PERIODS)
-        ]
+        rows = [(i, t, 1.0 + k, 0.3, "negative_binomial") for k, i in enumerate(ITEMS) for t in range(PERIODS)]
         return pl.DataFrame(rows, schema=["item_id", "period", "mean", "dispersion", "law"], orient="row")
     past = [START - datetime.timedelta(days=t) for t in range(28, 0, -1)]
     rows = [(i, day, float(day.day % 3)) for i in ITEMS for day in past]
@@ -167,9 +160,7 @@ def _item_frames() -> dict[str, pl.DataFrame]:
                 "share": [0.7, 1.0, 1.0, 1.0],
             }
         ),
-        "lead_times": pl.DataFrame(
-            {"vendor_id": ["v1", "v1", "v1"], "days": [9, 12, 16], "weight": [1.0, 2.0, 1.0]}
-        ),
+        "lead_times": pl.DataFrame({"vendor_id": ["v1", "v1", "v1"], "days": [9, 12, 16], "weight": [1.0, 2.0, 1.0]}),
         "on_hand": pl.DataFrame(
             {
                 "item_id": ["A", "A", "B", "C"],
@@ -232,9 +223,7 @@ def resources_frame() -> pl.DataFrame:
         "measure": pl.String,
         "capacity": pl.Float64,
     }
-    rows = [
-        {name: {"resource_id": key, **row}.get(name) for name in schema} for key, row in _RESOURCES.items()
-    ]
+    rows = [{name: {"resource_id": key, **row}.get(name) for name in schema} for key, row in _RESOURCES.items()]
     return pl.DataFrame(rows, schema=schema)
 
 

@@ -73,9 +73,7 @@ def fit_storage(
 
         def used(column: np.ndarray, weight=weight, below=below, node=node) -> float:
             alone = np.maximum(column - below, 0)
-            return float(
-                (weight * expected_left(alone, exposed[0][:, node], exposed[1][:, node]) * (alone > 0)).sum()
-            )
+            return float((weight * expected_left(alone, exposed[0][:, node], exposed[1][:, node]) * (alone > 0)).sum())
 
         if not np.isfinite(room) or used(targets[:, node]) <= room:
             continue
@@ -97,9 +95,7 @@ def raised(setting: Setting, units: np.ndarray) -> np.ndarray:
     for node in setting.world.sites.tier_nodes:
         below = np.flatnonzero(setting.route[node])
         if len(below):
-            out[:, node] = np.maximum(
-                out[:, node], np.ceil(out[:, below] @ setting.route[node, below] - 1e-9)
-            )
+            out[:, node] = np.maximum(out[:, node], np.ceil(out[:, below] @ setting.route[node, below] - 1e-9))
     return out * setting.supplied
 
 

@@ -69,9 +69,7 @@ def _fill(mean, variance, p, out):
 def quantiles(mean: np.ndarray, variance: np.ndarray, p: np.ndarray) -> np.ndarray:
     """`demand_quantile` of arrays of any one shape."""
     shape = np.broadcast_shapes(mean.shape, variance.shape, p.shape)
-    flat = [
-        np.ascontiguousarray(np.broadcast_to(x, shape)).reshape(-1).astype(float) for x in (mean, variance, p)
-    ]
+    flat = [np.ascontiguousarray(np.broadcast_to(x, shape)).reshape(-1).astype(float) for x in (mean, variance, p)]
     out = np.zeros(flat[0].size)
     _fill(*flat, out)
     return out.reshape(shape)
@@ -97,9 +95,7 @@ def expected_left(level: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> 
     # Logistic form of the normal distribution function (error below 1.5e-4), enough for a capacity estimate.
     below = 1.0 / (1.0 + np.exp(-1.5976 * z - 0.07056 * z**3))
     density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-    return np.maximum(
-        np.where(np.abs(level - mean) < 8 * sd, (level - mean) * below + sd * density, level - mean), 0
-    )
+    return np.maximum(np.where(np.abs(level - mean) < 8 * sd, (level - mean) * below + sd * density, level - mean), 0)
 
 
 def whole_shares(total: np.ndarray, share: np.ndarray) -> np.ndarray:

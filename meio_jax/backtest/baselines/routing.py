@@ -23,9 +23,7 @@ def home_nodes(setting: Setting, score: np.ndarray, allowed: np.ndarray) -> np.n
     return homes.reshape(reach.speeds, reach.regions, len(ends))
 
 
-def delivered_parts(
-    setting: Setting, preferred: np.ndarray, by_distance: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def delivered_parts(setting: Setting, preferred: np.ndarray, by_distance: bool) -> tuple[np.ndarray, np.ndarray]:
     """Share of an item's demand at each node `[items, nodes]`, and the sum of the squared shares of its
     regions.
 
@@ -42,11 +40,7 @@ def delivered_parts(
         items = np.flatnonzero(member.reshape(-1) == g)
         open_nodes = setting.supplied[items[0]]
         weight = float(np.median(catalog.weight[items]))
-        score = (
-            reach.km
-            if by_distance
-            else reach.cost_unit + reach.cost_kg * weight + world.sites.handling[reach.node]
-        )
+        score = reach.km if by_distance else reach.cost_unit + reach.cost_kg * weight + world.sites.handling[reach.node]
         homes = home_nodes(setting, score, open_nodes & preferred)
         fallback = home_nodes(setting, score, open_nodes)
         homes = np.where(homes >= 0, homes, fallback)

@@ -141,11 +141,7 @@ def net_shortage(world: World) -> np.ndarray:
     group = split.speed * reach.regions + split.region
     profile = np.repeat(np.arange(len(world.profiles)), np.diff(split.start))
     unit, kilo = (np.bincount(profile, split.share * x[group], len(world.profiles)) for x in cheapest)
-    served = (
-        np.where(np.isfinite(landed), landed, 0)
-        + unit[catalog.profile]
-        + kilo[catalog.profile] * catalog.weight
-    )
+    served = np.where(np.isfinite(landed), landed, 0) + unit[catalog.profile] + kilo[catalog.profile] * catalog.weight
     return np.maximum(catalog.lost_cost - served, 0.05 * catalog.lost_cost)
 
 
@@ -186,9 +182,7 @@ def demand_moments(forecast: Forecast, world: World) -> tuple[np.ndarray, np.nda
         weeks = rows[:, : rows.shape[1] // 7 * 7].reshape(len(rows), -1, 7).sum(2)
         level = weeks.mean(0, keepdims=True) if len(rows) > 3 else weeks.mean()
         daily = 7 * variance[i].mean()
-        run[i] = (
-            np.clip(((weeks - level) ** 2).mean() / daily, 0.5, 4.0) if daily > 0 and weeks.size > 3 else 1.0
-        )
+        run[i] = np.clip(((weeks - level) ** 2).mean() / daily, 0.5, 4.0) if daily > 0 and weeks.size > 3 else 1.0
     return mean, variance, run
 
 
@@ -197,9 +191,7 @@ def _interpolate(values: np.ndarray, levels: np.ndarray, at: np.ndarray) -> np.n
     k = np.clip(np.searchsorted(levels, at) - 1, 0, len(levels) - 2)
     part = (at - levels[k]) / (levels[k + 1] - levels[k])
     return np.maximum(
-        np.stack(
-            [values[..., j] + (values[..., j + 1] - values[..., j]) * f for j, f in zip(k, part, strict=True)]
-        ),
+        np.stack([values[..., j] + (values[..., j + 1] - values[..., j]) * f for j, f in zip(k, part, strict=True)]),
         0,
     )
 
