@@ -50,7 +50,7 @@ def item_keys(ids: Sequence[str]) -> UInt32[np.ndarray, "items 2"]:
 
 def _draws(settings: ScenarioSettings, keys: Array, scenario_ids: Array, purpose: int, dtype: jnp.dtype) -> Draws:
     samples, periods = scenario_ids.shape[0], settings.periods
-    item = tuple(jnp.repeat(keys[:, word], samples) for word in range(2))
+    item = (jnp.repeat(keys[:, 0], samples), jnp.repeat(keys[:, 1], samples))
     scenario = jnp.tile(scenario_ids.astype(jnp.uint32), keys.shape[0])
     low, high = as_words(settings.seed)
     key = derive(derive(item, low, high), scenario, jnp.uint32(purpose))

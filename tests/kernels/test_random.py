@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from meio_kernels.draws import (
-    cubed_gamma,
-    cumulative_share,
-    poisson,
-    spread_units,
-    unit_gamma,
-)
+from meio_kernels import draws
+from meio_kernels.draws import cumulative_share
 from meio_kernels.random import as_words, derive, normals, threefry, uniforms
 from scipy import special, stats
+
+poisson, unit_gamma, cubed_gamma, spread_units = map(
+    jax.jit, (draws.poisson, draws.unit_gamma, draws.cubed_gamma, draws.spread_units)
+)
 
 # Random123, examples/kat_vectors: rounds, counter, key, result.
 KNOWN = [
@@ -86,9 +86,10 @@ def test_large_poisson_has_its_moments(mean: float) -> None:
     assert found.mean() == pytest.approx(mean, rel=1e-4)
     assert found.var() == pytest.approx(mean, rel=2e-3)
     assert stats.skew(found) == pytest.approx(mean**-0.5, rel=0.03, abs=2e-3)
-    exact = stats.poisson.ppf(GRID.astype(np.float64), mean)
-    assert np.abs(found - exact).max() <= 1 + 1e-6 * mean
     assert (np.diff(found) >= 0).all()
+    few = slice(None, None, 64)
+    exact = stats.poisson.ppf(GRID[few].astype(np.float64), mean)
+    assert np.abs(found[few] - exact).max() <= 1 + 1e-6 * mean
 
 
 @pytest.mark.parametrize("variance", [0.01, 0.5])

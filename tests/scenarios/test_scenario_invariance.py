@@ -35,10 +35,10 @@ def whole_catalog(form: str) -> tuple:
 
 @pytest.mark.parametrize("form", FORMS)
 @given(data=st.data())
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 def test_any_block_draws_the_same(form: str, data: st.DataObject) -> None:
     demand, leads, shares, whole = whole_catalog(form)
-    size = data.draw(st.sampled_from([1, 6]))
+    size = data.draw(st.sampled_from([1, 6] if form == "mean" else [2]))
     rows = np.asarray(data.draw(st.permutations(range(ITEMS))))[:size]
     numbers = np.asarray(data.draw(st.permutations(range(SCENARIOS))))[:3]
     part = sample(
@@ -54,10 +54,9 @@ def test_any_block_draws_the_same(form: str, data: st.DataObject) -> None:
         np.testing.assert_array_equal(np.asarray(of_whole)[..., columns], np.asarray(of_part))
 
 
-@pytest.mark.parametrize("form", ["mean", "history"])
-def test_longer_horizon_keeps_the_first_days(form: str) -> None:
+def test_longer_horizon_keeps_the_first_days() -> None:
     rng = np.random.default_rng(1)
-    demand = forms(ITEMS, rng, periods=20)[form]
+    demand = forms(ITEMS, rng, periods=20)["mean"]
     leads, shares = lead_times(ITEMS, rng), shares_of(ITEMS, rng)
     long, short = (sample(demand, shares=shares, leads=leads, cv=0.3, scenarios=4, periods=n) for n in (20, 8))
     np.testing.assert_array_equal(np.asarray(long.demand)[:8], np.asarray(short.demand))
@@ -95,19 +94,25 @@ def cast(tree: tuple, dtype: type) -> tuple:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_strict_types_and_float64(form: str) -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_strict_types_and_ranks(form: str, dtype: type) -> None:
     demand, leads, shares, plain = whole_catalog(form)
-    strict = (jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"))
-    with strict[0], strict[1]:
+    double = dtype == np.float64
+    with jax.enable_x64(double), jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        args = cast((demand, leads, shares), dtype)
         shapes = eqx.filter_eval_shape(
-            sample, demand, shares=shares, leads=leads, cv=0.4, scenarios=SCENARIOS, purpose=HOLDOUT
+            sample, args[0], leads=args[1], shares=args[2], cv=0.4, scenarios=SCENARIOS, purpose=HOLDOUT
         )
-        assert shapes.demand.shape == plain.demand.shape
-    with jax.enable_x64(True), jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+    assert shapes.demand.shape == plain.demand.shape
+    assert shapes.demand.dtype == dtype
+    assert shapes.vendor_lead.dtype == np.int32
+
+
+def test_float64_sees_the_same_scenarios() -> None:
+    demand, leads, shares, plain = whole_catalog("mean")
+    with jax.enable_x64(True):
         args = cast((demand, leads, shares), np.float64)
         double = sample(args[0], leads=args[1], shares=args[2], cv=0.4, scenarios=SCENARIOS)
-    assert double.demand.dtype == np.float64
-    assert double.vendor_lead.dtype == np.int32
     # The same uniforms underneath: float64 differs by rounding, and where a comparison is that close.
     close = np.isclose(np.asarray(double.demand), np.asarray(plain.demand), rtol=1e-3, atol=1e-4)
     assert close.mean() > 0.999

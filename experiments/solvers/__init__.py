@@ -1,0 +1,1 @@
+"""Other solvers to compare with: linear programs by HiGHS, and stockpyl's simulation."""

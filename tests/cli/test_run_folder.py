@@ -1,0 +1,173 @@
+"""A run folder: the tables that are promised, consistent with each other and with the instance."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from conftest import Finished
+from helpers import close
+from small_runs import Command
+from tiny import ITEMS, PERIODS, tiny_tables
+
+from meio_jax.config import load_config
+
+# Tables hold float32 sums; hundreds of units.
+ROUNDING = 1e-4
+
+COLUMNS = {
+    "plan/targets": "item_id node_id bucket target target_units fast_target order_cap",
+    "plan/orders": "item_id vendor_id node_id units packs unit_cost cost order_date due_date",
+    "plan/transfers": "item_id from_node to_node units ship_date due_date",
+    "plan/expected": "item_id node_id speed_id units outbound_cost handling_cost",
+    "plan/expected_nodes": "item_id node_id on_hand received ordered purchase_cost inbound_cost transfer_cost "
+    "holding_cost",
+    "plan/expected_items": "item_id demand shipped lost downgraded backordered lost_cost downgrade_cost "
+    "backorder_cost terminal_credit total_cost",
+    "prices": "resource_id kind bucket price usage capacity violation node_id to_node vendor_id region_group "
+    "speed_id measure",
+    "metrics": "step seconds cost lagrangian gap max_violation price_norm",
+}
+
+
+def table(run: Path, name: str) -> pl.DataFrame:
+    return pl.read_parquet(run / f"{name}.parquet")
+
+
+@pytest.mark.parametrize("name", sorted(COLUMNS))
+def test_tables_have_their_columns(finished: Finished, name: str) -> None:
+    frame = table(finished.folder, name)
+    assert set(COLUMNS[name].split()) <= set(frame.columns)
+    for column in frame.iter_columns():
+        if column.dtype.is_float():
+            assert column.is_null().all() or bool(column.drop_nulls().is_finite().all()), column.name
+
+
+def test_nothing_else_is_left_in_the_folder(finished: Finished) -> None:
+    expected = {f"{name}.parquet" for name in COLUMNS} | {"config.yaml", "certificate.json", "instance.json"}
+    found = {str(p.relative_to(finished.folder)) for p in finished.folder.rglob("*") if p.is_file()}
+    assert expected <= found
+    assert all(name.startswith("checkpoints/") for name in found - expected), found - expected
+
+
+def test_certificate_is_plain_json(finished: Finished) -> None:
+    certificate = json.loads((finished.folder / "certificate.json").read_text(encoding="utf-8"))
+    low, high = certificate["holdout_cost_ci95"]
+    assert low <= certificate["holdout_cost"] <= high
+    assert certificate["lagrangian_label"] in ("bound", "estimate")
+    close(sum(certificate["cost_terms"].values()), certificate["holdout_cost"], tolerance=ROUNDING)
+    assert certificate["largest_violation"] == max(row["relative"] for row in certificate["violations"])
+    assert {row["kind"] for row in certificate["violations"]} == set(table(finished.folder, "prices")["kind"])
+    assert certificate["steps"] == table(finished.folder, "metrics").height
+
+
+def test_resolved_configuration_is_kept(finished: Finished) -> None:
+    kept, asked = load_config(finished.folder / "config.yaml"), load_config(finished.config)
+    assert kept == asked
+
+
+def test_expected_tables_add_up(finished: Finished) -> None:
+    items = table(finished.folder, "plan/expected_items").sort("item_id")
+    assert items["item_id"].to_list() == sorted(ITEMS)
+    speeds = table(finished.folder, "plan/expected").group_by("item_id").sum().sort("item_id")
+    close(speeds["units"].to_numpy(), items["shipped"].to_numpy(), tolerance=ROUNDING)
+    terms = finished.plan.certificate.cost_terms
+    close(speeds["outbound_cost"].sum(), terms["outbound"], tolerance=ROUNDING)
+    close(speeds["handling_cost"].sum(), terms["handling"], tolerance=ROUNDING)
+    nodes = table(finished.folder, "plan/expected_nodes")
+    for column, term in (("purchase_cost", "purchase"), ("inbound_cost", "inbound"), ("transfer_cost", "transfer")):
+        close(nodes[column].sum(), terms[term], tolerance=ROUNDING, what=term)
+    close(nodes["holding_cost"].sum(), terms["holding"], tolerance=ROUNDING)
+    close(items["total_cost"].sum(), finished.plan.certificate.holdout_cost, tolerance=ROUNDING)
+
+
+def test_demand_is_that_of_the_forecast(finished: Finished) -> None:
+    mean = tiny_tables().forecast.group_by("item_id").agg(pl.col("mean").sum()).sort("item_id")
+    items = table(finished.folder, "plan/expected_items").sort("item_id")
+    # Six scenarios of 14 days of counts with variance m + 0.3 m^2: five standard errors.
+    daily = mean["mean"].to_numpy() / PERIODS
+    error = np.sqrt(PERIODS * (daily + 0.3 * daily**2) / 6)
+    assert np.all(np.abs(items["demand"].to_numpy() - mean["mean"].to_numpy()) < 5 * error)
+
+
+def test_orders_are_whole_packs_and_at_least_the_minimum(finished: Finished) -> None:
+    orders = table(finished.folder, "plan/orders")
+    assert orders.height > 0
+    offers = tiny_tables().offers.select("item_id", "vendor_id", "node_id", "pack_size", "min_order", "unit_cost")
+    joined = orders.join(offers, on=["item_id", "vendor_id", "node_id"], how="left", suffix="_offer")
+    assert joined["pack_size"].null_count() == 0, "an order without an offer"
+    assert orders["units"].dtype.is_integer()
+    assert bool((joined["units"] == joined["packs"] * joined["pack_size"]).all())
+    assert bool((joined["units"] >= joined["min_order"]).all())
+    assert bool((joined["units"] > 0).all())
+    close(joined["unit_cost"].to_numpy(), joined["unit_cost_offer"].to_numpy(), tolerance=1e-6)
+    close(joined["cost"].to_numpy(), (joined["units"] * joined["unit_cost_offer"]).to_numpy(), tolerance=1e-6)
+    assert bool((orders["due_date"] > orders["order_date"]).all())
+    assert orders["order_date"].unique().to_list() == [tiny_tables().settings.start_date]
+
+
+def test_orders_are_placed_on_review_days_only(finished: Finished) -> None:
+    # fc2 reviews on odd days; the plan is for day 0.
+    assert "fc2" not in table(finished.folder, "plan/orders")["node_id"].to_list()
+    assert "fc2" not in table(finished.folder, "plan/transfers")["to_node"].to_list()
+
+
+def test_transfers_are_whole_and_in_stock(finished: Finished) -> None:
+    tables, moved = tiny_tables(), table(finished.folder, "plan/transfers")
+    assert moved["units"].dtype.is_integer()
+    lanes = set(tables.lanes.select("from_node", "to_node").iter_rows())
+    assert set(moved.select("from_node", "to_node").iter_rows()) <= lanes
+    arriving = tables.on_order.filter(pl.col("period_due") == 0).drop("period_due")
+    stock = pl.concat([tables.on_hand, arriving]).group_by("item_id", "node_id").agg(pl.col("units").sum())
+    sent = moved.group_by("item_id", "from_node").agg(pl.col("units").sum().alias("sent"))
+    joined = sent.join(stock, left_on=["item_id", "from_node"], right_on=["item_id", "node_id"], how="left")
+    assert bool((joined["sent"] <= joined["units"].fill_null(0)).all())
+
+
+def test_targets_cover_every_bucket_and_accepted_node(finished: Finished) -> None:
+    targets = table(finished.folder, "plan/targets")
+    assert set(targets["bucket"]) == {0, 1}
+    assert bool((targets["target"] >= 0).all())
+    assert targets["target_units"].dtype.is_integer()
+    close(targets["target_units"].to_numpy(), targets["target"].to_numpy(), tolerance=0.5001)
+    # Item C is chilled, and fc2 takes ambient goods only.
+    assert targets.filter(item_id="C", node_id="fc2").height == 0
+
+
+def test_prices_name_every_resource_and_bucket(finished: Finished) -> None:
+    prices = table(finished.folder, "prices")
+    resources = tiny_tables().resources
+    assert set(prices["resource_id"]) == set(resources["resource_id"])
+    assert prices.height == 2 * resources["resource_id"].n_unique()
+    assert bool((prices["price"] >= 0).all())
+    outbound = prices.filter(resource_id="outbound").sort("bucket")
+    # The capacities as given, in the unit of the table (kg per day), not as optimised with a margin.
+    close(outbound["capacity"].to_numpy(), np.asarray([90.0, 99.0]), tolerance=1e-6)
+    service = prices.filter(kind="service")
+    assert bool(service["usage"].is_between(0, 1).all())
+    close(service["capacity"].to_numpy(), np.full(2, 0.9), tolerance=1e-6)
+
+
+def test_show(meio: Command, finished: Finished) -> None:
+    called = meio("show", finished.folder)
+    assert called.status == 0
+    for word in ("cost on holdout", "largest violation", "clairvoyant bound", "storage", "lost sale"):
+        assert word in called.out, word
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+def test_export(meio: Command, finished: Finished, tmp_path: Path, format: str) -> None:
+    called = meio("export", finished.folder, "--format", format, "--out", tmp_path)
+    assert called.status == 0
+    read = pl.read_csv if format == "csv" else pl.read_parquet
+    for name in COLUMNS:
+        ours, theirs = read(tmp_path / f"{name}.{format}"), table(finished.folder, name)
+        assert (ours.columns, ours.height) == (theirs.columns, theirs.height)
+    assert (tmp_path / "certificate.json").exists()
+
+
+def test_validate(meio: Command, tiny_folder: Path) -> None:
+    called = meio("validate", tiny_folder)
+    assert called.status == 0
+    assert "3 items" in called.out

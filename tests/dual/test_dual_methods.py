@@ -1,0 +1,126 @@
+"""What every dual method must do, and that each finds the price of a problem with a closed form."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import close
+from toy import newsvendors
+
+from meio_jax.dual import DUAL_METHODS, BestSoFar, Observation, Progress, Tolerances
+from meio_jax.results import Result
+from meio_jax.solve import Limits, initial_state, solve
+
+NEVER = Tolerances(0.0, 0.0, 0.0)
+KIND = jnp.zeros(1, jnp.int32)
+
+
+def seen(excess: float, price: float = 1.0) -> Observation:
+    excess_table = jnp.asarray([[excess, -excess, 0.0]])
+    one = jnp.ones((1, 3))
+    return Observation(jnp.asarray(100.0), excess_table, 10 * one, price * one)
+
+
+@pytest.mark.parametrize("name", sorted(DUAL_METHODS))
+def test_prices_stay_non_negative(name: str) -> None:
+    method = DUAL_METHODS[name]()
+    state = method.init(jnp.asarray([[-1.0, 0.0, 0.5]]))
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        assert float(method.prices(state).min()) >= 0
+        assert float(method.multipliers(state).min()) >= 0
+        state = method.step(seen(float(rng.normal(0, 20))), state)
+
+
+@pytest.mark.parametrize("name", sorted(DUAL_METHODS))
+def test_prices_follow_the_excess(name: str) -> None:
+    method = DUAL_METHODS[name]()
+    state = method.init(jnp.full((1, 3), 0.5))
+    before = np.asarray(method.prices(state))[0]
+    for _ in range(3):
+        state = method.step(seen(2.0), state)
+    after = np.asarray(method.prices(state))[0]
+    assert after[0] > before[0], "usage above capacity must raise the price"
+    assert after[1] < before[1], "unused capacity must lower the price"
+    assert after[2] == before[2], "a capacity that is just used keeps its price"
+
+
+@pytest.mark.parametrize("name", sorted(DUAL_METHODS))
+def test_a_wild_excess_moves_prices_no_more_than_a_full_one(name: str) -> None:
+    method = DUAL_METHODS[name]()
+    start = method.init(jnp.ones((1, 3)))
+    wild, full = (method.prices(method.step(seen(size), start)) for size in (1e9, 10.0))
+    close(wild, full, tolerance=0)
+
+
+@pytest.mark.parametrize("name", sorted(DUAL_METHODS))
+@pytest.mark.parametrize("capacity", [6.0, 10.0, 14.0])
+def test_finds_the_price_of_the_closed_form(name: str, capacity: float) -> None:
+    problem = newsvendors(capacity)
+    method = BestSoFar(DUAL_METHODS[name]())
+    found = solve(problem, method, initial_state(problem, method), Limits(300, tolerances=NEVER), KIND)
+    price = float(method.multipliers(found.state.dual)[0, 0])
+    # A subgradient with falling steps is still within some percent after 300 of them; the others are far closer.
+    close(price, problem.optimal_price(), tolerance=0.03, what=name)
+    close(found.best_evaluation.value, problem.optimal_cost(), tolerance=0.01)
+    # Weak duality (exact responses): no Lagrangian value exceeds the optimum, beyond float32 rounding.
+    assert found.bound <= problem.optimal_cost() * (1 + 1e-5)
+    close(found.bound, problem.optimal_cost(), tolerance=0.005)
+
+
+@pytest.mark.parametrize("name", sorted(DUAL_METHODS))
+def test_loose_capacity_costs_nothing(name: str) -> None:
+    problem = newsvendors(30.0)
+    method = BestSoFar(DUAL_METHODS[name]())
+    found = solve(problem, method, initial_state(problem, method), Limits(30, tolerances=NEVER), KIND)
+    assert float(found.prices.max()) == 0
+    close(found.best_evaluation.value, problem.optimal_cost(), tolerance=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(DUAL_METHODS))
+def test_merit_and_bound_are_monotone(name: str) -> None:
+    problem = newsvendors(8.0)
+    method = BestSoFar(DUAL_METHODS[name]())
+    merits, bounds = [], []
+
+    def record(state, step, trace) -> None:  # noqa: ANN001
+        del step, trace
+        merits.append(float(state.dual.merit))
+        bounds.append(float(state.dual.bound))
+
+    solve(problem, method, initial_state(problem, method), Limits(40, tolerances=NEVER), KIND, on_step=record)
+    assert np.all(np.diff(merits) <= 0)
+    assert np.all(np.diff(bounds) >= 0)
+
+
+def test_an_iterate_within_tolerance_beats_a_cheaper_one_beyond() -> None:
+    method = BestSoFar(DUAL_METHODS["subgradient"](), violation=0.01)
+    state = method.init(jnp.zeros((1, 1)))
+    one = jnp.ones((1, 1))
+    for value, excess, best in ((10.0, 0.5, True), (12.0, 0.0, True), (11.0, 0.02, False), (11.5, 0.005, True)):
+        state = method.step(Observation(jnp.asarray(value), excess * one, one, one), state)
+        assert bool(state.improved) is best
+
+
+@pytest.mark.parametrize("name", sorted(DUAL_METHODS))
+def test_termination(name: str) -> None:
+    method = DUAL_METHODS[name]()
+    tolerances = Tolerances(0.01, 0.01, 0.001)
+
+    def ended(violation: float, gap: float, change: float) -> Result | None:
+        return method.terminate(Progress(violation, gap, change), tolerances)
+
+    assert ended(0.0, 0.005, 0.0005) is Result.CONVERGED
+    assert ended(0.02, 0.005, 0.0005) is None
+    assert ended(0.0, 0.02, 0.0005) is None
+    assert ended(0.0, 0.005, float("inf")) is None
+    assert ended(float("nan"), 0.005, 0.0) is Result.NUMERICAL_FAILURE
+    assert ended(0.0, float("inf"), 0.0) is Result.NUMERICAL_FAILURE
+
+
+def test_methods_run_under_jit_with_buckets_and_resources() -> None:
+    for kind in DUAL_METHODS.values():
+        method = kind()
+        step = jax.jit(method.step)
+        state = step(seen(1.0), method.init(jnp.zeros((1, 3))))
+        assert jax.tree.structure(state) == jax.tree.structure(step(seen(1.0), state))
