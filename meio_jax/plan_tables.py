@@ -263,14 +263,14 @@ def metrics_frame(solution: Solution) -> pl.DataFrame:
             "cost": step.cost,
             "lagrangian": step.lagrangian,
             "gap": step.gap,
-            "change": step.change,
+            "change": step.change if np.isfinite(step.change) else None,
             "max_violation": step.violation,
             **{f"violation_{kind}": value for kind, value in step.by_kind.items()},
             "price_norm": step.price_norm,
         }
         for step in solution.history
     ]
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, schema_overrides={"change": pl.Float64})
 
 
 def plan_frames(

@@ -41,69 +41,122 @@ def _ids(kind: str, count: int) -> list[str]:
 def random_tables(seed: int, *, several: bool) -> Tables:
     """A random instance; with `several` every class may be served by every node, else by exactly one."""
     rng = np.random.default_rng([seed, int(several)])
-    items, nodes, regions, speeds = _ids("items", ITEMS), _ids("nodes", NODES), _ids("regions", REGIONS), ["fast", "slow"]
+    items, nodes, regions, speeds = (
+        _ids("items", ITEMS),
+        _ids("nodes", NODES),
+        _ids("regions", REGIONS),
+        ["fast", "slow"],
+    )
     mean = rng.uniform(40, 160, ITEMS)
     paths = mean[:, None] * rng.gamma(4.0, 0.25, (ITEMS, 2 * PATHS))
     forecast = [
         (item, path, period, float(paths[i, path]) if period else 0.0)
-        for i, item in enumerate(items) for path in range(2 * PATHS) for period in range(2)
+        for i, item in enumerate(items)
+        for path in range(2 * PATHS)
+        for period in range(2)
     ]
     share = rng.dirichlet(np.full(REGIONS * SPEEDS, 3.0))
     cost = rng.uniform(8, 12, ITEMS)
     # With one node for each class, region r belongs to node r modulo the number of nodes.
     pairs = [(n, r) for n in range(NODES) for r in range(REGIONS) if several or r % NODES == n]
+    # ... and all parcels of a node cost the same: then it does not matter which class a scarce unit serves.
+    parcel = rng.uniform(1, 4, len(pairs)) if several else rng.uniform(1, 4, NODES)[[n for n, _ in pairs]]
     load = mean.sum() / NODES
     frames = {
         "items": {
-            "item_id": items, "volume_m3": rng.uniform(0.5, 2, ITEMS), "weight_kg": np.ones(ITEMS),
-            "price": cost + 10, "unit_cost": cost, "holding_cost": rng.uniform(0.5, 2, ITEMS),
-            "lost_sale_cost": cost + rng.uniform(6, 14, ITEMS), "backorder_cost": np.zeros(ITEMS), "unmet": ["lost"] * ITEMS,
-            "downgrade_share": np.zeros(ITEMS), "downgrade_cost": np.zeros(ITEMS), "profile": ["all"] * ITEMS,
+            "item_id": items,
+            "volume_m3": rng.uniform(0.5, 2, ITEMS),
+            "weight_kg": np.ones(ITEMS),
+            "price": cost + 10,
+            "unit_cost": cost,
+            "holding_cost": rng.uniform(0.5, 2, ITEMS),
+            "lost_sale_cost": cost + rng.uniform(6, 14, ITEMS),
+            "backorder_cost": np.zeros(ITEMS),
+            "unmet": ["lost"] * ITEMS,
+            "downgrade_share": np.zeros(ITEMS),
+            "downgrade_cost": np.zeros(ITEMS),
+            "profile": ["all"] * ITEMS,
         },
         "nodes": {
-            "node_id": nodes, "kind": ["fc"] * NODES, "country": ["US"] * NODES,
-            "latitude": np.zeros(NODES), "longitude": np.zeros(NODES), "storage_classes": [""] * NODES,
-            "holding_factor": rng.uniform(0.8, 1.2, NODES), "handling_cost": rng.uniform(0.1, 0.3, NODES),
-            "inbound_cost": rng.uniform(0.1, 0.3, NODES), "review_period": [2] * NODES, "review_offset": [0] * NODES,
+            "node_id": nodes,
+            "kind": ["fc"] * NODES,
+            "country": ["US"] * NODES,
+            "latitude": np.zeros(NODES),
+            "longitude": np.zeros(NODES),
+            "storage_classes": [""] * NODES,
+            "holding_factor": rng.uniform(0.8, 1.2, NODES),
+            "handling_cost": rng.uniform(0.1, 0.3, NODES),
+            "inbound_cost": rng.uniform(0.1, 0.3, NODES),
+            "review_period": [2] * NODES,
+            "review_offset": [0] * NODES,
             "allocation": ["proportional"] * NODES,
         },
         "regions": {
-            "region_id": regions, "latitude": np.zeros(REGIONS), "longitude": np.zeros(REGIONS),
-            "population": np.ones(REGIONS), "region_group": ["all"] * REGIONS, "country": ["US"] * REGIONS,
+            "region_id": regions,
+            "latitude": np.zeros(REGIONS),
+            "longitude": np.zeros(REGIONS),
+            "population": np.ones(REGIONS),
+            "region_group": ["all"] * REGIONS,
+            "country": ["US"] * REGIONS,
         },
         "speeds": {
-            "speed_id": speeds, "promise_days": [1, 3], "deliver_by_hour": [24.0, 24.0], "cost_factor": [1.4, 1.0],
+            "speed_id": speeds,
+            "promise_days": [1, 3],
+            "deliver_by_hour": [24.0, 24.0],
+            "cost_factor": [1.4 if several else 1.0, 1.0],
         },
         "transit": {
-            "node_id": [nodes[n] for n, _ in pairs], "region_id": [regions[r] for _, r in pairs],
-            "hours": np.full(len(pairs), 4.0), "zone": [1] * len(pairs),
-            "cost_per_unit": rng.uniform(1, 4, len(pairs)), "cost_per_kg": np.zeros(len(pairs)),
+            "node_id": [nodes[n] for n, _ in pairs],
+            "region_id": [regions[r] for _, r in pairs],
+            "hours": np.full(len(pairs), 4.0),
+            "zone": [1] * len(pairs),
+            "cost_per_unit": parcel,
+            "cost_per_kg": np.zeros(len(pairs)),
             "carbon_kg_per_unit": np.zeros(len(pairs)),
         },
         "cutoffs": {
-            "node_id": [n for n in nodes for _ in speeds], "speed_id": speeds * NODES, "cutoff_hour": [24.0] * (NODES * SPEEDS),
+            "node_id": [n for n in nodes for _ in speeds],
+            "speed_id": speeds * NODES,
+            "cutoff_hour": [24.0] * (NODES * SPEEDS),
         },
         "shares": {
-            "profile": ["all"] * (REGIONS * SPEEDS), "region_id": [r for r in regions for _ in speeds],
-            "speed_id": speeds * REGIONS, "wave": [0] * (REGIONS * SPEEDS), "share": share,
+            "profile": ["all"] * (REGIONS * SPEEDS),
+            "region_id": [r for r in regions for _ in speeds],
+            "speed_id": speeds * REGIONS,
+            "wave": [0] * (REGIONS * SPEEDS),
+            "share": share,
         },
         "offers": {
-            "item_id": [i for i in items for _ in nodes], "vendor_id": ["v"] * (ITEMS * NODES), "node_id": nodes * ITEMS,
-            "unit_cost": np.repeat(cost, NODES), "freight_cost": rng.uniform(0.2, 0.6, ITEMS * NODES),
-            "lead_time_mean": np.ones(ITEMS * NODES), "lead_time_sd": np.zeros(ITEMS * NODES),
-            "lead_time_law": ["fixed"] * (ITEMS * NODES), "pack_size": [1] * (ITEMS * NODES),
-            "min_order": [0] * (ITEMS * NODES), "share": np.ones(ITEMS * NODES),
+            "item_id": [i for i in items for _ in nodes],
+            "vendor_id": ["v"] * (ITEMS * NODES),
+            "node_id": nodes * ITEMS,
+            "unit_cost": np.repeat(cost, NODES),
+            "freight_cost": rng.uniform(0.2, 0.6, ITEMS * NODES),
+            "lead_time_mean": np.ones(ITEMS * NODES),
+            "lead_time_sd": np.zeros(ITEMS * NODES),
+            "lead_time_law": ["fixed"] * (ITEMS * NODES),
+            "pack_size": [1] * (ITEMS * NODES),
+            "min_order": [0] * (ITEMS * NODES),
+            "share": np.ones(ITEMS * NODES),
         },
         "resources": {
             "resource_id": [f"{kind}-{n}" for kind in ("storage", "outbound") for n in nodes],
-            "kind": ["storage"] * NODES + ["outbound"] * NODES, "node_id": nodes * 2, "bucket": [1] * (2 * NODES),
+            "kind": ["storage"] * NODES + ["outbound"] * NODES,
+            "node_id": nodes * 2,
+            "bucket": [1] * (2 * NODES),
             "measure": ["m3"] * NODES + ["units"] * NODES,
             "capacity": np.concatenate([load * rng.uniform(0.2, 0.5, NODES), load * rng.uniform(0.7, 1.1, NODES)]),
         },
     }
     settings = InstanceSettings(
-        name=f"newsvendor-{seed}", start_date=datetime.date(2025, 1, 6), periods=2, bucket_periods=1, wave_ends=[24.0],
-        forecast="paths", terminal_credit=0.6, stationary_targets=True,
+        name=f"newsvendor-{seed}",
+        start_date=datetime.date(2025, 1, 6),
+        periods=2,
+        bucket_periods=1,
+        wave_ends=[24.0],
+        forecast="paths",
+        terminal_credit=0.6,
+        stationary_targets=True,
     )
     tables = {name: pl.DataFrame(columns) for name, columns in frames.items()}
     tables["forecast"] = pl.DataFrame(forecast, schema=["item_id", "path", "period", "units"], orient="row")
@@ -180,9 +233,15 @@ def solve_extensive(tables: Tables, demand: np.ndarray) -> Extensive:
                     constant += weight * item["lost_sale_cost"] * units
                     for n, node in enumerate(node_rows):
                         if (node["node_id"], region) in pairs and units > 0:
-                            gain = factor[v] * pairs[node["node_id"], region] + node["handling_cost"] - item["lost_sale_cost"]
+                            gain = (
+                                factor[v] * pairs[node["node_id"], region]
+                                + node["handling_cost"]
+                                - item["lost_sale_cost"]
+                            )
                             ship = names.index(f"outbound-{node['node_id']}")
-                            columns.add(weight * gain, highspy.kHighsInf, [(balance(i, s, n), -1.0), (ship, weight), (row, 1.0)])
+                            columns.add(
+                                weight * gain, highspy.kHighsInf, [(balance(i, s, n), -1.0), (ship, weight), (row, 1.0)]
+                            )
                     extra.append(units)
                     row += 1
     lower = np.concatenate([np.full(first, -highspy.kHighsInf), right[first:], np.full(len(extra), -highspy.kHighsInf)])

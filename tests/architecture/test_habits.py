@@ -11,6 +11,7 @@ from types import ModuleType
 import equinox as eqx
 import jax.numpy as jnp
 import pytest
+from meio_kernels.assignment import assign_round
 from test_imports import KERNELS, PLANNER, module_name, sources
 
 import meio_jax
@@ -23,7 +24,6 @@ from meio_jax.dual import DUAL_METHODS, AbstractDualMethod
 from meio_jax.objective import OBJECTIVES, AbstractObjective
 from meio_jax.policy import POLICIES, AbstractPolicy, policy_family
 from meio_jax.registry import choose, discover
-from meio_kernels.assignment import assign_round
 
 # Sweeps over blocks, days or chunks; the solver's own loop is a Python loop in `solve`.
 LOOPS = {

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import meio_kernels
 import pytest
 
 import meio_jax
-import meio_kernels
 
 PLANNER = Path(meio_jax.__file__).parent
 KERNELS = Path(meio_kernels.__file__).parent

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from small_runs import Command, config_content, write_config
+from small_runs import Command, config_content, usual_promotion, write_config
 from tiny import tiny_tables
 
 from meio_jax.config import load_config
@@ -37,4 +37,6 @@ class Finished:
 def finished(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     home = tmp_path_factory.mktemp("finished")
     config = write_config(home / "config.yaml", config_content(tiny_folder, home / "run"))
-    return Finished(home / "run", config, run_solve(load_config(config), Silent()))
+    with usual_promotion():
+        plan = run_solve(load_config(config), Silent())
+    return Finished(home / "run", config, plan)

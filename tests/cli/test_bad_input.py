@@ -68,9 +68,7 @@ def test_every_problem_is_told_at_once(meio: Command, tmp_path: Path) -> None:
     ],
     ids=["python-tag", "unclosed", "list", "empty", "words", "null-byte"],
 )
-def test_damaged_configuration(
-    meio: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
+def test_damaged_configuration(meio: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "damaged.yaml").write_text(text, encoding="utf-8")
     refused(meio, tmp_path, ("solve", tmp_path / "damaged.yaml"), "damaged.yaml")

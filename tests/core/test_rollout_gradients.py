@@ -28,26 +28,26 @@ VARIANTS = [
 ]
 
 
-def costs_of(case: Case, mode: str, policy):  # noqa: ANN001, ANN201
+def costs_of(case: Case, mode: str, policy):
     outcome = rollout(case.network, policy, case.block, case.scenarios, case.lists, gradient=GRADIENT_MODES[mode])
     flows = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(outcome.flows)]
     return scenario_costs(case.block, outcome), sum(flows)
 
 
 @eqx.filter_jit
-def pulled(case: tuple, mode: str, policy, bars):  # noqa: ANN001, ANN201
+def pulled(case: tuple, mode: str, policy, bars):
     """Costs and flows, and the gradient for given derivatives of them."""
     out, pull = jax.vjp(partial(costs_of, Case(*case), mode), policy)
     return out, pull(bars)[0]
 
 
-def bars_of(costs, name: str | None):  # noqa: ANN001, ANN201
+def bars_of(costs, name: str | None):
     """Derivatives of an objective (None: of the flows) with respect to costs and flows."""
     value = lambda c: jnp.sum(OBJECTIVES[name]()(c)) if name else 0 * jnp.sum(c.total)
     return jax.grad(value)(costs), jnp.asarray(0.0 if name else 1.0)
 
 
-def inner(left, right) -> float:  # noqa: ANN001
+def inner(left, right) -> float:
     """Sum of products of two trees."""
     return sum(float(jnp.vdot(a, b)) for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True))
 

@@ -83,7 +83,7 @@ def test_merit_and_bound_are_monotone(name: str) -> None:
     method = BestSoFar(DUAL_METHODS[name]())
     merits, bounds = [], []
 
-    def record(state, step, trace) -> None:  # noqa: ANN001
+    def record(state, step, trace) -> None:
         del step, trace
         merits.append(float(state.dual.merit))
         bounds.append(float(state.dual.bound))

@@ -17,7 +17,7 @@ KIND = jnp.zeros(1, jnp.int32)
 METHOD = BestSoFar(DUAL_METHODS["augmented"]())
 
 
-def run(problem: SharedNewsvendors, limits: Limits, **options: object):  # noqa: ANN201
+def run(problem: SharedNewsvendors, limits: Limits, **options: object):
     return solve(problem, METHOD, initial_state(problem, METHOD), limits, KIND, **options)
 
 
@@ -77,9 +77,7 @@ def test_continuing_is_the_same_as_not_stopping() -> None:
     problem = newsvendors()
     whole = run(problem, Limits(20, 2, 5, NEVER))
     half = run(problem, Limits(9, 2, 5, NEVER))
-    rest = solve(
-        problem, METHOD, half.state, Limits(20, 2, 5, NEVER), KIND, history=tuple(half.history)
-    )
+    rest = solve(problem, METHOD, half.state, Limits(20, 2, 5, NEVER), KIND, history=tuple(half.history))
     close(rest.state, whole.state, tolerance=0)
     assert [s.step for s in rest.history] == list(range(1, 21))
     assert [s.cost for s in rest.history] == [s.cost for s in whole.history]
@@ -103,7 +101,7 @@ class Counted(SharedNewsvendors):
 
     traces: list = eqx.field(static=True, default_factory=list)
 
-    def evaluate(self, prices, warm):  # noqa: ANN001, ANN201
+    def evaluate(self, prices, warm):
         self.traces.append(jax.typeof(prices))
         return super().evaluate(prices, warm)
 
