@@ -55,6 +55,25 @@ def cubed_gamma(uniform: Float[Array, "*shape"], variance: Float[Array, "*shape"
     return jnp.maximum(1 - third + normals(uniform) * jnp.sqrt(third), 0) ** 3
 
 
+def polynomial_gamma(uniform: Float[Array, "*shape"], variance: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Gamma of mean 1 as the cube of a polynomial in a normal (Goldstein 1973), increasing in `uniform`.
+
+    Two orders closer than `cubed_gamma`: for variances up to 0.5 mean and variance are within 0.01 %, and so is
+    the expected excess over any level that matters to a newsvendor.
+    """
+    z = normals(uniform)
+    # The reciprocal of the degrees of freedom of the chi-squared law of this shape.
+    n = variance / 2
+    square = z * z
+    even = 1 - n * (2 / 9)
+    even = even + n**2 * ((4 * square + 16) * square - 28) / 1215
+    even = even + n**3 * (((8 * square + 720) * square + 3216) * square + 2904) / 229635
+    odd = 1 / 3 + n * (3 - square) / 162
+    odd = odd - n**2 * ((3 * square + 40) * square + 45) / 5832
+    odd = odd + n**3 * (((301 * square - 1519) * square - 32769) * square - 79349) / 7873200
+    return jnp.maximum(even + z * jnp.sqrt(2 * n) * odd, 0) ** 3
+
+
 def unit_gamma(
     first: Float[Array, "*shape"],
     second: Float[Array, "*shape"],
@@ -64,14 +83,14 @@ def unit_gamma(
     """Gamma variables of mean 1 and any variance from three uniforms; exactly 1 where the variance is 0.
 
     With shape a = 1 / variance, a gamma of shape a is one of shape a + 2 times U^(1/a) V^(1/(a+1)) (Stuart
-    1962), and from shape 2 on the cube of a normal is good to 0.1 % in mean and variance. Increasing in each
+    1962), and from shape 2 on `polynomial_gamma` is good to 0.01 % in mean and variance. Increasing in each
     uniform.
     """
     spread = variance > 0
     safe = jnp.where(spread, variance, 1)
     raised = 1 + 2 * safe
     power = safe * jnp.log(second) + safe / (1 + safe) * jnp.log(third)
-    return jnp.where(spread, raised * cubed_gamma(first, safe / raised) * jnp.exp(power), 1)
+    return jnp.where(spread, raised * polynomial_gamma(first, safe / raised) * jnp.exp(power), 1)
 
 
 def cumulative_share(share: Float[Array, "classes batch"]) -> Float[Array, "classes batch"]:

@@ -30,7 +30,7 @@ class Layout:
     def join(self, array: np.ndarray, items: int) -> np.ndarray:
         """`[blocks, ..., block_items] -> [..., items]`, dropping the padding."""
         flat = np.moveaxis(np.asarray(array), 0, -2)
-        flat = flat.reshape(*flat.shape[:-2], -1)
+        flat = flat.reshape(*flat.shape[:-2], flat.shape[-2] * flat.shape[-1])
         joined = np.zeros((*flat.shape[:-1], items), flat.dtype)
         keep = self.live.reshape(-1) > 0
         joined[..., self.item.reshape(-1)[keep]] = flat[..., keep]

@@ -11,8 +11,8 @@ from meio_kernels.draws import cumulative_share
 from meio_kernels.random import as_words, derive, normals, threefry, uniforms
 from scipy import special, stats
 
-poisson, unit_gamma, cubed_gamma, spread_units = map(
-    jax.jit, (draws.poisson, draws.unit_gamma, draws.cubed_gamma, draws.spread_units)
+poisson, unit_gamma, cubed_gamma, polynomial_gamma, spread_units = map(
+    jax.jit, (draws.poisson, draws.unit_gamma, draws.cubed_gamma, draws.polynomial_gamma, draws.spread_units)
 )
 
 # Random123, examples/kat_vectors: rounds, counter, key, result.
@@ -97,6 +97,19 @@ def test_cubed_gamma_has_its_moments(variance: float) -> None:
     found = np.asarray(cubed_gamma(jnp.asarray(GRID), jnp.full(GRID.shape, np.float32(variance))), np.float64)
     assert found.mean() == pytest.approx(1, rel=1e-3)
     assert found.var() == pytest.approx(variance, rel=2e-3)
+
+
+@pytest.mark.parametrize("variance", [0.01, 1 / 3, 0.5])
+def test_polynomial_gamma_has_the_excess_of_the_gamma_law(variance: float) -> None:
+    found = np.asarray(polynomial_gamma(jnp.asarray(GRID), jnp.full(GRID.shape, np.float32(variance))), np.float64)
+    law = stats.gamma(1 / variance, scale=variance)
+    assert found.mean() == pytest.approx(1, rel=1e-4)
+    assert found.var() == pytest.approx(variance, rel=3e-4)
+    for fractile in (0.2, 0.8, 0.95):
+        level = law.ppf(fractile)
+        exact = law.expect(lambda x, level=level: x - level, lb=level)
+        # The grid of uniforms itself is good to 1e-4 of an excess.
+        assert np.maximum(found - level, 0).mean() == pytest.approx(exact, rel=1e-3)
 
 
 def four(count: int) -> list:
