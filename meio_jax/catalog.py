@@ -3,12 +3,14 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, UInt32
 
 from meio_jax.demand import AbstractDemand
 from meio_jax.leadtimes import LeadTimes
 from meio_jax.network import ItemBlock
 from meio_jax.scenarios import Scenarios, ScenarioSettings, sample_scenarios
+from meio_jax.sharding import over_items
 
 
 class Catalog(eqx.Module):
@@ -51,15 +53,22 @@ def draw(
     return sample_scenarios(settings, demand, shares, leads, keys, scenario_ids, purpose)
 
 
-def store_scenarios(settings: ScenarioSettings, catalog: Catalog, chunks: int, size: int, purpose: int) -> Catalog:
+def store_scenarios(
+    settings: ScenarioSettings, catalog: Catalog, chunks: int, size: int, purpose: int, mesh: Mesh | None = None
+) -> Catalog:
     """Sample `chunks` x `size` scenarios of every block once and keep them: faster sweeps for more memory."""
-    numbers = jnp.arange(chunks * size, dtype=jnp.int32).reshape(chunks, size)
 
-    def one_block(_: None, one: tuple) -> tuple[None, Scenarios]:
-        def one_chunk(_: None, ids: Array) -> tuple[None, Scenarios]:
-            return None, draw(settings, catalog.profiles, one, ids, purpose)
+    def local(profiles: Array, leaves: tuple) -> tuple[tuple, Scenarios]:
+        numbers = jnp.arange(chunks * size, dtype=jnp.int32).reshape(chunks, size)
 
-        return jax.lax.scan(one_chunk, None, numbers)
+        def one_block(_: None, one: tuple) -> tuple[None, Scenarios]:
+            def one_chunk(_: None, ids: Array) -> tuple[None, Scenarios]:
+                return None, draw(settings, profiles, one, ids, purpose)
 
-    sample = eqx.filter_jit(lambda leaves: jax.lax.scan(one_block, None, leaves)[1])
-    return eqx.tree_at(lambda c: c.scenarios, catalog, sample(catalog.per_block()), is_leaf=lambda leaf: leaf is None)
+            return jax.lax.scan(one_chunk, None, numbers)
+
+        return (), jax.lax.scan(one_block, None, leaves)[1]
+
+    sample = eqx.filter_jit(over_items(local, mesh))
+    _, stored = sample(catalog.profiles, catalog.per_block())
+    return eqx.tree_at(lambda c: c.scenarios, catalog, stored, is_leaf=lambda leaf: leaf is None)

@@ -55,7 +55,9 @@ class Certificate:
         return asdict(self)
 
 
-def relative_violation(resources: Resources, used: Array | np.ndarray, wanted: Array | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def relative_violation(
+    resources: Resources, used: Array | np.ndarray, wanted: Array | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Relative excess `[buckets, resources]` (positive: violated) and the capacity it refers to."""
     service = np.asarray(resources.is_service)
     capacity = np.where(service, np.asarray(resources.capacity) * wanted, np.asarray(resources.capacity))

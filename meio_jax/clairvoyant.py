@@ -25,6 +25,7 @@ from meio_jax.catalog import draw
 from meio_jax.network import ItemBlock, Network
 from meio_jax.resources import MEASURES, Resources
 from meio_jax.scenarios import HOLDOUT, Scenarios
+from meio_jax.sharding import over_items
 from meio_jax.subproblem import InventorySubproblem
 
 # Where on its line the potential of starting stock is tried, as shares of the largest value that demand can have.
@@ -396,14 +397,22 @@ def scenario_bounds(
 
 @eqx.filter_jit
 def _sweep(problem: InventorySubproblem, prices: Array, ids: Array) -> Float[Array, "blocks items"]:
-    def one_block(_: None, leaves: tuple) -> tuple[None, Array]:
-        block = leaves[0]
-        scenarios = draw(problem.settings.scenarios, problem.catalog.profiles, leaves, ids, purpose=HOLDOUT)
-        bounds = scenario_bounds(problem.network, problem.resources, block, scenarios, prices)
-        mean = jnp.mean(bounds.reshape(block.items, -1), axis=-1)
-        return None, jnp.where(block.live > 0, mean, 0)
+    settings = problem.settings
 
-    return jax.lax.scan(one_block, None, problem.catalog.per_block())[1]
+    def local(shared: tuple, at: tuple) -> tuple[tuple, Array]:
+        network, resources, profiles, prices, ids = shared
+
+        def one_block(_: None, leaves: tuple) -> tuple[None, Array]:
+            block = leaves[0]
+            scenarios = draw(settings.scenarios, profiles, leaves, ids, purpose=HOLDOUT)
+            bounds = scenario_bounds(network, resources, block, scenarios, prices)
+            mean = jnp.mean(bounds.reshape(block.items, -1), axis=-1)
+            return None, jnp.where(block.live > 0, mean, 0)
+
+        return (), jax.lax.scan(one_block, None, at)[1]
+
+    shared = (problem.network, problem.resources, problem.catalog.profiles, prices, ids)
+    return over_items(local, problem.mesh)(shared, problem.catalog.per_block())[1]
 
 
 def clairvoyant_bound(

@@ -45,9 +45,9 @@ class InstancePart(_Part):
 class ScenarioPart(_Part):
     """How many scenarios are drawn for each item, and how much memory stored ones may take."""
 
-    train: int = Field(default=128, ge=1, description="scenarios per item that the plan is optimised on")
+    train: int = Field(default=4096, ge=1, description="scenarios per item that the plan is optimised on")
     per_step: int = Field(default=16, ge=1, description="scenarios of a step; steps take them in turn")
-    holdout: int = Field(default=256, ge=2, description="scenarios per item that the plan is judged on")
+    holdout: int = Field(default=1024, ge=2, description="scenarios per item that the plan is judged on")
     clairvoyant: int = Field(default=4, ge=0, description="scenarios per item for the clairvoyant bound; 0: none")
     store_gib: float = Field(default=2.0, ge=0, description="keep training scenarios in memory up to this size")
 
@@ -109,7 +109,7 @@ class FulfilmentPart(_Part):
 class SolvePart(_Part):
     """How long to search and when to stop."""
 
-    max_steps: int = Field(default=200, ge=1)
+    max_steps: int = Field(default=150, ge=1)
     min_steps: int = Field(default=40, ge=1)
     check_every: int = Field(default=5, ge=1)
     learning_rate: float = Field(default=0.1, gt=0, description="first step, in units of mean lead-time demand")
@@ -117,11 +117,16 @@ class SolvePart(_Part):
     violation: float = Field(default=0.005, gt=0, description="largest relative capacity violation")
     gap: float = Field(default=0.01, gt=0, description="largest coupling gap")
     change: float = Field(default=0.001, gt=0, description="largest relative change of cost between checks")
-    averaging: int = Field(default=12, ge=1, description="steps over which usage and cost are averaged")
+    averaging: int = Field(
+        default=64, ge=1, description="steps over which plans, usage and cost are averaged (at most the recent half)"
+    )
     capacity_margin: float = Field(
         default=0.005, ge=0, lt=0.5, description="capacity kept back while optimising, against sampling error"
     )
     block_items: int | None = Field(default=None, ge=1, description="items per block; empty: by network size")
+    devices: int | None = Field(
+        default=None, ge=1, description="devices that share the items; empty: all (on the CPU one per core)"
+    )
     feasibility_steps: int = Field(
         default=60, ge=0, description="steps spent on proving that a capacity is out of reach"
     )

@@ -10,11 +10,13 @@ from jaxtyping import Array, Float
 
 from meio_jax.catalog import draw
 from meio_jax.costs import CostTerms, UnitTerms
+from meio_jax.network import Network
 from meio_jax.policy import AbstractPolicy
-from meio_jax.resources import Usage, usage
+from meio_jax.resources import Resources, Usage, usage
 from meio_jax.rollout import Record, rollout
-from meio_jax.scenarios import HOLDOUT
-from meio_jax.subproblem import InventorySubproblem, block_lists, scenario_costs
+from meio_jax.scenarios import HOLDOUT, Scenarios
+from meio_jax.sharding import over_items
+from meio_jax.subproblem import InventorySubproblem, Settings, block_lists, scenario_costs
 
 
 class ItemResults(eqx.Module):
@@ -45,16 +47,14 @@ class Holdout(eqx.Module):
     scenarios: int = eqx.field(static=True)
 
 
-def _block_results(problem: InventorySubproblem, policy: AbstractPolicy, leaves: tuple, prices: Array, ids: Array):
-    block = leaves[0]
-    settings = problem.settings
-    scenarios = draw(settings.scenarios, problem.catalog.profiles, leaves, ids, purpose=HOLDOUT)
-    lists = block_lists(problem.network, problem.resources, settings, block, prices)
-    outcome = rollout(
-        problem.network, policy, block, scenarios, lists, form=settings.form, record=Record(by_speed=True)
-    )
+def _block_results(
+    network: Network, resources: Resources, settings: Settings, scenarios: Scenarios, at: tuple, prices: Array
+) -> tuple[ItemResults, Usage]:
+    block, policy = at
+    lists = block_lists(network, resources, settings, block, prices)
+    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, record=Record(by_speed=True))
     costs = scenario_costs(block, outcome)
-    days = jnp.maximum(jnp.sum(problem.network.charged), 1)
+    days = jnp.maximum(jnp.sum(network.charged), 1)
 
     def per_item(leaf: Array) -> Array:
         return block.live * jnp.mean(leaf.reshape(block.items, -1), axis=-1)
@@ -73,18 +73,28 @@ def _block_results(problem: InventorySubproblem, policy: AbstractPolicy, leaves:
         speed_units=block.live * jnp.sum(outcome.speed_units, axis=0),
         speed_cost=block.live * jnp.sum(outcome.speed_cost, axis=0),
     )
-    return results, usage(problem.resources, outcome.flows, block)
+    return results, usage(resources, outcome.flows, block)
 
 
 @eqx.filter_jit
 def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, ids: Array) -> tuple:
-    def one_block(total: Usage, at: tuple) -> tuple[Usage, ItemResults]:
-        leaves, block_policy = at
-        results, used = _block_results(problem, block_policy, leaves, prices, ids)
-        return jax.tree.map(jnp.add, total, used), results
+    settings = problem.settings
+    table = jnp.zeros(problem.resources.capacity.shape, problem.item_scale.dtype)
 
-    zeros = jnp.zeros(problem.resources.capacity.shape, problem.item_scale.dtype)
-    used, results = jax.lax.scan(one_block, Usage(zeros, zeros), (problem.catalog.per_block(), policy))
+    def local(shared: tuple, at: tuple) -> tuple[Usage, ItemResults]:
+        network, resources, profiles, zeros, prices, ids = shared
+
+        def one_block(total: Usage, at: tuple) -> tuple[Usage, ItemResults]:
+            leaves, block_policy = at
+            scenarios = draw(settings.scenarios, profiles, leaves, ids, purpose=HOLDOUT)
+            one = (leaves[0], block_policy)
+            results, used = _block_results(network, resources, settings, scenarios, one, prices)
+            return jax.tree.map(jnp.add, total, used), results
+
+        return jax.lax.scan(one_block, zeros, at)
+
+    shared = (problem.network, problem.resources, problem.catalog.profiles, Usage(table, table), prices, ids)
+    used, results = over_items(local, problem.mesh)(shared, (problem.catalog.per_block(), policy))
     return results, used
 
 

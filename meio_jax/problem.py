@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 from jaxtyping import Array
 
 from meio_jax.catalog import Catalog, draw, store_scenarios
@@ -17,6 +18,7 @@ from meio_jax.policy.registry import PolicyFamily
 from meio_jax.resources import Resources
 from meio_jax.rollout import rollout
 from meio_jax.scenarios import TRAINING
+from meio_jax.sharding import over_items, place_blocks, place_copies
 from meio_jax.start import starting_point
 from meio_jax.subproblem import InventorySubproblem, Settings, block_lists
 
@@ -25,17 +27,20 @@ from meio_jax.subproblem import InventorySubproblem, Settings, block_lists
 class SearchOptions:
     """How policies are searched: Adam with a step that falls from `first_rate` to `last_rate` (cosine)."""
 
-    first_rate: float = 0.05
+    first_rate: float = 0.1
     last_rate: float = 0.003
-    steps: int = 200
+    steps: int = 150
 
 
 def optimiser(options: SearchOptions) -> optax.GradientTransformation:
-    """Adam on parameters in units of their scale; eps is small because gradients are scaled by item cost."""
+    """Adam on parameters in units of their scale; eps is small because gradients are scaled by item cost.
+
+    Momentum is short: it delays the answer of stock to prices, and a delay in that loop makes stock slosh.
+    """
     schedule = optax.cosine_decay_schedule(
         options.first_rate, max(options.steps, 1), alpha=options.last_rate / options.first_rate
     )
-    return optax.adam(schedule, b1=0.8, b2=0.95, eps=1e-9)
+    return optax.adam(schedule, b1=0.5, b2=0.95, eps=1e-9)
 
 
 def _tightened(resources: Resources, margin: float) -> Resources:
@@ -62,6 +67,7 @@ def build_problem(
     margin: float = 0.0,
     stationary: bool = False,
     store: bool = True,
+    mesh: Mesh | None = None,
 ) -> InventorySubproblem:
     """Assemble the item problems at their newsvendor starting point.
 
@@ -76,27 +82,33 @@ def build_problem(
         margin: Share of every capacity kept back.
         stationary: One target for all buckets.
         store: Sample training scenarios once and keep them.
+        mesh: Devices that share the items; the number of blocks is a multiple of theirs.
     """
     size = settings.scenarios_per_step
     chunks = max(1, -(-scenarios // size))
-    ids = jnp.arange(size, dtype=jnp.int32)
+    network, resources, catalog = place_copies(network, mesh), place_copies(resources, mesh), _placed(catalog, mesh)
     if store:
-        catalog = store_scenarios(settings.scenarios, catalog, chunks, size, TRAINING)
-    zero_prices = jnp.zeros_like(resources.capacity)
+        catalog = store_scenarios(settings.scenarios, catalog, chunks, size, TRAINING, mesh)
 
-    def one(_: None, leaves: tuple) -> tuple[None, tuple[AbstractPolicy, AbstractPolicy, Array]]:
-        block: ItemBlock = leaves[0]
-        sample = draw(settings.scenarios, catalog.profiles, leaves, ids, TRAINING)
-        lists = block_lists(network, resources, settings, block, zero_prices)
-        at: StartingPoint = starting_point(network, block, sample, lists)
-        first, scale = family.start(network, block, at), family.scales(network, block, at)
-        if stationary:
-            first, scale = jax.tree.map(_collapse, first), jax.tree.map(_collapse, scale)
-        outcome = _item_costs(network, resources, settings, first, block, sample, zero_prices)
-        return None, (first, scale, outcome)
+    def local(shared: tuple, at: tuple) -> tuple[tuple, tuple[AbstractPolicy, AbstractPolicy, Array]]:
+        network, resources, profiles = shared
+        ids = jnp.arange(size, dtype=jnp.int32)
+        zero_prices = jnp.zeros_like(resources.capacity)
 
-    build = eqx.filter_jit(lambda leaves: jax.lax.scan(one, None, leaves)[1])
-    first, scale, size = build(catalog.per_block())
+        def one(_: None, leaves: tuple) -> tuple[None, tuple[AbstractPolicy, AbstractPolicy, Array]]:
+            block: ItemBlock = leaves[0]
+            sample = draw(settings.scenarios, profiles, leaves, ids, TRAINING)
+            lists = block_lists(network, resources, settings, block, zero_prices)
+            start: StartingPoint = starting_point(network, block, sample, lists)
+            first, scale = family.start(network, block, start), family.scales(network, block, start)
+            if stationary:
+                first, scale = jax.tree.map(_collapse, first), jax.tree.map(_collapse, scale)
+            return None, (first, scale, _item_costs(network, resources, settings, first, block, sample, zero_prices))
+
+        return (), jax.lax.scan(one, None, at)[1]
+
+    build = eqx.filter_jit(over_items(local, mesh))
+    _, (first, scale, cost) = build((network, resources, catalog.profiles), catalog.per_block())
     raw = jax.tree.map(lambda value, unit: jnp.where(unit > 0, value / jnp.where(unit > 0, unit, 1), 0), first, scale)
     return InventorySubproblem(
         network=network,
@@ -105,10 +117,18 @@ def build_problem(
         settings=settings,
         scale=scale,
         first=raw,
-        item_scale=size,
+        item_scale=cost,
         chunks=chunks,
         optimiser=optimiser(search),
+        mesh=mesh,
     )
+
+
+def _placed(catalog: Catalog, mesh: Mesh | None) -> Catalog:
+    """The catalog with its blocks shared out over the devices of the mesh."""
+    blocks = place_blocks(eqx.tree_at(lambda c: c.profiles, catalog, None), mesh)
+    profiles = place_copies(catalog.profiles, mesh)
+    return eqx.tree_at(lambda c: c.profiles, blocks, profiles, is_leaf=lambda leaf: leaf is None)
 
 
 def _item_costs(

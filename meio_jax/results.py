@@ -19,10 +19,10 @@ class Result(enum.Enum):
 
 
 _MESSAGES = {
-    Result.CONVERGED: "Converged: capacities, coupling gap and cost settled within tolerance.",
+    Result.CONVERGED: "Converged: capacities and coupling gap are within tolerance on holdout scenarios.",
     Result.MAX_STEPS: (
-        "Stopped at the largest number of steps before every tolerance was met. The plan is the best seen; raise "
-        "`solve.max_steps`, continue with a warm start, or loosen the tolerances."
+        "Stopped before every tolerance was met on holdout scenarios. The plan is the best seen; raise "
+        "`solve.max_steps` or `scenarios.per_step`, continue with a warm start, or loosen the tolerances."
     ),
     Result.INFEASIBLE: (
         "Some capacity cannot be met by any plan. The plan is the one of least violation; raise the capacities "

@@ -17,19 +17,32 @@ from meio_jax.results import Result
 from meio_jax.subproblem import AbstractSubproblem, Evaluation
 
 
+class Mean(eqx.Module):
+    """Running means over recent steps: of the iterates, of their evaluations, and of the prices they were made at.
+
+    Iterates move from step to step, and each sees few scenarios. Their mean does neither (Polyak and Juditsky 1992),
+    and since prices integrate the excess of every step, it is the mean whose usage settles at capacity.
+    """
+
+    iterate: eqx.Module
+    evaluation: Evaluation
+    prices: Float[Array, "buckets resources"]
+
+
 class State(eqx.Module):
     """Everything that is needed to continue a solve."""
 
     step: Int[Array, ""]
     warm: eqx.Module
     dual: BestState
+    mean: Mean
     best: eqx.Module
     best_evaluation: Evaluation
     price_scale: Float[Array, "buckets resources"]
 
 
 class Trace(eqx.Module):
-    """What one step reports: the evaluation, the prices it was made at, and whether it became the best."""
+    """What one step reports, as means over recent steps: evaluation, prices, and usage above capacity as a share."""
 
     evaluation: Evaluation
     prices: Float[Array, "buckets resources"]
@@ -99,14 +112,12 @@ def initial_state(
     shape = eqx.filter_eval_shape(lambda p, w: p.evaluate(p.zero_prices(), w)[0], problem, warm)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
     zeros = jnp.zeros_like(blank.bound)
-    return State(
-        step=jnp.zeros((), jnp.int32),
-        warm=warm,
-        dual=method.init(zeros if prices is None else prices),
-        best=warm,
-        best_evaluation=blank,
-        price_scale=zeros,
+    shared = problem.everywhere(
+        (jnp.zeros((), jnp.int32), method.init(zeros if prices is None else prices), blank, zeros)
     )
+    step, dual, blank, zeros = shared
+    mean = Mean(warm, blank, zeros)
+    return State(step=step, warm=warm, dual=dual, mean=mean, best=warm, best_evaluation=blank, price_scale=zeros)
 
 
 @eqx.filter_jit
@@ -120,11 +131,21 @@ def joint_step(problem: AbstractSubproblem, method: BestSoFar, kind: Array, stat
     natural = natural_price_scale(evaluation, kind, prices.shape[0])
     price_scale = jnp.where(state.step == 0, natural, state.price_scale)
     seen = Observation(evaluation.value, evaluation.excess, evaluation.bound, price_scale)
-    dual = method.step(seen, state.dual)
-    now, before = (state.warm, evaluation), (state.best, state.best_evaluation)
+    mean = _averaged(problem, state, Mean(state.warm, evaluation, prices), method.averaging)
+    judged = Observation(mean.evaluation.value, mean.evaluation.excess, mean.evaluation.bound, price_scale)
+    dual = method.judge(judged, mean.prices, method.step(seen, state.dual))
+    now, before = (mean.iterate, mean.evaluation), (state.best, state.best_evaluation)
     best = jax.tree.map(lambda new, old: jnp.where(dual.improved, new, old), now, before)
-    after = State(state.step + 1, warm, dual, best[0], best[1], price_scale)
-    return after, Trace(evaluation, prices, seen.relative)
+    after = State(state.step + 1, warm, dual, mean, best[0], best[1], price_scale)
+    return after, Trace(mean.evaluation, mean.prices, judged.relative)
+
+
+def _averaged(problem: AbstractSubproblem, state: State, new: Mean, window: int) -> Mean:
+    """Mean of the recent half of all steps, at most of about `window` steps."""
+    weight = jnp.maximum(1 / window, 2 / (state.step.astype(new.prices.dtype) + 2))
+    mix = lambda old, fresh: old + weight * (fresh - old)
+    rest = jax.tree.map(mix, (state.mean.evaluation, state.mean.prices), (new.evaluation, new.prices))
+    return Mean(problem.blend(state.mean.iterate, new.iterate, weight), *rest)
 
 
 def _report(trace: Trace, step: int, limits: Limits, started: float, previous: float | None) -> Step:
@@ -143,6 +164,13 @@ def _report(trace: Trace, step: int, limits: Limits, started: float, previous: f
         price_norm=float(jnp.linalg.norm(trace.prices)),
         by_kind=_worst_by_kind(trace, limits.kinds),
     )
+
+
+def _ended(report: Step, first: int, method: BestSoFar, limits: Limits) -> Result | None:
+    """What the tolerances say after a step at which they are checked; `first` steps came before the search."""
+    if report.step % limits.check_every or report.step - first < min(limits.min_steps, limits.max_steps):
+        return None
+    return method.terminate(Progress(report.violation, report.gap, report.change), limits.tolerances)
 
 
 def _worst_by_kind(trace: Trace, kinds: tuple[str, ...]) -> dict[str, float]:
@@ -181,9 +209,13 @@ def solve(
     progress = Silent() if progress is None else progress
     started = time.perf_counter() - (history[-1].seconds if history else 0.0)
     steps = list(history)
-    result, trace = Result.MAX_STEPS, None
-    first = int(state.step)
-    for number in range(first + 1, limits.max_steps + 1):
+    trace = None
+    first = steps[0].step - 1 if steps else int(state.step)
+    # A run that is continued may have ended already: it was stopped after its last step.
+    result = _ended(steps[-1], first, method, limits) if steps else None
+    for number in range(int(state.step) + 1, limits.max_steps + 1):
+        if result is not None:
+            break
         state, trace = joint_step(problem, method, kind, state)
         past = steps[-limits.check_every].cost if len(steps) >= limits.check_every else None
         report = _report(trace, number, limits, started, past)
@@ -191,20 +223,12 @@ def solve(
         progress.update(report)
         if on_step is not None:
             on_step(state, report, trace)
-        if progress.should_stop():
-            result = Result.INTERRUPTED
-            break
-        if number % limits.check_every == 0 and number - first >= min(limits.min_steps, limits.max_steps):
-            figures = Progress(report.violation, report.gap, report.change)
-            ended = method.terminate(figures, limits.tolerances)
-            if ended is not None:
-                result = ended
-                break
+        result = Result.INTERRUPTED if progress.should_stop() else _ended(report, first, method, limits)
     progress.close()
     if trace is None:
         _, trace = joint_step(problem, method, kind, state)
     return Solution(
-        result=result,
+        result=Result.MAX_STEPS if result is None else result,
         best=state.best,
         best_evaluation=state.best_evaluation,
         prices=state.dual.price,

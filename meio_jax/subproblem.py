@@ -1,11 +1,13 @@
 """The item problems at given prices: one sweep over all items is one evaluation and one gradient step."""
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 from meio_kernels.projection import nonnegative
 
@@ -18,6 +20,7 @@ from meio_jax.policy import AbstractPolicy
 from meio_jax.resources import Resources, Usage, bound, excess, outbound_price, usage
 from meio_jax.rollout import GradientMode, Outcome, checkpointed, rollout
 from meio_jax.scenarios import TRAINING, ScenarioSettings
+from meio_jax.sharding import over_items, place_blocks, place_copies
 
 
 class Evaluation(eqx.Module):
@@ -45,6 +48,15 @@ class AbstractSubproblem(eqx.Module):
     def zero_prices(self) -> Float[Array, "buckets resources"]:
         """Prices of a problem without capacities."""
 
+    def everywhere(self, tree: Any) -> Any:
+        """A tree that belongs to no item, put where the evaluation needs it (by default left where it is)."""
+        return tree
+
+    def blend(self, old: Any, new: Any, weight: Float[Array, ""]) -> Any:
+        """The iterate `(1 - weight) old + weight new`: real numbers are mixed, counters taken from `new`."""
+        mix = lambda before, after: before + weight.astype(after.dtype) * (after - before)
+        return jax.tree.map(lambda o, n: mix(o, n) if jnp.issubdtype(n.dtype, jnp.inexact) else n, old, new)
+
     @abc.abstractmethod
     def evaluate(self, prices: Array, warm: eqx.Module) -> tuple[Evaluation, eqx.Module]:
         """Evaluate the iterate in `warm` at `prices`, and return a better iterate."""
@@ -55,13 +67,12 @@ class Search(eqx.Module):
 
     Parameters in units of their scale, the optimiser's state, and the prices that rank the fulfilment options: a
     running mean of the prices, because lists that follow every move of a price swing between near-equal nodes.
-    `average` is the running mean of the totals over the scenarios of recent steps, `count` the number of steps.
+    `count` is the number of steps, which says whose turn it is among the scenarios.
     """
 
     raw: AbstractPolicy
     optimiser: optax.OptState
     list_prices: Float[Array, "buckets resources"]
-    average: "Totals"
     count: Int[Array, ""]
 
 
@@ -70,8 +81,7 @@ class Settings(eqx.Module):
 
     `dither` and `damping` calm the simulated fulfilment: the first splits ties in the preference lists (share of
     the mean outbound cost), the second is how much of their prices the lists keep from step to step.
-    Each step simulates the next `scenarios_per_step` of the training scenarios; totals are averaged over about
-    `averaging` steps (1: the last step only, for when every step sees all scenarios).
+    Each step simulates the next `scenarios_per_step` of the training scenarios.
     """
 
     objective: AbstractObjective
@@ -82,7 +92,6 @@ class Settings(eqx.Module):
     dither: float = eqx.field(static=True, default=0.03)
     damping: float = eqx.field(static=True, default=0.9)
     scenarios_per_step: int = eqx.field(static=True, default=16)
-    averaging: int = eqx.field(static=True, default=12)
 
 
 class Totals(eqx.Module):
@@ -173,11 +182,19 @@ class InventorySubproblem(AbstractSubproblem):
     item_scale: Float[Array, "blocks items"]
     chunks: int = eqx.field(static=True)
     optimiser: optax.GradientTransformation = eqx.field(static=True)
+    mesh: Mesh | None = eqx.field(static=True, default=None)
 
     def init(self) -> Search:
-        nothing = Totals.zeros(self.resources, self.item_scale.dtype)
         optimiser = self.optimiser.init(self.first)
-        return Search(self.first, optimiser, self.zero_prices(), nothing, jnp.zeros((), jnp.int32))
+        return self.placed(Search(self.first, optimiser, self.zero_prices(), jnp.zeros((), jnp.int32)))
+
+    def placed(self, search: Search) -> Search:
+        """The same state on the devices of the mesh: what belongs to items is shared out, the rest copied."""
+        items = place_blocks((search.raw, search.optimiser), self.mesh)
+        return Search(*items, *self.everywhere((search.list_prices, search.count)))
+
+    def everywhere(self, tree: Any) -> Any:
+        return place_copies(tree, self.mesh)
 
     def zero_prices(self) -> Float[Array, "buckets resources"]:
         return jnp.zeros_like(self.resources.capacity)
@@ -192,15 +209,14 @@ class InventorySubproblem(AbstractSubproblem):
         totals, gradient = self.sweep(prices, list_prices, warm.raw, warm.count % self.chunks)
         updates, optimiser = self.optimiser.update(gradient, warm.optimiser, warm.raw)
         raw = jax.tree.map(nonnegative, optax.apply_updates(warm.raw, updates))
-        average = _running_mean(warm.average, totals, warm.count, self.settings.averaging)
         evaluation = Evaluation(
-            value=average.value,
-            excess=excess(self.resources, average.usage),
-            bound=bound(self.resources, average.usage),
+            value=totals.value,
+            excess=excess(self.resources, totals.usage),
+            bound=bound(self.resources, totals.usage),
             slack=jnp.full_like(totals.value, jnp.nan),
-            terms=average.terms,
+            terms=totals.terms,
         )
-        return evaluation, Search(raw, optimiser, list_prices, average, warm.count + 1)
+        return evaluation, Search(raw, optimiser, list_prices, warm.count + 1)
 
     def sweep(
         self, prices: Array, list_prices: Array, raw: AbstractPolicy, chunk: Int[Array, ""]
@@ -209,31 +225,30 @@ class InventorySubproblem(AbstractSubproblem):
 
         `chunk` numbers the scenarios of the step: chunk c holds those from c x scenarios_per_step on.
         """
-        size = self.settings.scenarios_per_step
-        ids = chunk * size + jnp.arange(size, dtype=jnp.int32)
-
-        def one_block(carry: tuple, at: tuple) -> tuple[tuple, AbstractPolicy]:
-            leaves, raw_block, scale_block, cost = at
-            block = leaves[0]
-            scenarios = draw(self.settings.scenarios, self.catalog.profiles, leaves, ids, TRAINING, chunk)
-
-            def loss(parameters: AbstractPolicy) -> tuple[Array, Totals]:
-                policy = jax.tree.map(jnp.multiply, parameters, scale_block)
-                return evaluate_block(
-                    self.network, self.resources, self.settings, policy, block, scenarios, prices, list_prices
-                )
-
-            gradient, totals = jax.grad(loss, has_aux=True)(raw_block)
-            gradient = jax.tree.map(lambda leaf: leaf / cost, gradient)
-            return compensated_add(carry, totals), gradient
-
+        settings = self.settings
         zeros = Totals.zeros(self.resources, self.item_scale.dtype)
+
+        def local(shared: tuple, at: tuple) -> tuple[Totals, AbstractPolicy]:
+            network, resources, profiles, zeros, prices, list_prices, chunk = shared
+            size = settings.scenarios_per_step
+            ids = chunk * size + jnp.arange(size, dtype=jnp.int32)
+
+            def one_block(carry: tuple, at: tuple) -> tuple[tuple, AbstractPolicy]:
+                leaves, raw_block, scale_block, cost = at
+                block = leaves[0]
+                scenarios = draw(settings.scenarios, profiles, leaves, ids, TRAINING, chunk)
+
+                def loss(parameters: AbstractPolicy) -> tuple[Array, Totals]:
+                    policy = jax.tree.map(jnp.multiply, parameters, scale_block)
+                    return evaluate_block(network, resources, settings, policy, block, scenarios, prices, list_prices)
+
+                gradient, totals = jax.grad(loss, has_aux=True)(raw_block)
+                gradient = jax.tree.map(lambda leaf: leaf / cost, gradient)
+                return compensated_add(carry, totals), gradient
+
+            (totals, _), gradient = jax.lax.scan(one_block, (zeros, zeros), at)
+            return totals, gradient
+
+        shared = (self.network, self.resources, self.catalog.profiles, zeros, prices, list_prices, chunk)
         at = (self.catalog.per_block(), raw, self.scale, self.item_scale)
-        (totals, _), gradient = jax.lax.scan(one_block, (zeros, zeros), at)
-        return totals, gradient
-
-
-def _running_mean(mean: Totals, new: Totals, count: Array, window: int) -> Totals:
-    """Mean of all steps so far at first (weighted towards the newest), of about `window` steps later on."""
-    weight = jnp.maximum(1 / window, 2 / (count.astype(new.value.dtype) + 2))
-    return jax.tree.map(lambda old, fresh: old + weight * (fresh - old), mean, new)
+        return over_items(local, self.mesh)(shared, at)

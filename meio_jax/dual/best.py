@@ -24,10 +24,13 @@ class BestSoFar(AbstractDualMethod):
     """Wraps a dual method; merit is cost, with violations above the tolerance charged at a high rate.
 
     An iterate within the violation tolerance beats any that is not; among those within, the lower cost wins.
+    `averaging` is over how many steps iterates and their evaluations are averaged before they are judged (1: each
+    step by itself, where every step sees the whole problem).
     """
 
     method: AbstractDualMethod
     violation: float = eqx.field(static=True, default=5e-3)
+    averaging: int = eqx.field(static=True, default=1)
 
     def init(self, prices: Float[Array, "buckets resources"]) -> BestState:
         inner = self.method.init(prices)
@@ -41,13 +44,16 @@ class BestSoFar(AbstractDualMethod):
         return self.method.multipliers(state.inner)
 
     def step(self, seen: Observation, state: BestState) -> BestState:
-        price = self.method.prices(state.inner)
+        return eqx.tree_at(lambda s: s.inner, state, self.method.step(seen, state.inner))
+
+    def judge(self, seen: Observation, price: Float[Array, "buckets resources"], state: BestState) -> BestState:
+        """Compare an evaluation made at `price` with the best so far."""
         beyond = jnp.maximum(jnp.max(seen.relative, initial=0) - self.violation, 0)
         merit = seen.value + 1e3 * beyond * jnp.abs(seen.value)
         improved = merit < state.merit
         lagrangian = seen.value + jnp.sum(price * seen.excess)
         return BestState(
-            inner=self.method.step(seen, state.inner),
+            inner=state.inner,
             price=jnp.where(improved, price, state.price),
             merit=jnp.where(improved, merit, state.merit),
             bound=jnp.maximum(state.bound, lagrangian),

@@ -43,10 +43,11 @@ def weight_bands(weight: np.ndarray, bands: int) -> np.ndarray:
     return np.searchsorted(edges, weight, side="left")
 
 
-def lay_out(storage_class: np.ndarray, weight: np.ndarray, block_items: int, bands: int) -> Layout:
+def lay_out(storage_class: np.ndarray, weight: np.ndarray, block_items: int, bands: int, multiple: int = 1) -> Layout:
     """Group items by storage class and weight band and cut each group into blocks.
 
-    Within a group items keep their order, so an item's group depends on the catalog but its scenarios do not.
+    Within a group items keep their order, so an item's group depends on the catalog but its scenarios do not. Blocks
+    of no live item are added until their number is a `multiple` (of the devices that share them).
     """
     band = weight_bands(weight, bands)
     group = storage_class * (band.max(initial=0) + 1) + band
@@ -59,4 +60,8 @@ def lay_out(storage_class: np.ndarray, weight: np.ndarray, block_items: int, ban
             rows.append(np.concatenate([own, np.full(missing, own[0])]))
             lives.append(np.concatenate([np.ones(own.size), np.zeros(missing)]))
             groups.append(number)
+    for _ in range(-len(rows) % multiple):
+        rows.append(rows[-1])
+        lives.append(np.zeros(block_items))
+        groups.append(groups[-1])
     return Layout(np.asarray(rows), np.asarray(lives), np.asarray(groups))

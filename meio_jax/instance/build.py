@@ -158,7 +158,9 @@ def _item_block(
     )
 
 
-def build_instance(tables: Tables, *, block_items: int, bands: int = 3, dtype: type = np.float32) -> Instance:
+def build_instance(
+    tables: Tables, *, block_items: int, bands: int = 3, dtype: type = np.float32, devices: int = 1
+) -> Instance:
     """Arrange validated tables for the numeric core.
 
     Args:
@@ -166,13 +168,14 @@ def build_instance(tables: Tables, *, block_items: int, bands: int = 3, dtype: t
         block_items: Items per block; bounds the memory of a step.
         bands: Weight bands; items of one storage class and band share preference lists.
         dtype: Floating type of every array.
+        devices: The number of blocks is made a multiple of this.
     """
     ids = read_ids(tables)
     network = build_network(tables, ids, dtype)
     offers = offer_arrays(tables, ids, network)
     items = tables.items
     storage_class = positions(items["storage_class"], ids.classes)
-    layout = lay_out(storage_class, items["weight_kg"].to_numpy(), min(block_items, items.height), bands)
+    layout = lay_out(storage_class, items["weight_kg"].to_numpy(), min(block_items, items.height), bands, devices)
     names = items["item_id"].to_list()
     catalog = Catalog(
         block=_item_block(tables, ids, network, offers, layout, dtype),

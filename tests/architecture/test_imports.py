@@ -32,6 +32,7 @@ NUMERIC_MODULES = (
     "rollout",
     "scenarios",
     "serve",
+    "sharding",
     "solve",
     "start",
     "subproblem",
@@ -40,7 +41,7 @@ NUMERIC_LIBRARIES = {"jax", "jaxtyping", "equinox", "optax", "numpy", "meio_kern
 
 # From the bottom up: a module may import from its own layer and the layers before it.
 LAYERS = (
-    ("errors", "results", "registry", "progress", "network", "costs"),
+    ("errors", "results", "registry", "progress", "network", "costs", "sharding"),
     ("fulfilment", "resources", "leadtimes", "demand", "policy", "objective", "tables", "generate"),
     ("scenarios", "dual", "serve", "replenish", "backtest"),
     ("rollout", "catalog", "start"),

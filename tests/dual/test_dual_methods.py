@@ -98,7 +98,7 @@ def test_an_iterate_within_tolerance_beats_a_cheaper_one_beyond() -> None:
     state = method.init(jnp.zeros((1, 1)))
     one = jnp.ones((1, 1))
     for value, excess, best in ((10.0, 0.5, True), (12.0, 0.0, True), (11.0, 0.02, False), (11.5, 0.005, True)):
-        state = method.step(Observation(jnp.asarray(value), excess * one, one, one), state)
+        state = method.judge(Observation(jnp.asarray(value), excess * one, one, one), one, state)
         assert bool(state.improved) is best
 
 
