@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from dataclasses import asdict
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,101 +15,241 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from meio_jax.errors import InputError, Problem
+from meio_jax.errors import InputError, Note, Problem
+from meio_jax.portable import Basis, is_per_item
 from meio_jax.progress import Step
-from meio_jax.solve import State
+from meio_jax.tables import write_text
 
 logging.getLogger("absl").setLevel(logging.ERROR)
 
+_SEAL = "files.json"
+_PART = re.compile(r"(\d+)-of-(\d+)")
 
-def _leaves(state: State) -> dict[str, np.ndarray]:
-    return {f"{number:04d}": np.asarray(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of the catalog a process writes: `index` of `count`, from 0."""
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def folder(self) -> str:
+        return f"{self.index + 1}-of-{self.count}"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A checkpoint that was read: arrays by name, reports of its steps, and a note per damaged one passed over."""
+
+    step: int
+    arrays: dict[str, np.ndarray]
+    history: list[Step]
+    notes: list[str]
 
 
 class Checkpoints:
-    """The checkpoints of one run folder.
+    """The checkpoints of one run folder, as written by one process for its part of the catalog.
 
-    Each holds everything that is needed to continue (parameters, optimiser, prices, dual state, step) and the
-    digests of the instance and configuration that it belongs to. Saving happens in the background under a temporary
-    name, so a kill at any moment leaves the earlier ones whole.
+    Each holds everything that is needed to continue (parameters, optimiser, prices, dual state, step; random keys
+    follow from the seed, the item and the step) with a checksum per array and the identity of the run. Saving
+    happens in the background under a temporary name, so a kill at any moment leaves the earlier ones whole.
     """
 
-    def __init__(self, folder: Path, *, every: int, keep: int, identity: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, *, every: int, keep: int, identity: dict[str, Any], basis: Basis, part: Part | None = None
+    ) -> None:
         self.every = every
         self.identity = identity
+        self._part = Part() if part is None else part
         self._folder = folder.resolve()
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, enable_async_checkpointing=True)
-        self._manager = ocp.CheckpointManager(self._folder, options=options)
+        own = self._folder / self._part.folder
+        own.mkdir(parents=True, exist_ok=True)
+        basis.write(own / "basis.npz")
+        # Parts may be a save apart when a process dies; what is kept must still have a step in common.
+        keep = keep if self._part.count == 1 else max(keep, 2) + 1
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, create=False, enable_async_checkpointing=True, multiprocessing_options=_by_itself()
+        )
+        self._manager = ocp.CheckpointManager(own, options=options)
+        self._unsealed: Path | None = None
 
-    def on_step(self, state: State, history: list[Step]) -> None:
-        """Save every `every` steps."""
-        step = int(state.step)
-        if self.every and step % self.every == 0:
-            self.save(state, history)
+    def due(self, step: int) -> bool:
+        """Whether a checkpoint is due after this step."""
+        return bool(self.every) and step % self.every == 0
 
-    def save(self, state: State, history: list[Step]) -> None:
-        """Save now (in the background)."""
-        step = int(state.step)
+    def save(self, arrays: dict[str, np.ndarray], history: list[Step]) -> None:
+        """Save now (in the background); the step is the last one of the history."""
+        step = history[-1].step
         if step in self._manager.all_steps():
             return
-        meta = {"identity": self.identity, "history": [asdict(one) for one in history]}
+        # The file format knows no empty arrays (prices of an instance without capacities, say).
+        arrays = {name: array for name, array in arrays.items() if array.size}
+        meta = {
+            "identity": self.identity,
+            "history": [asdict(one) for one in history],
+            "checksums": {name: checksum(array) for name, array in arrays.items()},
+        }
+        self._seal()
         self._manager.save(
-            step,
-            args=ocp.args.Composite(state=ocp.args.StandardSave(_leaves(state)), meta=ocp.args.JsonSave(meta)),
+            step, args=ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
         )
+        self._unsealed = self._folder / self._part.folder / str(step)
+
+    def _seal(self) -> None:
+        """Note the digest of every file of the last checkpoint, once it is complete."""
+        self._manager.wait_until_finished()
+        if self._unsealed is not None and self._unsealed.is_dir():
+            write_text(json.dumps(file_digests(self._unsealed)), self._unsealed / _SEAL)
+        self._unsealed = None
 
     def close(self) -> None:
         """Wait for saves under way."""
-        self._manager.wait_until_finished()
+        self._seal()
         self._manager.close()
 
-    def restore(self, like: State) -> tuple[State, list[Step], list[str]]:
-        """The newest checkpoint that can be read: state, reports of its steps, and a note per damaged one.
 
-        Raises:
-            InputError: If there is none, or it belongs to another instance or configuration.
-        """
-        notes: list[str] = []
-        for step in sorted(self._manager.all_steps(), reverse=True):
-            try:
-                return (*self._read(step, like), notes)
-            except InputError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with a damaged file, try the one before
-                notes.append(f"checkpoint {step} cannot be read ({type(error).__name__}); using the one before")
-        raise InputError(
-            [
-                Problem(
-                    str(self._folder),
-                    "",
-                    "",
-                    "; ".join(notes) or None,
-                    "a readable checkpoint",
-                    "start again with `meio solve`, or set `checkpoint.every` to keep checkpoints",
-                )
-            ]
-        )
-
-    def _read(self, step: int, like: State) -> tuple[State, list[Step]]:
-        meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
-        _check_identity(self._folder, meta["identity"], self.identity)
-        leaves, tree = jax.tree.flatten(like)
-        abstract = _leaves(like)
-        found = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract)))["state"]
-        values = [jax.numpy.asarray(found[f"{number:04d}"], leaf.dtype) for number, leaf in enumerate(leaves)]
-        return jax.tree.unflatten(tree, values), [Step(**one) for one in meta["history"]]
+def _by_itself() -> ocp.options.MultiprocessingOptions:
+    """Every process saves and reads by itself: none waits for another one, which may have died."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"part{me}"
+    )
 
 
-def _check_identity(folder: Path, stored: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Refuse a checkpoint of something else, naming the first difference."""
-    for key, value in expected.items():
-        if json.dumps(stored.get(key), sort_keys=True, default=str) != json.dumps(value, sort_keys=True, default=str):
-            problem = Problem(
-                str(folder),
-                "checkpoint",
-                key,
-                stored.get(key),
-                f"{value} as in this run",
-                "resume with the instance and configuration that the checkpoint was made with, or use --warm-start",
-            )
-            raise InputError([problem])
+def checksum(array: np.ndarray) -> str:
+    """Digest of an array's bytes: file formats do not notice every flipped bit."""
+    return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=8).hexdigest()
+
+
+def file_digests(step: Path) -> dict[str, str]:
+    """Digest of every file of a checkpoint: reading a damaged one with the library leaves loose ends behind."""
+    files = (path for path in sorted(step.rglob("*")) if path.is_file() and path.name != _SEAL)
+    return {
+        str(file.relative_to(step)): hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest() for file in files
+    }
+
+
+def saved_steps(folder: Path) -> list[tuple[int, int]]:
+    """Complete checkpoints of a run as (step, number of parts), the newest first."""
+    steps: dict[int, list[set[int]]] = {}
+    for own in folder.glob("*-of-*"):
+        match = _PART.fullmatch(own.name)
+        if match:
+            found = {int(step.name) for step in own.iterdir() if step.is_dir() and step.name.isdigit()}
+            steps.setdefault(int(match[2]), []).append(found)
+    whole = [(step, count) for count, sets in steps.items() if len(sets) == count for step in set.intersection(*sets)]
+    return sorted(whole, reverse=True)
+
+
+def restore(
+    folder: Path,
+    items: list[str],
+    identity: dict[str, Any] | None,
+    *,
+    agree: Callable[[bool], bool] = bool,
+) -> Restored | None:
+    """Read the newest checkpoint that is whole; None where a run has none yet.
+
+    Args:
+        folder: The folder `checkpoints` of a run.
+        items: Items whose arrays are wanted, in this order; whichever parts hold them are read.
+        identity: What the checkpoint must have been made with; None: anything.
+        agree: Whether all processes could read a checkpoint, given that this one could.
+
+    Raises:
+        InputError: If none can be read, or it belongs to another instance or configuration.
+    """
+    damaged: dict[int, str] = {}
+    for step, count in saved_steps(folder):
+        try:
+            found, trouble = _read(folder, step, count, items, identity), "in another part"
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a damaged file, try the one before
+            found, trouble = None, f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+        if agree(found is not None) and found is not None:
+            notes = [f"checkpoint {bad} is damaged and cannot be used ({why})" for bad, why in damaged.items()]
+            return Restored(step, *found, notes)
+        damaged[step] = trouble
+    if not damaged:
+        return None
+    remedy = "start again with `meio solve`"
+    raise InputError(
+        [
+            Problem(str(folder), f"checkpoint {step}", "", Note(why), "a whole checkpoint", remedy)
+            for step, why in damaged.items()
+        ]
+    )
+
+
+def read_basis(folder: Path, part: Part) -> Basis:
+    """Ids and units of one part of a run."""
+    return Basis.read(folder / part.folder / "basis.npz")
+
+
+def _read(
+    folder: Path, step: int, count: int, items: list[str], identity: dict[str, Any] | None
+) -> tuple[dict[str, np.ndarray], list[Step]]:
+    place = {name: at for at, name in enumerate(items)}
+    arrays: dict[str, np.ndarray] = {}
+    history: list[Step] = []
+    missing = len(items)
+    for index in range(count):
+        part = Part(index, count)
+        held = read_basis(folder, part).items
+        own = [(at, place[name]) for at, name in enumerate(held) if name in place]
+        if not own and not (index == count - 1 and not arrays):
+            continue
+        found, history = _read_part(folder / part.folder, step, identity, folder)
+        source, target = (np.asarray(side, int) for side in zip(*own, strict=True)) if own else (np.empty(0, int),) * 2
+        for name, array in found.items():
+            if is_per_item(name, array):
+                whole = arrays.setdefault(name, np.zeros((*array.shape[:-1], len(items)), array.dtype))
+                whole[..., target] = array[..., source]
+            else:
+                arrays.setdefault(name, array)
+        missing -= len(own)
+        if not missing:
+            break
+    if missing:
+        raise ValueError(f"{missing} of {len(items)} items are in no part")
+    return arrays, history
+
+
+def _read_part(
+    own: Path, step: int, identity: dict[str, Any] | None, folder: Path
+) -> tuple[dict[str, np.ndarray], list[Step]]:
+    seal = own / str(step) / _SEAL
+    if seal.exists():
+        now = file_digests(seal.parent)
+        for name, digest in json.loads(seal.read_text(encoding="utf-8")).items():
+            if now.get(name) != digest:
+                raise ValueError(f"{name} is not what was saved")
+    alone = _by_itself()
+    with ocp.Checkpointer(ocp.JsonCheckpointHandler(), multiprocessing_options=alone) as reader:
+        meta = reader.restore(own / str(step) / "meta")
+    if identity is not None:
+        check_identity(folder, meta["identity"], identity)
+    with ocp.Checkpointer(ocp.StandardCheckpointHandler(), multiprocessing_options=alone) as reader:
+        found = reader.restore(own / str(step) / "state")
+    arrays = {name: np.asarray(array) for name, array in found.items()}
+    wrong = [name for name, digest in meta["checksums"].items() if checksum(arrays[name]) != digest]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is not what was saved")
+    return arrays, [Step(**one) for one in meta["history"]]
+
+
+def check_identity(folder: Path, stored: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Refuse a checkpoint of something else, naming the first difference.
+
+    Raises:
+        InputError: If any entry differs.
+    """
+    for key in dict.fromkeys([*expected, *stored]):
+        ours, theirs = expected.get(key), stored.get(key)
+        if json.dumps(theirs, sort_keys=True, default=str) != json.dumps(ours, sort_keys=True, default=str):
+            remedy = "resume with the instance and configuration that the checkpoint was made with, or use --warm-start"
+            raise InputError([Problem(str(folder), "checkpoint", key, theirs, f"{ours} as in this run", remedy)])

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 
 from meio_jax.errors import InputError
+from meio_jax.progress import Preempted
+from meio_jax.results import Result
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -185,3 +187,6 @@ def main() -> None:
     except InputError as error:
         _err.print(str(error), style="red", markup=False, highlight=False)
         raise SystemExit(BAD_INPUT) from None
+    except Preempted as notice:
+        _err.print(f"{notice} Continue with `meio resume`.", markup=False, highlight=False)
+        raise SystemExit(Result.INTERRUPTED.value) from None

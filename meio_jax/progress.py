@@ -20,6 +20,10 @@ class Step:
     by_kind: dict[str, float] = field(default_factory=dict)
 
 
+class Preempted(Exception):
+    """The machine is taken away: what was done is saved, and the program ends without writing a plan."""
+
+
 class AbstractProgress(abc.ABC):
     """Receives every step of a solve. `should_stop` lets an interrupt end the solve between steps."""
 
@@ -33,6 +37,10 @@ class AbstractProgress(abc.ABC):
 
     def should_stop(self) -> bool:
         """True once the user asked to stop."""
+        return False
+
+    def preempted(self) -> bool:
+        """True once the machine is being taken away: there is time to save the state, not to write a plan."""
         return False
 
     def close(self) -> None:

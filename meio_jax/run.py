@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from meio_jax.checkpoint import Checkpoints
 from meio_jax.config import Config, dump_config, load_config
 from meio_jax.errors import InputError, Problem
 from meio_jax.generate import generate_instance
-from meio_jax.planner import Model, Plan, certify, prepare, search
-from meio_jax.progress import AbstractProgress, Step
-from meio_jax.solve import State, Trace, initial_state
+from meio_jax.planner import Plan, certify, prepare
+from meio_jax.progress import AbstractProgress
+from meio_jax.resume import identity, search_saved, table_digests
 from meio_jax.tables import Tables, read_instance, write_table, write_text
-
-_IRRELEVANT = ("run", "checkpoint")
-
-
-def instance_digest(folder: Path) -> str:
-    """Hash of the files of an instance folder."""
-    digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(str(file.relative_to(folder)).encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def ensure_instance(config: Config, progress: AbstractProgress) -> Path:
@@ -57,19 +46,16 @@ def ensure_instance(config: Config, progress: AbstractProgress) -> Path:
     raise InputError([Problem(str(folder), "", "instance.path", None, "an instance folder", remedy)])
 
 
-def _identity(config: Config, digest: str) -> dict[str, Any]:
-    """What a checkpoint must agree with: every setting that changes numbers, and the instance."""
-    settings = {k: v for k, v in config.model_dump(mode="json").items() if k not in _IRRELEVANT}
-    flat = {"instance digest": digest, "devices": "any"}
-    for key, value in settings.items():
-        flat.update({f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value})
-    flat.pop("instance.path", None)
-    return flat
-
-
 def configure_jax(config: Config) -> None:
-    """Precision and compilation cache, before any array is made."""
+    """Precision, and a device per CPU core, before any array is made.
+
+    Programs of one device leave cores idle, since a block that fits the cache is too small to split.
+    """
     jax.config.update("jax_enable_x64", config.precision == "float64")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # Refused once arrays exist (in a notebook, say): then the devices are as they are.
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", config.solve.devices or cores)
 
 
 def load_tables(config: Config, progress: AbstractProgress) -> tuple[Tables, Path]:
@@ -96,17 +82,20 @@ def run_solve(
     tables, folder = load_tables(config, progress)
     progress.stage("preparing arrays and scenarios")
     model = prepare(tables, config)
+    start = None
     if not resume:
         _fresh(config.run)
     config.run.mkdir(parents=True, exist_ok=True)
-    digest = instance_digest(folder)
+    digests = table_digests(folder)
     counts = {"items": tables.items.height, "nodes": tables.nodes.height, "regions": tables.regions.height}
     write_text(dump_config(config), config.run / "config.yaml")
     write_text(
-        json.dumps({"digest": digest, "name": tables.settings.name, "path": str(folder), **counts}, indent=1),
+        json.dumps({"digests": digests, "name": tables.settings.name, "path": str(folder), **counts}, indent=1),
         config.run / "instance.json",
     )
-    solution = _search_with_checkpoints(model, config, digest, progress, resume)
+    solution = search_saved(
+        model, config.run / "checkpoints", identity(config, digests), progress, resume=resume, start=start
+    )
     finished = certify(model, solution, progress=progress)
     write_plan(finished, config.run)
     return finished
@@ -118,39 +107,6 @@ def _fresh(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("certificate.json", "prices.parquet", "metrics.parquet", "report.html"):
         (folder / name).unlink(missing_ok=True)
-
-
-def _search_with_checkpoints(model: Model, config: Config, digest: str, progress: AbstractProgress, resume: bool):
-    state: State = initial_state(model.problem, model.method)
-    history: list[Step] = []
-    if not config.checkpoint.every and not resume:
-        return search(model, state, progress=progress)
-    checkpoints = Checkpoints(
-        config.run / "checkpoints",
-        every=config.checkpoint.every,
-        keep=config.checkpoint.keep,
-        identity=_identity(config, digest),
-    )
-    try:
-        if resume:
-            state, history, notes = checkpoints.restore(state)
-            for note in notes:
-                progress.stage(note)
-            progress.stage(f"continuing after step {int(state.step)}")
-        seen = list(history)
-
-        def on_step(now: State, step: Step, trace: Trace) -> None:
-            del trace
-            seen.append(step)
-            checkpoints.on_step(now, seen)
-            if progress.should_stop():
-                checkpoints.save(now, seen)
-
-        solution = search(model, state, progress=progress, on_step=on_step, history=tuple(history))
-        checkpoints.save(solution.state, solution.history)
-        return solution
-    finally:
-        checkpoints.close()
 
 
 def write_plan(plan: Plan, folder: Path) -> None:

@@ -8,18 +8,22 @@ import time
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from meio_jax.progress import AbstractProgress, Step
+from meio_jax.progress import AbstractProgress, Preempted, Step
 
 _PLAIN_SECONDS = 5.0
 
 
 class Interruptible(AbstractProgress):
-    """Turns the first Ctrl-C (SIGINT) or SIGTERM into a clean stop; a second Ctrl-C ends the program at once."""
+    """Turns Ctrl-C (SIGINT) or SIGTERM into a clean stop after the step; a second Ctrl-C ends the program at once.
+
+    After Ctrl-C the best plan so far is written; SIGTERM, by which schedulers take a machine away, leaves time for a
+    checkpoint only, and none is needed where no step is under way.
+    """
 
     def __init__(self) -> None:
-        self.stopped = False
+        self.stopped = self.terminated = self.stepping = False
         self._before = {}
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._on_signal)
@@ -29,10 +33,17 @@ class Interruptible(AbstractProgress):
         if self.stopped and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.stopped = True
-        self.stage("stopping after this step; the best plan so far will be written")
+        self.terminated = self.terminated or number == signal.SIGTERM
+        if self.terminated and not self.stepping:
+            raise Preempted("Told to end between the steps of a search.")
+        what = "a checkpoint will be saved" if self.terminated else "the best plan so far will be written"
+        self.stage(f"stopping after this step; {what}")
 
     def should_stop(self) -> bool:
         return self.stopped
+
+    def preempted(self) -> bool:
+        return self.terminated
 
     def release(self) -> None:
         """Give the signals back."""
@@ -41,6 +52,10 @@ class Interruptible(AbstractProgress):
 
     def update(self, step: Step) -> None:
         del step
+        self.stepping = True
+
+    def close(self) -> None:
+        self.stepping = False
 
 
 class LiveProgress(Interruptible):
@@ -57,9 +72,10 @@ class LiveProgress(Interruptible):
             TimeRemainingColumn(compact=True),
             console=console,
         )
-        self.task = None
+        self.task: TaskID | None = None
 
     def update(self, step: Step) -> None:
+        super().update(step)
         if self.task is None:
             self.bar.start()
             self.task = self.bar.add_task("solve", total=step.max_steps, figures="")
@@ -70,6 +86,7 @@ class LiveProgress(Interruptible):
         self.console.print(f"[dim]{name} ...[/dim]")
 
     def close(self) -> None:
+        super().close()
         self.bar.stop()
 
 
@@ -82,6 +99,7 @@ class PlainProgress(Interruptible):
         self.last = -_PLAIN_SECONDS
 
     def update(self, step: Step) -> None:
+        super().update(step)
         now = time.perf_counter()
         if now - self.last < _PLAIN_SECONDS and step.step < step.max_steps:
             return

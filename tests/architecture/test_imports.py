@@ -47,8 +47,9 @@ LAYERS = (
     ("rollout", "catalog", "start"),
     ("subproblem", "instance"),
     ("problem", "solve", "holdout", "feasibility", "clairvoyant"),
-    ("certificate", "plan", "config"),
+    ("certificate", "plan", "config", "portable"),
     ("plan_tables", "checkpoint", "summary", "terminal", "planner"),
+    ("resume", "warm", "replan"),
     ("run",),
     ("cli",),
 )

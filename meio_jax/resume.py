@@ -1,0 +1,147 @@
+"""A search that is saved as it goes: checkpoints, continuing from them, and stopping when the machine is taken away."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from meio_jax.checkpoint import Checkpoints, Part, restore
+from meio_jax.config import Config
+from meio_jax.planner import Model, search
+from meio_jax.portable import Basis, from_named, named_leaves, to_named
+from meio_jax.progress import AbstractProgress, Preempted, Step
+from meio_jax.results import Result
+from meio_jax.sharding import own_part
+from meio_jax.solve import Solution, State, Trace, initial_state
+
+# What a run may change between a checkpoint and its continuation without changing a number.
+_FREE = ("run", "checkpoint", "instance", "solve.devices")
+
+
+def table_digests(folder: Path) -> dict[str, str]:
+    """Hash of every table of an instance folder (of all its parts together) and of its settings."""
+    digests: dict[str, Any] = {}
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        inside = file.relative_to(folder)
+        digest = digests.setdefault(inside.parts[0], hashlib.blake2b(digest_size=16))
+        digest.update(str(inside).encode())
+        with file.open("rb") as content:
+            while chunk := content.read(1 << 22):
+                digest.update(chunk)
+    return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
+def identity(config: Config, digests: dict[str, str]) -> dict[str, Any]:
+    """What a checkpoint must agree with: the instance, and every setting that changes numbers, one entry each."""
+    flat: dict[str, Any] = {}
+    for key, value in config.model_dump(mode="json").items():
+        flat.update({f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value})
+    settings = {key: value for key, value in flat.items() if key.split(".")[0] not in _FREE and key not in _FREE}
+    return {**{f"instance file {name}": digest for name, digest in digests.items()}, **settings}
+
+
+def own_items(model: Model) -> list[str]:
+    """Ids of the items that this process holds, in the order of its tables."""
+    return model.instance.items
+
+
+def basis_of(model: Model) -> Basis:
+    """Ids and units of a model's parameters."""
+    instance, network = model.instance, model.instance.network
+    ids, settings = instance.ids, instance.tables.settings
+    count = len(instance.items)
+    offers = [["offer", ids.nodes[n], r] for n, r in zip(network.offer_node, network.offer_rank, strict=True)]
+    block = instance.catalog.block
+    vendor = np.where(np.asarray(block.offer_active), np.asarray(block.offer_vendor), -1)
+    scales = {
+        f"scale.{name}": instance.layout.join(own_part(leaf), count)
+        for name, leaf in named_leaves(model.problem.scale).items()
+    }
+    axes = {
+        "policy": model.config.policy.name,
+        "start_date": settings.start_date.isoformat(),
+        "periods": settings.periods,
+        "bucket_periods": settings.bucket_periods,
+        "nodes": ids.nodes,
+        "speeds": ids.speeds,
+        "vendors": ids.vendors,
+        "sources": offers + [["lane", *lane] for lane in ids.lanes],
+        "resources": ids.resources,
+    }
+    cost = instance.layout.join(own_part(model.problem.item_scale), count)
+    return Basis(instance.items, axes, {**scales, "cost": cost, "vendor": instance.layout.join(vendor, count)})
+
+
+def own_process() -> Part:
+    """The part of the catalog that this process holds."""
+    return Part(jax.process_index(), jax.process_count())
+
+
+def _restored(
+    folder: Path, model: Model, like: State, same: dict[str, Any], progress: AbstractProgress
+) -> tuple[State, list[Step]]:
+    """The state of the newest checkpoint and the reports of its steps; the start of the search where none is yet."""
+    found = restore(folder, own_items(model), same)
+    if found is None:
+        progress.stage("no checkpoint yet: starting from the beginning")
+        return like, []
+    for note in found.notes:
+        progress.stage(f"{note}; using the one before")
+    progress.stage(f"continuing after step {found.step}")
+    problem, instance = model.problem, model.instance
+    value = lambda name, shape: found.arrays[name]
+    return from_named(value, like, instance.layout, len(instance.items), problem.mesh), found.history
+
+
+def search_saved(
+    model: Model,
+    folder: Path,
+    same: dict[str, Any],
+    progress: AbstractProgress,
+    *,
+    resume: bool = False,
+    start: State | None = None,
+) -> Solution:
+    """Search, with checkpoints on the way and at the end.
+
+    Args:
+        model: What to solve.
+        folder: Where the checkpoints are.
+        same: What a checkpoint must agree with to be continued.
+        progress: Where to report.
+        resume: Continue from the newest checkpoint.
+        start: Where a search that is not continued starts; None: the newsvendor levels without prices.
+
+    Raises:
+        InputError: If a checkpoint is to be continued that cannot be.
+        Preempted: If the machine was taken away; the state is saved then.
+    """
+    first = initial_state(model.problem, model.method) if start is None else start
+    options, instance = model.config.checkpoint, model.instance
+    state, history = _restored(folder, model, first, same, progress) if resume else (first, [])
+    checkpoints = Checkpoints(
+        folder, every=options.every, keep=options.keep, identity=same, basis=basis_of(model), part=own_process()
+    )
+    seen = list(history)
+
+    def save(now: State) -> None:
+        checkpoints.save(to_named(now, instance.layout, len(instance.items)), seen)
+
+    def on_step(now: State, step: Step, trace: Trace) -> None:
+        del trace
+        seen.append(step)
+        if checkpoints.due(step.step) or progress.should_stop():
+            save(now)
+
+    try:
+        solution = search(model, state, progress=progress, on_step=on_step, history=tuple(history))
+        save(solution.state)
+    finally:
+        checkpoints.close()
+    if progress.preempted() and solution.result is Result.INTERRUPTED:
+        raise Preempted(f"Told to end after step {solution.steps}; a checkpoint of it is in {folder}.")
+    return solution

@@ -1,0 +1,213 @@
+"""Runs that are killed, preempted or damaged: what is left of them, and that they end as if nothing had happened."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+import pytest
+from conftest import Finished
+from polars.testing import assert_frame_equal
+from small_runs import SOLVE, Command, config_content, write_config
+from tiny import ITEMS
+
+from meio_jax.checkpoint import restore
+from meio_jax.errors import InputError
+from meio_jax.instance.blocks import lay_out
+from meio_jax.portable import from_named, to_named
+from meio_jax.results import Result
+
+_UNFINISHED = "*orbax-checkpoint-tmp*"
+STEPS = 40
+
+
+def tables_of(run: Path) -> dict[str, pl.DataFrame]:
+    paths = [*run.glob("plan/*.parquet"), run / "prices.parquet", run / "metrics.parquet"]
+    return {path.name: pl.read_parquet(path).drop("seconds", strict=False) for path in paths}
+
+
+def same(run: Path, other: Path) -> None:
+    ours, theirs = tables_of(run), tables_of(other)
+    assert set(ours) == set(theirs)
+    for name, frame in ours.items():
+        assert_frame_equal(frame, theirs[name], check_exact=True)
+
+
+def damaged(finished: Finished, tmp_path: Path, damage: Callable[[Path], None]) -> Path:
+    """A copy of a finished run without its plan, whose newest checkpoint is damaged."""
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    shutil.rmtree(run / "plan")
+    text = (run / "config.yaml").read_text(encoding="utf-8")
+    assert str(finished.folder) in text
+    steps = sorted(int(path.name) for path in (run / "checkpoints/1-of-1").iterdir() if path.name.isdigit())
+    assert steps == [4, 6]
+    damage(run / "checkpoints/1-of-1/6")
+    return run
+
+
+def cut_off(step: Path) -> None:
+    for path in (step / "state").rglob("*"):
+        if path.is_file() and path.parent.name == "d":
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def without_meta(step: Path) -> None:
+    shutil.rmtree(step / "meta")
+
+
+def other_numbers(step: Path) -> None:
+    """Whole files of another step: only the checksums can tell."""
+    shutil.rmtree(step / "state")
+    shutil.copytree(step.parent / "4" / "state", step / "state")
+
+
+@pytest.mark.parametrize("damage", [cut_off, without_meta, other_numbers])
+def test_a_damaged_checkpoint_is_passed_over(
+    finished: Finished, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    folder = damaged(finished, tmp_path, damage) / "checkpoints"
+    found = restore(folder, list(ITEMS), None)
+    assert found is not None
+    assert found.step == 4
+    assert len(found.history) == 4
+    assert "checkpoint 6 is damaged" in found.notes[0]
+    without_meta(folder / "1-of-1/4")
+    with pytest.raises(InputError, match=r"(?s)checkpoint 6.*checkpoint 4"):
+        restore(folder, list(ITEMS), None)
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_used(
+    meio: Command, finished: Finished, tmp_path: Path
+) -> None:
+    run = damaged(finished, tmp_path, other_numbers)
+    called = meio("resume", run)
+    assert called.status == Result.MAX_STEPS.value, called.err
+    assert "checkpoint 6 is damaged" in called.err
+    assert "continuing after step 4" in called.err
+    same(run, finished.folder)
+
+
+def test_no_checkpoint_is_no_damage(tmp_path: Path) -> None:
+    assert restore(tmp_path, list(ITEMS), None) is None
+
+
+def test_another_instance_is_refused_by_the_name_of_the_table(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path
+) -> None:
+    instance, run = tmp_path / "instance", tmp_path / "run"
+    shutil.copytree(tiny_folder, instance)
+    shutil.copytree(finished.folder, run)
+    for kind in ("items", "forecast"):
+        assert (instance / f"{kind}.parquet").exists()
+    frame = pl.read_parquet(instance / "forecast.parquet")
+    frame.with_columns(pl.col("mean") * 1.01).write_parquet(instance / "forecast.parquet")
+    text = (run / "config.yaml").read_text(encoding="utf-8")
+    (run / "config.yaml").write_text(text.replace(str(tiny_folder), str(instance)), encoding="utf-8")
+    called = meio("resume", run)
+    assert called.status == 2
+    assert "instance file forecast.parquet" in called.err
+    assert "items.parquet" not in called.err
+
+
+class Outside:
+    """Runs in processes of their own, which can be killed; compiled programs are kept between them."""
+
+    def __init__(self, instance: Path, home: Path) -> None:
+        self.instance, self.home = instance, home
+        cache = {"JAX_COMPILATION_CACHE_DIR": str(home / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+        self.environment = {**os.environ, **cache}
+
+    def solve(self, run: Path) -> tuple[str, str]:
+        options = {**SOLVE, "max_steps": STEPS, "min_steps": STEPS}
+        content = config_content(self.instance, run, solve=options, checkpoint={"every": 3})
+        return "solve", str(write_config(self.home / f"{run.name}.yaml", content))
+
+    def start(self, *words: object) -> subprocess.Popen:
+        command = [sys.executable, "-c", "from meio_jax.cli import main; main()", *map(str, words)]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=self.environment)
+
+    def ended(self, process: subprocess.Popen) -> tuple[int, str]:
+        """Exit status and messages of a process, once it has ended."""
+        with process:
+            text = process.communicate()[1]
+        return process.returncode, text
+
+    def until(self, process: subprocess.Popen, run: Path, pattern: str) -> None:
+        """Wait until a checkpoint of that name is there."""
+        while process.poll() is None and not any((run / "checkpoints").glob(f"1-of-1/{pattern}")):
+            time.sleep(0.001)
+
+
+def saved(run: Path) -> list[int]:
+    return sorted(int(path.name) for path in (run / "checkpoints/1-of-1").iterdir() if path.name.isdigit())
+
+
+def test_a_run_killed_and_preempted_ends_as_if_it_had_not_been(tiny_folder: Path, tmp_path: Path) -> None:
+    """Killed before anything is saved, told to end by the scheduler, and killed while a checkpoint is written."""
+    outside = Outside(tiny_folder, tmp_path)
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    status, text = outside.ended(outside.start(*outside.solve(whole)))
+    assert status == Result.MAX_STEPS.value, text
+
+    process = outside.start(*outside.solve(run))
+    outside.until(process, run, "basis.npz")
+    process.kill()
+    assert outside.ended(process)[0] == -signal.SIGKILL
+
+    process = outside.start("resume", run)
+    outside.until(process, run, "6")
+    process.terminate()
+    status, text = outside.ended(process)
+    assert status == Result.INTERRUPTED.value, text
+    assert "from the beginning" in text
+    assert "meio resume" in text
+    assert not (run / "plan").exists(), "there is no time for a plan"
+    last = saved(run)[-1]
+
+    process = outside.start("resume", run)
+    outside.until(process, run, f"{last - last % 3 + 6}")
+    outside.until(process, run, _UNFINISHED)
+    process.kill()
+    assert outside.ended(process)[0] == -signal.SIGKILL
+    left = saved(run)
+    assert last < left[-1] < STEPS
+
+    status, text = outside.ended(outside.start("resume", run))
+    assert status == Result.MAX_STEPS.value, text
+    assert f"continuing after step {left[-1]}" in text
+    same(run, whole)
+
+
+def test_a_state_survives_being_cut_into_other_blocks() -> None:
+    items = 7
+    rng = np.random.default_rng(0)
+    wide, narrow = (lay_out(np.arange(items) % 2, np.ones(items), size, 1) for size in (4, 3))
+    parameters = rng.normal(size=(2, 3, items)).astype(np.float32)
+    state = {
+        "best": {"raw": {"target": jnp.asarray(wide.cut(parameters))}},
+        "warm": {"optimiser": ({"count": jnp.asarray(5)}, {"mu": jnp.asarray(wide.cut(2 * parameters))})},
+        "price": jnp.zeros((2, 0)),
+        "step": jnp.asarray(5),
+    }
+    kept = to_named(state, wide, items)
+    np.testing.assert_array_equal(kept["best.raw.target"], parameters)
+    like = jax.tree.map(
+        lambda leaf: jnp.zeros((narrow.blocks, *leaf.shape[1:-1], 3), leaf.dtype) if leaf.ndim > 2 else leaf, state
+    )
+    moved = from_named(lambda name, shape: kept[name], like, narrow, items, None)
+    again = to_named(moved, narrow, items)
+    assert list(again) == list(kept)
+    for name, array in kept.items():
+        np.testing.assert_array_equal(array, again[name], err_msg=name)
+    with pytest.raises(ValueError, match="target has shape"):
+        from_named(lambda name, shape: kept[name][..., 1:], like, narrow, items, None)
