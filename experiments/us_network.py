@@ -16,9 +16,9 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from us.assemble import SIZES, Parts, make_parts, pick_items
-from us.sources import check_files, read_sales
-from us.write import write_instance
+
+from meio_jax.errors import InputError
+from meio_jax.generate.us import Parts, build_us_instance
 
 
 class Size(StrEnum):
@@ -33,29 +33,6 @@ class Form(StrEnum):
 
     history = "history"
     mean = "mean"
-
-
-def build(
-    data: Path,
-    out: Path,
-    size: str = "small",
-    *,
-    seed: int = 0,
-    form: str | None = None,
-    evaluate: bool | None = None,
-    history_days: int = 364,
-    periods: int = 42,
-    tightness: float = 1.0,
-) -> Parts:
-    """Build the instance folder `out` from the data folder `data`; None picks the default of the size."""
-    check_files(data)
-    evaluate = size == "small" if evaluate is None else evaluate
-    form = ("history" if size == "small" else "mean") if form is None else form
-    sales = read_sales(data, size, evaluate, history_days)
-    sales = pick_items(sales, SIZES[size]["items"], np.random.default_rng([seed, 10]))
-    parts = make_parts(data, size, sales, seed)
-    write_instance(out, sales, parts, form=form, periods=periods, bucket_periods=7, tightness=tightness, seed=seed)
-    return parts
 
 
 def report(parts: Parts) -> None:
@@ -85,7 +62,7 @@ def main(
 ) -> None:
     """Build the US instance."""
     try:
-        parts = build(
+        parts = build_us_instance(
             data,
             out,
             size.value,
@@ -96,9 +73,9 @@ def main(
             periods=periods,
             tightness=tightness,
         )
-    except (FileNotFoundError, ValueError) as problem:
-        typer.echo(f"us_network: {problem}", err=True)
-        raise typer.Exit(2) from problem
+    except InputError as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(2) from None
     report(parts)
 
 

@@ -33,7 +33,7 @@ def ensure_instance(config: Config, progress: AbstractProgress) -> Path:
 
         progress.stage(f"building the US instance {folder}")
         options = config.instance.us
-        return build_us_instance(
+        build_us_instance(
             options.data,
             folder,
             options.size,
@@ -42,6 +42,7 @@ def ensure_instance(config: Config, progress: AbstractProgress) -> Path:
             periods=options.periods,
             tightness=options.tightness,
         )
+        return folder
     remedy = config.instance.hint or "check `instance.path`, or give `instance.generate`"
     raise InputError([Problem(str(folder), "", "instance.path", None, "an instance folder", remedy)])
 

@@ -8,14 +8,15 @@ from meio_jax.generate.items import Items
 from meio_jax.generate.network_tables import describe, items_table, network_tables
 from meio_jax.generate.options import RESOURCE_KINDS, GenerateOptions
 from meio_jax.generate.shares import Profiles, finish_profiles, shares_table, wave_shares
-from meio_jax.generate.stock import plan_stock, starting_stock, stock_tables
+from meio_jax.generate.stock import due_by_bucket, plan_stock, starting_stock, stock_tables
 from meio_jax.generate.supply import Network, assemble, default_speeds
 from meio_jax.generate.vendors import Vendors, offers_table
 
 __all__ = [
     "RESOURCE_KINDS", "GenerateOptions", "Items", "Need", "Network", "Places", "Profiles", "Vendors",
     "accumulate_need", "assemble", "by_bucket", "choose_sites", "clear_table", "default_speeds", "describe",
-    "distance_km", "finish_profiles", "generate_instance", "items_table", "network_tables", "offers_table",
+    "distance_km", "due_by_bucket", "finish_profiles", "generate_instance", "items_table", "network_tables",
+    "offers_table",
     "parcel_zone", "plan_stock", "region_groups", "resources_table", "shares_table", "starting_stock",
     "stock_tables", "wave_shares", "write_frame", "write_text",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from meio_jax.generate.items import ITEM_BLOCK, Items, draw_items, item_ids, str
 from meio_jax.generate.network_tables import describe, items_table, network_tables
 from meio_jax.generate.options import GenerateOptions
 from meio_jax.generate.shares import Profiles, make_profiles, shares_table
-from meio_jax.generate.stock import plan_stock, starting_stock, stock_tables
+from meio_jax.generate.stock import due_by_bucket, plan_stock, starting_stock, stock_tables
 from meio_jax.generate.supply import Network, make_network
 from meio_jax.generate.vendors import Vendors, lead_times_table, make_vendors, offers_table
 
@@ -122,7 +122,8 @@ def add_need(
     first: int, need: Need,
 ) -> None:  # fmt: skip
     """Add the use of some items to `need`."""
-    plan, on_hand, _ = _stock(options, network, profiles, vendors, items, first)
+    plan, on_hand, u = _stock(options, network, profiles, vendors, items, first)
     daily = mean_demand(options, items, np.arange(options.periods))
     demand = by_bucket(daily, options.periods, options.bucket_periods)
-    accumulate_need(need, items, demand, plan.on_hand, on_hand)
+    due = due_by_bucket(network, plan, u, options.periods, options.bucket_periods)
+    accumulate_need(need, items, demand, plan.on_hand, on_hand, due)

@@ -12,6 +12,7 @@ from meio_jax.generate.shares import Profiles
 from meio_jax.generate.supply import Network
 
 START_ROOM = 1.05  # storage is never below the starting stock times this
+ARRIVAL_ROOM = 1.15  # docks can take what is already under way times this: no plan could turn it back
 BIG_VENDORS = 5
 IDLE_SHARE = 0.15  # least capacity of a node that a sensible plan hardly uses, of a typical node's
 FLOOR_GROUPS = 4  # region groups with a floor of their own
@@ -36,6 +37,7 @@ class Need:
         units, volume: demand per day, units and m3 `[P, B]`.
         money: purchase value of demand per day `[B]`; vendor: units per day `[V, B]`.
         stock, start: average and starting stock, m3 `[N]`; stock_chilled, start_chilled: of chilled goods.
+        due: units already under way that arrive in each bucket `[N, B]`.
     """
 
     units: np.ndarray
@@ -46,6 +48,7 @@ class Need:
     start: np.ndarray
     stock_chilled: np.ndarray
     start_chilled: np.ndarray
+    due: np.ndarray
 
     @classmethod
     def empty(cls, profiles: int, buckets: int, vendors: int, nodes: int) -> Need:
@@ -58,16 +61,20 @@ class Need:
             zero(buckets),
             zero((vendors, buckets)),
             *node,
+            zero((nodes, buckets)),
         )
 
 
-def accumulate_need(need: Need, items: Items, demand: np.ndarray, stock: np.ndarray, start: np.ndarray) -> None:
-    """Sum items into `need`: demand per day `[I, B]`, average and starting stock in units `[I, N]`."""
+def accumulate_need(
+    need: Need, items: Items, demand: np.ndarray, stock: np.ndarray, start: np.ndarray, due: np.ndarray
+) -> None:
+    """Sum items into `need`: demand per day `[I, B]`, average and starting stock `[I, N]`, units due `[N, B]`."""
     volume, cold = items.volume, items.volume * items.chilled
     np.add.at(need.units, items.profile, demand)
     np.add.at(need.volume, items.profile, demand * volume[:, None])
     np.add.at(need.vendor, items.vendor, demand)
     need.money += items.unit_cost @ demand
+    need.due += due
     need.stock += volume @ stock
     need.start += volume @ start
     need.stock_chilled += cold @ stock
@@ -116,7 +123,8 @@ def resources_table(network: Network, profiles: Profiles, need: Need, vendor_ids
         _storage(rows, network, need, tightness)
     if "inbound" in kinds:
         received = (profiles.through.T @ need.units).mean(axis=1) * peak
-        _nodes(rows, network, "inbound", received, tightness)
+        arriving = (need.due / bucket_lengths(periods, bucket_periods)).max(axis=1)
+        _nodes(rows, network, "inbound", received, tightness, ARRIVAL_ROOM * arriving)
     if "outbound" in kinds:
         shipped = profiles.direct.T @ need.units
         _nodes(rows, network, "outbound", shipped.mean(axis=1), tightness)
@@ -156,14 +164,17 @@ def _storage(rows: _Rows, network: Network, need: Need, tightness: float) -> Non
                  node_id=network.node_id[n], storage_class="chilled")  # fmt: skip
 
 
-def _nodes(rows: _Rows, network: Network, kind: str, used: np.ndarray, tightness: float) -> None:
-    """Units per day and node; a node that a sensible plan hardly uses still has a fair capacity."""
+def _nodes(
+    rows: _Rows, network: Network, kind: str, used: np.ndarray, tightness: float, least: np.ndarray | float = 0.0
+) -> None:
+    """Units per day and node, never below `least`; a node that a sensible plan hardly uses has a fair capacity."""
     spread = SPREAD[kind]
     busy = used > 0
     serves = ~np.isnan(network.cutoff).all(axis=1) if kind == "outbound" else np.ones(len(used), bool)
     typical = used[busy].mean() if busy.any() else 0.0
+    least = np.broadcast_to(least, used.shape)
     for n in np.flatnonzero(serves):
-        amount = tightness * spread[n % len(spread)] * max(used[n], IDLE_SHARE * typical)
+        amount = max(tightness * spread[n % len(spread)] * max(used[n], IDLE_SHARE * typical), least[n])
         if amount > 0:
             rows.add(f"{kind}_{network.node_id[n]}", kind, "units", amount, node_id=network.node_id[n])
 

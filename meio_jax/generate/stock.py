@@ -81,6 +81,14 @@ def starting_pipeline(network: Network, plan: StockPlan, u: np.ndarray, periods:
     return item[order], node[order], due[order], units[order]
 
 
+def due_by_bucket(network: Network, plan: StockPlan, u: np.ndarray, periods: int, bucket_periods: int) -> np.ndarray:
+    """Units of the starting pipeline that arrive at each node in each bucket, `[N, B]`."""
+    _, node, due, units = starting_pipeline(network, plan, u, periods)
+    total = np.zeros((len(network.node_id), -(-periods // bucket_periods)))
+    np.add.at(total, (node, due // bucket_periods), units)
+    return total
+
+
 def stock_tables(
     network: Network, plan: StockPlan, on_hand: np.ndarray, u: np.ndarray, ids: np.ndarray, periods: int
 ) -> dict[str, pl.DataFrame]:

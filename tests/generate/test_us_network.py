@@ -1,27 +1,24 @@
-"""The US experiment on a made-up data folder, and on the real one where MEIO_US_DATA names it."""
+"""The US instance on a made-up data folder, and on the real one where MEIO_US_DATA names it."""
 
-import importlib
 import os
 from datetime import date, timedelta
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import polars as pl
 import pytest
 
+from meio_jax.config import Config
+from meio_jax.errors import InputError
+from meio_jax.generate.us import build_us_instance
+from meio_jax.generate.us.rates import fit_rates
+from meio_jax.progress import Silent
+from meio_jax.run import ensure_instance
 from meio_jax.tables import read_instance
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 REAL = os.environ.get("MEIO_US_DATA")
 STATES = {"CA_1": "CA", "TX_3": "TX", "WI_1": "WI"}
 ITEMS = [f"FOODS_{d}_{k:03d}" for d in (1, 2) for k in range(1, 5)]
-
-
-@pytest.fixture
-def experiment(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(EXPERIMENTS))
-    return importlib.import_module("us_network")
 
 
 def write_sales(folder: Path, rng: np.random.Generator) -> None:
@@ -84,8 +81,8 @@ def made_up(tmp_path: Path) -> Path:
     return folder
 
 
-def test_small_keeps_the_last_days_apart(experiment: ModuleType, made_up: Path, tmp_path: Path) -> None:
-    parts = experiment.build(made_up, tmp_path / "us", "small", history_days=60)
+def test_small_keeps_the_last_days_apart(made_up: Path, tmp_path: Path) -> None:
+    parts = build_us_instance(made_up, tmp_path / "us", "small", history_days=60)
     tables = read_instance(tmp_path / "us")
     assert tables.settings.forecast == "history"
     assert tables.nodes["kind"].value_counts().sort("count")["count"].to_list() == [4, 6, 10]
@@ -102,8 +99,8 @@ def test_small_keeps_the_last_days_apart(experiment: ModuleType, made_up: Path, 
     assert last["units"].to_list() == source["d_1941"].to_list()
 
 
-def test_full_has_means_and_no_actuals(experiment: ModuleType, made_up: Path, tmp_path: Path) -> None:
-    experiment.build(made_up, tmp_path / "us", "full", periods=14)
+def test_full_has_means_and_no_actuals(made_up: Path, tmp_path: Path) -> None:
+    build_us_instance(made_up, tmp_path / "us", "full", periods=14)
     tables = read_instance(tmp_path / "us")
     assert tables.settings.forecast == "mean"
     assert tables.settings.start_date == date(2016, 6, 20)
@@ -112,18 +109,44 @@ def test_full_has_means_and_no_actuals(experiment: ModuleType, made_up: Path, tm
     assert set(tables.items["profile"]) == {"FOODS_1", "FOODS_2"}
 
 
-def test_it_says_what_is_wrong(experiment: ModuleType, made_up: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="28 recorded days"):
-        experiment.build(made_up, tmp_path / "us", "full", evaluate=True)
+def test_it_says_what_is_wrong(made_up: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="28 recorded days"):
+        build_us_instance(made_up, tmp_path / "us", "full", evaluate=True)
     (made_up / "calendar.csv").unlink()
-    with pytest.raises(FileNotFoundError, match=r"missing calendar\.csv"):
-        experiment.build(made_up, tmp_path / "us", "small")
+    prices = made_up / "item_prices.csv"
+    prices.write_text(prices.read_text(encoding="utf-8").replace("price", "cost"), encoding="utf-8")
+    (made_up / "parcel_weights_dimensions.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(InputError, match=r"(?s)item_prices.*column price.*calendar\.csv.*us_network\.md") as caught:
+        build_us_instance(made_up, tmp_path / "us", "small")
+    assert caught.value.count == 3
+    with pytest.raises(InputError, match=r"nowhere.*us_network\.md"):
+        build_us_instance(tmp_path / "nowhere", tmp_path / "us", "small")
+    assert not (tmp_path / "us").exists()
 
 
-def test_parcel_rates_are_recovered(experiment: ModuleType, made_up: Path) -> None:
-    rates = importlib.import_module("us.rates")
+def test_too_few_sites_are_told(made_up: Path, tmp_path: Path) -> None:
+    named = made_up / "sites_named.csv"
+    pl.read_csv(named).head(6).write_csv(named)
+    with pytest.raises(InputError, match=r"sites_named\.csv: found 6; expected at least 8 sites of tier 0"):
+        build_us_instance(made_up, tmp_path / "us", "full")
+    assert not (tmp_path / "us").exists()
+
+
+def test_a_configuration_builds_it_or_says_how(made_up: Path, tmp_path: Path) -> None:
+    def configuration(data: Path) -> Config:
+        us = {"data": str(data), "size": "small"}
+        return Config.model_validate({"instance": {"path": str(tmp_path / "us"), "us": us}, "run": str(tmp_path)})
+
+    with pytest.raises(InputError, match=r"instance\.us\.data"):
+        ensure_instance(configuration(tmp_path / "nowhere"), Silent())
+    assert not (tmp_path / "us").exists()
+    folder = ensure_instance(configuration(made_up), Silent())
+    assert read_instance(folder).items.height == len(ITEMS)
+
+
+def test_parcel_rates_are_recovered(made_up: Path) -> None:
     weights = np.array([0.5, 1.0, 2.0, 5.0, 10.0, 20.0]) * 0.45359237
-    fit = rates.fit_rates(made_up, weights)
+    fit = fit_rates(made_up, weights)
     zone = np.arange(1, 9)
     assert fit.per_parcel == pytest.approx(4.0 + 0.2 * zone)
     assert fit.per_kg == pytest.approx((0.4 + 0.1 * zone) / 0.45359237)
@@ -133,8 +156,8 @@ def test_parcel_rates_are_recovered(experiment: ModuleType, made_up: Path) -> No
 
 @pytest.mark.skipif(REAL is None, reason="MEIO_US_DATA names no folder of real data")
 @pytest.mark.parametrize(("size", "nodes", "regions"), [("small", 20, 40), ("full", 60, 200)])
-def test_real_data(experiment: ModuleType, tmp_path: Path, size: str, nodes: int, regions: int) -> None:
-    experiment.build(Path(str(REAL)), tmp_path, size)
+def test_real_data(tmp_path: Path, size: str, nodes: int, regions: int) -> None:
+    build_us_instance(Path(str(REAL)), tmp_path, size)
     tables = read_instance(tmp_path)
     assert tables.nodes.height >= nodes
     assert tables.regions.height >= regions

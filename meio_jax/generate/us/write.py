@@ -15,6 +15,7 @@ from meio_jax.generate import (
     by_bucket,
     clear_table,
     describe,
+    due_by_bucket,
     items_table,
     network_tables,
     offers_table,
@@ -26,8 +27,8 @@ from meio_jax.generate import (
     write_frame,
     write_text,
 )
-from us.assemble import Parts, lead_times_table
-from us.sources import Sales
+from meio_jax.generate.us.assemble import Parts, lead_times_table
+from meio_jax.generate.us.sources import Sales
 
 LEVEL_DAYS = 84  # the level of the mean form is that of the last days, at most this many
 WEEK = 7
@@ -101,7 +102,8 @@ def write_instance(
     u = np.random.default_rng([seed, 12]).random((2, *plan.rate.shape))
     on_hand = starting_stock(plan, u[0])
     need = Need.empty(len(profiles.name), -(-periods // bucket_periods), len(parts.samples), len(network.node_id))
-    accumulate_need(need, items, by_bucket(mean, periods, bucket_periods), plan.on_hand, on_hand)
+    due = due_by_bucket(network, plan, u[1], periods, bucket_periods)
+    accumulate_need(need, items, by_bucket(mean, periods, bucket_periods), plan.on_hand, on_hand, due)
     tables = {
         **network_tables(network),
         "items": items_table(items, parts.ids, profiles),

@@ -9,25 +9,29 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from meio_jax.generate import Places
+from meio_jax.errors import InputError, Note, Problem
+from meio_jax.generate.geography import Places
 
 # the contiguous United States; sites and postal areas outside are left out
 LATITUDE = (24.0, 50.0)
 LONGITUDE = (-125.0, -66.0)
 LAST_DAY = 1969
 FIRST_EVALUATED_DAY = 1942
-FILES = (
-    "sites_fc_sc_ds.csv",
-    "sites_named.csv",
-    "zip3_population.csv",
-    "parcel_rates_zone_weight.csv",
-    "daily_units_823_items_1969_days.parquet",
-    "daily_units_30490_series_28_days.parquet",
-    "item_prices.csv",
-    "calendar.csv",
-    "parcel_weights_dimensions.parquet",
-    "purchase_order_lead_times.parquet",
-)
+# files, and the columns of each that are read
+FILES = {
+    "sites_fc_sc_ds.csv": ("list", "code", "lat", "lon"),
+    "sites_named.csv": ("name", "type", "lat", "lng"),
+    "zip3_population.csv": ("zip3", "population", "lat", "lon"),
+    "parcel_rates_zone_weight.csv": ("service", "price_type", "weight_not_over_lb"),
+    "daily_units_823_items_1969_days.parquet": ("item_id", "d_1", f"d_{LAST_DAY}"),
+    "daily_units_30490_series_28_days.parquet": ("item_id", "state_id", f"d_{LAST_DAY}"),
+    "item_prices.csv": ("item_id", "price"),
+    "calendar.csv": ("date", "d"),
+    "parcel_weights_dimensions.parquet": ("weight_g", "length_cm", "height_cm", "width_cm"),
+    "purchase_order_lead_times.parquet": ("vendor", "lead_time_days"),
+}
+SITE_FILES = ("sites_named.csv", "sites_fc_sc_ds.csv", "sites_fc_sc_ds.csv")  # by tier
+REMEDY = "give a folder with the files of docs/us_network.md as `instance.us.data` or `--data`"
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,37 @@ class Sales:
 
 
 def check_files(folder: Path) -> None:
-    """Say at once which files are missing."""
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
-        raise FileNotFoundError(f"{folder}: missing {', '.join(missing)}; see docs/us_network.md for the files needed")
+    """Say at once which files and columns are missing.
+
+    Raises:
+        InputError: With one problem per file.
+    """
+    if not folder.is_dir():
+        raise InputError([Problem(str(folder), "", "", None, "the folder of the real US data", REMEDY)])
+    problems = [found for name, columns in FILES.items() if (found := _problem_of(folder / name, columns))]
+    if problems:
+        raise InputError(problems)
+
+
+def _problem_of(path: Path, columns: tuple[str, ...]) -> Problem | None:
+    if not path.is_file():
+        return Problem(str(path), "", "", None, "a file of the real US data", REMEDY)
+    try:
+        found = (
+            pl.read_parquet_schema(path).keys() if path.suffix == ".parquet" else pl.read_csv(path, n_rows=0).columns
+        )
+    except (pl.exceptions.PolarsError, OSError) as error:
+        return Problem(str(path), "", "", str(error), f"a readable {path.suffix[1:]} table", REMEDY)
+    missing = [name for name in columns if name not in found]
+    if not missing:
+        return None
+    expected = f"the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
+    return Problem(str(path), "", "", Note(", ".join(list(found)[:12])), expected, REMEDY)
+
+
+def too_few(path: Path, found: int, expected: str) -> InputError:
+    """The error for data that cannot fill the size asked for."""
+    return InputError([Problem(str(path), "", "", found, expected, "choose the size `small`, or give more data")])
 
 
 def _inside(frame: pl.DataFrame) -> pl.DataFrame:
@@ -164,7 +195,9 @@ def read_sales(folder: Path, size: str, evaluate: bool, history_days: int) -> Sa
         first = last - history_days + 1
     else:
         if evaluate:
-            raise ValueError("the full set has 28 recorded days, all of them history: evaluation needs --size small")
+            expected = "no days kept apart: the full set has 28 recorded days, all of them history"
+            place = str(folder / "daily_units_30490_series_28_days.parquet")
+            raise InputError([Problem(place, "", "", "", expected, "choose the size `small` to evaluate")])
         table = recent.group_by("item_id").agg(pl.col(tail).sum())
         first = FIRST_EVALUATED_DAY
     table = (

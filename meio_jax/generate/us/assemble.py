@@ -22,13 +22,29 @@ from meio_jax.generate import (
     region_groups,
     wave_shares,
 )
-from us.rates import Rates, fit_rates
-from us.sources import Sales, read_areas, read_lead_times, read_parcels, read_prices, read_sites
+from meio_jax.generate.us.rates import Rates, fit_rates
+from meio_jax.generate.us.sources import (
+    SITE_FILES,
+    Sales,
+    read_areas,
+    read_lead_times,
+    read_parcels,
+    read_prices,
+    read_sites,
+    too_few,
+)
 
-SIZES = {
-    "small": {"tiers": (4, 10, 6), "regions": 40, "items": 200},
-    "full": {"tiers": (8, 30, 30), "regions": 200, "items": None},
-}
+
+@dataclass(frozen=True)
+class Size:
+    """Sites per tier, regions, and items (None: all that sold)."""
+
+    tiers: tuple[int, int, int]
+    regions: int
+    items: int | None
+
+
+SIZES = {"small": Size((4, 10, 6), 40, 200), "full": Size((8, 30, 30), 200, None)}
 UNITS_PER_PARCEL = 3.0  # an order is a basket: a unit bears a third of a parcel's base price
 PARCEL_LIMIT_KG = 3.0  # sizes are drawn from parcels up to this weight
 PACK_VALUE = 20.0  # an item is sold in packs worth about this much, of at most PACK_LIMIT pieces
@@ -86,16 +102,16 @@ def make_network(folder: Path, size: str, rng: np.random.Generator) -> tuple[Net
     """Real sites thinned to the size, postal areas clustered to regions, published parcel rates."""
     areas, covered = read_areas(folder)
     chosen = []
-    for tier, (sites, count) in enumerate(zip(read_sites(folder), SIZES[size]["tiers"], strict=True)):
+    for tier, (sites, count) in enumerate(zip(read_sites(folder), SIZES[size].tiers, strict=True)):
         if count > len(sites.name):
-            raise ValueError(f"{folder}: {count} sites of tier {tier} are needed, {len(sites.name)} found")
+            raise too_few(folder / SITE_FILES[tier], len(sites.name), f"at least {count} sites of tier {tier}")
         reach = distance_km(sites.lat, sites.lon, areas.lat, areas.lon)
         score = np.minimum(reach, 60.0) if tier == 2 else reach  # a station counts only where people are near
         chosen.append(sites.take(choose_sites(score, areas.population, count)))
     site = Places(*(np.concatenate([getattr(p, f) for p in chosen]) for f in Places.__dataclass_fields__))
     tier = np.repeat(np.arange(3), [len(p.name) for p in chosen])
     between = distance_km(areas.lat, areas.lon, areas.lat, areas.lon)
-    centres = np.sort(choose_sites(between, areas.population, min(SIZES[size]["regions"], len(areas.name))))
+    centres = np.sort(choose_sites(between, areas.population, min(SIZES[size].regions, len(areas.name))))
     member = np.argmin(between[centres], axis=0)
     region = replace(areas.take(centres), population=np.bincount(member, areas.population, minlength=len(centres)))
     rates = fit_rates(folder, UNITS_PER_PARCEL * read_parcels(folder, PARCEL_LIMIT_KG)["weight_kg"].to_numpy())
@@ -150,7 +166,8 @@ def make_vendors(folder: Path, rng: np.random.Generator) -> tuple[Vendors, list[
     """Vendors with the real spread of lead times, scaled; ids carry no names."""
     names, samples = read_lead_times(folder, LEAD_TIME_SCALE, VENDOR_ORDERS, LEAD_TIME_LIMIT)
     if not names:
-        raise ValueError(f"{folder}: no vendor has {VENDOR_ORDERS} purchase orders")
+        place = folder / "purchase_order_lead_times.parquet"
+        raise too_few(place, 0, f"a vendor with {VENDOR_ORDERS} purchase orders")
     mean = np.array([days.mean() for days in samples])
     sd = np.array([days.std() for days in samples])
     empty = np.zeros((len(names), 0))

@@ -1,1 +1,0 @@
-"""Parts of `us_network.py`: reading the real data, fitting parcel rates, putting the instance together."""
