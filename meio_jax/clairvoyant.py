@@ -436,7 +436,7 @@ def clairvoyant_bound(
     problem = eqx.tree_at(lambda p: p.catalog.scenarios, problem, None, is_leaf=lambda leaf: leaf is None)
     chunk = max(1, min(chunk, scenarios))
     chunks = max(1, -(-scenarios // chunk))
-    total = 0.0
+    total: np.ndarray = np.zeros(())
     for number in range(chunks):
         ids = jnp.arange(number * chunk, (number + 1) * chunk, dtype=jnp.int32)
         total = total + np.asarray(_sweep(problem, prices, ids), np.float64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -15,73 +14,9 @@ from meio_jax.instance import KINDS, Instance
 from meio_jax.instance.ids import positions
 from meio_jax.instance.item_arrays import ranked_offers
 from meio_jax.plan import decide, joined
+from meio_jax.plan_policy import KEPT_ABOVE, policy_frames
 from meio_jax.policy import AbstractPolicy
-from meio_jax.policy.protected import Protected
 from meio_jax.solve import Solution
-
-_KEPT_ABOVE = 1e-6
-
-
-@dataclass(frozen=True)
-class PlanFrames:
-    """Every table of a plan, by the path (without suffix) that it has in the run folder."""
-
-    frames: dict[str, pl.DataFrame]
-
-
-def _grid(instance: Instance, keep: np.ndarray, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: values[keep] for name, values in columns.items()}
-
-
-def _leaf(instance: Instance, policy: AbstractPolicy, name: str) -> np.ndarray | None:
-    """A named leaf of a policy over all items, `[buckets, rows, items]`; None if the policy has no such leaf."""
-    values = getattr(policy, name, None)
-    if values is None:
-        return None
-    table = joined(instance, values)
-    return np.broadcast_to(table, (instance.network.buckets, *table.shape[1:]))
-
-
-def targets_frame(instance: Instance, policy: AbstractPolicy) -> pl.DataFrame:
-    """Targets by item, node and bucket, for every node where the item may be stocked."""
-    inner = policy.replenishment if isinstance(policy, Protected) else policy
-    target = _leaf(instance, inner, "target")
-    fast, cap = _leaf(instance, inner, "fast_target"), _leaf(instance, inner, "order_cap")
-    stockable = joined(instance, instance.catalog.block.stockable).astype(bool)
-    bucket, node, item = np.nonzero(np.broadcast_to(stockable, target.shape))
-    at = (bucket, node, item)
-    names = {"item": np.asarray(instance.items), "node": np.asarray(instance.ids.nodes)}
-    empty = pl.Series([None] * bucket.size, dtype=pl.Float64)
-    return pl.DataFrame(
-        {
-            "item_id": names["item"][item],
-            "node_id": names["node"][node],
-            "bucket": bucket,
-            "target": target[at].astype(float),
-            "target_units": np.rint(target[at]).astype(np.int64),
-            "fast_target": empty if fast is None else fast[at].astype(float),
-            "order_cap": empty if cap is None else cap[at].astype(float),
-        }
-    ).sort("item_id", "node_id", "bucket")
-
-
-def protection_frame(instance: Instance, policy: AbstractPolicy) -> pl.DataFrame | None:
-    """Stock that each speed must leave, or None where protection is off."""
-    if not isinstance(policy, Protected):
-        return None
-    levels = _leaf(instance, policy, "protection")
-    speeds, nodes = len(instance.ids.speeds), len(instance.ids.nodes)
-    table = levels.reshape(levels.shape[0], speeds - 1, nodes, -1)
-    bucket, speed, node, item = np.nonzero(table > _KEPT_ABOVE)
-    return pl.DataFrame(
-        {
-            "item_id": np.asarray(instance.items)[item],
-            "node_id": np.asarray(instance.ids.nodes)[node],
-            "speed_id": np.asarray(instance.ids.speeds)[speed + 1],
-            "bucket": bucket,
-            "units": table[bucket, speed, node, item].astype(float),
-        }
-    )
 
 
 def _offer_terms(instance: Instance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -91,9 +26,10 @@ def _offer_terms(instance: Instance) -> tuple[np.ndarray, np.ndarray, np.ndarray
     slot_of = np.full((network.nodes, max(network.offer_rank, default=0) + 1), -1)
     for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True)):
         slot_of[node, rank] = slot
-    node = positions(offers["node_id"], instance.ids.nodes)
-    at = (slot_of[node, offers["rank"].to_numpy()], positions(offers["item_id"], instance.items))
-    pack, least = (np.ones((network.offers, len(instance.items))) for _ in range(2))
+    at_node = positions(offers["node_id"], instance.ids.nodes)
+    at = (slot_of[at_node, offers["rank"].to_numpy()], positions(offers["item_id"], instance.items))
+    shape = (network.offers, len(instance.items))
+    pack, least = np.ones(shape), np.ones(shape)
     pack[at], least[at] = offers["pack_size"].to_numpy(), offers["min_order"].to_numpy()
     return pack, least, joined(instance, instance.catalog.block.offer_lead)
 
@@ -152,7 +88,7 @@ def expected_frames(instance: Instance, holdout: Holdout) -> Iterator[tuple[str,
     speeds = len(ids.speeds)
     units = joined(instance, results.speed_units).reshape(speeds, network.nodes, -1)
     cost = joined(instance, results.speed_cost).reshape(units.shape)
-    speed, node, item = np.nonzero(units > _KEPT_ABOVE)
+    speed, node, item = np.nonzero(units > KEPT_ABOVE)
     shipped = units[speed, node, item]
     yield (
         "plan/expected",
@@ -196,7 +132,7 @@ def _node_frame(instance: Instance, holdout: Holdout) -> pl.DataFrame:
         "transfer_cost": to_node(lane_to, lane * lane_cost),
         "holding_cost": stock * days * holding,
     }
-    node, item = np.nonzero((stock > _KEPT_ABOVE) | (columns["ordered"] > _KEPT_ABOVE) | (received > _KEPT_ABOVE))
+    node, item = np.nonzero((stock > KEPT_ABOVE) | (columns["ordered"] > KEPT_ABOVE) | (received > KEPT_ABOVE))
     names = {"item_id": np.asarray(instance.items)[item], "node_id": np.asarray(instance.ids.nodes)[node]}
     return pl.DataFrame({**names, **{name: table[node, item] for name, table in columns.items()}}).sort(
         "item_id", "node_id"
@@ -277,10 +213,7 @@ def plan_frames(
     instance: Instance, policy: AbstractPolicy, prices: np.ndarray, holdout: Holdout
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """All tables of a plan with their paths in the run folder."""
-    yield "plan/targets", targets_frame(instance, policy)
-    protection = protection_frame(instance, policy)
-    if protection is not None:
-        yield "plan/protection", protection
+    yield from policy_frames(instance, policy)
     yield from decision_frames(instance, policy)
     yield from expected_frames(instance, holdout)
     yield "prices", prices_frame(instance, prices, holdout)

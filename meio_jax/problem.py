@@ -17,7 +17,7 @@ from meio_jax.policy import AbstractPolicy, StartingPoint
 from meio_jax.policy.registry import PolicyFamily
 from meio_jax.resources import Resources
 from meio_jax.rollout import rollout
-from meio_jax.scenarios import TRAINING
+from meio_jax.scenarios import TRAINING, Scenarios
 from meio_jax.sharding import over_items, place_blocks, place_copies
 from meio_jax.start import starting_point
 from meio_jax.subproblem import InventorySubproblem, Settings, block_lists
@@ -137,7 +137,7 @@ def _item_costs(
     settings: Settings,
     policy: AbstractPolicy,
     block: ItemBlock,
-    scenarios: eqx.Module,
+    scenarios: Scenarios,
     prices: Array,
 ) -> Array:
     """Typical cost of each item, used to give all gradients a similar size."""

@@ -7,9 +7,12 @@ member touches one file only.
 import importlib
 import pkgutil
 from types import ModuleType
+from typing import Any, TypeVar
+
+Member = TypeVar("Member")
 
 
-def discover(package: ModuleType, base: type, skip: frozenset[str] = frozenset()) -> dict[str, type]:
+def discover(package: ModuleType, base: type, skip: frozenset[str] = frozenset()) -> dict[str, type[Any]]:
     """Map file names of `package` to the subclass of `base` that each defines.
 
     Raises:
@@ -35,7 +38,7 @@ def discover(package: ModuleType, base: type, skip: frozenset[str] = frozenset()
     return found
 
 
-def choose(family: dict[str, type], name: str, what: str) -> type:
+def choose(family: dict[str, type[Member]], name: str, what: str) -> type[Member]:
     """Look a member up.
 
     Raises:

@@ -212,7 +212,10 @@ def _waiting_by_node(program: _Program, bucket: _Bucket, backlog: tuple[Array, .
     """Backlog counts against the node that its class asks first."""
     ask = FORMS[program.form][0]
     first = bucket.lists.node[0, :, 0]
-    return sum(ask(backlog[s], first[s], program.network.nodes) for s in range(program.network.speeds))
+    waiting = ask(backlog[0], first[0], program.network.nodes)
+    for speed in range(1, program.network.speeds):
+        waiting = waiting + ask(backlog[speed], first[speed], program.network.nodes)
+    return waiting
 
 
 def _period_costs(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Generic
 
 import equinox as eqx
 import jax
@@ -14,7 +15,7 @@ from meio_jax.dual.base import Observation, Progress, Tolerances
 from meio_jax.dual.best import BestSoFar, BestState
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
-from meio_jax.subproblem import AbstractSubproblem, Evaluation
+from meio_jax.subproblem import AbstractSubproblem, Evaluation, Iterate
 
 
 class Mean(eqx.Module):
@@ -29,14 +30,14 @@ class Mean(eqx.Module):
     prices: Float[Array, "buckets resources"]
 
 
-class State(eqx.Module):
+class State(eqx.Module, Generic[Iterate]):
     """Everything that is needed to continue a solve."""
 
     step: Int[Array, ""]
-    warm: eqx.Module
+    warm: Iterate
     dual: BestState
     mean: Mean
-    best: eqx.Module
+    best: Iterate
     best_evaluation: Evaluation
     price_scale: Float[Array, "buckets resources"]
 
@@ -64,7 +65,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Solution:
+class Solution(Generic[Iterate]):
     """Outcome of a solve.
 
     `best` is the search state of the best iterate and `prices` the prices at which it was evaluated; `bound` is the
@@ -72,13 +73,13 @@ class Solution:
     """
 
     result: Result
-    best: eqx.Module
+    best: Iterate
     best_evaluation: Evaluation
     prices: Float[Array, "buckets resources"]
     bound: float
     steps: int
     seconds: float
-    state: State
+    state: State[Iterate]
     history: list[Step]
     trace: Trace
 

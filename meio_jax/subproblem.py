@@ -1,14 +1,14 @@
 """The item problems at given prices: one sweep over all items is one evaluation and one gradient step."""
 
 import abc
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int
 from meio_kernels.projection import nonnegative
 
 from meio_jax.catalog import Catalog, draw
@@ -19,8 +19,10 @@ from meio_jax.objective import AbstractObjective, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
 from meio_jax.resources import Resources, Usage, bound, excess, outbound_price, usage
 from meio_jax.rollout import GradientMode, Outcome, checkpointed, rollout
-from meio_jax.scenarios import TRAINING, ScenarioSettings
+from meio_jax.scenarios import TRAINING, Scenarios, ScenarioSettings
 from meio_jax.sharding import over_items, place_blocks, place_copies
+
+Iterate = TypeVar("Iterate", bound=eqx.Module)
 
 
 class Evaluation(eqx.Module):
@@ -37,11 +39,11 @@ class Evaluation(eqx.Module):
     terms: CostTerms
 
 
-class AbstractSubproblem(eqx.Module):
+class AbstractSubproblem(eqx.Module, Generic[Iterate]):
     """Item problems that can be evaluated at any prices."""
 
     @abc.abstractmethod
-    def init(self) -> eqx.Module:
+    def init(self) -> Iterate:
         """Where the search starts (the warm state of the first evaluation)."""
 
     @abc.abstractmethod
@@ -58,7 +60,7 @@ class AbstractSubproblem(eqx.Module):
         return jax.tree.map(lambda o, n: mix(o, n) if jnp.issubdtype(n.dtype, jnp.inexact) else n, old, new)
 
     @abc.abstractmethod
-    def evaluate(self, prices: Array, warm: eqx.Module) -> tuple[Evaluation, eqx.Module]:
+    def evaluate(self, prices: Array, warm: Iterate) -> tuple[Evaluation, Iterate]:
         """Evaluate the iterate in `warm` at `prices`, and return a better iterate."""
 
 
@@ -125,8 +127,8 @@ def scenario_costs(block: ItemBlock, outcome: Outcome) -> ScenarioCosts:
     """Costs by item and scenario, as objectives see them."""
     items = block.items
 
-    def split(leaf: Array) -> Float[Array, "items scenarios"]:
-        return leaf.reshape(items, -1)
+    def split(leaf: ArrayLike) -> Float[Array, "items scenarios"]:
+        return jnp.reshape(leaf, (items, -1))
 
     forgone = jnp.minimum(block.price, block.lost_sale_cost)
     return ScenarioCosts(
@@ -143,7 +145,7 @@ def evaluate_block(
     settings: Settings,
     policy: AbstractPolicy,
     block: ItemBlock,
-    scenarios: eqx.Module,
+    scenarios: Scenarios,
     prices: Array,
     list_prices: Array,
 ) -> tuple[Float[Array, ""], Totals]:
@@ -170,7 +172,7 @@ def compensated_add(total: tuple, new: Totals) -> tuple:
     return summed, lost
 
 
-class InventorySubproblem(AbstractSubproblem):
+class InventorySubproblem(AbstractSubproblem[Search]):
     """Inventory of every item as a simulated, differentiated policy problem; one Adam step per evaluation."""
 
     network: Network

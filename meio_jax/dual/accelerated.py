@@ -16,7 +16,7 @@ class AcceleratedState(eqx.Module):
     momentum: Float[Array, ""]
 
 
-class AcceleratedAscent(AbstractDualMethod):
+class AcceleratedAscent(AbstractDualMethod[AcceleratedState]):
     """Nesterov's extrapolation on the prices, restarted when the excess points against the last move."""
 
     step_size: float = eqx.field(static=True, default=0.2)

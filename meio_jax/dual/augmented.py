@@ -14,7 +14,7 @@ class AugmentedState(eqx.Module):
     priced: Float[Array, "buckets resources"]
 
 
-class AugmentedPrices(AbstractDualMethod):
+class AugmentedPrices(AbstractDualMethod[AugmentedState]):
     """Evaluate at max(0, multiplier + penalty x scale x relative excess); integrate the excess into the multiplier.
 
     The proportional term is the gradient of an augmented Lagrangian; it damps the sloshing that stalls the plain

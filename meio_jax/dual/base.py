@@ -3,12 +3,15 @@
 import abc
 import math
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from meio_jax.results import Result
+
+MethodState = TypeVar("MethodState", bound=eqx.Module)
 
 
 class Observation(eqx.Module):
@@ -49,23 +52,23 @@ class Progress:
     change: float
 
 
-class AbstractDualMethod(eqx.Module):
+class AbstractDualMethod(eqx.Module, Generic[MethodState]):
     """Updates capacity prices from observed usage. It sees prices, usage and capacity, nothing else."""
 
     @abc.abstractmethod
-    def init(self, prices: Float[Array, "buckets resources"]) -> eqx.Module:
+    def init(self, prices: Float[Array, "buckets resources"]) -> MethodState:
         """State at the given prices (zero, or those of a warm start)."""
 
     @abc.abstractmethod
-    def prices(self, state: eqx.Module) -> Float[Array, "buckets resources"]:
+    def prices(self, state: MethodState) -> Float[Array, "buckets resources"]:
         """Prices at which the subproblem is to be evaluated next (non-negative)."""
 
     @abc.abstractmethod
-    def multipliers(self, state: eqx.Module) -> Float[Array, "buckets resources"]:
+    def multipliers(self, state: MethodState) -> Float[Array, "buckets resources"]:
         """The current estimate of the optimal prices."""
 
     @abc.abstractmethod
-    def step(self, seen: Observation, state: eqx.Module) -> eqx.Module:
+    def step(self, seen: Observation, state: MethodState) -> MethodState:
         """Move the prices after an evaluation at `prices(state)`."""
 
     def terminate(self, progress: Progress, tolerances: Tolerances) -> Result | None:

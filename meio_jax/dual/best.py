@@ -20,7 +20,7 @@ class BestState(eqx.Module):
     improved: Bool[Array, ""]
 
 
-class BestSoFar(AbstractDualMethod):
+class BestSoFar(AbstractDualMethod[BestState]):
     """Wraps a dual method; merit is cost, with violations above the tolerance charged at a high rate.
 
     An iterate within the violation tolerance beats any that is not; among those within, the lower cost wins.

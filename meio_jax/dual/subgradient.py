@@ -15,7 +15,7 @@ class SubgradientState(eqx.Module):
     count: Float[Array, ""]
 
 
-class ProjectedSubgradient(AbstractDualMethod):
+class ProjectedSubgradient(AbstractDualMethod[SubgradientState]):
     """price <- max(0, price + step x scale x relative excess), with steps that fall like 1 / sqrt(1 + k / delay).
 
     The plainest method: kept as the baseline that the others must beat. Stock sloshes between near-equivalent nodes.

@@ -54,13 +54,15 @@ class Need:
     def empty(cls, profiles: int, buckets: int, vendors: int, nodes: int) -> Need:
         """Nothing needed yet."""
         zero = np.zeros
-        node = [zero(nodes) for _ in range(4)]
         return cls(
             zero((profiles, buckets)),
             zero((profiles, buckets)),
             zero(buckets),
             zero((vendors, buckets)),
-            *node,
+            zero(nodes),
+            zero(nodes),
+            zero(nodes),
+            zero(nodes),
             zero((nodes, buckets)),
         )
 

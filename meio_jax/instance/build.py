@@ -49,7 +49,7 @@ class Instance:
 def _profiles(tables: Tables, ids: Ids, dtype: type) -> np.ndarray:
     shares = tables.shares
     shape = (len(ids.profiles), len(tables.settings.wave_ends), len(ids.speeds), len(ids.regions))
-    table = np.zeros(shape, dtype)
+    table: np.ndarray = np.zeros(shape, dtype)
     at = (
         positions(shares["profile"], ids.profiles),
         shares["wave"].to_numpy(),

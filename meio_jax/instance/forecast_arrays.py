@@ -15,7 +15,7 @@ from meio_jax.tables import Tables
 
 def _paths(tables: Tables, items: list[str], layout: Layout, dtype: type) -> AbstractDemand:
     table = tables.forecast
-    count = int(table["path"].max()) + 1
+    count = int(table["path"].to_numpy().max()) + 1
     samples = np.zeros((count, tables.settings.periods, len(items)))
     at = (table["path"].to_numpy(), table["period"].to_numpy(), positions(table["item_id"], items))
     samples[at] = table["units"].to_numpy()

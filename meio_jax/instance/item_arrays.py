@@ -53,7 +53,7 @@ def offer_arrays(tables: Tables, ids: Ids, network: Network) -> OfferArrays:
     shape = (network.offers, len(items))
 
     def spread(values: object, empty: float | int, kind: type = float) -> np.ndarray:
-        array = np.full(shape, empty, kind)
+        array: np.ndarray = np.full(shape, empty, kind)
         array[at] = values
         return array
 
@@ -132,5 +132,5 @@ def source_shares(network: Network, offers: OfferArrays, stockable: np.ndarray) 
             shares[slot][alone] = 1.0
             total[node][alone] = 1.0
     joined = np.concatenate([shares, lanes])
-    target = np.asarray((*network.offer_node, *network.lane_to), int)
-    return joined / np.where(total[target] > 0, total[target], 1)
+    whole = total[np.asarray((*network.offer_node, *network.lane_to), int)]
+    return joined / np.where(whole > 0, whole, 1)

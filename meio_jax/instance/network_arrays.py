@@ -74,11 +74,10 @@ def lane_limits(tables: Tables, ids: Ids) -> tuple[int, int]:
     """
     limit = tables.settings.lead_time_limit
     lanes, offers = tables.lanes, tables.offers
-    lane = float((lanes["lead_time"] + 4 * lanes["lead_time_sd"]).max() or 1)
+    lane = float((lanes["lead_time"] + 4 * lanes["lead_time_sd"]).to_numpy().max(initial=1))
     random = offers.filter(offers["lead_time_law"] != "empirical")
-    vendor = float((random["lead_time_mean"] + 4 * random["lead_time_sd"]).max() or 1)
-    if tables.lead_times.height:
-        vendor = max(vendor, float(tables.lead_times["days"].max()))
+    vendor = float((random["lead_time_mean"] + 4 * random["lead_time_sd"]).to_numpy().max(initial=1))
+    vendor = float(tables.lead_times["days"].to_numpy().max(initial=vendor))
     lane_limit, vendor_limit = (int(min(np.ceil(value), limit)) for value in (lane, vendor))
     due = tables.on_order
     supplied = set(tables.offers["node_id"].unique().to_list())
@@ -86,7 +85,7 @@ def lane_limits(tables: Tables, ids: Ids) -> tuple[int, int]:
         to_vendor_node = due["node_id"].is_in(list(supplied))
         for own, is_vendor in ((due.filter(to_vendor_node), True), (due.filter(~to_vendor_node), False)):
             if own.height:
-                last = min(int(own["period_due"].max()) + 1, limit)
+                last = min(int(own["period_due"].to_numpy().max()) + 1, limit)
                 lane_limit = lane_limit if is_vendor else max(lane_limit, last)
                 vendor_limit = max(vendor_limit, last) if is_vendor else vendor_limit
     return max(lane_limit, 1), max(vendor_limit, 1)
@@ -121,7 +120,7 @@ def build_network(tables: Tables, ids: Ids, dtype: type) -> Network:
 
     lanes = tables.lanes
     share = real(lanes["share"])
-    total = np.zeros(len(ids.nodes), dtype)
+    total: np.ndarray = np.zeros(len(ids.nodes), dtype)
     np.add.at(total, np.asarray(lane_to, int), share)
     share = share / np.maximum(total[np.asarray(lane_to, int)], 1e-12)
     return Network(

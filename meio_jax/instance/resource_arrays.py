@@ -55,9 +55,11 @@ def build_resources(tables: Tables, ids: Ids, network: Network, dtype: type) -> 
     """One row per resource id, over all buckets."""
     first = list(tables.resources.unique("resource_id", keep="first", maintain_order=True).iter_rows(named=True))
     count, nodes = len(first), network.nodes
-    node_rows = {kind: np.zeros((count, nodes), dtype) for kind in ("storage", "inbound", "outbound")}
-    lane = np.zeros((count, network.lanes), dtype)
-    service = np.zeros((count, network.speeds, network.region_groups), dtype)
+    node_rows: dict[str, np.ndarray] = {
+        kind: np.zeros((count, nodes), dtype) for kind in ("storage", "inbound", "outbound")
+    }
+    lane: np.ndarray = np.zeros((count, network.lanes), dtype)
+    service: np.ndarray = np.zeros((count, network.speeds, network.region_groups), dtype)
     offer_rows, order_vendor, order_index = [], [], []
     for at, row in enumerate(first):
         where = _lookup(row["node_id"], ids.nodes)

@@ -56,7 +56,8 @@ class AbstractPolicy(eqx.Module):
     """A replenishment rule whose array leaves are the decision variables.
 
     Every leaf has axes `buckets, (nodes | sources | speeds x nodes), items`, in units of stock and non-negative; the
-    rollout passes one bucket at a time, with the items spread over the batch.
+    rollout passes one bucket at a time, with the items spread over the batch. A leaf with a row per node becomes a
+    column of the plan's targets; one with a row per source has a name that begins with `source_`.
     """
 
     @classmethod

@@ -48,6 +48,7 @@ LAYERS = (
     ("subproblem", "instance"),
     ("problem", "solve", "holdout", "feasibility", "clairvoyant"),
     ("certificate", "plan", "config", "portable"),
+    ("plan_policy",),
     ("plan_tables", "checkpoint", "summary", "terminal", "planner"),
     ("resume", "warm", "replan"),
     ("run",),

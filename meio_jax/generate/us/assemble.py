@@ -102,11 +102,11 @@ def make_network(folder: Path, size: str, rng: np.random.Generator) -> tuple[Net
     """Real sites thinned to the size, postal areas clustered to regions, published parcel rates."""
     areas, covered = read_areas(folder)
     chosen = []
-    for tier, (sites, count) in enumerate(zip(read_sites(folder), SIZES[size].tiers, strict=True)):
+    for level, (sites, count) in enumerate(zip(read_sites(folder), SIZES[size].tiers, strict=True)):
         if count > len(sites.name):
-            raise too_few(folder / SITE_FILES[tier], len(sites.name), f"at least {count} sites of tier {tier}")
+            raise too_few(folder / SITE_FILES[level], len(sites.name), f"at least {count} sites of tier {level}")
         reach = distance_km(sites.lat, sites.lon, areas.lat, areas.lon)
-        score = np.minimum(reach, 60.0) if tier == 2 else reach  # a station counts only where people are near
+        score = np.minimum(reach, 60.0) if level == 2 else reach  # a station counts only where people are near
         chosen.append(sites.take(choose_sites(score, areas.population, count)))
     site = Places(*(np.concatenate([getattr(p, f) for p in chosen]) for f in Places.__dataclass_fields__))
     tier = np.repeat(np.arange(3), [len(p.name) for p in chosen])

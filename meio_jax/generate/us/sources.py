@@ -133,7 +133,9 @@ def read_areas(folder: Path) -> tuple[Places, float]:
         pl.col("zip3").cast(pl.Int64).cast(pl.String).str.zfill(3)
     )
     kept = _inside(frame).filter(pl.col("population") > 0).sort("zip3")
-    return _places(kept, "zip3", kept["population"].to_numpy()), kept["population"].sum() / frame["population"].sum()
+    everybody = float(frame["population"].to_numpy().sum())
+    people = kept["population"].to_numpy()
+    return _places(kept, "zip3", people), float(people.sum()) / everybody
 
 
 def read_parcels(folder: Path, limit_kg: float) -> pl.DataFrame:
