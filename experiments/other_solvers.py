@@ -4,7 +4,8 @@
 
 Two-stage newsvendor networks with shared storage and outbound capacity, solved in extensive form by HiGHS and by the
 planner, both on the same training scenarios. The table gives, per instance: the optimum, the planner's cost, the
-largest violation, the gap, and the part of it that is due to fulfilment (the simulated cost of the program's own orders).
+largest violation, the gap, and the part of it that is due to fulfilment (the simulated cost of
+the program's own orders).
 """
 
 from __future__ import annotations

@@ -47,7 +47,12 @@ ITEMS = Table(
         _money("price", "selling price", "money per unit"),
         _money("unit_cost", "replacement cost; values stock left at the horizon", "money per unit"),
         _money("holding_cost", "cost of holding a unit for a day", "money per unit and day"),
-        _money("lost_sale_cost", "cost of a lost sale: margin and goodwill", "money per unit"),
+        _money(
+            "lost_sale_cost",
+            "cost of a lost sale: the price that is not earned, and goodwill; not the margin, since what is bought is "
+            "charged by itself",
+            "money per unit",
+        ),
         _money("backorder_cost", "cost of a waiting unit of demand", "money per unit and day", default=0.0),
         _string(
             "unmet",
