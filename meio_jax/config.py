@@ -26,11 +26,13 @@ class UsOptions(_Part):
     """The US instance of real data (see docs/us_network.md)."""
 
     data: Path = Field(description="folder of the real data")
-    size: Literal["small", "full"] = "small"
-    seed: int = 0
-    form: Literal["history", "mean"] | None = None
-    periods: int = 42
-    tightness: float = Field(default=1.0, gt=0)
+    size: Literal["small", "full"] = Field(default="small", description="how much of the data is used")
+    seed: int = Field(default=0, ge=0, description="seed of what is drawn: items, sizes, vendors, starting stock")
+    form: Literal["history", "mean"] | None = Field(
+        default=None, description="form of the forecast; empty: small has history, full has mean"
+    )
+    periods: int = Field(default=42, ge=7, description="horizon, days")
+    tightness: float = Field(default=1.0, gt=0, description="factor on all capacities but service floors")
 
 
 class InstancePart(_Part):
@@ -56,13 +58,13 @@ class Choice(_Part):
     """A member of a family by its registry name, with its options."""
 
     name: str
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict, description="options of that member, by name")
 
 
 class PolicyPart(_Part):
     """Which parameters are decided."""
 
-    name: str = "base_stock"
+    name: str = Field(default="base_stock", description="name of a policy")
     protection: bool = Field(default=False, description="decide protection levels as well")
     stationary: bool | None = Field(default=None, description="one target for all buckets; empty: as the instance says")
 
@@ -75,7 +77,7 @@ class PolicyPart(_Part):
 class ObjectivePart(Choice):
     """What is minimised."""
 
-    name: str = "expected_cost"
+    name: str = Field(default="expected_cost", description="name of an objective")
 
     @field_validator("name")
     @classmethod
@@ -86,7 +88,7 @@ class ObjectivePart(Choice):
 class DualPart(Choice):
     """How prices are found."""
 
-    name: str = "augmented"
+    name: str = Field(default="augmented", description="name of a dual method")
 
     @field_validator("name")
     @classmethod
@@ -99,7 +101,9 @@ class FulfilmentPart(_Part):
 
     rounds: int = Field(default=4, ge=1, description="nodes that a demand class asks in turn")
     weight_bands: int = Field(default=3, ge=1, description="weight bands that share preference lists")
-    form: Literal["auto", "sparse", "dense"] = "auto"
+    form: Literal["auto", "sparse", "dense"] = Field(
+        default="auto", description="how preference lists are computed; auto: by network size and device"
+    )
     dither: float = Field(
         default=0.03, ge=0, lt=1, description="splits ties between nodes; share of the mean outbound cost"
     )
@@ -109,9 +113,9 @@ class FulfilmentPart(_Part):
 class SolvePart(_Part):
     """How long to search and when to stop."""
 
-    max_steps: int = Field(default=150, ge=1)
-    min_steps: int = Field(default=40, ge=1)
-    check_every: int = Field(default=5, ge=1)
+    max_steps: int = Field(default=150, ge=1, description="steps after which the search stops in any case")
+    min_steps: int = Field(default=40, ge=1, description="steps before the search may stop")
+    check_every: int = Field(default=5, ge=1, description="steps between checks of the tolerances")
     learning_rate: float = Field(default=0.1, gt=0, description="first step, in units of mean lead-time demand")
     final_learning_rate: float = Field(default=0.003, gt=0, description="last step, same unit")
     violation: float = Field(default=0.005, gt=0, description="largest relative capacity violation")
@@ -130,7 +134,17 @@ class SolvePart(_Part):
     feasibility_steps: int = Field(
         default=60, ge=0, description="steps spent on proving that a capacity is out of reach"
     )
-    gradient: Literal["checkpointed", "direct"] = "checkpointed"
+    gradient: Literal["checkpointed", "direct"] = Field(
+        default="checkpointed", description="recompute each day in the backward pass, or keep everything"
+    )
+
+
+class WarmPart(_Part):
+    """What replaces the settings of `solve` when a search starts from an earlier run."""
+
+    max_steps: int = Field(default=60, ge=1, description="steps after which the search stops in any case")
+    min_steps: int = Field(default=10, ge=1, description="steps before the search may stop")
+    learning_rate: float = Field(default=0.02, gt=0, description="first step, in units of mean lead-time demand")
 
 
 class CheckpointPart(_Part):
@@ -145,14 +159,15 @@ class Config(_Part):
 
     instance: InstancePart
     run: Path = Field(description="folder of the run, relative to the working directory")
-    seed: int = 0
-    precision: Literal["float32", "float64"] = "float32"
+    seed: int = Field(default=0, description="seed of all scenarios: same seed, same machine, same plan")
+    precision: Literal["float32", "float64"] = Field(default="float32", description="floating-point type")
     scenarios: ScenarioPart = ScenarioPart()
     policy: PolicyPart = PolicyPart()
     objective: ObjectivePart = ObjectivePart()
     dual: DualPart = DualPart()
     fulfilment: FulfilmentPart = FulfilmentPart()
     solve: SolvePart = SolvePart()
+    warm: WarmPart = WarmPart()
     checkpoint: CheckpointPart = CheckpointPart()
 
 
@@ -208,25 +223,30 @@ def load_config(path: Path) -> Config:
     Raises:
         InputError: With one problem per wrong or unknown key.
     """
-    content = _read_with_base(path)
+    return _checked(_read_with_base(path), str(path))
+
+
+def make_config(**sections: Any) -> Config:
+    """A configuration for use from Python, where no folder is read or written.
+
+    Args:
+        sections: Keys as in a file, for example `solve={"max_steps": 50}`.
+
+    Raises:
+        InputError: With one problem per wrong or unknown key.
+    """
+    return _checked({"instance": {"path": "."}, "run": ".", **sections}, "make_config")
+
+
+def _checked(content: dict[str, Any], place: str) -> Config:
     try:
         config = Config.model_validate(content)
         _check_options(config)
     except ValidationError as error:
-        raise InputError([_as_problem(path, detail) for detail in error.errors()]) from None
+        raise InputError([_as_problem(place, detail) for detail in error.errors()]) from None
     except (TypeError, ValueError) as error:
-        raise InputError(
-            [
-                Problem(
-                    str(path),
-                    "",
-                    "options",
-                    str(error),
-                    "options that the chosen member has",
-                    "see its docs page",
-                )
-            ]
-        ) from None
+        expected, remedy = "options that the chosen member has", "see docs/configuration.md"
+        raise InputError([Problem(place, "", "options", str(error), expected, remedy)]) from None
     return config
 
 
@@ -235,13 +255,13 @@ def _check_options(config: Config) -> None:
     DUAL_METHODS[config.dual.name](**config.dual.options)
 
 
-def _as_problem(path: Path, detail: Any) -> Problem:
+def _as_problem(place: str, detail: Any) -> Problem:
     key = ".".join(str(part) for part in detail["loc"])
     known = detail["type"] == "extra_forbidden"
     missing = detail["type"] == "missing"
     expected = "no such key" if known else detail["msg"].removeprefix("Value error, ")
     remedy = "remove or rename the key" if known else "add the key" if missing else "correct the value"
-    return Problem(str(path), "", key, None if missing else detail.get("input"), expected, remedy)
+    return Problem(place, "", key, None if missing else detail.get("input"), expected, remedy)
 
 
 def dump_config(config: Config) -> str:

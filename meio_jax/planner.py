@@ -98,12 +98,13 @@ def per_step(config: Config) -> int:
     return min(config.scenarios.per_step, config.scenarios.train)
 
 
-def prepare(tables: Tables, config: Config) -> Model:
+def prepare(tables: Tables, config: Config, *, start_prices: Callable[[Instance], np.ndarray] | None = None) -> Model:
     """Build arrays, starting levels and the dual method.
 
     Args:
         tables: A validated instance.
         config: The configuration; `precision: float64` must be switched on in JAX before (the command line does it).
+        start_prices: Prices `[buckets, resources]` at which the starting levels are set; None: zero.
     """
     dtype = np.dtype(config.precision).type
     items = config.solve.block_items or block_items(tables.nodes.height, per_step(config), tables.items.height)
@@ -139,10 +140,13 @@ def prepare(tables: Tables, config: Config) -> Model:
         stationary=tables.settings.stationary_targets if stationary is None else stationary,
         store=_stored(instance, config),
         mesh=mesh,
+        prices=None if start_prices is None else jnp.asarray(start_prices(instance), dtype),
     )
-    tolerances = Tolerances(options.violation, options.gap, options.change)
+    # Prices are averaged as well as plans, and the gap of the mean is a little larger than the mean gap.
+    gap = options.gap / 2
+    tolerances = Tolerances(options.violation, gap, options.change)
     averaging = options.averaging if config.scenarios.train > per_step(config) else 1
-    method = BestSoFar(DUAL_METHODS[config.dual.name](**config.dual.options), options.violation, averaging)
+    method = BestSoFar(DUAL_METHODS[config.dual.name](**config.dual.options), options.violation, averaging, gap)
     kinds = tuple(KINDS[kind] for kind in instance.kinds)
     limits = Limits(options.max_steps, options.min_steps, options.check_every, tolerances, kinds)
     return Model(config, instance, problem, method, limits)

@@ -13,9 +13,9 @@ from jaxtyping import Array
 
 from meio_jax.catalog import Catalog, draw, store_scenarios
 from meio_jax.network import ItemBlock, Network
-from meio_jax.policy import AbstractPolicy, StartingPoint
+from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.registry import PolicyFamily
-from meio_jax.resources import Resources
+from meio_jax.resources import Resources, rents
 from meio_jax.rollout import rollout
 from meio_jax.scenarios import TRAINING, Scenarios
 from meio_jax.sharding import over_items, place_blocks, place_copies
@@ -68,6 +68,7 @@ def build_problem(
     stationary: bool = False,
     store: bool = True,
     mesh: Mesh | None = None,
+    prices: Array | None = None,
 ) -> InventorySubproblem:
     """Assemble the item problems at their newsvendor starting point.
 
@@ -83,6 +84,7 @@ def build_problem(
         stationary: One target for all buckets.
         store: Sample training scenarios once and keep them.
         mesh: Devices that share the items; the number of blocks is a multiple of theirs.
+        prices: Prices of the capacities at which the starting levels are set; None: zero.
     """
     size = settings.scenarios_per_step
     chunks = max(1, -(-scenarios // size))
@@ -90,25 +92,26 @@ def build_problem(
     if store:
         catalog = store_scenarios(settings.scenarios, catalog, chunks, size, TRAINING, mesh)
 
+    prices = place_copies(jnp.zeros_like(resources.capacity) if prices is None else prices, mesh)
+
     def local(shared: tuple, at: tuple) -> tuple[tuple, tuple[AbstractPolicy, AbstractPolicy, Array]]:
-        network, resources, profiles = shared
+        network, resources, profiles, prices = shared
         ids = jnp.arange(size, dtype=jnp.int32)
-        zero_prices = jnp.zeros_like(resources.capacity)
 
         def one(_: None, leaves: tuple) -> tuple[None, tuple[AbstractPolicy, AbstractPolicy, Array]]:
             block: ItemBlock = leaves[0]
             sample = draw(settings.scenarios, profiles, leaves, ids, TRAINING)
-            lists = block_lists(network, resources, settings, block, zero_prices)
-            start: StartingPoint = starting_point(network, block, sample, lists)
+            lists = block_lists(network, resources, settings, block, prices)
+            start = starting_point(network, block, sample, lists, rents(resources, prices, block))
             first, scale = family.start(network, block, start), family.scales(network, block, start)
             if stationary:
                 first, scale = jax.tree.map(_collapse, first), jax.tree.map(_collapse, scale)
-            return None, (first, scale, _item_costs(network, resources, settings, first, block, sample, zero_prices))
+            return None, (first, scale, _item_costs(network, resources, settings, first, block, sample, prices))
 
         return (), jax.lax.scan(one, None, at)[1]
 
     build = eqx.filter_jit(over_items(local, mesh))
-    _, (first, scale, cost) = build((network, resources, catalog.profiles), catalog.per_block())
+    _, (first, scale, cost) = build((network, resources, catalog.profiles, prices), catalog.per_block())
     raw = jax.tree.map(lambda value, unit: jnp.where(unit > 0, value / jnp.where(unit > 0, unit, 1), 0), first, scale)
     return InventorySubproblem(
         network=network,

@@ -97,6 +97,20 @@ def bound(resources: Resources, totals: Usage) -> Float[Array, "buckets resource
     return jnp.where(resources.present, level, 0)
 
 
+class Rents(eqx.Module):
+    """What capacity costs an item at given prices, averaged over buckets: per unit held a day, and per unit moved."""
+
+    held: Float[Array, "nodes items"]
+    moved: Float[Array, "nodes items"]
+
+
+def rents(resources: Resources, prices: Float[Array, "buckets resources"], block: ItemBlock) -> Rents:
+    """Storage price per unit held, and inbound and outbound prices per unit received and shipped, of every node."""
+    mean = jnp.mean(prices, axis=0)[:, None] * resources.item_weight(block)
+    moved = resources.inbound + resources.outbound
+    return Rents(jnp.einsum("rn,ri->ni", resources.stock, mean), jnp.einsum("rn,ri->ni", moved, mean))
+
+
 def outbound_price(
     resources: Resources, prices: Float[Array, "buckets resources"], volume: Array, weight: Array
 ) -> Float[Array, "buckets nodes"]:

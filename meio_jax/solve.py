@@ -84,24 +84,6 @@ class Solution(Generic[Iterate]):
     trace: Trace
 
 
-def natural_price_scale(evaluation: Evaluation, kind: Array, buckets: int) -> Float[Array, "buckets resources"]:
-    """Price at which the rent of a kind's resources, together, would equal the controllable cost.
-
-    Controllable cost is everything but purchase and the terminal credit. This makes steps of all resources
-    comparable although their units differ.
-    """
-    terms = evaluation.terms
-    controllable = jnp.abs(terms.total - terms.purchase - terms.terminal) + 1e-9
-    same = (kind[:, None] == kind[None, :]).astype(controllable.dtype)
-    present = (evaluation.bound > 0).astype(controllable.dtype)
-    rows = jnp.maximum((present @ same).sum(0), 1) / buckets
-    rent = controllable / (rows * buckets)
-    size = jnp.where(evaluation.bound > 0, evaluation.bound, 1)
-    smallest = jnp.where(evaluation.bound > 0, evaluation.bound, jnp.inf).min(0)
-    fallback = jnp.where(jnp.isfinite(smallest), smallest, 1)
-    return rent / jnp.where(evaluation.bound > 0, size, fallback)
-
-
 def initial_state(
     problem: AbstractSubproblem,
     method: BestSoFar,
@@ -129,8 +111,7 @@ def joint_step(problem: AbstractSubproblem, method: BestSoFar, kind: Array, stat
     """
     prices = method.prices(state.dual)
     evaluation, warm = problem.evaluate(prices, state.warm)
-    natural = natural_price_scale(evaluation, kind, prices.shape[0])
-    price_scale = jnp.where(state.step == 0, natural, state.price_scale)
+    price_scale = jnp.where(state.step == 0, problem.price_scale(evaluation, kind), state.price_scale)
     seen = Observation(evaluation.value, evaluation.excess, evaluation.bound, price_scale)
     mean = _averaged(problem, state, Mean(state.warm, evaluation, prices), method.averaging)
     judged = Observation(mean.evaluation.value, mean.evaluation.excess, mean.evaluation.bound, price_scale)

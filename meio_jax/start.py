@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 from meio_jax.fulfilment import PreferenceLists
 from meio_jax.network import ItemBlock, Network
 from meio_jax.policy.base import StartingPoint
+from meio_jax.resources import Rents
 from meio_jax.scenarios import Scenarios
 
 _LEAST_FRACTILE, _LARGEST_FRACTILE = 0.5, 0.995
@@ -58,16 +59,19 @@ def node_leads(network: Network, block: ItemBlock) -> tuple[Float[Array, "nodes 
     return mean, fast
 
 
-def _fractile(network: Network, block: ItemBlock, review_gap: Array) -> Float[Array, "nodes items"]:
-    """Critical fractile of a node: under-stock cost against holding over one review cycle."""
-    holding = jnp.maximum(network.holding_factor[:, None] * block.holding_cost, 1e-9)
-    lost = block.lost_sale_cost / (block.lost_sale_cost + holding * review_gap[:, None] + 1e-12)
+def _fractile(network: Network, block: ItemBlock, review_gap: Array, rents: Rents) -> Float[Array, "nodes items"]:
+    """Critical fractile of a node: under-stock cost against holding over one review cycle, both at the prices."""
+    holding = jnp.maximum(network.holding_factor[:, None] * block.holding_cost + rents.held, 1e-9)
+    margin = jnp.maximum(block.lost_sale_cost - rents.moved, 0)
+    lost = margin / (margin + holding * review_gap[:, None] + 1e-12)
     waiting = block.backorder_cost / (block.backorder_cost + holding)
     return jnp.clip(jnp.where(block.backorder, waiting, lost), _LEAST_FRACTILE, _LARGEST_FRACTILE)
 
 
-def starting_point(network: Network, block: ItemBlock, scenarios: Scenarios, lists: PreferenceLists) -> StartingPoint:
-    """Levels of a newsvendor at every node, from the moments of the sampled demand.
+def starting_point(
+    network: Network, block: ItemBlock, scenarios: Scenarios, lists: PreferenceLists, rents: Rents
+) -> StartingPoint:
+    """Levels of a newsvendor at every node, from the moments of the sampled demand, at the prices behind `rents`.
 
     A position raised at a review must last until the next review's order arrives: lead time + review gap - 1
     periods. Demand of a node is thinned from the item's total, so its variance is `m (1 + share (V/M - 1))`.
@@ -87,7 +91,7 @@ def starting_point(network: Network, block: ItemBlock, scenarios: Scenarios, lis
     first, spread = roll_up(network, first), roll_up(network, spread)
     lead, fast_lead = node_leads(network, block)
     gap = 1 / jnp.maximum(network.review.astype(lead.dtype).mean(0), 1 / network.periods)
-    z = ndtri(_fractile(network, block, gap))
+    z = ndtri(_fractile(network, block, gap, rents))
 
     def level(rate: Array, cover: Array) -> tuple[Array, Array]:
         mean = rate * cover

@@ -17,6 +17,7 @@ from meio_jax.fulfilment import PreferenceLists, group_dither, preference_lists
 from meio_jax.network import ItemBlock, Network
 from meio_jax.objective import AbstractObjective, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
+from meio_jax.price_scale import natural_price_scale, service_price_scale
 from meio_jax.resources import Resources, Usage, bound, excess, outbound_price, usage
 from meio_jax.rollout import GradientMode, Outcome, checkpointed, rollout
 from meio_jax.scenarios import TRAINING, Scenarios, ScenarioSettings
@@ -49,6 +50,10 @@ class AbstractSubproblem(eqx.Module, Generic[Iterate]):
     @abc.abstractmethod
     def zero_prices(self) -> Float[Array, "buckets resources"]:
         """Prices of a problem without capacities."""
+
+    def price_scale(self, evaluation: Evaluation, kind: Int[Array, " resources"]) -> Float[Array, "buckets resources"]:
+        """A price at which each resource would matter, from the first evaluation."""
+        return natural_price_scale(evaluation.terms, evaluation.bound, kind)
 
     def everywhere(self, tree: Any) -> Any:
         """A tree that belongs to no item, put where the evaluation needs it (by default left where it is)."""
@@ -189,6 +194,12 @@ class InventorySubproblem(AbstractSubproblem[Search]):
     def init(self) -> Search:
         optimiser = self.optimiser.init(self.first)
         return self.placed(Search(self.first, optimiser, self.zero_prices(), jnp.zeros((), jnp.int32)))
+
+    def price_scale(self, evaluation: Evaluation, kind: Int[Array, " resources"]) -> Float[Array, "buckets resources"]:
+        service = self.resources.is_service
+        natural = natural_price_scale(evaluation.terms, evaluation.bound, kind)
+        floors = service_price_scale(evaluation.terms, jnp.where(service, evaluation.bound, 0))
+        return jnp.where(service, floors, natural)
 
     def placed(self, search: Search) -> Search:
         """The same state on the devices of the mesh: what belongs to items is shared out, the rest copied."""

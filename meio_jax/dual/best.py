@@ -1,5 +1,7 @@
 """Keep the best iterate seen: dual values are not monotone (Nedic and Ozdaglar 2009 on primal recovery)."""
 
+import math
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -21,9 +23,10 @@ class BestState(eqx.Module):
 
 
 class BestSoFar(AbstractDualMethod[BestState]):
-    """Wraps a dual method; merit is cost, with violations above the tolerance charged at a high rate.
+    """Wraps a dual method; merit is cost, with what exceeds the tolerances charged at a high rate.
 
-    An iterate within the violation tolerance beats any that is not; among those within, the lower cost wins.
+    An iterate within the tolerances (largest relative violation, coupling gap) beats any that is not; among those
+    within, the lower cost wins.
     `averaging` is over how many steps iterates and their evaluations are averaged before they are judged (1: each
     step by itself, where every step sees the whole problem).
     """
@@ -31,6 +34,7 @@ class BestSoFar(AbstractDualMethod[BestState]):
     method: AbstractDualMethod
     violation: float = eqx.field(static=True, default=5e-3)
     averaging: int = eqx.field(static=True, default=1)
+    gap: float = eqx.field(static=True, default=math.inf)
 
     def init(self, prices: Float[Array, "buckets resources"]) -> BestState:
         inner = self.method.init(prices)
@@ -48,10 +52,14 @@ class BestSoFar(AbstractDualMethod[BestState]):
 
     def judge(self, seen: Observation, price: Float[Array, "buckets resources"], state: BestState) -> BestState:
         """Compare an evaluation made at `price` with the best so far."""
+        size = jnp.abs(seen.value)
+        charge = jnp.sum(price * seen.excess)
         beyond = jnp.maximum(jnp.max(seen.relative, initial=0) - self.violation, 0)
-        merit = seen.value + 1e3 * beyond * jnp.abs(seen.value)
+        if math.isfinite(self.gap):
+            beyond = beyond + jnp.maximum(jnp.abs(charge) / jnp.maximum(size, 1e-12) - self.gap, 0)
+        merit = seen.value + 1e3 * beyond * size
         improved = merit < state.merit
-        lagrangian = seen.value + jnp.sum(price * seen.excess)
+        lagrangian = seen.value + charge
         return BestState(
             inner=state.inner,
             price=jnp.where(improved, price, state.price),

@@ -23,6 +23,7 @@ NUMERIC_MODULES = (
     "holdout",
     "leadtimes",
     "network",
+    "price_scale",
     "problem",
     "progress",
     "registry",
@@ -42,13 +43,13 @@ NUMERIC_LIBRARIES = {"jax", "jaxtyping", "equinox", "optax", "numpy", "meio_kern
 # From the bottom up: a module may import from its own layer and the layers before it.
 LAYERS = (
     ("errors", "results", "registry", "progress", "network", "costs", "sharding"),
-    ("fulfilment", "resources", "leadtimes", "demand", "policy", "objective", "tables", "generate"),
+    ("fulfilment", "price_scale", "resources", "leadtimes", "demand", "policy", "objective", "tables", "generate"),
     ("scenarios", "dual", "serve", "replenish", "backtest"),
     ("rollout", "catalog", "start"),
     ("subproblem", "instance"),
     ("problem", "solve", "holdout", "feasibility", "clairvoyant"),
     ("certificate", "plan", "config", "portable"),
-    ("plan_policy",),
+    ("plan_flows", "plan_policy"),
     ("plan_tables", "checkpoint", "summary", "terminal", "planner"),
     ("resume", "warm", "replan"),
     ("run",),
