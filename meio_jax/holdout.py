@@ -15,6 +15,7 @@ from meio_jax.policy import AbstractPolicy
 from meio_jax.resources import Resources, Usage, usage
 from meio_jax.rollout import Record, rollout
 from meio_jax.scenarios import HOLDOUT, Scenarios
+from meio_jax.serve import Regional
 from meio_jax.sharding import over_items
 from meio_jax.subproblem import InventorySubproblem, Settings, block_lists, scenario_costs
 
@@ -40,16 +41,17 @@ class ItemResults(eqx.Module):
 
 
 class Holdout(eqx.Module):
-    """Results of all items, and the usage that they add up to."""
+    """Results of all items, the usage that they add up to, and their flows by region and bucket."""
 
     items: ItemResults
     usage: Usage
+    regional: Regional
     scenarios: int = eqx.field(static=True)
 
 
 def _block_results(
     network: Network, resources: Resources, settings: Settings, scenarios: Scenarios, at: tuple, prices: Array
-) -> tuple[ItemResults, Usage]:
+) -> tuple[ItemResults, tuple[Usage, Regional]]:
     block, policy = at
     lists = block_lists(network, resources, settings, block, prices)
     outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, record=Record(by_speed=True))
@@ -73,18 +75,22 @@ def _block_results(
         speed_units=block.live * jnp.sum(outcome.speed_units, axis=0),
         speed_cost=block.live * jnp.sum(outcome.speed_cost, axis=0),
     )
-    return results, usage(resources, outcome.flows, block)
+    return results, (usage(resources, outcome.flows, block), outcome.regional)
 
 
 @eqx.filter_jit
 def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, ids: Array) -> tuple:
     settings = problem.settings
-    table = jnp.zeros(problem.resources.capacity.shape, problem.item_scale.dtype)
+    dtype = problem.item_scale.dtype
+    table = jnp.zeros(problem.resources.capacity.shape, dtype)
+    nothing = Regional.zeros(problem.network, dtype, record=True)
+    buckets = problem.network.buckets
+    regional = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (buckets, *leaf.shape)), nothing)
 
-    def local(shared: tuple, at: tuple) -> tuple[Usage, ItemResults]:
+    def local(shared: tuple, at: tuple) -> tuple[tuple[Usage, Regional], ItemResults]:
         network, resources, profiles, zeros, prices, ids = shared
 
-        def one_block(total: Usage, at: tuple) -> tuple[Usage, ItemResults]:
+        def one_block(total: tuple, at: tuple) -> tuple[tuple[Usage, Regional], ItemResults]:
             leaves, block_policy = at
             scenarios = draw(settings.scenarios, profiles, leaves, ids, purpose=HOLDOUT)
             one = (leaves[0], block_policy)
@@ -93,7 +99,8 @@ def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, 
 
         return jax.lax.scan(one_block, zeros, at)
 
-    shared = (problem.network, problem.resources, problem.catalog.profiles, Usage(table, table), prices, ids)
+    zeros = (Usage(table, table), regional)
+    shared = (problem.network, problem.resources, problem.catalog.profiles, zeros, prices, ids)
     used, results = over_items(local, problem.mesh)(shared, (problem.catalog.per_block(), policy))
     return results, used
 
@@ -129,7 +136,7 @@ def evaluate_holdout(
         done += 1
         if should_stop():
             break
-    results, used = jax.tree.map(lambda leaf: leaf / done, total)
+    results, (used, regional) = jax.tree.map(lambda leaf: leaf / done, total)
     samples = done * chunk
     variance = np.maximum(results.cost_variance - results.terms.total**2, 0) * samples / max(samples - 1, 1)
-    return Holdout(eqx.tree_at(lambda r: r.cost_variance, results, variance), used, samples)
+    return Holdout(eqx.tree_at(lambda r: r.cost_variance, results, variance), used, regional, samples)

@@ -14,6 +14,7 @@ from meio_jax.instance import KINDS, Instance
 from meio_jax.instance.ids import positions
 from meio_jax.instance.item_arrays import ranked_offers
 from meio_jax.plan import decide, joined
+from meio_jax.plan_flows import flow_frames
 from meio_jax.plan_policy import KEPT_ABOVE, policy_frames
 from meio_jax.policy import AbstractPolicy
 from meio_jax.solve import Solution
@@ -216,4 +217,5 @@ def plan_frames(
     yield from policy_frames(instance, policy)
     yield from decision_frames(instance, policy)
     yield from expected_frames(instance, holdout)
+    yield from flow_frames(instance, holdout)
     yield "prices", prices_frame(instance, prices, holdout)

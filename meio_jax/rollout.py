@@ -27,7 +27,7 @@ from meio_jax.replenish import (
     send,
 )
 from meio_jax.scenarios import Scenarios
-from meio_jax.serve import Customer, Served, serve_wave
+from meio_jax.serve import Customer, Regional, Served, serve_wave
 
 GradientMode = Callable[[Callable], Callable]
 
@@ -48,8 +48,8 @@ GRADIENT_MODES: dict[str, GradientMode] = {"direct": direct, "checkpointed": che
 class Record(eqx.Module):
     """What a rollout keeps besides costs and flows; both default to nothing.
 
-    `by_speed` keeps expected units and outbound cost per node x speed; `stock` keeps on-hand stock of every period
-    and scenario (large: for tests and pictures).
+    `by_speed` keeps expected units and outbound cost per node x speed, and what all items together do by region;
+    `stock` keeps on-hand stock of every period and scenario (large: for tests and pictures).
     """
 
     by_speed: bool = eqx.field(static=True, default=False)
@@ -69,6 +69,7 @@ class Outcome(eqx.Module):
     final: Stock
     speed_units: Float[Array, "buckets speed_nodes items"]
     speed_cost: Float[Array, "buckets speed_nodes items"]
+    regional: Regional
     stock: Float[Array, "buckets bucket_periods stock_nodes batch"]
 
 
@@ -122,7 +123,7 @@ def _constants(network: Network, block: ItemBlock, scenarios: int) -> _Constants
         return jnp.repeat(leaf, scenarios, axis=-1)
 
     return _Constants(
-        customer=Customer(spread(block.weight), spread(block.downgrade_share)),
+        customer=Customer(spread(block.weight), spread(block.downgrade_share), spread(block.live) / scenarios),
         echelon=network.echelon_matrix(),
         source_share=spread(block.source_share),
         expedited_lead=expedited_leads(network, spread(block.offer_lead)),
@@ -199,7 +200,8 @@ def _serve_period(
         first = jax.tree.map(lambda table: table[0], lists)
         (on_hand, unmet, done), _ = wave(carry, (stock.backlog, first))
         # Backlog was counted on the day it was ordered: serving it late is not serving it as promised.
-        late = eqx.tree_at(lambda served: served.on_time, done, jnp.zeros_like(done.on_time))
+        in_time = lambda served: (served.on_time, served.regional.promised, served.regional.wanted)
+        late = eqx.tree_at(in_time, done, jax.tree.map(jnp.zeros_like, in_time(done)))
         carry = (on_hand, unmet, late)
     if demand.shape[0] == 1:
         carry, _ = wave(carry, jax.tree.map(lambda table: table[0], (by_speed, lists)))
@@ -257,6 +259,7 @@ class _Done(eqx.Module):
     flows: Flows
     speed_units: Float[Array, "speed_nodes items"]
     speed_cost: Float[Array, "speed_nodes items"]
+    regional: Regional
 
 
 def _period(
@@ -304,8 +307,9 @@ def _period(
         served=mean(served.on_time),
         wanted=mean(wanted),
     )
-    done = _Done(period_costs, period_units, bought, flows, mean(served.by_speed), mean(served.cost_by_speed))
-    return stock, done
+    by_speed = (mean(served.by_speed), mean(served.cost_by_speed))
+    regional = jax.tree.map(lambda table: inputs.charged * table, served.regional)
+    return stock, _Done(period_costs, period_units, bought, flows, *by_speed, regional)
 
 
 def _by_group(network: Network, demand: Float[Array, "speeds regions batch"]) -> Float[Array, "speeds groups batch"]:
@@ -409,11 +413,10 @@ def rollout(
                 # The days that fill up a short last bucket must not move stock or serve backlog.
                 state = jax.tree.map(lambda new, old: jnp.where(period_inputs.within, new, old), state, before)
             kept = stock.on_hand if record.stock else stock.on_hand[:0]
-            return state, (done.flows, done.speed_units, done.speed_cost, kept)
+            return state, ((done.flows, done.speed_units, done.speed_cost, done.regional), kept)
 
-        carry, (flows, units, cost, stock) = jax.lax.scan(step, carry, inputs)
-        flows, units, cost = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), (flows, units, cost))
-        return carry, (flows, units, cost, stock)
+        carry, (summed, stock) = jax.lax.scan(step, carry, inputs)
+        return carry, (jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), summed), stock)
 
     start = (
         *initial_state(network, block, samples),
@@ -421,7 +424,8 @@ def rollout(
         UnitTerms.zeros(batch, dtype),
     )
     per_bucket = (jax.tree.map(spread, policy), lists, _all_inputs(network, scenarios))
-    (final, _, costs, units), (flows, speed_units, speed_cost, stock) = jax.lax.scan(bucket_step, start, per_bucket)
+    (final, _, costs, units), (summed, stock) = jax.lax.scan(bucket_step, start, per_bucket)
     credit = _credit(network, constants, final)
     costs = eqx.tree_at(lambda terms: terms.terminal, costs, -credit)
-    return Outcome(costs, units, flows, final, speed_units, speed_cost, stock)
+    flows, speed_units, speed_cost, regional = summed
+    return Outcome(costs, units, flows, final, speed_units, speed_cost, regional, stock)

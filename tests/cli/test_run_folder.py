@@ -25,6 +25,8 @@ COLUMNS = {
     "holding_cost",
     "plan/expected_items": "item_id demand shipped lost downgraded backordered lost_cost downgrade_cost "
     "backorder_cost terminal_credit total_cost",
+    "plan/flows": "kind from_id to_id speed_id units",
+    "plan/service": "region_id region_group speed_id bucket wanted promised",
     "prices": "resource_id kind bucket price usage capacity violation node_id to_node vendor_id region_group "
     "speed_id measure",
     "metrics": "step seconds cost lagrangian gap max_violation price_norm",
@@ -171,3 +173,28 @@ def test_validate(meio: Command, tiny_folder: Path) -> None:
     called = meio("validate", tiny_folder)
     assert called.status == 0
     assert "3 items" in called.out
+
+
+def test_flows_by_region_add_up_to_those_by_item(finished: Finished) -> None:
+    flows = table(finished.folder, "plan/flows")
+    delivered = flows.filter(kind="customer").group_by("from_id", "speed_id").agg(pl.col("units").sum())
+    expected = table(finished.folder, "plan/expected").group_by("node_id", "speed_id").agg(pl.col("units").sum())
+    joined = delivered.join(expected, left_on=["from_id", "speed_id"], right_on=["node_id", "speed_id"], how="full")
+    assert joined.null_count().sum_horizontal().item() == 0
+    close(joined["units"].to_numpy(), joined["units_right"].to_numpy(), tolerance=ROUNDING)
+    nodes = table(finished.folder, "plan/expected_nodes")
+    close(flows.filter(pl.col("kind") != "customer")["units"].sum(), nodes["ordered"].sum(), tolerance=ROUNDING)
+    # What is shipped to a region must be there to be shipped: only pairs of the transit table.
+    connected = set(tiny_tables().transit.select("node_id", "region_id").iter_rows())
+    assert set(flows.filter(kind="customer").select("from_id", "to_id").iter_rows()) <= connected
+
+
+def test_service_by_region_adds_up_to_the_floors(finished: Finished) -> None:
+    service = table(finished.folder, "plan/service")
+    assert bool((service["promised"] <= service["wanted"] * (1 + ROUNDING)).all())
+    items = table(finished.folder, "plan/expected_items")
+    close(service["wanted"].sum(), items["demand"].sum(), tolerance=ROUNDING)
+    # The floor of the instance covers both regions, which are one group, at the fast promise.
+    own = service.filter(speed_id="one_day").group_by("bucket").agg(pl.col("wanted", "promised").sum()).sort("bucket")
+    floor = table(finished.folder, "prices").filter(kind="service").sort("bucket")
+    close((own["promised"] / own["wanted"]).to_numpy(), floor["usage"].to_numpy(), tolerance=ROUNDING)
