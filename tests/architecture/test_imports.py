@@ -49,11 +49,12 @@ LAYERS = (
     ("subproblem", "instance"),
     ("problem", "solve", "holdout", "feasibility", "clairvoyant"),
     ("certificate", "plan", "config", "portable"),
-    ("plan_flows", "plan_policy"),
+    ("plan_flows", "plan_policy", "config_docs"),
     ("plan_tables", "checkpoint", "summary", "terminal", "planner"),
     ("resume", "warm", "replan"),
     ("run",),
     ("cli",),
+    ("cli_docs",),
 )
 
 
