@@ -13,7 +13,12 @@ CONFIGS = sorted((Path(meio_jax.__file__).parents[1] / "configs").glob("*.yaml")
 
 
 def test_there_are_configurations() -> None:
-    assert {"base.yaml", "quickstart.yaml"} <= {path.name for path in CONFIGS}
+    named = {path.stem: path for path in CONFIGS}
+    assert {"base", "quickstart", "us_small", "us_full"} <= set(named)
+    for size in ("small", "full"):
+        us = load_config(named[f"us_{size}"]).instance.us
+        assert us is not None
+        assert us.size == size
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -15,7 +15,7 @@ from tiny import tiny_frames, tiny_settings
 
 from meio_jax.config import load_config
 from meio_jax.planner import Plan
-from meio_jax.progress import AbstractProgress, Step
+from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
 from meio_jax.run import run_solve
 from meio_jax.tables import Tables, write_instance
@@ -59,6 +59,16 @@ def test_a_resumed_run_is_the_run_that_never_stopped(
     for name, frame in tables_of(run).items():
         same = [column for column in frame.columns if column != "seconds"]
         assert_frame_equal(frame.select(same), whole[name].select(same), check_exact=True)
+
+
+def test_the_same_seed_gives_the_same_plan(finished: Finished, tiny_folder: Path, tmp_path: Path) -> None:
+    content = config_content(tiny_folder, tmp_path / "run")
+    solved(content, tmp_path, Silent())
+    ours, theirs = tables_of(tmp_path / "run"), tables_of(finished.folder)
+    assert set(ours) == set(theirs)
+    for name, frame in ours.items():
+        same = [column for column in frame.columns if column != "seconds"]
+        assert_frame_equal(frame.select(same), theirs[name].select(same), check_exact=True)
 
 
 def test_resuming_under_another_configuration_is_refused(meio: Command, finished: Finished, tmp_path: Path) -> None:
