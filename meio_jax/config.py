@@ -122,7 +122,7 @@ class SolvePart(_Part):
     gap: float = Field(default=0.01, gt=0, description="largest coupling gap")
     change: float = Field(default=0.001, gt=0, description="largest relative change of cost between checks")
     averaging: int = Field(
-        default=64, ge=1, description="steps over which plans, usage and cost are averaged (at most the recent half)"
+        default=64, ge=1, description="steps over which plans, usage and cost are averaged (at most the recent third)"
     )
     capacity_margin: float = Field(
         default=0.005, ge=0, lt=0.5, description="capacity kept back while optimising, against sampling error"

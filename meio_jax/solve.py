@@ -123,8 +123,8 @@ def joint_step(problem: AbstractSubproblem, method: BestSoFar, kind: Array, stat
 
 
 def _averaged(problem: AbstractSubproblem, state: State, new: Mean, window: int) -> Mean:
-    """Mean of the recent half of all steps, at most of about `window` steps."""
-    weight = jnp.maximum(1 / window, 2 / (state.step.astype(new.prices.dtype) + 2))
+    """Mean of the recent third of all steps, at most of about `window` steps: the first prices are soon forgotten."""
+    weight = jnp.maximum(1 / window, 3 / (state.step.astype(new.prices.dtype) + 3))
     mix = lambda old, fresh: old + weight * (fresh - old)
     rest = jax.tree.map(mix, (state.mean.evaluation, state.mean.prices), (new.evaluation, new.prices))
     return Mean(problem.blend(state.mean.iterate, new.iterate, weight), *rest)
