@@ -7,7 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Restored:
-    """A checkpoint that was read: arrays by name, reports of its steps, and a note per damaged one passed over."""
+    """A checkpoint that was read.
+
+    `arrays` holds the state by name and `basis` what it refers to, both over the items asked for; `held` marks those
+    of them that the run has, `total` counts all items of the run. `history` has the reports of its steps, `notes` a
+    line per damaged checkpoint that was passed over.
+    """
 
     step: int
     arrays: dict[str, np.ndarray]
+    basis: Basis
+    held: np.ndarray
+    total: int
     history: list[Step]
     notes: list[str]
 
@@ -149,6 +157,7 @@ def restore(
     items: list[str],
     identity: dict[str, Any] | None,
     *,
+    partial: bool = False,
     agree: Callable[[bool], bool] = bool,
 ) -> Restored | None:
     """Read the newest checkpoint that is whole; None where a run has none yet.
@@ -157,6 +166,7 @@ def restore(
         folder: The folder `checkpoints` of a run.
         items: Items whose arrays are wanted, in this order; whichever parts hold them are read.
         identity: What the checkpoint must have been made with; None: anything.
+        partial: The run need not hold all of the items.
         agree: Whether all processes could read a checkpoint, given that this one could.
 
     Raises:
@@ -165,14 +175,14 @@ def restore(
     damaged: dict[int, str] = {}
     for step, count in saved_steps(folder):
         try:
-            found, trouble = _read(folder, step, count, items, identity), "in another part"
+            found, trouble = _read(folder, (step, count), items, identity, partial), "in another part"
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a damaged file, try the one before
             found, trouble = None, f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
         if agree(found is not None) and found is not None:
             notes = [f"checkpoint {bad} is damaged and cannot be used ({why})" for bad, why in damaged.items()]
-            return Restored(step, *found, notes)
+            return replace(found, notes=notes)
         damaged[step] = trouble
     if not damaged:
         return None
@@ -190,33 +200,43 @@ def read_basis(folder: Path, part: Part) -> Basis:
     return Basis.read(folder / part.folder / "basis.npz")
 
 
+def all_items(folder: Path) -> list[str]:
+    """Ids of all items of a run's newest checkpoint; empty where there is none."""
+    for _, count in saved_steps(folder):
+        return [name for index in range(count) for name in read_basis(folder, Part(index, count)).items]
+    return []
+
+
 def _read(
-    folder: Path, step: int, count: int, items: list[str], identity: dict[str, Any] | None
-) -> tuple[dict[str, np.ndarray], list[Step]]:
-    place = {name: at for at, name in enumerate(items)}
+    folder: Path, at: tuple[int, int], items: list[str], identity: dict[str, Any] | None, partial: bool
+) -> Restored:
+    """Collect the arrays of some items from the parts of a checkpoint (its step and number of parts)."""
+    step, count = at
+    place = {name: position for position, name in enumerate(items)}
     arrays: dict[str, np.ndarray] = {}
+    units: dict[str, np.ndarray] = {}
+    held, total, axes = np.zeros(len(items), bool), 0, {}
     history: list[Step] = []
-    missing = len(items)
     for index in range(count):
         part = Part(index, count)
-        held = read_basis(folder, part).items
-        own = [(at, place[name]) for at, name in enumerate(held) if name in place]
-        if not own and not (index == count - 1 and not arrays):
+        basis = read_basis(folder, part)
+        axes, total = basis.axes, total + len(basis.items)
+        own = [(source, place[name]) for source, name in enumerate(basis.items) if name in place]
+        # The last part is read in any case where nothing was: what the items share is in all of them.
+        if not own and (arrays or index < count - 1):
             continue
-        found, history = _read_part(folder / part.folder, step, identity, folder)
         source, target = (np.asarray(side, int) for side in zip(*own, strict=True)) if own else (np.empty(0, int),) * 2
-        for name, array in found.items():
-            if is_per_item(name, array):
-                whole = arrays.setdefault(name, np.zeros((*array.shape[:-1], len(items)), array.dtype))
-                whole[..., target] = array[..., source]
-            else:
-                arrays.setdefault(name, array)
-        missing -= len(own)
-        if not missing:
-            break
-    if missing:
-        raise ValueError(f"{missing} of {len(items)} items are in no part")
-    return arrays, history
+        found, history = _read_part(folder / part.folder, step, identity, folder)
+        held[target] = True
+        shared = {name: array for name, array in found.items() if not is_per_item(name, array)}
+        for here, there in ((found, arrays), (basis.units, units)):
+            for name in here.keys() - shared.keys():
+                whole = there.setdefault(name, np.zeros((*here[name].shape[:-1], len(items)), here[name].dtype))
+                whole[..., target] = here[name][..., source]
+        arrays.update(shared)
+    if not partial and not held.all():
+        raise ValueError(f"{int(np.sum(~held))} of {len(items)} items are in no part")
+    return Restored(step, arrays, Basis(items, axes, units), held, total, history, [])
 
 
 def _read_part(

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from meio_jax.instance import Instance
 from meio_jax.instance.blocks import Layout
 from meio_jax.sharding import own_part, place_blocks, place_copies
 
@@ -54,6 +55,38 @@ class Basis:
         with np.load(path, allow_pickle=False) as file:
             text = json.loads(str(file["text"]))
             return cls(text["items"], text["axes"], {name: file[name] for name in file.files if name != "text"})
+
+
+def basis_of(instance: Instance, scale: Any, cost: Any, policy: str) -> Basis:
+    """Ids and units of the parameters of an instance.
+
+    Args:
+        instance: The items and the network.
+        scale: Scale of every parameter, in blocks.
+        cost: Typical cost of every item, in blocks.
+        policy: Registry name of the policy.
+    """
+    network, ids, settings = instance.network, instance.ids, instance.tables.settings
+    count = len(instance.items)
+    offers = [["offer", ids.nodes[n], r] for n, r in zip(network.offer_node, network.offer_rank, strict=True)]
+    block = instance.catalog.block
+    vendor = np.where(np.asarray(block.offer_active), np.asarray(block.offer_vendor), -1)
+    units = {f"scale.{name}": leaf for name, leaf in named_leaves(scale).items()}
+    units |= {"cost": cost, "vendor": vendor}
+    axes = {
+        "policy": policy,
+        "start_date": settings.start_date.isoformat(),
+        "periods": settings.periods,
+        "bucket_periods": settings.bucket_periods,
+        "nodes": ids.nodes,
+        "speeds": ids.speeds,
+        "vendors": ids.vendors,
+        "sources": offers + [["lane", *lane] for lane in ids.lanes],
+        "resources": ids.resources,
+    }
+    return Basis(
+        instance.items, axes, {name: instance.layout.join(own_part(leaf), count) for name, leaf in units.items()}
+    )
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:

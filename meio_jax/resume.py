@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from meio_jax.checkpoint import Checkpoints, Part, restore
 from meio_jax.config import Config
 from meio_jax.planner import Model, search
-from meio_jax.portable import Basis, from_named, named_leaves, to_named
+from meio_jax.portable import basis_of, from_named, to_named
 from meio_jax.progress import AbstractProgress, Preempted, Step
 from meio_jax.results import Result
-from meio_jax.sharding import own_part
 from meio_jax.solve import Solution, State, Trace, initial_state
 
 # What a run may change between a checkpoint and its continuation without changing a number.
@@ -47,33 +45,6 @@ def identity(config: Config, digests: dict[str, str]) -> dict[str, Any]:
 def own_items(model: Model) -> list[str]:
     """Ids of the items that this process holds, in the order of its tables."""
     return model.instance.items
-
-
-def basis_of(model: Model) -> Basis:
-    """Ids and units of a model's parameters."""
-    instance, network = model.instance, model.instance.network
-    ids, settings = instance.ids, instance.tables.settings
-    count = len(instance.items)
-    offers = [["offer", ids.nodes[n], r] for n, r in zip(network.offer_node, network.offer_rank, strict=True)]
-    block = instance.catalog.block
-    vendor = np.where(np.asarray(block.offer_active), np.asarray(block.offer_vendor), -1)
-    scales = {
-        f"scale.{name}": instance.layout.join(own_part(leaf), count)
-        for name, leaf in named_leaves(model.problem.scale).items()
-    }
-    axes = {
-        "policy": model.config.policy.name,
-        "start_date": settings.start_date.isoformat(),
-        "periods": settings.periods,
-        "bucket_periods": settings.bucket_periods,
-        "nodes": ids.nodes,
-        "speeds": ids.speeds,
-        "vendors": ids.vendors,
-        "sources": offers + [["lane", *lane] for lane in ids.lanes],
-        "resources": ids.resources,
-    }
-    cost = instance.layout.join(own_part(model.problem.item_scale), count)
-    return Basis(instance.items, axes, {**scales, "cost": cost, "vendor": instance.layout.join(vendor, count)})
 
 
 def own_process() -> Part:
@@ -123,8 +94,9 @@ def search_saved(
     first = initial_state(model.problem, model.method) if start is None else start
     options, instance = model.config.checkpoint, model.instance
     state, history = _restored(folder, model, first, same, progress) if resume else (first, [])
+    basis = basis_of(instance, model.problem.scale, model.problem.item_scale, model.config.policy.name)
     checkpoints = Checkpoints(
-        folder, every=options.every, keep=options.keep, identity=same, basis=basis_of(model), part=own_process()
+        folder, every=options.every, keep=options.keep, identity=same, basis=basis, part=own_process()
     )
     seen = list(history)
 

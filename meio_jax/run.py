@@ -18,6 +18,7 @@ from meio_jax.planner import Plan, certify, prepare
 from meio_jax.progress import AbstractProgress
 from meio_jax.resume import identity, search_saved, table_digests
 from meio_jax.tables import Tables, read_instance, write_table, write_text
+from meio_jax.warm import read_earlier, warm_model
 
 
 def ensure_instance(config: Config, progress: AbstractProgress) -> Path:
@@ -79,11 +80,17 @@ def run_solve(
     Raises:
         InputError: If the instance or configuration is wrong; then nothing has been written.
     """
+    config = config if warm_start is None else warm_config(config)
     configure_jax(config)
     tables, folder = load_tables(config, progress)
     progress.stage("preparing arrays and scenarios")
-    model = prepare(tables, config)
     start = None
+    if warm_start is None:
+        model = prepare(tables, config)
+    else:
+        earlier = read_earlier(warm_start, tables.items["item_id"].to_list())
+        model, start, report = warm_model(tables, config, earlier)
+        progress.stage(report)
     if not resume:
         _fresh(config.run)
     config.run.mkdir(parents=True, exist_ok=True)
@@ -100,6 +107,13 @@ def run_solve(
     finished = certify(model, solution, progress=progress)
     write_plan(finished, config.run)
     return finished
+
+
+def warm_config(config: Config) -> Config:
+    """The configuration with the settings of a warm start in place of those of a cold one."""
+    changes = config.warm.model_dump()
+    changes["final_learning_rate"] = min(config.solve.final_learning_rate, config.warm.learning_rate)
+    return config.model_copy(update={"solve": config.solve.model_copy(update=changes)})
 
 
 def _fresh(folder: Path) -> None:

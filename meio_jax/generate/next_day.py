@@ -1,0 +1,121 @@
+"""Tomorrow's instance: the calendar moved by a day, some items new, some gone, one node with less capacity."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from meio_jax.tables import Tables
+
+_WEEK = 7
+_BY_DAY = {"mean": "period", "paths": "period", "quantiles": "ds", "history": "ds"}
+
+
+@dataclass(frozen=True)
+class NextDay:
+    """What changes overnight.
+
+    Attributes:
+        new, gone: Share of the items that are new, and that are gone.
+        node: Node that loses capacity; None: the one whose rows come first among resources of a single node.
+        capacity: What is left of its storage, inbound and outbound capacity.
+        revision: Standard deviation of the logarithm of an item's forecast revision; 0: the forecast only moves.
+        seed: Which items go and what the new ones are like.
+    """
+
+    new: float = 0.02
+    gone: float = 0.02
+    node: str | None = None
+    capacity: float = 0.9
+    revision: float = 0.0
+    seed: int = 0
+
+
+def next_day(tables: Tables, change: NextDay | None = None) -> Tables:
+    """The instance of the day after, checked.
+
+    Capacities by bucket move with the calendar; the last day of the new forecast repeats the one a week before it. What
+    was sold was replaced: stock and goods under way are as the day before. A new item is like an old one, with its
+    stock and offers, but sells half to one and a half times as much.
+    """
+    change = NextDay() if change is None else change
+    rng = np.random.default_rng(change.seed)
+    moved = _moved(tables)
+    names = tables.items["item_id"].to_list()
+    gone = rng.choice(names, round(change.gone * len(names)), replace=False).tolist()
+    kept = [name for name in names if name not in set(gone)]
+    like = rng.choice(kept, round(change.new * len(names)), replace=False).tolist()
+    texts = {"like": pl.String, "name": pl.String}
+    new = pl.DataFrame({"like": like, "name": [f"new-{change.seed}-{k}" for k in range(len(like))]}, schema=texts)
+    factors = dict(zip(new["name"].to_list(), rng.uniform(0.5, 1.5, len(like)).tolist(), strict=True))
+    factors |= dict(zip(kept, np.exp(rng.normal(0, change.revision, len(kept))).tolist(), strict=True))
+    frames = moved.frames()
+    for name, column in (("items", "item_id"), ("offers", "item_id"), ("on_hand", "item_id"), ("on_order", "item_id")):
+        frames[name] = _exchange(frames[name], column, gone, new)
+    column = "unique_id" if tables.settings.forecast == "quantiles" else "item_id"
+    forecast = _exchange(frames["forecast"], column, gone, new)
+    frames["forecast"] = _scaled(forecast, column, factors)
+    frames["resources"] = _less_capacity(frames["resources"], change)
+    return Tables.from_frames(moved.settings, **frames)
+
+
+def _exchange(frame: pl.DataFrame, column: str, gone: list[str], new: pl.DataFrame) -> pl.DataFrame:
+    """Rows without the items that are gone, and with copies of old ones under new names."""
+    copies = frame.join(new, left_on=column, right_on="like", how="inner").with_columns(pl.col("name").alias(column))
+    return pl.concat([frame.filter(~pl.col(column).is_in(gone)), copies.select(frame.columns)])
+
+
+def _values(frame: pl.DataFrame) -> list[str]:
+    """Columns of a forecast that count units."""
+    return [name for name in frame.columns if name in ("mean", "units") or name.startswith("q0")]
+
+
+def _scaled(frame: pl.DataFrame, column: str, factors: dict[str, float]) -> pl.DataFrame:
+    factor = pl.DataFrame({column: list(factors), "factor": list(factors.values())})
+    joined = frame.join(factor, on=column, how="left", maintain_order="left")
+    scaled = joined.with_columns(pl.col(name) * pl.col("factor").fill_null(1.0) for name in _values(frame))
+    return scaled.select(frame.columns)
+
+
+def _less_capacity(resources: pl.DataFrame, change: NextDay) -> pl.DataFrame:
+    local = pl.col("kind").is_in(["storage", "inbound", "outbound"])
+    named = resources.filter(local & pl.col("node_id").is_not_null())["node_id"]
+    node = change.node or (named[0] if named.len() else "")
+    return resources.with_columns(
+        pl.when(local & (pl.col("node_id") == node)).then(pl.col("capacity") * change.capacity).otherwise("capacity")
+    )
+
+
+def _moved(tables: Tables) -> Tables:
+    """The same items a day later."""
+    settings = tables.settings
+    day = datetime.timedelta(days=1)
+    later = settings.model_copy(update={"start_date": settings.start_date + day})
+    return tables.replace(settings=later, forecast=_next_forecast(tables), resources=_next_capacity(tables))
+
+
+def _next_forecast(tables: Tables) -> pl.DataFrame:
+    """Forecast (or sales) without the first day, and with a last day like the one a week before it."""
+    frame, column = tables.forecast, _BY_DAY[tables.settings.forecast]
+    one: int | datetime.timedelta = 1 if column == "period" else datetime.timedelta(days=1)
+    last, first = frame[column].max(), frame[column].min()
+    weekday = pl.col(column) == pl.lit(last) - (_WEEK - 1) * pl.lit(one)
+    added = frame.filter(weekday).with_columns((pl.lit(last) + pl.lit(one)).cast(frame.schema[column]).alias(column))
+    whole = pl.concat([frame.filter(pl.col(column) > first), added])
+    if column == "period":
+        return whole.with_columns((pl.col(column) - 1).cast(frame.schema[column]))
+    return whole
+
+
+def _next_capacity(tables: Tables) -> pl.DataFrame:
+    """Capacities by bucket, each a day later: the last day of a bucket is the first of the one after it."""
+    settings, frame = tables.settings, tables.resources
+    later = frame.filter(pl.col("bucket").is_not_null()).with_columns(pl.col("bucket") - 1)
+    keys = ["resource_id", "bucket"]
+    joined = frame.join(later.select(*keys, after="capacity"), on=keys, how="left", maintain_order="left")
+    share = 1 / settings.bucket_periods
+    mixed = (1 - share) * pl.col("capacity") + share * pl.col("after").fill_null(pl.col("capacity"))
+    return joined.with_columns(mixed.alias("capacity")).select(frame.columns)

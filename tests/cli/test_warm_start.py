@@ -1,0 +1,185 @@
+"""Warm starts: what is taken over from an earlier run, by item, node, offer and day."""
+
+import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from conftest import Finished
+from helpers import close
+from small_runs import Command, config_content, usual_promotion, write_config
+from tiny import tiny_frames, tiny_settings, tiny_tables
+
+from meio_jax.checkpoint import Restored
+from meio_jax.config import Config, load_config
+from meio_jax.errors import InputError
+from meio_jax.generate.next_day import NextDay, next_day
+from meio_jax.planner import Model
+from meio_jax.portable import Basis, named_leaves
+from meio_jax.sharding import own_part
+from meio_jax.solve import State
+from meio_jax.tables import Tables, write_instance
+from meio_jax.warm import Earlier, bucket_weights, match, prices_of, read_earlier, source_rows, warm_model
+
+# A float32 number through a product and a quotient by the same scale.
+ROUNDING = 1e-6
+
+
+def axes(start: str, periods: int = 14, bucket: int = 7) -> dict:
+    return {"start_date": start, "periods": periods, "bucket_periods": bucket}
+
+
+def test_buckets_take_from_those_that_share_their_days() -> None:
+    before = axes("2025-03-03")
+    same, known = bucket_weights(before, before)
+    np.testing.assert_array_equal(same, np.eye(2))
+    assert known.all()
+    day_later, _ = bucket_weights(axes("2025-03-04"), before)
+    np.testing.assert_allclose(day_later, [[6 / 7, 1 / 7], [0, 1]])
+    week_later, known = bucket_weights(axes("2025-03-10"), before)
+    np.testing.assert_array_equal(week_later, [[0, 1], [0, 1]])
+    np.testing.assert_array_equal(known, [True, False])
+    shorter, _ = bucket_weights(axes("2025-03-03", bucket=2), before)
+    np.testing.assert_array_equal(shorter.argmax(1), [0, 0, 0, 0, 1, 1, 1])
+    np.testing.assert_allclose(shorter[3], [0.5, 0.5])
+
+
+def config(finished: Finished, **changes: object) -> Config:
+    return load_config(finished.config).model_copy(update=changes)
+
+
+def warm(tables: Tables, finished: Finished, **changes: object) -> tuple[Model, State, str]:
+    earlier = read_earlier(finished.folder, tables.items["item_id"].to_list())
+    with usual_promotion():
+        return warm_model(tables, config(finished, **changes), earlier)
+
+
+def levels(model: Model, state: State) -> dict[tuple[str, str], np.ndarray]:
+    """Targets in units by item and node, over buckets."""
+    instance = model.instance
+    policy = model.problem.policy(state.warm)
+    table = instance.layout.join(own_part(policy.target), len(instance.items))
+    return {
+        (item, node): table[:, n, i]
+        for n, node in enumerate(instance.ids.nodes)
+        for i, item in enumerate(instance.items)
+    }
+
+
+def final_levels(finished: Finished) -> dict[tuple[str, str], np.ndarray]:
+    """What the run kept as its best, from its own tables."""
+    frame = pl.read_parquet(finished.folder / "plan/targets.parquet").sort("bucket")
+    return {key: one["target"].to_numpy() for key, one in frame.group_by(["item_id", "node_id"])}
+
+
+def test_the_same_instance_takes_over_everything(finished: Finished) -> None:
+    model, state, report = warm(tiny_tables(), finished)
+    ours, theirs = levels(model, state), final_levels(finished)
+    for key, value in theirs.items():
+        close(ours[key], value, tolerance=ROUNDING, of=float(np.abs(value).max()), what=str(key))
+    solution = finished.plan.solution
+    close(state.dual.price, solution.state.dual.price, tolerance=0.0)
+    close(state.warm.list_prices, solution.best.list_prices, tolerance=0.0)
+    join = model.instance.layout.join
+    before, after = (named_leaves(one.warm.optimiser) for one in (solution.state, state))
+    moments = [name for name in before if ".mu." in name or ".nu." in name or name.split(".")[-2:] == ["0", "count"]]
+    assert len(moments) >= 2
+    for name in moments:
+        ours, theirs = (np.asarray(one[name]) for one in (after, before))
+        if ours.ndim:
+            ours, theirs = join(ours, 3), join(theirs, 3)
+        close(ours, theirs, tolerance=ROUNDING, of=float(np.abs(theirs).max()), what=name)
+    assert int(state.step) == 0
+    assert "3 of 3 items matched, 0 new, 0 dropped" in report
+    assert "2 of 2 buckets" in report
+
+
+def test_items_and_nodes_are_found_by_name(finished: Finished) -> None:
+    """Rows of items and nodes in another order, an item gone, an item new."""
+    frames = tiny_frames()
+    frames["nodes"] = frames["nodes"].reverse()
+    for name in ("items", "offers", "on_hand", "on_order", "forecast"):
+        rename = pl.col("item_id").replace({"B": "new"})
+        frames[name] = frames[name].with_columns(rename).reverse()
+    tables = Tables.from_frames(tiny_settings(), **frames)
+    model, state, report = warm(tables, finished)
+    assert "2 of 3 items matched, 1 new, 1 dropped" in report
+    ours, theirs = levels(model, state), final_levels(finished)
+    for (item, node), value in theirs.items():
+        if item != "B":
+            close(ours[item, node], value, tolerance=ROUNDING, of=float(np.abs(value).max()), what=f"{item} {node}")
+    with usual_promotion():
+        first = model.problem.policy(model.problem.init()).target
+    started = model.instance.layout.join(np.asarray(first), 3)
+    at = model.instance.items.index("new")
+    node = model.instance.ids.nodes.index("fc1")
+    close(ours["new", "fc1"], started[:, node, at], tolerance=ROUNDING)
+    moments = named_leaves(state.warm.optimiser)
+    mu = model.instance.layout.join(np.asarray(next(v for k, v in moments.items() if ".mu." in k)), 3)
+    assert not mu[:, :, at].any()
+    assert mu.any()
+
+
+def test_prices_follow_their_capacity_and_their_days(finished: Finished) -> None:
+    earlier = read_earlier(finished.folder)
+    names = earlier.axes["resources"]
+    later = {**earlier.axes, "start_date": "2025-03-10", "resources": [*reversed(names), "another"]}
+    found = prices_of(earlier, later)
+    before = np.asarray(finished.plan.solution.prices)
+    np.testing.assert_allclose(found[0, :-1], before[1, ::-1], rtol=1e-6)
+    assert not found[:, -1].any()
+
+
+def sources(vendors: list[str], vendor: list[list[int]], items: list[str]) -> Basis:
+    """Two offers at node n, one lane; `vendor [offers, items]` says whose the offers are (-1: none)."""
+    rows = [["offer", "n", 0], ["offer", "n", 1], ["lane", "m", "n"]]
+    return Basis(items, {**axes("2025-03-03"), "nodes": ["m", "n"], "vendors": vendors, "sources": rows,
+                         "resources": []}, {"vendor": np.asarray(vendor)})  # fmt: skip
+
+
+def test_offers_are_matched_by_vendor() -> None:
+    """An offer keeps its row of parameters when another vendor becomes cheaper, and a new vendor has none."""
+    old = sources(["x", "y"], [[0, 0, 1], [1, -1, 0]], ["A", "B", "C"])
+    new = sources(["w", "x", "y"], [[2, 0, 1], [1, 1, -1]], ["A", "B", "C"])
+    earlier = Earlier(Path("run"), Restored(1, {}, old, np.ones(3, bool), 3, [], []))
+    rows = source_rows(new, earlier, match(new, earlier))
+    np.testing.assert_array_equal(rows, [[1, -1, 1], [0, 0, -1], [2, 2, 2]])
+
+
+def test_another_policy_takes_over_prices_only(finished: Finished) -> None:
+    policy = finished.plan.model.config.policy.model_copy(update={"name": "echelon"})
+    model, state, report = warm(tiny_tables(), finished, policy=policy)
+    assert "the policy was base_stock" in report
+    close(state.warm.raw.target, model.problem.first.target, tolerance=0.0)
+    close(state.dual.price, finished.plan.solution.state.dual.price, tolerance=0.0)
+
+
+def test_the_command_says_what_was_matched(meio: Command, finished: Finished, tmp_path: Path) -> None:
+    tables = next_day(tiny_tables(), NextDay(new=1 / 3, gone=1 / 3, node="fc1"))
+    instance = write_instance(tables, tmp_path / "instance")
+    content = config_content(instance, tmp_path / "run", warm={"max_steps": 2, "min_steps": 1})
+    called = meio("solve", write_config(tmp_path / "config.yaml", content), "--warm-start", finished.folder)
+    assert "2 of 3 items matched, 1 new, 1 dropped" in called.err
+    assert pl.read_parquet(tmp_path / "run/metrics.parquet").height == 2
+    called = meio("solve", tmp_path / "config.yaml", "--warm-start", tmp_path / "nothing")
+    assert called.status == 2
+    assert "no checkpoint" in called.err
+
+
+def test_the_next_day_is_the_day_after(tmp_path: Path) -> None:
+    before = tiny_tables()
+    after = next_day(before, NextDay(new=1 / 3, gone=1 / 3, node="fc1", capacity=0.9))
+    assert after.settings.start_date == before.settings.start_date + datetime.timedelta(days=1)
+    kept = set(before.items["item_id"]) & set(after.items["item_id"])
+    assert len(kept) == 2
+    assert after.items.height == 3
+    cut = after.resources.filter(pl.col("resource_id") == "storage")["capacity"][0]
+    assert cut == pytest.approx(0.9 * 5.0)
+    outbound = after.resources.filter(pl.col("resource_id") == "outbound").sort("bucket")["capacity"].to_list()
+    assert outbound == pytest.approx([(6 * 90 + 99) / 7, 99])
+
+
+def test_a_run_without_a_state_is_no_start(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no checkpoint"):
+        read_earlier(tmp_path)
