@@ -1,7 +1,7 @@
 """Question: what does a solve look like? Draws the network with the worth of its capacities, and the convergence.
 
-    meio solve configs/quickstart.yaml
-    python experiments/picture.py --run runs/quickstart --instance instances/quickstart --out docs/images/quickstart.png
+meio solve configs/quickstart.yaml
+python experiments/picture.py --run runs/quickstart --instance instances/quickstart --out docs/images/quickstart.png
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def _moved(instance: Instance, holdout: Holdout) -> pl.DataFrame:
 
 def _delivered(instance: Instance, holdout: Holdout) -> pl.DataFrame:
     """Units shipped to customers, by node, region and the speed they were shipped at."""
-    ids, table = instance.ids, holdout.regional.routes.sum(0)
+    ids, table = instance.ids, np.asarray(holdout.regional.routes).sum(0)
     speed, node, region = np.nonzero(table > _KEPT_ABOVE)
     return _frame(
         "customer",
