@@ -47,8 +47,13 @@ def draw_network(axes: Axes, tables: Tables, run: Path) -> None:
             zorder=3,
             label=NAME[kind],
         )
-    for row in sorted(own_rows(nodes, rent), key=lambda row: -rent[row["node_id"]])[:4]:
-        axes.annotate(row["node_id"], (row["longitude"], row["latitude"]), (6, 8), textcoords="offset points", size=8)
+    named: list[tuple[float, float]] = []
+    for row in sorted(own_rows(nodes, rent), key=lambda row: -rent[row["node_id"]]):
+        place = (row["longitude"], row["latitude"])
+        if len(named) < 4 and all(abs(place[0] - x) > 4 or abs(place[1] - y) > 1 for x, y in named):
+            named.append(place)
+            axes.annotate(row["node_id"], place, (6, 10), textcoords="offset points", size=8)
+    axes.margins(0.1)
     axes.set_aspect(1.25)
     axes.set(xticks=[], yticks=[], title="What the capacities of each site are worth (size)")
     handles, labels = axes.get_legend_handles_labels()
