@@ -87,8 +87,8 @@ class Checkpoints:
         return bool(self.every) and step % self.every == 0
 
     def save(self, arrays: dict[str, np.ndarray], history: list[Step]) -> None:
-        """Save now (in the background); the step is the last one of the history."""
-        step = history[-1].step
+        """Save now (in the background); the step is the last one of the history (0: before the first)."""
+        step = history[-1].step if history else 0
         if step in self._manager.all_steps():
             return
         # The file format knows no empty arrays (prices of an instance without capacities, say).

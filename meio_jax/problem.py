@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from meio_jax.catalog import Catalog, draw, store_scenarios
 from meio_jax.network import ItemBlock, Network
-from meio_jax.policy import AbstractPolicy
+from meio_jax.policy import AbstractPolicy, StartingPoint
 from meio_jax.policy.registry import PolicyFamily
 from meio_jax.resources import Resources, rents
 from meio_jax.rollout import rollout
@@ -84,7 +84,8 @@ def build_problem(
         stationary: One target for all buckets.
         store: Sample training scenarios once and keep them.
         mesh: Devices that share the items; the number of blocks is a multiple of theirs.
-        prices: Prices of the capacities at which the starting levels are set; None: zero.
+        prices: Prices of the capacities at which the starting levels are set; None: zero. Scales do not depend on
+            them: they are the same for a search that starts anew and one that continues from elsewhere.
     """
     size = settings.scenarios_per_step
     chunks = max(1, -(-scenarios // size))
@@ -92,26 +93,32 @@ def build_problem(
     if store:
         catalog = store_scenarios(settings.scenarios, catalog, chunks, size, TRAINING, mesh)
 
-    prices = place_copies(jnp.zeros_like(resources.capacity) if prices is None else prices, mesh)
+    free = place_copies(jnp.zeros_like(resources.capacity), mesh)
+    charged = free if prices is None else place_copies(prices, mesh)
 
     def local(shared: tuple, at: tuple) -> tuple[tuple, tuple[AbstractPolicy, AbstractPolicy, Array]]:
-        network, resources, profiles, prices = shared
+        network, resources, profiles, free, charged = shared
         ids = jnp.arange(size, dtype=jnp.int32)
 
         def one(_: None, leaves: tuple) -> tuple[None, tuple[AbstractPolicy, AbstractPolicy, Array]]:
             block: ItemBlock = leaves[0]
             sample = draw(settings.scenarios, profiles, leaves, ids, TRAINING)
-            lists = block_lists(network, resources, settings, block, prices)
-            start = starting_point(network, block, sample, lists, rents(resources, prices, block))
-            first, scale = family.start(network, block, start), family.scales(network, block, start)
+
+            def at_prices(prices: Array) -> StartingPoint:
+                lists = block_lists(network, resources, settings, block, prices)
+                return starting_point(network, block, sample, lists, rents(resources, prices, block))
+
+            start = at_prices(free)
+            plain, scale = family.start(network, block, start), family.scales(network, block, start)
+            first = plain if prices is None else family.start(network, block, at_prices(charged))
             if stationary:
-                first, scale = jax.tree.map(_collapse, first), jax.tree.map(_collapse, scale)
-            return None, (first, scale, _item_costs(network, resources, settings, first, block, sample, prices))
+                plain, first, scale = jax.tree.map(_collapse, (plain, first, scale))
+            return None, (first, scale, _item_costs(network, resources, settings, plain, block, sample, free))
 
         return (), jax.lax.scan(one, None, at)[1]
 
     build = eqx.filter_jit(over_items(local, mesh))
-    _, (first, scale, cost) = build((network, resources, catalog.profiles, prices), catalog.per_block())
+    _, (first, scale, cost) = build((network, resources, catalog.profiles, free, charged), catalog.per_block())
     raw = jax.tree.map(lambda value, unit: jnp.where(unit > 0, value / jnp.where(unit > 0, unit, 1), 0), first, scale)
     return InventorySubproblem(
         network=network,

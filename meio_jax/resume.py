@@ -110,6 +110,9 @@ def search_saved(
             save(now)
 
     try:
+        if start is not None and not resume:
+            # What was taken over from an earlier run is not found again without it.
+            save(start)
         solution = search(model, state, progress=progress, on_step=on_step, history=tuple(history))
         save(solution.state)
     finally:

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from meio_jax.checkpoint import saved_steps
 from meio_jax.config import Config, dump_config, load_config
 from meio_jax.errors import InputError, Problem
 from meio_jax.generate import generate_instance
@@ -80,6 +81,8 @@ def run_solve(
     Raises:
         InputError: If the instance or configuration is wrong; then nothing has been written.
     """
+    if resume and not saved_steps(config.run / "checkpoints"):
+        warm_start = _recorded_start(config.run)
     config = config if warm_start is None else warm_config(config)
     configure_jax(config)
     tables, folder = load_tables(config, progress)
@@ -95,18 +98,30 @@ def run_solve(
         _fresh(config.run)
     config.run.mkdir(parents=True, exist_ok=True)
     digests = table_digests(folder)
-    counts = {"items": tables.items.height, "nodes": tables.nodes.height, "regions": tables.regions.height}
-    write_text(dump_config(config), config.run / "config.yaml")
-    write_text(
-        json.dumps({"digests": digests, "name": tables.settings.name, "path": str(folder), **counts}, indent=1),
-        config.run / "instance.json",
-    )
+    if not resume:
+        write_text(dump_config(config), config.run / "config.yaml")
+        about = _about(tables, folder, digests, warm_start)
+        write_text(json.dumps(about, indent=1), config.run / "instance.json")
     solution = search_saved(
         model, config.run / "checkpoints", identity(config, digests), progress, resume=resume, start=start
     )
     finished = certify(model, solution, progress=progress)
     write_plan(finished, config.run)
     return finished
+
+
+def _about(tables: Tables, folder: Path, digests: dict[str, str], warm_start: Path | None) -> dict[str, Any]:
+    """What a run folder says of its instance, and of the run that it started from."""
+    counts = {"items": tables.items.height, "nodes": tables.nodes.height, "regions": tables.regions.height}
+    about = {"digests": digests, "name": tables.settings.name, "path": str(folder), **counts}
+    return about if warm_start is None else {**about, "warm_start": str(warm_start)}
+
+
+def _recorded_start(run: Path) -> Path | None:
+    """The run that a run started from, as its folder says."""
+    path = run / "instance.json"
+    found = json.loads(path.read_text(encoding="utf-8")).get("warm_start") if path.exists() else None
+    return None if found is None else Path(found)
 
 
 def warm_config(config: Config) -> Config:

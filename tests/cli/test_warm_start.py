@@ -1,6 +1,7 @@
 """Warm starts: what is taken over from an earlier run, by item, node, offer and day."""
 
 import datetime
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import polars as pl
 import pytest
 from conftest import Finished
 from helpers import close
+from polars.testing import assert_frame_equal
 from small_runs import Command, config_content, usual_promotion, write_config
 from tiny import tiny_frames, tiny_settings, tiny_tables
 
@@ -162,6 +164,14 @@ def test_the_command_says_what_was_matched(meio: Command, finished: Finished, tm
     called = meio("solve", write_config(tmp_path / "config.yaml", content), "--warm-start", finished.folder)
     assert "2 of 3 items matched, 1 new, 1 dropped" in called.err
     assert pl.read_parquet(tmp_path / "run/metrics.parquet").height == 2
+    kept = pl.read_parquet(tmp_path / "run/plan/targets.parquet")
+    # Without its last checkpoint, and without any: what was taken over is not lost.
+    for left in ("0", None):
+        for step in (tmp_path / "run/checkpoints/1-of-1").glob("[0-9]*"):
+            if step.name != left:
+                shutil.rmtree(step)
+        assert "warm start from" in meio("resume", tmp_path / "run").err or left
+        assert_frame_equal(pl.read_parquet(tmp_path / "run/plan/targets.parquet"), kept, check_exact=True)
     called = meio("solve", tmp_path / "config.yaml", "--warm-start", tmp_path / "nothing")
     assert called.status == 2
     assert "no checkpoint" in called.err
