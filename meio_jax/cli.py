@@ -180,6 +180,18 @@ def export(
     _out.print(f"Wrote the tables of {run} to {target}.")
 
 
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[Path | None, typer.Option(help="File to write; default RUN/report.html.")] = None,
+    instance: Annotated[Path | None, typer.Option(help="Folder of the instance, if it has moved.")] = None,
+) -> None:
+    """Write the report of a run: one HTML file that opens anywhere, offline."""
+    from meio_jax.report import write_report
+
+    _out.print(f"Wrote {write_report(run, out, instance)}.", markup=False, highlight=False)
+
+
 def main() -> None:
     """Entry point: input errors end with status 2 and one message."""
     try:

@@ -52,7 +52,7 @@ LAYERS = (
     ("plan_flows", "plan_policy", "config_docs"),
     ("plan_tables", "checkpoint", "summary", "terminal", "planner"),
     ("resume", "warm", "replan"),
-    ("run",),
+    ("run", "report"),
     ("cli",),
     ("cli_docs",),
 )

@@ -1,14 +1,12 @@
 """One finished run of the tiny instance, shared by the tests that only look at it."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from small_runs import Command, config_content, usual_promotion, write_config
+from small_runs import Command, Finished, config_content, usual_promotion, write_config
 from tiny import tiny_tables
 
 from meio_jax.config import load_config
-from meio_jax.planner import Plan
 from meio_jax.progress import Silent
 from meio_jax.run import run_solve
 from meio_jax.tables import write_instance
@@ -22,15 +20,6 @@ def meio(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_instance(tiny_tables(), tmp_path_factory.mktemp("tiny") / "instance")
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A finished run: its folder, its configuration file and the plan as an object."""
-
-    folder: Path
-    config: Path
-    plan: Plan
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from meio_jax.cli import main
+from meio_jax.planner import Plan
 
 SOLVE = {"max_steps": 6, "min_steps": 2, "check_every": 2, "feasibility_steps": 0, "violation": 1e-9}
 
@@ -45,6 +46,15 @@ class Called:
     status: int
     out: str
     err: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run: its folder, its configuration file and the plan as an object."""
+
+    folder: Path
+    config: Path
+    plan: Plan
 
 
 class Command:

@@ -14,9 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
-from conftest import Finished
 from polars.testing import assert_frame_equal
-from small_runs import SOLVE, Command, config_content, write_config
+from small_runs import SOLVE, Command, Finished, config_content, write_config
 from tiny import ITEMS
 
 from meio_jax.checkpoint import restore
@@ -191,7 +190,7 @@ def test_a_run_killed_and_preempted_ends_as_if_it_had_not_been(tiny_folder: Path
 def test_a_state_survives_being_cut_into_other_blocks() -> None:
     items = 7
     rng = np.random.default_rng(0)
-    wide, narrow = (lay_out(np.arange(items) % 2, np.ones(items), size, 1) for size in (4, 3))
+    wide, narrow = (lay_out(np.arange(items) % 2, size) for size in (4, 3))
     parameters = rng.normal(size=(2, 3, items)).astype(np.float32)
     state = {
         "best": {"raw": {"target": jnp.asarray(wide.cut(parameters))}},

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from conftest import Finished
 from helpers import close
-from small_runs import Command
+from small_runs import Command, Finished
 from tiny import ITEMS, PERIODS, tiny_tables
 
 from meio_jax.config import load_config

@@ -7,10 +7,9 @@ from pathlib import Path
 import jax
 import polars as pl
 import pytest
-from conftest import Finished
 from helpers import close
 from polars.testing import assert_frame_equal
-from small_runs import SOLVE, Command, config_content, usual_promotion, write_config
+from small_runs import SOLVE, Command, Finished, config_content, usual_promotion, write_config
 from tiny import tiny_frames, tiny_settings
 
 from meio_jax.config import load_config

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from conftest import Finished
 from helpers import close
 from polars.testing import assert_frame_equal
-from small_runs import Command, config_content, usual_promotion, write_config
+from small_runs import Command, Finished, config_content, usual_promotion, write_config
 from tiny import tiny_frames, tiny_settings, tiny_tables
 
 from meio_jax.checkpoint import Restored

@@ -1,0 +1,184 @@
+"""What a report is made of: the tables of a run folder, and the few tables of its instance that they refer to."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from meio_jax.errors import InputError, Note, Problem
+from meio_jax.tables import Tables, read_item_block, read_network
+from meio_jax.tables.findings import Findings
+from meio_jax.tables.sources import READ_ERRORS, find_files, first_line, scan_file
+
+NEEDED = ("prices", "metrics", "plan/targets", "plan/orders", "plan/transfers") + tuple(
+    f"plan/{name}" for name in ("expected", "expected_nodes", "expected_items")
+)
+"""Tables of a run folder without which there is no report."""
+
+OPTIONAL = ("plan/flows", "plan/service")
+"""Tables that runs of earlier versions do not have."""
+
+_SMALL = {"instance", "nodes", "regions", "speeds", "lanes", "resources"}
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A finished run and its instance. Tables that grow with the catalog are lazy."""
+
+    folder: Path
+    instance: Path
+    certificate: Mapping[str, Any]
+    identity: Mapping[str, Any]
+    config: str
+    tables: Mapping[str, pl.LazyFrame]
+    network: Tables
+    notes: tuple[str, ...]
+
+    def table(self, name: str) -> pl.DataFrame:
+        """A table of the run in memory."""
+        return self.tables[name].collect()
+
+    def optional(self, name: str) -> pl.DataFrame | None:
+        """A table of the run, or None where the run has no such table."""
+        return self.tables[name].collect() if name in self.tables else None
+
+    @cached_property
+    def items(self) -> pl.DataFrame:
+        """Every item: `item_id, volume_m3, weight_kg, price, unit_cost`, one row each."""
+        columns = ["volume_m3", "weight_kg", "price", "unit_cost"]
+        return _column_read(self.instance, "items", ["item_id"], columns)
+
+    @cached_property
+    def on_hand(self) -> pl.DataFrame:
+        """Stock at the start: `item_id, node_id, units`; empty where the instance has none."""
+        return _column_read(self.instance, "on_hand", ["item_id", "node_id"], ["units"])
+
+    def item_block(self, items: list[str]) -> Tables:
+        """All tables of a few items."""
+        return read_item_block(self.instance, items, self.network)
+
+    @property
+    def currency(self) -> str:
+        return self.network.settings.currency
+
+    @property
+    def days(self) -> int:
+        """Charged days of the horizon."""
+        return max(self.network.settings.periods - self.network.settings.warmup_periods, 1)
+
+    @cached_property
+    def buckets(self) -> list[tuple[datetime.date, int]]:
+        """First day and number of charged days of every bucket."""
+        settings = self.network.settings
+        starts = range(0, settings.periods, settings.bucket_periods)
+        found = []
+        for start in starts:
+            end = min(start + settings.bucket_periods, settings.periods)
+            charged = max(end - max(start, settings.warmup_periods), 0)
+            found.append((settings.start_date + datetime.timedelta(days=start), charged))
+        return found
+
+
+def _column_read(folder: Path, name: str, ids: list[str], numbers: list[str]) -> pl.DataFrame:
+    """A few columns of a table that grows with the catalog, read without the checks of a whole instance."""
+    schema = dict.fromkeys(ids, pl.String) | dict.fromkeys(numbers, pl.Float64)
+    findings = Findings()
+    files = find_files(folder, name, findings)
+    findings.raise_if_any()
+    if files is None:
+        return pl.DataFrame(schema=schema)
+    wanted = [pl.col(column).cast(kind) for column, kind in schema.items()]
+    try:
+        parts = [scan_file(files, path).select(wanted).collect() for path in files.paths]
+    except READ_ERRORS as error:
+        problem = Problem(files.label, "", "", Note(first_line(error)), f"columns {', '.join(schema)}", "write it anew")
+        raise InputError([problem]) from None
+    return pl.concat(parts)
+
+
+def _json(path: Path, what: str) -> dict[str, Any]:
+    remedy = "give the folder of a run that has ended"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError([Problem(str(path), "", "", None, what, remedy)]) from None
+    except (OSError, ValueError) as error:
+        raise InputError([Problem(str(path), "", "", Note(str(error)), what, "solve anew")]) from None
+
+
+def _scan(folder: Path) -> dict[str, pl.LazyFrame]:
+    found, problems = {}, []
+    for name in (*NEEDED, *OPTIONAL):
+        path = folder / f"{name}.parquet"
+        if not path.is_file():
+            if name in NEEDED:
+                problems.append(Problem(str(path), "", "", None, "a table of a finished run", "solve anew"))
+            continue
+        try:
+            # Each file alone: a name that looks like a pattern is a name.
+            found[name] = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+            found[name].collect_schema()
+        except READ_ERRORS as error:
+            note = Note(first_line(error))
+            problems.append(Problem(str(path), "", "", note, "a whole Parquet file", "solve anew"))
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def instance_of(run: Path, identity: Mapping[str, Any], given: Path | None) -> Path:
+    """The instance folder of a run: the one given, or where it was when the run was made.
+
+    Raises:
+        InputError: If there is no such folder.
+    """
+    folder = Path(str(identity.get("path", ""))) if given is None else given
+    if not (folder / "instance.yaml").is_file():
+        remedy = "say where the instance is now with --instance"
+        problem = Problem(str(run / "instance.json"), "", "path", str(folder), "an instance folder", remedy)
+        raise InputError([problem])
+    return folder
+
+
+def changed_since(folder: Path, identity: Mapping[str, Any]) -> tuple[str, ...]:
+    """A note if the small tables of the instance are not those that were planned.
+
+    Tables that grow with the catalog are not looked at: reading them whole takes longer than the report.
+    """
+    known: Mapping[str, str] = identity.get("digests", {})
+    changed = []
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.stem in _SMALL and path.name in known:
+            digest = hashlib.blake2b(path.name.encode() + path.read_bytes(), digest_size=16)
+            if digest.hexdigest() != known[path.name]:
+                changed.append(path.name)
+    if not changed:
+        return ()
+    return (f"The instance has changed since this plan was made: {', '.join(changed)}.",)
+
+
+def read_run(folder: Path, instance: Path | None = None) -> RunData:
+    """Read a run folder for reporting.
+
+    Args:
+        folder: A run folder.
+        instance: Folder of its instance; None: where it was when the run was made.
+
+    Raises:
+        InputError: If the run has not ended, a table is missing or damaged, or the instance is gone.
+    """
+    certificate = _json(folder / "certificate.json", "the certificate of a finished run")
+    identity = _json(folder / "instance.json", "what the run says of its instance")
+    tables = _scan(folder)
+    place = instance_of(folder, identity, instance)
+    config = (folder / "config.yaml").read_text(encoding="utf-8") if (folder / "config.yaml").is_file() else ""
+    network = read_network(place)
+    return RunData(folder, place, certificate, identity, config, tables, network, changed_since(place, identity))

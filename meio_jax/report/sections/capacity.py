@@ -1,0 +1,101 @@
+"""Use and price of every capacity by week."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from meio_jax.report.data import RunData
+from meio_jax.report.figures import Figures
+from meio_jax.report.html import Markup, tag
+from meio_jax.report.numbers import number, share
+from meio_jax.report.parts import Column, cell, empty, heat, name_cell, section, table, tabs
+
+_ROWS = 60
+
+_PRICE = {
+    "storage": "per m³ (or unit) of stock and day",
+    "spend": "per unit of money",
+    "service": "per unit of demand",
+}
+
+
+def _unit(kind: str, measure: str | None) -> str:
+    if kind in ("service", "spend"):
+        return {"service": "share", "spend": "money"}[kind]
+    return {"m3": "m³", None: "units"}.get(measure, str(measure))
+
+
+def _cells(row: dict, buckets: list[int]) -> list[Markup]:
+    by_bucket = dict(
+        zip(row["bucket"], zip(row["load"], row["price"], row["usage"], row["capacity"], strict=True), strict=True)
+    )
+    cells = []
+    for bucket in buckets:
+        if bucket not in by_bucket:
+            cells.append(cell("", class_="heat-0"))
+            continue
+        load, price, used, capacity = by_bucket[bucket]
+        priced = tag("span", number(price) if price > 0 else "", class_="price")
+        words = f"use {number(used)} of {number(capacity)}"
+        cells.append(cell([share(load, 0), priced], figure=True, class_=f"load {heat(load)}", sort=load, hint=words))
+    return cells
+
+
+def _panel(frame: pl.DataFrame, data: RunData) -> Markup:
+    kind = frame["kind"][0]
+    rows = (
+        frame.sort("bucket")
+        .group_by("resource_id", maintain_order=True)
+        .agg(
+            pl.col("bucket", "load", "price", "usage", "capacity"),
+            pl.col("measure").first(),
+            (pl.col("price") * pl.col("capacity")).max().alias("worth"),
+            pl.col("load").max().alias("worst"),
+        )
+        .sort("worth", "worst", "resource_id", descending=[True, True, False])
+    )
+    shown = rows.head(_ROWS)
+    buckets = sorted(frame["bucket"].unique().to_list())
+    columns = [Column("Resource"), Column("Unit")]
+    for bucket in buckets:
+        start = data.buckets[bucket][0]
+        columns.append(Column(f"{start.day} {start:%b}", True, f"week {bucket + 1}, from {start:%d %B %Y}"))
+    body = [
+        [name_cell(row["resource_id"]), cell(_unit(kind, row["measure"])), *_cells(row, buckets)]
+        for row in shown.iter_rows(named=True)
+    ]
+    parts = [tag("p", _explained(kind, data.currency), class_="quiet"), table(columns, body, label=f"Capacity: {kind}")]
+    if rows.height > _ROWS:
+        left = rows.height - _ROWS
+        fullest = share(rows[_ROWS:]["worst"].max())  # type: ignore[arg-type]
+        parts.append(
+            empty(f"{left} more with lower prices, none above {fullest} of its capacity, are in prices.parquet.")
+        )
+    return tag("div", parts)
+
+
+def _explained(kind: str, currency: str) -> str:
+    if kind == "service":
+        return (
+            "Large figure: how much of the floor is reached, as floor ÷ share served as promised; above 100 % it is "
+            "missed. "
+            f"Small figure: price, {currency} {_PRICE[kind]}."
+        )
+    what = _PRICE.get(kind, "per unit of flow")
+    return f"Large figure: use as a share of capacity. Small figure: price, {currency} {what}; none where it is zero."
+
+
+def capacity(data: RunData, figures: Figures) -> Markup:
+    """A table of weeks for every kind of resource."""
+    lead = (
+        "What one more unit of capacity would save is its price: where it is zero, capacity is to spare. Capacities "
+        "are ordered by what they are worth."
+    )
+    kinds = figures.capacity["kind"].unique(maintain_order=True).to_list()
+    if not kinds:
+        return section("capacity", "Capacity", empty("The instance has no shared capacities."))
+    panels = []
+    for kind in kinds:
+        frame = figures.capacity.filter(kind=kind)
+        panels.append((f"{kind} ({frame['resource_id'].n_unique()})", _panel(frame, data)))
+    return section("capacity", "Capacity", tabs("capacity", "Kind of capacity", panels), lead=lead)

@@ -1,0 +1,79 @@
+"""What to do today: purchase orders by vendor and transfers by lane."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from meio_jax.report.data import RunData
+from meio_jax.report.html import Markup
+from meio_jax.report.numbers import number, whole
+from meio_jax.report.parts import Column, card, cards, cell, empty, name_cell, section, table
+
+_ROWS = 12
+
+
+def _orders(orders: pl.DataFrame, currency: str) -> Markup:
+    if not orders.height:
+        return card("Purchase orders", empty("Nothing to buy today."))
+    vendors = orders.group_by("vendor_id").agg(pl.len().alias("lines"), pl.col("units", "cost").sum())
+    rows = [
+        [
+            name_cell(row["vendor_id"]),
+            cell(whole(row["lines"]), figure=True, sort=row["lines"]),
+            cell(whole(row["units"]), figure=True, sort=row["units"]),
+            cell(number(row["cost"]), figure=True, sort=row["cost"]),
+        ]
+        for row in vendors.sort("cost", "vendor_id", descending=[True, False]).head(_ROWS).iter_rows(named=True)
+    ]
+    columns = [Column("Vendor"), Column("Lines", True), Column("Units", True), Column(currency, True)]
+    more = empty(f"{vendors.height - _ROWS} more vendors.") if vendors.height > _ROWS else None
+    return card("Purchase orders by vendor", table(columns, rows, label="Purchase orders by vendor"), more)
+
+
+def _largest(orders: pl.DataFrame, currency: str) -> Markup | None:
+    if not orders.height:
+        return None
+    top = orders.sort("cost", "item_id", descending=[True, False]).head(_ROWS)
+    rows = [
+        [
+            name_cell(row["item_id"]),
+            cell(f"{row['vendor_id']} → {row['node_id']}"),
+            cell(whole(row["units"]), figure=True, sort=row["units"]),
+            cell(number(row["cost"]), figure=True, sort=row["cost"]),
+            cell(f"{row['due_date']:%d %b}"),
+        ]
+        for row in top.iter_rows(named=True)
+    ]
+    columns = [Column("Item"), Column("From, to"), Column("Units", True), Column(currency, True), Column("Due")]
+    return card("Largest order lines", table(columns, rows, label="Largest order lines"), wide=True)
+
+
+def _transfers(transfers: pl.DataFrame) -> Markup:
+    if not transfers.height:
+        return card("Transfers", empty("Nothing to move today."))
+    lanes = transfers.group_by("from_node", "to_node").agg(pl.len().alias("lines"), pl.col("units").sum())
+    rows = [
+        [
+            name_cell(f"{row['from_node']} → {row['to_node']}"),
+            cell(whole(row["lines"]), figure=True, sort=row["lines"]),
+            cell(whole(row["units"]), figure=True, sort=row["units"]),
+        ]
+        for row in lanes.sort("units", "from_node", "to_node", descending=[True, False, False])
+        .head(_ROWS)
+        .iter_rows(named=True)
+    ]
+    columns = [Column("Lane"), Column("Lines", True), Column("Units", True)]
+    more = empty(f"{lanes.height - _ROWS} more lanes.") if lanes.height > _ROWS else None
+    return card("Transfers by lane", table(columns, rows, label="Transfers by lane"), more)
+
+
+def decisions(data: RunData) -> Markup:
+    """Today's orders and transfers, summed."""
+    orders, transfers = data.table("plan/orders"), data.table("plan/transfers")
+    return section(
+        "decisions",
+        "Decisions of today",
+        cards(_orders(orders, data.currency), _transfers(transfers)),
+        _largest(orders, data.currency),
+        lead="Every line is in plan/orders.parquet and plan/transfers.parquet.",
+    )

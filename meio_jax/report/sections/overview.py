@@ -1,0 +1,132 @@
+"""Head of the report: how the solve ended, the figures that matter, and what they mean in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from meio_jax.report.data import RunData
+from meio_jax.report.figures import Figures
+from meio_jax.report.html import Markup, prose, tag
+from meio_jax.report.numbers import number, share, whole
+from meio_jax.report.parts import section
+
+_GOOD, _FAIR, _BAD = "good", "fair", "bad"
+
+
+def verdict(certificate: Mapping[str, Any]) -> tuple[str, str]:
+    """Outcome in words and its colour."""
+    result = str(certificate["result"])
+    words = result.lower().replace("_", " ")
+    if result == "CONVERGED":
+        return words, _GOOD
+    return words, _BAD if result == "INFEASIBLE" else _FAIR
+
+
+def _figure(name: str, value: str, note: str, mood: str = "") -> Markup:
+    return tag(
+        "div",
+        tag("dt", name),
+        tag("dd", value, class_="value"),
+        tag("dd", note, class_="note"),
+        class_=f"tile {mood}".strip(),
+    )
+
+
+def _on_time(data: RunData) -> float | None:
+    service = data.optional("plan/service")
+    if service is None or not service["wanted"].sum():
+        return None
+    return float(service["promised"].sum()) / float(service["wanted"].sum())
+
+
+def _tiles(data: RunData, figures: Figures) -> Markup:
+    certificate, currency = data.certificate, data.currency
+    low, high = certificate["holdout_cost_ci95"]
+    cost, bound = certificate["holdout_cost"], certificate["clairvoyant_bound"]
+    violation = certificate["largest_violation"]
+    mood = _BAD if violation is None or violation > 0.05 else _FAIR if violation > 0.005 else _GOOD
+    orders, transfers = data.table("plan/orders"), data.table("plan/transfers")
+    on_time = _on_time(data)
+    lost = float(figures.items["lost"].sum())
+    tiles = [
+        _figure(
+            f"Expected cost, {currency}",
+            number(cost),
+            f"95 % interval {number(low)} to {number(high)}; {certificate['holdout_scenarios']} holdout scenarios",
+        ),
+        _figure(
+            "Clairvoyant bound",
+            number(bound),
+            "not computed"
+            if bound is None
+            else f"no policy can cost less; the plan is {number(cost / bound)} times it"
+            if bound > 0
+            else "no policy can cost less",
+        ),
+        _figure(
+            "Largest capacity violation",
+            "∞" if violation is None else share(max(violation, 0.0), 2),
+            "worst resource and week, on holdout",
+            mood,
+        ),
+        _figure("Coupling gap", share(certificate["coupling_gap"], 2), "price × excess, as a share of the cost"),
+        _figure(
+            "Served as promised",
+            share(on_time),
+            "of all demand, at the promise asked for" if on_time is not None else "this run does not record it",
+        ),
+        _figure(
+            "Lost sales",
+            share(lost / figures.demand if figures.demand else None),
+            f"{whole(lost)} of {whole(figures.demand)} units in {data.days} days",
+        ),
+        _figure(
+            "To buy today",
+            whole(float(orders["units"].sum())),
+            f"units in {whole(orders.height)} order lines, worth {number(float(orders['cost'].sum()))} {currency}",
+        ),
+        _figure(
+            "To move today",
+            whole(float(transfers["units"].sum())),
+            f"units in {whole(transfers.height)} transfer lines",
+        ),
+    ]
+    return tag("dl", tiles, class_="tiles")
+
+
+def _scarce(figures: Figures) -> str:
+    """The resource whose price times use is largest, as a sentence."""
+    top = figures.capacity.group_by("resource_id").agg(pl.col("rent").sum()).sort("rent", descending=True).head(1)
+    if not top.height or top["rent"][0] <= 0:
+        return "No capacity has a price: none of them limits the plan."
+    return f"The scarcest capacity is {top['resource_id'][0]}: its use is worth {number(top['rent'][0])} at its prices."
+
+
+def overview(data: RunData, figures: Figures) -> Markup:
+    """Outcome, message, warnings and the key figures."""
+    certificate = data.certificate
+    words, mood = verdict(certificate)
+    notes: list[Any] = [tag("p", note, class_="warning", role="note") for note in data.notes]
+    for row in certificate["infeasible"]:
+        text = (
+            f"{row['resource']} in week {row['bucket'] + 1} cannot be kept by any plan found: at best "
+            f"{share(row['relative'])} over."
+        )
+        notes.append(tag("p", text, class_="warning", role="note"))
+    return section(
+        "overview",
+        "Overview",
+        tag(
+            "p",
+            tag("strong", words.capitalize(), class_=f"badge {mood}"),
+            " ",
+            prose(certificate["message"]),
+            class_="lead",
+        ),
+        notes,
+        _tiles(data, figures),
+        tag("p", _scarce(figures), class_="lead"),
+    )
