@@ -71,11 +71,11 @@ class Plan:
         return {**tables, "metrics": metrics_frame(self.solution)}
 
 
-def block_items(nodes: int, scenarios: int, items: int) -> int:
+def block_items(nodes: int, scenarios: int) -> int:
     """Items per block such that a block's stock fits the cache: fewer for larger networks, more on accelerators."""
     rows = _CPU_BATCH_ROWS if jax.default_backend() == "cpu" else 64 * _CPU_BATCH_ROWS
     batch = max(256, rows // max(nodes, 1))
-    return max(1, min(items, batch // scenarios))
+    return max(1, batch // scenarios)
 
 
 def assignment_form(wanted: str, nodes: int) -> str:
@@ -98,6 +98,25 @@ def per_step(config: Config) -> int:
     return min(config.scenarios.per_step, config.scenarios.train)
 
 
+def settings_of(config: Config, instance: Instance) -> Settings:
+    """The static choices of the item problems."""
+    declared = instance.tables.settings
+    return Settings(
+        objective=OBJECTIVES[config.objective.name](**config.objective.options),
+        scenarios=ScenarioSettings(
+            periods=declared.periods,
+            seed=config.seed,
+            shared_factor_cv=declared.shared_factor_cv,
+        ),
+        rounds=min(config.fulfilment.rounds, instance.network.nodes),
+        form=assignment_form(config.fulfilment.form, instance.network.nodes),
+        gradient=GRADIENT_MODES[config.solve.gradient],
+        dither=config.fulfilment.dither,
+        damping=config.fulfilment.damping,
+        scenarios_per_step=per_step(config),
+    )
+
+
 def prepare(tables: Tables, config: Config, *, start_prices: Callable[[Instance], np.ndarray] | None = None) -> Model:
     """Build arrays, starting levels and the dual method.
 
@@ -107,24 +126,10 @@ def prepare(tables: Tables, config: Config, *, start_prices: Callable[[Instance]
         start_prices: Prices `[buckets, resources]` at which the starting levels are set; None: zero.
     """
     dtype = np.dtype(config.precision).type
-    items = config.solve.block_items or block_items(tables.nodes.height, per_step(config), tables.items.height)
+    items = config.solve.block_items or block_items(tables.nodes.height, per_step(config))
     mesh = item_mesh(jax.devices()[: config.solve.devices])
     instance = build_instance(
         tables, block_items=items, bands=config.fulfilment.weight_bands, dtype=dtype, devices=device_count(mesh)
-    )
-    settings = Settings(
-        objective=OBJECTIVES[config.objective.name](**config.objective.options),
-        scenarios=ScenarioSettings(
-            periods=tables.settings.periods,
-            seed=config.seed,
-            shared_factor_cv=tables.settings.shared_factor_cv,
-        ),
-        rounds=min(config.fulfilment.rounds, instance.network.nodes),
-        form=assignment_form(config.fulfilment.form, instance.network.nodes),
-        gradient=GRADIENT_MODES[config.solve.gradient],
-        dither=config.fulfilment.dither,
-        damping=config.fulfilment.damping,
-        scenarios_per_step=per_step(config),
     )
     stationary = config.policy.stationary
     options = config.solve
@@ -132,7 +137,7 @@ def prepare(tables: Tables, config: Config, *, start_prices: Callable[[Instance]
         instance.network,
         instance.resources,
         instance.catalog,
-        settings,
+        settings_of(config, instance),
         policy_family(config.policy.name, config.policy.protection),
         config.scenarios.train,
         search=SearchOptions(options.learning_rate, options.final_learning_rate, options.max_steps),

@@ -37,20 +37,14 @@ class Layout:
         return joined
 
 
-def weight_bands(weight: np.ndarray, bands: int) -> np.ndarray:
-    """Number of the weight band of each item: equal counts, and items of one weight in one band."""
-    edges = np.unique(np.quantile(weight, np.arange(1, bands) / bands)) if bands > 1 else np.empty(0)
-    return np.searchsorted(edges, weight, side="left")
+def lay_out(group: np.ndarray, block_items: int, blocks: int = 0) -> Layout:
+    """Cut the items of each group into blocks.
 
-
-def lay_out(storage_class: np.ndarray, weight: np.ndarray, block_items: int, bands: int, multiple: int = 1) -> Layout:
-    """Group items by storage class and weight band and cut each group into blocks.
-
-    Within a group items keep their order, so an item's group depends on the catalog but its scenarios do not. Blocks
-    of no live item are added until their number is a `multiple` (of the devices that share them).
+    Args:
+        group: Number of the group of every item. Within a group items keep their order.
+        block_items: Items per block.
+        blocks: Blocks of no live item are added until there are this many.
     """
-    band = weight_bands(weight, bands)
-    group = storage_class * (band.max(initial=0) + 1) + band
     rows, lives, groups = [], [], []
     for number in np.unique(group):
         members = np.flatnonzero(group == number)
@@ -60,8 +54,14 @@ def lay_out(storage_class: np.ndarray, weight: np.ndarray, block_items: int, ban
             rows.append(np.concatenate([own, np.full(missing, own[0])]))
             lives.append(np.concatenate([np.ones(own.size), np.zeros(missing)]))
             groups.append(number)
-    for _ in range(-len(rows) % multiple):
+    for _ in range(blocks - len(rows)):
         rows.append(rows[-1])
         lives.append(np.zeros(block_items))
         groups.append(groups[-1])
     return Layout(np.asarray(rows), np.asarray(lives), np.asarray(groups))
+
+
+def blocks_needed(group: np.ndarray, block_items: int) -> int:
+    """Number of blocks that hold all items."""
+    counts = np.unique(group, return_counts=True)[1]
+    return int(np.sum(-(-counts // block_items)))

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from meio_jax.catalog import Catalog
-from meio_jax.instance.blocks import Layout, lay_out
+from meio_jax.instance.blocks import Layout, blocks_needed, lay_out
+from meio_jax.instance.census import Census, Gather, alone, count_groups, count_items, group_numbers
 from meio_jax.instance.convert import arrays
 from meio_jax.instance.forecast_arrays import demand_model
 from meio_jax.instance.ids import Ids, positions, read_ids
@@ -40,6 +41,7 @@ class Instance:
     resources: Resources
     catalog: Catalog
     kinds: np.ndarray
+    census: Census
 
     @property
     def items(self) -> list[str]:
@@ -105,17 +107,30 @@ def _mean_lead(tables: Tables, ids: Ids, offers: OfferArrays) -> np.ndarray:
     return np.where(offers.law == 2, mean[offers.vendor], offers.lead_mean)
 
 
-def _item_block(
-    tables: Tables, ids: Ids, network: Network, offers: OfferArrays, layout: Layout, dtype: type
-) -> ItemBlock:
-    items = tables.items
+@dataclass(frozen=True)
+class _Stock:
+    """Stock at the start, by node (or pipeline) and item, and where an item may be stocked at all."""
+
+    on_hand: np.ndarray
+    vendor_pipeline: np.ndarray
+    lane_pipeline: np.ndarray
+    stockable: np.ndarray
+
+
+def _stock(tables: Tables, ids: Ids, network: Network, offers: OfferArrays) -> _Stock:
     on_hand, vendor_pipeline, lane_pipeline = stock_arrays(tables, ids, network)
-    accepted = accepted_classes(tables, ids)
-    storage_class = positions(items["storage_class"], ids.classes)
     on_way = on_hand.copy()
     np.add.at(on_way, np.asarray(network.vendor_nodes, int), vendor_pipeline.sum(1))
     np.add.at(on_way, np.asarray(network.lane_nodes, int), lane_pipeline.sum(1))
-    stockable = accepted[:, storage_class] & supplied_nodes(network, offers.active, on_way)
+    accepted = accepted_classes(tables, ids)[:, positions(tables.items["storage_class"], ids.classes)]
+    return _Stock(on_hand, vendor_pipeline, lane_pipeline, accepted & supplied_nodes(network, offers.active, on_way))
+
+
+def _item_block(
+    tables: Tables, ids: Ids, network: Network, offers: OfferArrays, stock: _Stock, layout: Layout, census: Census
+) -> ItemBlock:
+    items, stockable = tables.items, stock.stockable
+    storage_class = positions(items["storage_class"], ids.classes)
     columns = {
         name: layout.cut(items[column].to_numpy())
         for name, column in {
@@ -130,9 +145,9 @@ def _item_block(
             "downgrade_cost": "downgrade_cost",
         }.items()
     }
-    groups = [layout.item[layout.group == number] for number in layout.group]
+    groups = [census.groups[int(number)] for number in layout.group]
     live = layout.live
-    weight, volume = items["weight_kg"].to_numpy(), items["volume_m3"].to_numpy()
+    dtype = np.asarray(network.holding_factor).dtype
     return ItemBlock(
         **arrays(
             dtype,
@@ -147,19 +162,26 @@ def _item_block(
             offer_vendor=layout.cut(offers.vendor.astype(np.int32)),
             source_share=layout.cut(source_shares(network, offers, stockable)),
             stockable=layout.cut(stockable),
-            on_hand=layout.cut(on_hand),
-            vendor_pipeline=layout.cut(vendor_pipeline),
-            lane_pipeline=layout.cut(lane_pipeline),
+            on_hand=layout.cut(stock.on_hand),
+            vendor_pipeline=layout.cut(stock.vendor_pipeline),
+            lane_pipeline=layout.cut(stock.lane_pipeline),
             group=layout.group.astype(np.int32),
-            group_weight=np.asarray([weight[np.unique(rows)].mean() for rows in groups]),
-            group_volume=np.asarray([volume[np.unique(rows)].mean() for rows in groups]),
-            group_stockable=np.asarray([stockable[:, np.unique(rows)].any(1) for rows in groups]),
+            group_weight=np.asarray([group.weight / group.items for group in groups]),
+            group_volume=np.asarray([group.volume / group.items for group in groups]),
+            group_stockable=np.asarray([group.stockable for group in groups]),
         )
     )
 
 
 def build_instance(
-    tables: Tables, *, block_items: int, bands: int = 3, dtype: type = np.float32, devices: int = 1
+    tables: Tables,
+    *,
+    block_items: int,
+    bands: int = 3,
+    dtype: type = np.float32,
+    devices: int = 1,
+    census: Census | None = None,
+    gather: Gather = alone,
 ) -> Instance:
     """Arrange validated tables for the numeric core.
 
@@ -168,18 +190,28 @@ def build_instance(
         block_items: Items per block; bounds the memory of a step.
         bands: Weight bands; items of one storage class and band share preference lists.
         dtype: Floating type of every array.
-        devices: The number of blocks is made a multiple of this.
+        devices: The number of blocks is made a multiple of this (of the devices of this process).
+        census: What is known of the catalog that the items are a part of; None: counted.
+        gather: How counts of all processes come together, where each has items of its own.
     """
-    ids = read_ids(tables)
-    network = build_network(tables, ids, dtype)
+    given = census
+    census = count_items(tables, bands, gather) if given is None else given
+    ids = read_ids(tables, census)
+    network = build_network(tables, ids, census, dtype)
     offers = offer_arrays(tables, ids, network)
     items = tables.items
-    storage_class = positions(items["storage_class"], ids.classes)
-    layout = lay_out(storage_class, items["weight_kg"].to_numpy(), min(block_items, items.height), bands, devices)
+    stock = _stock(tables, ids, network, offers)
+    weight, volume = items["weight_kg"].to_numpy(), items["volume_m3"].to_numpy()
+    group = group_numbers(census, positions(items["storage_class"], ids.classes), weight)
+    if given is None:
+        census = count_groups(census, group, weight, volume, stock.stockable, gather)
+        block_items = min(block_items, census.items)
+    blocks = max(one["blocks"] for one in gather({"blocks": blocks_needed(group, block_items)}))
+    layout = lay_out(group, block_items, -(-blocks // devices) * devices)
     names = items["item_id"].to_list()
     catalog = Catalog(
-        block=_item_block(tables, ids, network, offers, layout, dtype),
-        demand=demand_model(tables, names, layout, dtype),
+        block=_item_block(tables, ids, network, offers, stock, layout, census),
+        demand=demand_model(tables, names, layout, dtype, census.depth),
         leads=_lead_times(tables, ids, network, offers, layout, dtype),
         keys=jnp.asarray(item_keys(names)[layout.item]),
         profile=jnp.asarray(positions(items["profile"], ids.profiles)[layout.item], jnp.int32),
@@ -195,4 +227,5 @@ def build_instance(
         resources=resources,
         catalog=catalog,
         kinds=resource_kinds(tables, ids),
+        census=census,
     )

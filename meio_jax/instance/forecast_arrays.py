@@ -13,16 +13,17 @@ from meio_jax.instance.ids import positions
 from meio_jax.tables import Tables
 
 
-def _paths(tables: Tables, items: list[str], layout: Layout, dtype: type) -> AbstractDemand:
+def _paths(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
     table = tables.forecast
-    count = int(table["path"].to_numpy().max()) + 1
+    count = int(table["path"].to_numpy().max(initial=depth - 1)) + 1
     samples = np.zeros((count, tables.settings.periods, len(items)))
     at = (table["path"].to_numpy(), table["period"].to_numpy(), positions(table["item_id"], items))
     samples[at] = table["units"].to_numpy()
     return PathDemand(to_jax(layout.cut(samples), dtype))
 
 
-def _quantiles(tables: Tables, items: list[str], layout: Layout, dtype: type) -> AbstractDemand:
+def _quantiles(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
+    del depth
     table = tables.forecast
     columns = sorted((name for name in table.columns if name.startswith("q")), key=lambda name: float(name[1:]))
     levels = np.asarray([float(name[1:]) for name in columns])
@@ -43,7 +44,8 @@ def _period(tables: Tables) -> np.ndarray:
     return (tables.forecast["ds"].to_numpy().astype("datetime64[D]") - start).astype(int)
 
 
-def _mean(tables: Tables, items: list[str], layout: Layout, dtype: type) -> AbstractDemand:
+def _mean(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
+    del depth
     table = tables.forecast
     at = (table["period"].to_numpy(), positions(table["item_id"], items))
     shape = (tables.settings.periods, len(items))
@@ -53,10 +55,10 @@ def _mean(tables: Tables, items: list[str], layout: Layout, dtype: type) -> Abst
     return MeanDemand(*(to_jax(layout.cut(values), dtype) for values in (mean, dispersion, law)))
 
 
-def _history(tables: Tables, items: list[str], layout: Layout, dtype: type) -> AbstractDemand:
+def _history(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
     table = tables.forecast
     day = _period(tables)
-    days = int(-day.min())
+    days = int(-day.min(initial=-depth))
     history = np.zeros((days, len(items)))
     item = positions(table["item_id"], items)
     history[day + days, item] = table["units"].to_numpy()
@@ -69,7 +71,7 @@ def _history(tables: Tables, items: list[str], layout: Layout, dtype: type) -> A
     )
 
 
-_BUILDERS: dict[str, Callable[[Tables, list[str], Layout, type], AbstractDemand]] = {
+_BUILDERS: dict[str, Callable[[Tables, list[str], Layout, type, int], AbstractDemand]] = {
     "paths": _paths,
     "quantiles": _quantiles,
     "mean": _mean,
@@ -77,6 +79,9 @@ _BUILDERS: dict[str, Callable[[Tables, list[str], Layout, type], AbstractDemand]
 }
 
 
-def demand_model(tables: Tables, items: list[str], layout: Layout, dtype: type) -> AbstractDemand:
-    """The demand model of all items, leaves with a leading block axis."""
-    return _BUILDERS[tables.settings.forecast](tables, items, layout, dtype)
+def demand_model(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
+    """The demand model of all items, leaves with a leading block axis.
+
+    `depth` is the number of sample paths or days of past sales that the longest item of the catalog has.
+    """
+    return _BUILDERS[tables.settings.forecast](tables, items, layout, dtype, depth)

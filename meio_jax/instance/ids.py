@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from meio_jax.instance.census import Census
 from meio_jax.tables import Tables
 
 
@@ -29,17 +30,16 @@ class Ids:
         return {name: index for index, name in enumerate(self.nodes)}
 
 
-def read_ids(tables: Tables) -> Ids:
-    """Collect the ids of the shared tables."""
+def read_ids(tables: Tables, census: Census) -> Ids:
+    """Collect the ids of the shared tables, and those that the whole catalog names."""
     speeds = tables.speeds.sort("promise_days", "deliver_by_hour", maintain_order=True)
-    vendors = tables.offers["vendor_id"].unique().sort()
     return Ids(
         nodes=tables.nodes["node_id"].to_list(),
         regions=tables.regions["region_id"].to_list(),
         speeds=speeds["speed_id"].to_list(),
-        vendors=vendors.to_list(),
+        vendors=list(census.vendors),
         groups=tables.regions["region_group"].unique().sort().to_list(),
-        classes=tables.items["storage_class"].unique().sort().to_list(),
+        classes=list(census.classes),
         profiles=tables.shares["profile"].unique().sort().to_list(),
         lanes=list(zip(tables.lanes["from_node"].to_list(), tables.lanes["to_node"].to_list(), strict=True)),
         resources=tables.resources["resource_id"].unique(maintain_order=True).to_list(),

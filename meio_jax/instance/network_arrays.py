@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 
+from meio_jax.instance.census import Census
 from meio_jax.instance.convert import arrays
 from meio_jax.instance.ids import Ids, positions
 from meio_jax.network import Network
@@ -67,39 +67,34 @@ def charged_periods(tables: Tables) -> np.ndarray:
     return (np.arange(settings.periods) >= settings.warmup_periods).astype(float)
 
 
-def lane_limits(tables: Tables, ids: Ids) -> tuple[int, int]:
+def lane_limits(tables: Tables, census: Census) -> tuple[int, int]:
     """Longest lead time of lanes and of vendor offers, in periods, with a margin for random ones.
 
     Goods already on order also need a slot for the day they are due.
     """
     limit = tables.settings.lead_time_limit
-    lanes, offers = tables.lanes, tables.offers
+    lanes = tables.lanes
     lane = float((lanes["lead_time"] + 4 * lanes["lead_time_sd"]).to_numpy().max(initial=1))
-    random = offers.filter(offers["lead_time_law"] != "empirical")
-    vendor = float((random["lead_time_mean"] + 4 * random["lead_time_sd"]).to_numpy().max(initial=1))
-    vendor = float(tables.lead_times["days"].to_numpy().max(initial=vendor))
+    vendor = float(tables.lead_times["days"].to_numpy().max(initial=census.longest_lead))
     lane_limit, vendor_limit = (int(min(np.ceil(value), limit)) for value in (lane, vendor))
-    due = tables.on_order
-    supplied = set(tables.offers["node_id"].unique().to_list())
-    if due.height:
-        to_vendor_node = due["node_id"].is_in(list(supplied))
-        for own, is_vendor in ((due.filter(to_vendor_node), True), (due.filter(~to_vendor_node), False)):
-            if own.height:
-                last = min(int(own["period_due"].to_numpy().max()) + 1, limit)
-                lane_limit = lane_limit if is_vendor else max(lane_limit, last)
-                vendor_limit = max(vendor_limit, last) if is_vendor else vendor_limit
+    for node, due in census.last_due.items():
+        last = min(due + 1, limit)
+        # A node with offers keeps everything on order in its vendor pipeline.
+        if node in census.most_offers:
+            vendor_limit = max(vendor_limit, last)
+        else:
+            lane_limit = max(lane_limit, last)
     return max(lane_limit, 1), max(vendor_limit, 1)
 
 
-def offer_slots(tables: Tables, ids: Ids) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def offer_slots(census: Census, ids: Ids) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Nodes and ranks of the offer slots: as many slots at a node as the item with most offers there needs."""
-    counts = tables.offers.group_by("item_id", "node_id").len().group_by("node_id").agg(most=pl.col("len").max())
-    most = dict(zip(counts["node_id"].to_list(), counts["most"].to_list(), strict=True))
+    most = census.most_offers
     slots = [(node, rank) for node, name in enumerate(ids.nodes) for rank in range(most.get(name, 0))]
     return tuple(node for node, _ in slots), tuple(rank for _, rank in slots)
 
 
-def build_network(tables: Tables, ids: Ids, dtype: type) -> Network:
+def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Network:
     """The network of an instance, as numpy arrays of the given float type."""
     nodes, settings = tables.nodes, tables.settings
     level = tier_levels(ids)
@@ -111,8 +106,8 @@ def build_network(tables: Tables, ids: Ids, dtype: type) -> Network:
     priority = (nodes["allocation"] == "priority").to_numpy()
     urgency = np.asarray([level[t] if priority[f] else 0 for f, t in zip(lane_from, lane_to, strict=True)], int)
     unit, kg, carbon = outbound_costs(tables, ids)
-    lane_limit, vendor_limit = lane_limits(tables, ids)
-    offer_node, offer_rank = offer_slots(tables, ids)
+    lane_limit, vendor_limit = lane_limits(tables, census)
+    offer_node, offer_rank = offer_slots(census, ids)
     has_floors = bool((tables.resources["kind"] == "service").any())
 
     def real(values: object) -> np.ndarray:
@@ -139,7 +134,7 @@ def build_network(tables: Tables, ids: Ids, dtype: type) -> Network:
             periods=settings.periods,
             bucket_periods=settings.bucket_periods,
             region_groups=len(ids.groups) if has_floors else 0,
-            backorders=bool((tables.items["unmet"] == "backorder").any()),
+            backorders=census.backorders,
             pipeline_holding=settings.pipeline_holding,
             priority_ranks=int(urgency.max(initial=0)) + 1,
             review=review,

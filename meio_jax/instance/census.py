@@ -1,0 +1,193 @@
+"""What the arrays of one item depend on in all the others: so that a part of a catalog is built as the whole would be.
+
+A process that reads its own partition, and a single item that is planned again, need a few facts about the catalog:
+how many offers a node has at most, how long the pipelines are, which weight bands and groups there are. Parts of a
+catalog are counted by themselves, and the counts are merged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from meio_jax.tables import Tables
+
+# More weights than this are thinned before they are merged; band edges are then a little different.
+_MOST_WEIGHTS = 200_000
+
+Gather = Callable[[dict[str, Any]], list[dict[str, Any]]]
+"""Takes what this process has counted and returns what all have, in the same order everywhere."""
+
+
+def alone(own: dict[str, Any]) -> list[dict[str, Any]]:
+    """The gathering of a single process."""
+    return [own]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Items of one storage class and weight band: number, summed weight and volume, where one may be stocked."""
+
+    items: int
+    weight: float
+    volume: float
+    stockable: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Census:
+    """Facts about a whole catalog.
+
+    Attributes:
+        items: Number of items.
+        vendors: Ids of all vendors, sorted.
+        classes: Storage classes of all items, sorted.
+        most_offers: The most offers that one item has at a node, by node id.
+        last_due: The last period in which anything on order is due, by node id.
+        longest_lead: Longest vendor lead time with its margin for random ones, in periods.
+        backorders: Whether any item is backordered.
+        depth: Sample paths, or days of past sales, of the forecast table; 0 for other forms.
+        edges: Upper ends of the weight bands but the last, in kg.
+        groups: By number, which is storage class x bands + band.
+    """
+
+    items: int
+    vendors: tuple[str, ...]
+    classes: tuple[str, ...]
+    most_offers: dict[str, int]
+    last_due: dict[str, int]
+    longest_lead: float
+    backorders: bool
+    depth: int
+    edges: tuple[float, ...]
+    groups: dict[int, Group] = dataclasses.field(default_factory=dict)
+
+    @property
+    def bands(self) -> int:
+        return len(self.edges) + 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Census:
+        """What `as_dict` gave, also after JSON made texts of the group numbers."""
+        groups = {
+            int(number): Group(**{**group, "stockable": tuple(group["stockable"])})
+            for number, group in data["groups"].items()
+        }
+        lists = {name: tuple(data[name]) for name in ("vendors", "classes", "edges")}
+        return cls(**{**data, **lists, "groups": groups})
+
+
+def count_items(tables: Tables, bands: int, gather: Gather = alone) -> Census:
+    """Count the items of some tables, and (through `gather`) of the other processes; groups are not counted yet.
+
+    Args:
+        tables: The items of this process, and the network.
+        bands: Weight bands, of equal numbers of items.
+        gather: How counts of all processes come together.
+    """
+    items, offers, due = tables.items, tables.offers, tables.on_order
+    counts = offers.group_by("item_id", "node_id").len().group_by("node_id").agg(pl.col("len").max())
+    last = due.group_by("node_id").agg(pl.col("period_due").max())
+    random = offers.filter(offers["lead_time_law"] != "empirical")
+    leads = (random["lead_time_mean"] + 4 * random["lead_time_sd"]).to_numpy()
+    named = [offers["vendor_id"], tables.lead_times["vendor_id"], tables.resources["vendor_id"].drop_nulls()]
+    own = {
+        "items": items.height,
+        "vendors": sorted(set().union(*(column.unique().to_list() for column in named))),
+        "classes": sorted(items["storage_class"].unique().to_list()),
+        "most_offers": dict(zip(counts["node_id"].to_list(), counts["len"].to_list(), strict=True)),
+        "last_due": dict(zip(last["node_id"].to_list(), last["period_due"].to_list(), strict=True)),
+        "longest_lead": float(leads.max(initial=1.0)),
+        "backorders": bool((items["unmet"] == "backorder").any()),
+        "depth": _depth(tables),
+        "weights": _thinned(items["weight_kg"].to_numpy()).tolist(),
+    }
+    return _merged(gather(own), bands)
+
+
+def _depth(tables: Tables) -> int:
+    forecast, form = tables.forecast, tables.settings.forecast
+    if forecast.is_empty() or form not in ("paths", "history"):
+        return 0
+    if form == "paths":
+        return int(forecast["path"].to_numpy().max()) + 1
+    start = np.datetime64(tables.settings.start_date, "D")
+    return int((start - forecast["ds"].to_numpy().astype("datetime64[D]").min()).astype(int))
+
+
+def _thinned(weights: np.ndarray) -> np.ndarray:
+    if weights.size <= _MOST_WEIGHTS:
+        return weights
+    return np.quantile(weights, np.linspace(0, 1, _MOST_WEIGHTS))
+
+
+def _merged(parts: list[dict[str, Any]], bands: int) -> Census:
+    def union(name: str) -> tuple[str, ...]:
+        return tuple(sorted({value for part in parts for value in part[name]}))
+
+    def largest(name: str) -> dict[str, int]:
+        keys = {key for part in parts for key in part[name]}
+        return {key: max(part[name].get(key, 0) for part in parts) for key in sorted(keys)}
+
+    weights = np.concatenate([np.asarray(part["weights"], float) for part in parts])
+    edges = np.unique(np.quantile(weights, np.arange(1, bands) / bands)) if bands > 1 else np.empty(0)
+    return Census(
+        items=sum(part["items"] for part in parts),
+        vendors=union("vendors"),
+        classes=union("classes"),
+        most_offers=largest("most_offers"),
+        last_due=largest("last_due"),
+        longest_lead=max(part["longest_lead"] for part in parts),
+        backorders=any(part["backorders"] for part in parts),
+        depth=max(part["depth"] for part in parts),
+        edges=tuple(edges.tolist()),
+    )
+
+
+def group_numbers(census: Census, storage_class: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Number of the group of every item; items of one weight are in one band."""
+    return storage_class * census.bands + np.searchsorted(np.asarray(census.edges), weight, side="left")
+
+
+def count_groups(
+    census: Census, number: np.ndarray, weight: np.ndarray, volume: np.ndarray, stockable: np.ndarray, gather: Gather
+) -> Census:
+    """The census with its groups.
+
+    Args:
+        census: What `count_items` gave.
+        number: Group of each item of this process.
+        weight: kg, by item.
+        volume: m3, by item.
+        stockable: `[nodes, items]`.
+        gather: How counts of all processes come together.
+    """
+    own = {
+        str(group): {
+            "items": int(np.sum(number == group)),
+            "weight": float(weight[number == group].sum()),
+            "volume": float(volume[number == group].sum()),
+            "stockable": stockable[:, number == group].any(1).tolist(),
+        }
+        for group in np.unique(number).tolist()
+    }
+    parts = gather(own)
+    groups: dict[int, Group] = {}
+    for name in sorted({name for part in parts for name in part}, key=int):
+        members = [part[name] for part in parts if name in part]
+        groups[int(name)] = Group(
+            items=sum(one["items"] for one in members),
+            weight=sum(one["weight"] for one in members),
+            volume=sum(one["volume"] for one in members),
+            stockable=tuple(np.any([one["stockable"] for one in members], axis=0).tolist()),
+        )
+    return dataclasses.replace(census, groups=groups)

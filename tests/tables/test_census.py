@@ -1,0 +1,82 @@
+"""A part of a catalog is built as the whole would be: what the items share is counted over all of them."""
+
+import json
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+from tiny import ITEMS, tiny_tables
+
+from meio_jax.instance import Instance, build_instance
+from meio_jax.instance.blocks import lay_out
+from meio_jax.instance.census import Census, count_items
+from meio_jax.portable import named_leaves
+from meio_jax.tables import Tables
+
+
+def part(tables: Tables, items: list[str]) -> Tables:
+    column = {"forecast": "unique_id" if tables.settings.forecast == "quantiles" else "item_id"}
+    names = ("items", "offers", "forecast", "on_hand", "on_order")
+    frames = {
+        name: frame.filter(pl.col(column.get(name, "item_id")).is_in(items))
+        for name, frame in tables.frames().items()
+        if name in names
+    }
+    return tables.replace(**frames)
+
+
+def of_item(instance: Instance, item: str) -> dict[str, np.ndarray]:
+    """Everything that the arrays say of one item, by name."""
+    at = instance.layout.item == instance.items.index(item)
+    block, column = np.argwhere(at & (instance.layout.live > 0))[0]
+    found = {}
+    catalog = instance.catalog
+    for name, leaf in named_leaves(
+        (catalog.block, catalog.demand, catalog.leads, catalog.keys, catalog.profile)
+    ).items():
+        one = np.asarray(leaf)[block]
+        # Keys are two words per item; all else that belongs to items has them on its last axis.
+        if name == "3":
+            found[name] = one[column]
+        elif one.ndim and one.shape[-1] == instance.layout.item.shape[1] and "group" not in name:
+            found[name] = one[..., column]
+        else:
+            found[name] = one
+    return found
+
+
+@pytest.mark.parametrize("form", ["mean", "paths", "quantiles", "history"])
+def test_an_item_alone_is_built_as_in_its_catalog(form: str) -> None:
+    tables = tiny_tables(form)
+    whole = build_instance(tables, block_items=2, bands=2)
+    known = Census.from_dict(json.loads(json.dumps(whole.census.as_dict())))
+    assert known == whole.census
+    for item in ITEMS:
+        alone = build_instance(part(tables, [item]), block_items=2, bands=2, census=known)
+        assert jax.tree.structure(alone.network) == jax.tree.structure(whole.network)
+        ours, theirs = of_item(alone, item), of_item(whole, item)
+        assert ours.keys() == theirs.keys()
+        for name, value in ours.items():
+            np.testing.assert_array_equal(value, theirs[name], err_msg=f"{item}: {name}")
+
+
+def test_parts_count_what_the_whole_counts() -> None:
+    """Three processes with an item each, whose counts are exchanged."""
+    tables = tiny_tables()
+    whole = build_instance(tables, block_items=2, bands=2)
+    parts = [part(tables, [item]) for item in ITEMS]
+    counted: list[dict] = []
+    for one in parts:
+        count_items(one, 2, lambda own: counted.append(own) or [own])
+    assert count_items(parts[0], 2, lambda own: counted).as_dict() == {**whole.census.as_dict(), "groups": {}}
+
+
+def test_blocks_hold_one_group_each() -> None:
+    group = np.asarray([4, 1, 4, 4, 1])
+    layout = lay_out(group, 2, 5)
+    assert layout.blocks == 5
+    for rows, number in zip(layout.item, layout.group, strict=True):
+        assert set(group[rows]) == {number}
+    np.testing.assert_array_equal(layout.join(layout.cut(np.arange(5)), 5), np.arange(5))
+    assert layout.live.sum() == 5
