@@ -3,7 +3,6 @@
 import abc
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -81,5 +80,10 @@ class AbstractPolicy(eqx.Module):
 
 
 def shortfall(level: Float[Array, "rows batch"], position: Float[Array, "rows batch"]) -> Float[Array, "rows batch"]:
-    """Order that raises a position to its level, never negative."""
-    return jax.nn.relu(level - position)
+    """Order that raises a position to its level, never negative.
+
+    Where the two are equal the derivative is that of ordering more: a level of 0 above empty shelves can only rise,
+    and with the derivative of ordering less, which is 0, it never would.
+    """
+    short = level - position
+    return jnp.where(short >= 0, short, 0)
