@@ -209,7 +209,8 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
             relative,
             model.instance.ids.resources,
             tolerance=config.solve.violation,
-            steps=config.solve.feasibility_steps,
+            # Five capacities are tried: the proof may take as long as the search, no longer.
+            steps=min(config.solve.feasibility_steps, max(solution.steps // 5, 2)),
         )
         result = Result.INFEASIBLE if infeasible else result
     bound = None
