@@ -12,6 +12,13 @@ from helpers import Case, make_case
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_programs_are_dropped():
+    """Compiled programs hold memory maps, of which a process may have some tens of thousands, no more."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def x64():
     """Double precision inside one test."""
