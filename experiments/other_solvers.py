@@ -1,124 +1,78 @@
-"""Question: how far is a plan from the optimum of a linear program that sees the same scenarios?
+"""Question: how far is a plan from what solvers see that nobody here wrote?
 
-    python experiments/other_solvers.py --out results.json --count 20
+    python experiments/other_solvers.py --out results.json [--count 20] [--instance DIR ...] [--part NAME ...]
 
-Two-stage newsvendor networks with shared storage and outbound capacity, solved in extensive form by HiGHS and by the
-planner, both on the same training scenarios. The table gives, per instance: the optimum, the planner's cost, the
-largest violation, the gap, and the part of it that is due to fulfilment (the simulated cost of
-the program's own orders).
+Parts: `two_stage` the planner and the clairvoyant bound against extensive-form linear programs (HiGHS);
+`fulfilment` preference rounds against the optimal assignment (HiGHS) per wave; `simulation` given base-stock
+policies simulated by stockpyl and by the planner; `rate` the Monte-Carlo error against the number of scenarios.
+Every part prints a table; the file holds the rows of all. With --instance, further networks for `fulfilment`.
+docs/other_solvers.md explains what is compared.
 """
 
 from __future__ import annotations
 
 import json
-import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
-from solvers.newsvendor_network import PATHS, random_tables, solve_extensive, training_demand
-
-from meio_jax.config import Config
-from meio_jax.planner import Model, prepare, search
-from meio_jax.resources import bound, excess
-
-_STEPS = 400
+from solvers import fulfilment, rate, stockpyl_simulation, two_stage
+from solvers.newsvendor_network import Size
 
 
-def configuration() -> Config:
-    """The same settings for every instance."""
-    return Config.model_validate(
-        {
-            "instance": {"path": "unused"},
-            "run": "unused",
-            "scenarios": {"train": PATHS, "per_step": PATHS, "holdout": 2, "clairvoyant": 0},
-            "dual": {"name": "augmented", "options": {"step_size": 0.02, "penalty": 0.1}},
-            "solve": {
-                "max_steps": _STEPS,
-                "min_steps": _STEPS,
-                "learning_rate": 0.1,
-                "final_learning_rate": 0.001,
-                "capacity_margin": 0.0,
-                "violation": 0.001,
-            },
-        }
-    )
+class Part(StrEnum):
+    """Parts of the experiment."""
+
+    two_stage = "two_stage"
+    fulfilment = "fulfilment"
+    simulation = "simulation"
+    rate = "rate"
 
 
-def in_sample(model: Model, search_state: eqx.Module) -> tuple[float, float]:
-    """Cost of fixed parameters over all training scenarios, and the largest relative violation.
-
-    The solver itself reports a running mean over steps, each of which sees a part of the scenarios.
-    """
-    problem, resources = model.problem, model.problem.resources
-    sweep = eqx.filter_jit(
-        lambda part: problem.sweep(problem.zero_prices(), search_state.list_prices, search_state.raw, part)[0]
-    )
-    parts = [sweep(jnp.asarray(part, jnp.int32)) for part in range(problem.chunks)]
-    total = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *parts)
-    over, size = excess(resources, total.usage), bound(resources, total.usage)
-    relative = np.asarray(over / jnp.where(size > 0, size, 1))
-    return float(total.value), float(max(relative.max(), 0))
+COLUMNS = {
+    Part.two_stage: ("reference", "ours", "gap_pct", "orders_pct", "fulfilment_pct", "worst_price_pct", "clairvoyant"),
+    Part.fulfilment: ("waves", "scarce_pct", "regret_pct", "outbound_regret_pct", "worst_regret_pct"),
+    Part.simulation: ("reference", "ours", "ci95_low", "ci95_high", "same_paths_pct"),
+    Part.rate: ("slope", "interval_low", "interval_high"),
+}
 
 
-def with_orders(model: Model, order: np.ndarray) -> eqx.Module:
-    """Search state whose targets are the given orders `[items, nodes]`."""
-    problem, item = model.problem, model.instance.layout.item
-    scale = np.asarray(problem.scale.target)
-    units = np.moveaxis(order[item], -1, -2)[:, None]
-    raw = jnp.asarray(np.where(scale > 0, units / np.where(scale > 0, scale, 1), 0), scale.dtype)
-    return eqx.tree_at(lambda s: s.raw.target, problem.init(), raw)
+def shown(part: Part, rows: list[dict]) -> Table:
+    """The rows of a part as a table."""
+    table = Table("family", "instance", *COLUMNS[part], "met", title=part.value)
+    for row in rows:
+        numbers = [f"{row[name]:.4g}" if abs(row[name]) < 1 else f"{row[name]:.2f}" for name in COLUMNS[part]]
+        table.add_row(row["family"], str(row["instance"]), *numbers, "yes" if row["met"] else "NO")
+    return table
 
 
-def compare(seed: int, *, several: bool) -> dict:
-    """One instance by both solvers."""
-    started = time.perf_counter()
-    tables = random_tables(seed, several=several)
-    model = prepare(tables, configuration())
-    program = solve_extensive(tables, training_demand(model))
-    solution = search(model)
-    cost, violation = in_sample(model, solution.best)
-    prices = np.asarray(solution.prices)[1]
-    names = model.instance.ids.resources
-    fulfilment, _ = in_sample(model, with_orders(model, program.order))
-    return {
-        "family": "newsvendor network, several nodes" if several else "newsvendor network, one node",
-        "instance": seed,
-        "reference": program.value,
-        "ours": cost,
-        "gap_pct": 100 * (cost / program.value - 1),
-        "fulfilment_pct": 100 * (fulfilment / program.value - 1),
-        "tolerance_pct": 2.0 if several else 0.5,
-        "violation": violation,
-        "lagrangian": solution.history[-1].lagrangian,
-        "lagrangian_label": "estimate",
-        "prices": {name: float(price) for name, price in zip(names, prices, strict=True)},
-        "duals": program.duals,
-        "seconds": time.perf_counter() - started,
-    }
+def rows_of(part: Part, count: int, instances: list[Path]) -> list[dict]:
+    """Run one part."""
+    if part is Part.two_stage:
+        return [two_stage.compare(seed, kind, Size()) for kind in two_stage.KINDS for seed in range(count)]
+    if part is Part.fulfilment:
+        return fulfilment.compare_all(instances)
+    return stockpyl_simulation.compare_all() if part is Part.simulation else rate.measure_all()
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="JSON file to write")],
-    count: Annotated[int, typer.Option(help="instances of each kind")] = 20,
+    out: Annotated[Path, typer.Option(help="JSON file to write; parts that are not run are kept from it")],
+    count: Annotated[int, typer.Option(help="two-stage instances of each kind", min=1)] = 20,
+    instance: Annotated[list[Path] | None, typer.Option(help="instance folder, for `fulfilment`")] = None,
+    part: Annotated[list[Part] | None, typer.Option(help="parts to run; default: all")] = None,
 ) -> None:
-    """Compare, print a table, write JSON."""
-    rows, table = [], Table("family", "instance", "LP", "ours", "gap %", "fulfilment %", "violation", "met")
-    for several in (False, True):
-        for seed in range(count):
-            row = compare(seed, several=several)
-            rows.append(row)
-            numbers = [f"{row[k]:.2f}" for k in ("reference", "ours", "gap_pct", "fulfilment_pct")]
-            met = "yes" if row["gap_pct"] <= row["tolerance_pct"] and row["violation"] <= 1e-3 else "no"
-            table.add_row(row["family"], str(seed), *numbers, f"{row['violation']:.4f}", met)
-    Console().print(table)
-    out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    """Compare, print tables, write JSON."""
+    results = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    for one in part or list(Part):
+        results[one.value] = rows_of(one, count, instance or [])
+        Console(width=160).print(shown(one, results[one.value]))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if not all(row["met"] for rows in results.values() for row in rows):
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":
