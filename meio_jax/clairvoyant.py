@@ -25,7 +25,7 @@ from meio_jax.catalog import draw
 from meio_jax.network import ItemBlock, Network
 from meio_jax.resources import MEASURES, Resources
 from meio_jax.scenarios import HOLDOUT, Scenarios
-from meio_jax.sharding import over_items
+from meio_jax.sharding import over_items, own_part, sum_over_processes
 from meio_jax.subproblem import InventorySubproblem
 
 # Where on its line the potential of starting stock is tried, as shares of the largest value that demand can have.
@@ -439,15 +439,16 @@ def clairvoyant_bound(
     total: np.ndarray = np.zeros(())
     for number in range(chunks):
         ids = jnp.arange(number * chunk, (number + 1) * chunk, dtype=jnp.int32)
-        total = total + np.asarray(_sweep(problem, prices, ids), np.float64)
+        total = total + np.asarray(own_part(_sweep(problem, prices, ids)), np.float64)
     per_item = total / chunks
     resources = problem.resources
     rented = np.asarray(resources.present) & ~np.asarray(resources.is_service)
     price, capacity = np.asarray(prices, np.float64), np.asarray(resources.capacity, np.float64)
     rent = float(np.sum(np.where(rented & (price > 0), price * capacity, 0)))
+    value, unbounded = sum_over_processes((per_item.sum(), np.sum(~np.isfinite(per_item))))
     return ClairvoyantBound(
-        value=float(per_item.sum()) - rent,
+        value=float(value) - rent,
         per_item=per_item,
-        unbounded=int(np.sum(~np.isfinite(per_item))),
+        unbounded=int(unbounded),
         scenarios=chunks * chunk,
     )

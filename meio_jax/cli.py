@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +12,7 @@ import typer
 from rich.console import Console
 
 from meio_jax.errors import InputError
-from meio_jax.progress import Preempted
+from meio_jax.progress import Preempted, ProcessLost
 from meio_jax.results import Result
 
 app = typer.Typer(
@@ -29,9 +31,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
 def _progress(quiet: bool):
+    from meio_jax.processes import starts_first
     from meio_jax.terminal import choose_progress
 
-    return choose_progress(_err, quiet=quiet)
+    return choose_progress(_err, quiet=quiet or not starts_first())
 
 
 @app.command()
@@ -140,13 +143,30 @@ def _solve_and_show(work, quiet: bool) -> None:
     finally:
         progress.close()
         progress.release()
+    from meio_jax.processes import starts_first
     from meio_jax.summary import summary
 
-    if not quiet:
+    if not quiet and starts_first():
         _out.print(summary(plan.certificate.as_dict(), str(plan.model.config.run)))
-    if plan.result.value:
+    if plan.result.value and starts_first():
         _err.print(plan.result.message)
     raise typer.Exit(plan.result.value)
+
+
+@app.command()
+def replan(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    items: Annotated[Path, typer.Option(help="Folder of changed item tables, or one of them, such as forecast.csv.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default RUN/replan.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps of the search.")] = 20,
+) -> None:
+    """Plan the items of some tables again at a run's prices, without touching the rest."""
+    from meio_jax.replan_run import replan_run
+
+    text, warnings = replan_run(run, items, run / "replan" if out is None else out, steps)
+    _out.print(text, markup=False, highlight=False)
+    for warning in warnings:
+        _err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
 
 
 @app.command()
@@ -192,6 +212,28 @@ def report(
     _out.print(f"Wrote {write_report(run, out, instance)}.", markup=False, highlight=False)
 
 
+@app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    item: Annotated[str, typer.Option(help="Which item.")],
+    node: Annotated[str | None, typer.Option(help="Which node; default the one that holds most.")] = None,
+    scenarios: Annotated[
+        int | None, typer.Option(min=1, help="Holdout scenarios; default as the run, at most 512.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    instance: Annotated[Path | None, typer.Option(help="Folder of the instance, if it has moved.")] = None,
+) -> None:
+    """Explain why an item has the stock it has at a node, and what would change the answer."""
+    from meio_jax.explain import explain_run
+    from meio_jax.explain_text import explanation_text
+
+    found = explain_run(run, item, node, instance=instance, scenarios=scenarios)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), indent=1))
+    else:
+        _out.print(explanation_text(found))
+
+
 def main() -> None:
     """Entry point: input errors end with status 2 and one message."""
     try:
@@ -202,3 +244,8 @@ def main() -> None:
     except Preempted as notice:
         _err.print(f"{notice} Continue with `meio resume`.", markup=False, highlight=False)
         raise SystemExit(Result.INTERRUPTED.value) from None
+    except ProcessLost as notice:
+        _err.print(str(notice), style="red", markup=False, highlight=False)
+        sys.stderr.flush()
+        # The usual end would wait for the process that is gone.
+        os._exit(Result.INTERRUPTED.value)

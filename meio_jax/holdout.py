@@ -16,7 +16,7 @@ from meio_jax.resources import Resources, Usage, usage
 from meio_jax.rollout import Record, rollout
 from meio_jax.scenarios import HOLDOUT, Scenarios
 from meio_jax.serve import Regional
-from meio_jax.sharding import over_items
+from meio_jax.sharding import over_items, own_part, sum_over_processes
 from meio_jax.subproblem import InventorySubproblem, Settings, block_lists, scenario_costs
 
 
@@ -40,10 +40,19 @@ class ItemResults(eqx.Module):
     speed_cost: Float[Array, "*blocks speed_nodes items"]
 
 
+class ItemSums(eqx.Module):
+    """Sums over all items of the catalog, those of other processes included."""
+
+    objective: Float[np.ndarray, ""]
+    cost_variance: Float[np.ndarray, ""]
+    terms: CostTerms
+
+
 class Holdout(eqx.Module):
-    """Results of all items, the usage that they add up to, and their flows by region and bucket."""
+    """Results of the items of this process, what all items add up to, their usage, and flows by region and bucket."""
 
     items: ItemResults
+    sums: ItemSums
     usage: Usage
     regional: Regional
     scenarios: int = eqx.field(static=True)
@@ -129,7 +138,7 @@ def evaluate_holdout(
     total, done = None, 0
     for number in range(chunks):
         ids = jnp.arange(number * chunk, (number + 1) * chunk, dtype=jnp.int32)
-        part = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), _sweep(problem, policy, prices, ids))
+        part = jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), _sweep(problem, policy, prices, ids))
         mean_square = part[0].terms.total ** 2 + part[0].cost_variance
         part = eqx.tree_at(lambda pair: pair[0].cost_variance, part, mean_square)
         total = part if total is None else jax.tree.map(np.add, total, part)
@@ -139,4 +148,7 @@ def evaluate_holdout(
     results, (used, regional) = jax.tree.map(lambda leaf: leaf / done, total)
     samples = done * chunk
     variance = np.maximum(results.cost_variance - results.terms.total**2, 0) * samples / max(samples - 1, 1)
-    return Holdout(eqx.tree_at(lambda r: r.cost_variance, results, variance), used, regional, samples)
+    items = eqx.tree_at(lambda r: r.cost_variance, results, variance)
+    own = (items.objective, items.cost_variance, items.terms)
+    sums = ItemSums(*sum_over_processes(jax.tree.map(lambda leaf: np.asarray(leaf.sum()), own)))
+    return Holdout(items, sums, used, regional, samples)

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from meio_jax.catalog import Catalog
 from meio_jax.instance import Instance
 from meio_jax.network import ItemBlock, Network
 from meio_jax.policy import AbstractPolicy
 from meio_jax.replenish import Ordered, Supply, arriving_soon, expedited_leads, replenish
 from meio_jax.rollout import arrivals, initial_state, receive
+from meio_jax.sharding import own_part
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Decisions:
 
 def joined(instance: Instance, leaf: Array | np.ndarray) -> np.ndarray:
     """A leaf in blocks as one array over all items, in the order of the items table."""
-    return instance.layout.join(np.asarray(leaf), len(instance.items))
+    return instance.layout.join(own_part(leaf), len(instance.items))
 
 
 def orders_now(instance: Instance, policy: AbstractPolicy) -> tuple[np.ndarray, np.ndarray]:
@@ -37,16 +37,17 @@ def orders_now(instance: Instance, policy: AbstractPolicy) -> tuple[np.ndarray, 
     Arrivals due today count as received; today's demand is not known yet and does not count.
     """
 
-    @eqx.filter_jit
-    def each(catalog: Catalog, policy: AbstractPolicy) -> tuple[Array, Array]:
-        def one(_: None, at: tuple[ItemBlock, AbstractPolicy]) -> tuple[None, tuple[Array, Array]]:
-            ordered = _order_block(instance.network, *at)
-            return None, (ordered.offer, ordered.lane)
-
-        return jax.lax.scan(one, None, (catalog.block, policy))[1]
-
-    offer, lane = each(instance.catalog, policy)
+    offer, lane = _first_orders(instance.network, instance.catalog.block, policy)
     return joined(instance, offer), joined(instance, lane)
+
+
+@eqx.filter_jit
+def _first_orders(network: Network, blocks: ItemBlock, policy: AbstractPolicy) -> tuple[Array, Array]:
+    def one(_: None, at: tuple[ItemBlock, AbstractPolicy]) -> tuple[None, tuple[Array, Array]]:
+        ordered = _order_block(network, *at)
+        return None, (ordered.offer, ordered.lane)
+
+    return jax.lax.scan(one, None, (blocks, policy))[1]
 
 
 def _order_block(network: Network, block: ItemBlock, policy: AbstractPolicy) -> Ordered:

@@ -18,6 +18,7 @@ from meio_jax.dual import DUAL_METHODS, BestSoFar, Tolerances
 from meio_jax.feasibility import out_of_reach
 from meio_jax.holdout import Holdout, evaluate_holdout
 from meio_jax.instance import KINDS, Instance, build_instance
+from meio_jax.instance.census import Gather, alone
 from meio_jax.objective import OBJECTIVES
 from meio_jax.plan_tables import metrics_frame, plan_frames
 from meio_jax.policy import AbstractPolicy, policy_family
@@ -26,7 +27,7 @@ from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
 from meio_jax.rollout import GRADIENT_MODES
 from meio_jax.scenarios import ScenarioSettings
-from meio_jax.sharding import device_count, item_mesh
+from meio_jax.sharding import item_mesh, local_devices, own_part
 from meio_jax.solve import Limits, Solution, State, Trace, initial_state, solve
 from meio_jax.subproblem import InventorySubproblem, Settings
 from meio_jax.tables import Tables
@@ -117,19 +118,31 @@ def settings_of(config: Config, instance: Instance) -> Settings:
     )
 
 
-def prepare(tables: Tables, config: Config, *, start_prices: Callable[[Instance], np.ndarray] | None = None) -> Model:
+def prepare(
+    tables: Tables,
+    config: Config,
+    *,
+    start_prices: Callable[[Instance], np.ndarray] | None = None,
+    gather: Gather = alone,
+) -> Model:
     """Build arrays, starting levels and the dual method.
 
     Args:
         tables: A validated instance.
         config: The configuration; `precision: float64` must be switched on in JAX before (the command line does it).
         start_prices: Prices `[buckets, resources]` at which the starting levels are set; None: zero.
+        gather: How counts of all processes come together, where the tables hold a part of the catalog only.
     """
     dtype = np.dtype(config.precision).type
     items = config.solve.block_items or block_items(tables.nodes.height, per_step(config))
-    mesh = item_mesh(jax.devices()[: config.solve.devices])
+    mesh = item_mesh(config.solve.devices)
     instance = build_instance(
-        tables, block_items=items, bands=config.fulfilment.weight_bands, dtype=dtype, devices=device_count(mesh)
+        tables,
+        block_items=items,
+        bands=config.fulfilment.weight_bands,
+        dtype=dtype,
+        devices=local_devices(mesh),
+        gather=gather,
     )
     stationary = config.policy.stationary
     options = config.solve
@@ -182,7 +195,7 @@ def search(
 
 def _given_capacities(model: Model) -> InventorySubproblem:
     """The problem with the capacities as the user gave them (no margin)."""
-    return eqx.tree_at(lambda p: p.resources, model.problem, model.instance.resources)
+    return eqx.tree_at(lambda p: p.resources, model.problem, model.problem.everywhere(model.instance.resources))
 
 
 def certify(model: Model, solution: Solution, *, progress: AbstractProgress | None = None) -> Plan:
@@ -222,11 +235,12 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
         bound = float(found.value) if np.isfinite(found.value) else None
     seconds = solution.seconds + time.perf_counter() - started
     certificate = _certificate(model, solution, holdout, result, [one.as_dict() for one in infeasible], bound, seconds)
-    return Plan(model, solution, policy, holdout, certificate)
+    own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
+    return Plan(model, solution, own, holdout, certificate)
 
 
 def _size(holdout: Holdout) -> float:
-    return max(abs(float(holdout.items.objective.sum())), 1e-12)
+    return max(abs(float(holdout.sums.objective)), 1e-12)
 
 
 def _judged(result: Result, violation: float, gap: float, config: Config) -> Result:
@@ -250,7 +264,7 @@ def _certificate(
     cost, interval = cost_interval(holdout)
     worst = worst_by_kind(instance.resources, holdout, instance.kinds, KINDS, instance.ids.resources)
     charge = _charge(instance, np.asarray(solution.prices, float), holdout)
-    objective = float(holdout.items.objective.sum())
+    objective = float(holdout.sums.objective)
     return Certificate(
         holdout_cost=cost,
         holdout_cost_ci95=interval,
@@ -264,7 +278,7 @@ def _certificate(
         violations=worst,
         clairvoyant_bound=bound,
         clairvoyant_scenarios=model.config.scenarios.clairvoyant,
-        cost_terms={name: float(np.sum(values)) for name, values in vars(holdout.items.terms).items()},
+        cost_terms={name: float(value) for name, value in vars(holdout.sums.terms).items()},
         result=result.name,
         message=result.message,
         infeasible=infeasible,

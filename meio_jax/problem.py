@@ -95,31 +95,9 @@ def build_problem(
 
     free = place_copies(jnp.zeros_like(resources.capacity), mesh)
     charged = free if prices is None else place_copies(prices, mesh)
-
-    def local(shared: tuple, at: tuple) -> tuple[tuple, tuple[AbstractPolicy, AbstractPolicy, Array]]:
-        network, resources, profiles, free, charged = shared
-        ids = jnp.arange(size, dtype=jnp.int32)
-
-        def one(_: None, leaves: tuple) -> tuple[None, tuple[AbstractPolicy, AbstractPolicy, Array]]:
-            block: ItemBlock = leaves[0]
-            sample = draw(settings.scenarios, profiles, leaves, ids, TRAINING)
-
-            def at_prices(prices: Array) -> StartingPoint:
-                lists = block_lists(network, resources, settings, block, prices)
-                return starting_point(network, block, sample, lists, rents(resources, prices, block))
-
-            start = at_prices(free)
-            plain, scale = family.start(network, block, start), family.scales(network, block, start)
-            first = plain if prices is None else family.start(network, block, at_prices(charged))
-            if stationary:
-                plain, first, scale = jax.tree.map(_collapse, (plain, first, scale))
-            return None, (first, scale, _item_costs(network, resources, settings, plain, block, sample, free))
-
-        return (), jax.lax.scan(one, None, at)[1]
-
-    build = eqx.filter_jit(over_items(local, mesh))
-    _, (first, scale, cost) = build((network, resources, catalog.profiles, free, charged), catalog.per_block())
-    raw = jax.tree.map(lambda value, unit: jnp.where(unit > 0, value / jnp.where(unit > 0, unit, 1), 0), first, scale)
+    start = Start(settings, family, stationary=stationary, priced=prices is not None)
+    shared = (network, resources, catalog.profiles, free, charged)
+    raw, scale, cost = start_everywhere(start, mesh, shared, catalog.per_block())
     return InventorySubproblem(
         network=network,
         resources=_tightened(resources, margin),
@@ -132,6 +110,51 @@ def build_problem(
         optimiser=optimiser(search),
         mesh=mesh,
     )
+
+
+class Start(eqx.Module):
+    """The starting point of blocks of items: a value, so that all parts of a catalog share one compiled program.
+
+    Called with what all items share (network, resources, share profiles, zero prices, prices) and the leaves of
+    blocks, it returns parameters in units of their scale, scales, and item costs.
+    """
+
+    settings: Settings
+    family: PolicyFamily = eqx.field(static=True)
+    stationary: bool = eqx.field(static=True)
+    priced: bool = eqx.field(static=True)
+
+    def __call__(self, shared: tuple, at: tuple) -> tuple[tuple, tuple[AbstractPolicy, AbstractPolicy, Array]]:
+        network, resources, profiles, free, charged = shared
+        settings, family = self.settings, self.family
+        ids = jnp.arange(settings.scenarios_per_step, dtype=jnp.int32)
+
+        def one(_: None, leaves: tuple) -> tuple[None, tuple[AbstractPolicy, AbstractPolicy, Array]]:
+            block: ItemBlock = leaves[0]
+            sample = draw(settings.scenarios, profiles, leaves, ids, TRAINING)
+
+            def at_prices(prices: Array) -> StartingPoint:
+                lists = block_lists(network, resources, settings, block, prices)
+                return starting_point(network, block, sample, lists, rents(resources, prices, block))
+
+            start = at_prices(free)
+            plain, scale = family.start(network, block, start), family.scales(network, block, start)
+            first = family.start(network, block, at_prices(charged)) if self.priced else plain
+            if self.stationary:
+                plain, first, scale = jax.tree.map(_collapse, (plain, first, scale))
+            return None, (first, scale, _item_costs(network, resources, settings, plain, block, sample, free))
+
+        first, scale, cost = jax.lax.scan(one, None, at)[1]
+        unit = lambda value, unit: jnp.where(unit > 0, value / jnp.where(unit > 0, unit, 1), 0)
+        return (), (jax.tree.map(unit, first, scale), scale, cost)
+
+
+@eqx.filter_jit
+def start_everywhere(
+    start: Start, mesh: Mesh | None, shared: tuple, at: tuple
+) -> tuple[AbstractPolicy, AbstractPolicy, Array]:
+    """`start` on all devices of a mesh."""
+    return over_items(start, mesh)(shared, at)[1]
 
 
 def _placed(catalog: Catalog, mesh: Mesh | None) -> Catalog:

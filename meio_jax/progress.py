@@ -24,6 +24,10 @@ class Preempted(Exception):
     """The machine is taken away: what was done is saved, and the program ends without writing a plan."""
 
 
+class ProcessLost(Exception):
+    """Another process of the run is gone; what was saved can be continued."""
+
+
 class AbstractProgress(abc.ABC):
     """Receives every step of a solve. `should_stop` lets an interrupt end the solve between steps."""
 

@@ -54,6 +54,24 @@ class Usage(eqx.Module):
 
 def usage(resources: Resources, flows: Flows, block: ItemBlock) -> Usage:
     """Expected use of every resource by the items of a block (linear in the flows)."""
+    used, wanted = _by_item(resources, flows, block)
+    return Usage(jnp.sum(used, axis=-1), jnp.sum(wanted, axis=-1))
+
+
+def item_charge(
+    resources: Resources, flows: Flows, block: ItemBlock, prices: Float[Array, "buckets resources"]
+) -> Float[Array, " items"]:
+    """What each item's use of the capacities costs at the prices; missing service costs, service saves."""
+    used, wanted = _by_item(resources, flows, block)
+    service = resources.is_service[None, :, None]
+    net = jnp.where(service, resources.capacity[:, :, None] * wanted - used, used)
+    return jnp.einsum("br,bri->i", jnp.where(resources.present, prices, 0), net)
+
+
+def _by_item(
+    resources: Resources, flows: Flows, block: ItemBlock
+) -> tuple[Float[Array, "buckets resources items"], Float[Array, "buckets resources items"]]:
+    """What each item uses of every resource, and its demand that a service floor refers to."""
     per_item = (
         jnp.einsum("rn,bni->bri", resources.stock, flows.stock)
         + jnp.einsum("rn,bni->bri", resources.inbound, flows.inbound)
@@ -63,9 +81,8 @@ def usage(resources: Resources, flows: Flows, block: ItemBlock) -> Usage:
     )
     if resources.order_index:
         per_item = per_item.at[:, jnp.asarray(resources.order_index, int)].add(_ordered(resources, flows, block))
-    weight = resources.item_weight(block)
-    wanted = jnp.einsum("rsg,bsgi->br", resources.service, flows.wanted * block.live)
-    return Usage(jnp.einsum("bri,ri->br", per_item, weight), wanted)
+    wanted = jnp.einsum("rsg,bsgi->bri", resources.service, flows.wanted * block.live)
+    return per_item * resources.item_weight(block), wanted
 
 
 def _ordered(resources: Resources, flows: Flows, block: ItemBlock) -> Float[Array, "buckets order_rows items"]:

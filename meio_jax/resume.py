@@ -12,6 +12,7 @@ from meio_jax.checkpoint import Checkpoints, Part, restore
 from meio_jax.config import Config
 from meio_jax.planner import Model, search
 from meio_jax.portable import basis_of, from_named, to_named
+from meio_jax.processes import all_agree
 from meio_jax.progress import AbstractProgress, Preempted, Step
 from meio_jax.results import Result
 from meio_jax.solve import Solution, State, Trace, initial_state
@@ -56,7 +57,7 @@ def _restored(
     folder: Path, model: Model, like: State, same: dict[str, Any], progress: AbstractProgress
 ) -> tuple[State, list[Step]]:
     """The state of the newest checkpoint and the reports of its steps; the start of the search where none is yet."""
-    found = restore(folder, own_items(model), same)
+    found = restore(folder, own_items(model), same, agree=all_agree)
     if found is None:
         progress.stage("no checkpoint yet: starting from the beginning")
         return like, []

@@ -10,15 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import polars as pl
 
 from meio_jax.checkpoint import saved_steps
 from meio_jax.config import Config, dump_config, load_config
 from meio_jax.errors import InputError, Problem
 from meio_jax.generate import generate_instance
+from meio_jax.instance import Instance
 from meio_jax.planner import Plan, certify, prepare
+from meio_jax.processes import Together, gather, is_first, join, of_first, own_share, watched
 from meio_jax.progress import AbstractProgress
 from meio_jax.resume import identity, search_saved, table_digests
-from meio_jax.tables import Tables, read_instance, write_table, write_text
+from meio_jax.tables import (
+    Tables,
+    read_instance,
+    read_item_block,
+    read_network,
+    scan_item_ids,
+    write_table,
+    write_text,
+)
 from meio_jax.warm import read_earlier, warm_model
 
 
@@ -62,9 +73,23 @@ def configure_jax(config: Config) -> None:
 
 
 def load_tables(config: Config, progress: AbstractProgress) -> tuple[Tables, Path]:
-    """Read and validate the instance of a configuration."""
-    folder = ensure_instance(config, progress)
-    return read_instance(folder), folder
+    """Read and validate the instance of a configuration; of several processes each reads its own items only."""
+    folder = config.instance.path
+    if is_first():
+        ensure_instance(config, progress)
+    if jax.process_count() == 1:
+        return read_instance(folder), folder
+    gather({"instance": "there"})
+    tables, problems = None, InputError([])
+    try:
+        tables = read_item_block(folder, own_share(scan_item_ids(folder).to_list()), read_network(folder))
+    except InputError as error:
+        problems = error
+    found = sum(one["problems"] for one in gather({"problems": problems.count}))
+    if tables is None or found:
+        others = Problem(str(folder), "", "", found, "no problems", "see what the other processes say")
+        raise problems if problems.count else InputError([others])
+    return tables, folder
 
 
 def run_solve(
@@ -85,23 +110,32 @@ def run_solve(
         warm_start = _recorded_start(config.run)
     config = config if warm_start is None else warm_config(config)
     configure_jax(config)
+    join()
+    if jax.process_count() > 1:
+        progress = Together(progress, config.solve.check_every)
+    with watched(config.run):
+        return _solve(config, progress, resume, warm_start)
+
+
+def _solve(config: Config, progress: AbstractProgress, resume: bool, warm_start: Path | None) -> Plan:
     tables, folder = load_tables(config, progress)
     progress.stage("preparing arrays and scenarios")
     start = None
     if warm_start is None:
-        model = prepare(tables, config)
+        model = prepare(tables, config, gather=gather)
     else:
         earlier = read_earlier(warm_start, tables.items["item_id"].to_list())
-        model, start, report = warm_model(tables, config, earlier)
+        model, start, report = warm_model(tables, config, earlier, gather)
         progress.stage(report)
-    if not resume:
+    digests = of_first(table_digests(folder) if is_first() else {})
+    if is_first() and not resume:
         _fresh(config.run)
-    config.run.mkdir(parents=True, exist_ok=True)
-    digests = table_digests(folder)
-    if not resume:
+        config.run.mkdir(parents=True, exist_ok=True)
         write_text(dump_config(config), config.run / "config.yaml")
-        about = _about(tables, folder, digests, warm_start)
+        about = _about(model.instance, folder, digests, warm_start)
         write_text(json.dumps(about, indent=1), config.run / "instance.json")
+        write_text(json.dumps(model.instance.census.as_dict()), config.run / "census.json")
+    gather({"folder": "there"})
     solution = search_saved(
         model, config.run / "checkpoints", identity(config, digests), progress, resume=resume, start=start
     )
@@ -110,10 +144,11 @@ def run_solve(
     return finished
 
 
-def _about(tables: Tables, folder: Path, digests: dict[str, str], warm_start: Path | None) -> dict[str, Any]:
+def _about(instance: Instance, folder: Path, digests: dict[str, str], warm_start: Path | None) -> dict[str, Any]:
     """What a run folder says of its instance, and of the run that it started from."""
-    counts = {"items": tables.items.height, "nodes": tables.nodes.height, "regions": tables.regions.height}
-    about = {"digests": digests, "name": tables.settings.name, "path": str(folder), **counts}
+    ids = instance.ids
+    counts = {"items": instance.census.items, "nodes": len(ids.nodes), "regions": len(ids.regions)}
+    about = {"digests": digests, "name": instance.tables.settings.name, "path": str(folder), **counts}
     return about if warm_start is None else {**about, "warm_start": str(warm_start)}
 
 
@@ -140,12 +175,27 @@ def _fresh(folder: Path) -> None:
 
 
 def write_plan(plan: Plan, folder: Path) -> None:
-    """Write all tables of a plan and its certificate, each under a temporary name first."""
-    (folder / "plan").mkdir(parents=True, exist_ok=True)
+    """Write all tables of a plan and its certificate, each under a temporary name first.
+
+    Of several processes each writes the rows of its own items, and the first puts them together.
+    """
+    parts = folder / "plan" / ".parts"
     for name, frame in plan.frames().items():
-        write_table(frame, folder / f"{name}.parquet")
-    text = json.dumps(_plain(plan.certificate.as_dict()), indent=1, allow_nan=False)
-    write_text(text, folder / "certificate.json")
+        if jax.process_count() > 1 and "item_id" in frame.columns:
+            write_table(frame, parts / Path(name).name / f"{jax.process_index():05d}.parquet")
+        elif is_first():
+            write_table(frame, folder / f"{name}.parquet")
+    gather({"parts": "written"})
+    if is_first():
+        for part in sorted(parts.glob("*")):
+            target = folder / "plan" / f"{part.name}.parquet"
+            unfinished = part.with_suffix(".tmp")
+            pl.scan_parquet(sorted(part.glob("*.parquet"))).sink_parquet(unfinished)
+            unfinished.replace(target)
+        shutil.rmtree(parts, ignore_errors=True)
+        text = json.dumps(_plain(plan.certificate.as_dict()), indent=1, allow_nan=False)
+        write_text(text, folder / "certificate.json")
+    gather({"plan": "written"})
 
 
 def _plain(value: Any) -> Any:

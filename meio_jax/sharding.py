@@ -4,11 +4,12 @@ The only communication of a sweep is one sum over devices of what the items add 
 the number of items (design page, section 9).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -16,10 +17,14 @@ AXIS = "items"
 Tree = TypeVar("Tree")
 
 
-def item_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh | None:
-    """A mesh of one axis over the devices (default: all); None where there is just one."""
-    devices = jax.devices() if devices is None else devices
-    return Mesh(np.asarray(devices), (AXIS,)) if len(devices) > 1 else None
+def item_mesh(devices: int | None = None) -> Mesh | None:
+    """A mesh of one axis over so many devices of every process (default: all); None where there is just one."""
+    found = [
+        device
+        for process in range(jax.process_count())
+        for device in [one for one in jax.devices() if one.process_index == process][:devices]
+    ]
+    return Mesh(np.asarray(found), (AXIS,)) if len(found) > 1 else None
 
 
 def device_count(mesh: Mesh | None) -> int:
@@ -88,6 +93,27 @@ def place_copies(tree: Tree, mesh: Mesh | None) -> Tree:
     if mesh is None:
         return tree
     return jax.tree.map(lambda leaf: _put(leaf, mesh, PartitionSpec()) if _is_array(leaf) else leaf, tree)
+
+
+def local_devices(mesh: Mesh | None) -> int:
+    """Devices of the mesh that belong to this process."""
+    return 1 if mesh is None else len(mesh.local_devices)
+
+
+def sum_over_processes(tree: Tree) -> Tree:
+    """Sum a tree of 64-bit numpy floats over processes, each of which must call this; one process: as it is.
+
+    The numbers travel as bytes, because arrays of devices may have 32 bits only.
+    """
+    if jax.process_count() == 1:
+        return tree
+    leaves, structure = jax.tree.flatten(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree))
+    flat = np.concatenate([leaf.reshape(-1) for leaf in leaves])
+    everywhere = multihost_utils.process_allgather(flat.view(np.uint8))
+    total = np.asarray(everywhere).view(np.float64).reshape(-1, flat.size).sum(0)
+    ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
+    parts = np.split(total, ends)
+    return jax.tree.unflatten(structure, [part.reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)])
 
 
 def own_part(leaf: Any) -> np.ndarray:

@@ -122,9 +122,14 @@ def joint_step(problem: AbstractSubproblem, method: BestSoFar, kind: Array, stat
     return after, Trace(mean.evaluation, mean.prices, judged.relative)
 
 
+def averaging_weight(step: Int[Array, ""], window: int, dtype: jnp.dtype) -> Float[Array, ""]:
+    """Weight of the newest step in the running means."""
+    return jnp.maximum(1 / window, 3 / (step.astype(dtype) + 3))
+
+
 def _averaged(problem: AbstractSubproblem, state: State, new: Mean, window: int) -> Mean:
     """Mean of the recent third of all steps, at most of about `window` steps: the first prices are soon forgotten."""
-    weight = jnp.maximum(1 / window, 3 / (state.step.astype(new.prices.dtype) + 3))
+    weight = averaging_weight(state.step, window, new.prices.dtype)
     mix = lambda old, fresh: old + weight * (fresh - old)
     rest = jax.tree.map(mix, (state.mean.evaluation, state.mean.prices), (new.evaluation, new.prices))
     return Mean(problem.blend(state.mean.iterate, new.iterate, weight), *rest)
@@ -172,6 +177,7 @@ def solve(
     progress: AbstractProgress | None = None,
     on_step: Callable[[State, Step, Trace], None] | None = None,
     history: tuple[Step, ...] = (),
+    advance: Callable[..., tuple[State, Trace]] = joint_step,
 ) -> Solution:
     """Run joint steps until the method terminates, the steps run out, or the user stops.
 
@@ -184,6 +190,7 @@ def solve(
         progress: Receives every step; silent by default.
         on_step: Called after each step with the state (checkpoints) and its report.
         history: Reports of the steps before `state`, when a solve is continued.
+        advance: What makes a step; another one streams the items past the devices.
 
     Returns:
         The solution; `result` says why the loop ended.
@@ -198,7 +205,7 @@ def solve(
     for number in range(int(state.step) + 1, limits.max_steps + 1):
         if result is not None:
             break
-        state, trace = joint_step(problem, method, kind, state)
+        state, trace = advance(problem, method, kind, state)
         past = steps[-limits.check_every].cost if len(steps) >= limits.check_every else None
         report = _report(trace, number, limits, started, past)
         steps.append(report)
@@ -208,7 +215,7 @@ def solve(
         result = Result.INTERRUPTED if progress.should_stop() else _ended(report, first, method, limits)
     progress.close()
     if trace is None:
-        _, trace = joint_step(problem, method, kind, state)
+        _, trace = advance(problem, method, kind, state)
     return Solution(
         result=Result.MAX_STEPS if result is None else result,
         best=state.best,

@@ -18,6 +18,7 @@ from meio_jax.checkpoint import Restored, all_items, restore
 from meio_jax.config import Config
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.instance import Instance
+from meio_jax.instance.census import Gather, alone
 from meio_jax.planner import Model, prepare
 from meio_jax.policy import AbstractPolicy
 from meio_jax.portable import Basis, basis_of, named_leaves
@@ -245,7 +246,7 @@ def _is_adam(name: str, arrays: dict[str, np.ndarray]) -> bool:
     return name.startswith("warm.optimiser.") and name.endswith(".count") and any(f"{prefix}.mu." in n for n in arrays)
 
 
-def warm_model(tables: Tables, config: Config, earlier: Earlier) -> tuple[Model, State, str]:
+def warm_model(tables: Tables, config: Config, earlier: Earlier, gather: Gather = alone) -> tuple[Model, State, str]:
     """Build a model and the state to search it from, given an earlier run.
 
     Parameters are matched by item, node, offer and day, prices by resource and day. Items that are new start from
@@ -260,7 +261,7 @@ def warm_model(tables: Tables, config: Config, earlier: Earlier) -> tuple[Model,
     def at_prices(instance: Instance) -> np.ndarray:
         return prices_of(earlier, {**dates, "resources": instance.ids.resources})
 
-    model = prepare(tables, config, start_prices=at_prices)
+    model = prepare(tables, config, start_prices=at_prices, gather=gather)
     problem = model.problem
     basis = basis_of(model.instance, problem.scale, problem.item_scale, config.policy.name)
     found = match(basis, earlier)

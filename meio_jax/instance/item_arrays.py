@@ -46,7 +46,7 @@ def offer_arrays(tables: Tables, ids: Ids, network: Network) -> OfferArrays:
     }
     node = positions(offers["node_id"], ids.nodes)
     rank = offers["rank"].to_numpy()
-    table = np.full((len(ids.nodes), int(rank.max(initial=0)) + 1), -1)
+    table = np.full((len(ids.nodes), max(network.offer_rank, default=0) + 1), -1)
     for (at_node, at_rank), slot in slot_of.items():
         table[at_node, at_rank] = slot
     at = (table[node, rank], positions(offers["item_id"], items))

@@ -148,6 +148,15 @@ def instance_of(run: Path, identity: Mapping[str, Any], given: Path | None) -> P
     return folder
 
 
+def instance_folder(run: Path, given: Path | None = None) -> Path:
+    """The instance folder of a run.
+
+    Raises:
+        InputError: If the run does not say where it is, or it is not there.
+    """
+    return instance_of(run, _json(run / "instance.json", "what the run says of its instance"), given)
+
+
 def changed_since(folder: Path, identity: Mapping[str, Any]) -> tuple[str, ...]:
     """A note if the small tables of the instance are not those that were planned.
 

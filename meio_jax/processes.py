@@ -1,0 +1,148 @@
+"""Several processes that share one solve: joining, exchanging small facts, and noticing that one is lost.
+
+The runtime is JAX's own (`jax.distributed`). A process joins where its environment says that it is one of several:
+`JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID`, or a Slurm or Open MPI step of several tasks. So
+launch files need no change of code (docs/scale.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from meio_jax.errors import InputError, Problem
+from meio_jax.progress import AbstractProgress, ProcessLost, Step
+
+_ADDRESS, _COUNT, _INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
+_TASKS = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
+
+
+def join() -> None:
+    """Join the other processes of this run, if the environment says that there are any; once per process.
+
+    Raises:
+        InputError: If the environment says it incompletely, or the others do not answer.
+    """
+    if jax.distributed.is_initialized():
+        return
+    given = {name: os.environ.get(name) for name in (_ADDRESS, _COUNT, _INDEX)}
+    if given[_ADDRESS] is None and all(int(os.environ.get(name) or 1) == 1 for name in _TASKS):
+        return
+    lacking = [name for name, value in given.items() if value is None] if given[_ADDRESS] is not None else []
+    if lacking:
+        problem = Problem("environment", "", lacking[0], None, "a value, as an address is given", "set the variable")
+        raise InputError([problem])
+    try:
+        if given[_ADDRESS] is None:
+            jax.distributed.initialize()
+        else:
+            jax.distributed.initialize(given[_ADDRESS], int(given[_COUNT] or 1), int(given[_INDEX] or 0))
+    except (RuntimeError, ValueError) as error:
+        remedy = "check the address, that its port is open, and that every process was started"
+        raise InputError(
+            [Problem("environment", "", _ADDRESS, given[_ADDRESS], "processes that answer", f"{remedy} ({error})")]
+        ) from None
+
+
+def starts_first() -> bool:
+    """Whether the environment says that this process is the first, before it has joined."""
+    names = (_INDEX, "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
+    return all(int(os.environ.get(name) or 0) == 0 for name in names)
+
+
+def is_first() -> bool:
+    """Whether this process writes what is written once."""
+    return jax.process_index() == 0
+
+
+def gather(own: dict[str, Any]) -> list[dict[str, Any]]:
+    """What every process says, in order of their numbers; every process must call this at the same point."""
+    if jax.process_count() == 1:
+        return [own]
+    text = np.frombuffer(json.dumps(own).encode(), np.uint8)
+    sizes = np.asarray(multihost_utils.process_allgather(np.asarray([text.size], np.int32))).reshape(-1)
+    padded = np.zeros(int(sizes.max()), np.uint8)
+    padded[: text.size] = text
+    rows = np.asarray(multihost_utils.process_allgather(padded)).reshape(sizes.size, -1)
+    return [json.loads(row[:size].tobytes().decode()) for row, size in zip(rows, sizes, strict=True)]
+
+
+def all_agree(yes: bool) -> bool:
+    """Whether all processes say yes."""
+    return all(one["yes"] for one in gather({"yes": yes}))
+
+
+def of_first(value: dict[str, Any]) -> dict[str, Any]:
+    """The value that the first process has."""
+    return gather(value)[0]
+
+
+def own_share(items: list[str]) -> list[str]:
+    """The items of this process: neighbours in the table, so that each reads few row groups of it.
+
+    Raises:
+        InputError: If there are fewer items than processes.
+    """
+    count, index = jax.process_count(), jax.process_index()
+    if len(items) < count:
+        remedy = "start fewer processes"
+        raise InputError(
+            [Problem("items", "", "", len(items), f"at least as many items as processes ({count})", remedy)]
+        )
+    ends = np.linspace(0, len(items), count + 1).round().astype(int)
+    return items[ends[index] : ends[index + 1]]
+
+
+class Together(AbstractProgress):
+    """Progress of a process among others: it stops when any of them was told to, at the same step as all."""
+
+    def __init__(self, inner: AbstractProgress, every: int) -> None:
+        self._inner, self._every = inner, every
+        self._stop = self._preempted = False
+
+    def update(self, step: Step) -> None:
+        self._inner.update(step)
+        if step.step % self._every == 0:
+            said = gather({"stop": self._inner.should_stop(), "preempted": self._inner.preempted()})
+            self._stop = any(one["stop"] for one in said)
+            self._preempted = any(one["preempted"] for one in said)
+
+    def stage(self, name: str) -> None:
+        if is_first():
+            self._inner.stage(name)
+
+    def should_stop(self) -> bool:
+        return self._stop
+
+    def preempted(self) -> bool:
+        return self._preempted
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@contextlib.contextmanager
+def watched(run: Path) -> Iterator[None]:
+    """Turn the error of an exchange that failed into one that says what to do.
+
+    Raises:
+        ProcessLost: If another process is gone.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise ProcessLost(
+            f"Process {jax.process_index()} of {jax.process_count()} lost another one ({reason}). What was saved is in "
+            f"{run / 'checkpoints'}; `meio resume {run}` continues it on any number of processes."
+        ) from None

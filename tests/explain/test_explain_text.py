@@ -1,0 +1,70 @@
+"""The words of an explanation fit its figures."""
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from meio_jax.explain import Change, Explanation, Place
+from meio_jax.explain_text import explanation_text, paragraph
+
+USUAL = Explanation(
+    item_id="paper[bold]",
+    node_id="shop",
+    currency="EUR",
+    days=28,
+    scenarios=64,
+    targets=[20.2, 21.8],
+    units=[20, 22],
+    today=7.0,
+    mean_on_hand=9.5,
+    terms={"purchase": 40.0, "terminal": -38.0, "lost_sale": -6.0, "holding": 1.0},
+    charges={"storage": 3.1},
+    slope=0.1,
+    slope_by_bucket=[0.05, 0.05],
+    plus_one={"terms": -2.0, "charges": 3.0},
+    minus_one={"terms": 4.0, "charges": -3.0},
+    worth_today=12.3,
+    changes=[Change("lost-sale cost", "EUR per unit", 10.0, 11.5, "above", None, "below")],
+    places=[Place("shop", 21.0, 9.5, 7.0, 0.1)],
+)
+
+
+def test_the_paragraph_names_what_moves() -> None:
+    words = paragraph(USUAL)
+    for part in (
+        "20 to 22 units",
+        "9.5 on average",
+        "save 6.00 on lost sales",
+        "3.10 on storage capacity",
+        "12.30 EUR",
+    ):
+        assert part in words, part
+    assert "that is why the level is where it is" in words
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"slope": 3.0}, "In whole units the level is the best: one more would cost 1.00, one less 1.00"),
+        ({"slope": -3.0, "plus_one": {"terms": -5.0, "charges": 1.0}}, "one unit more would save 4.00"),
+        ({"slope": 3.0, "minus_one": {"terms": -5.0, "charges": 1.0}}, "one unit less would save 4.00"),
+        ({"terms": {}, "charges": {}, "slope": 0.0}, "the level decides nothing here"),
+        ({"targets": [0.0], "units": [0], "slope": 3.0}, "nothing is kept here"),
+    ],
+)
+def test_the_verdict_follows_the_figures(changed: dict, words: str) -> None:
+    assert words in paragraph(replace(USUAL, **changed))
+
+
+def test_purchase_and_credit_count_as_one() -> None:
+    assert USUAL.gross == pytest.approx((2.0 + 6.0 + 1.0 + 3.1) / 2)
+
+
+def test_tables_show_names_as_they_are() -> None:
+    console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115 - closed with the test
+    console.print(explanation_text(USUAL))
+    text = console.export_text()
+    console.file.close()
+    for part in ("paper[bold]", "saves 38.00", "above 11.50", "no value", "+1.00", "EUR per unit"):
+        assert part in text, part
