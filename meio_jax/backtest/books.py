@@ -42,7 +42,8 @@ class Books(NamedTuple):
     downgraded, backordered, lost (by the speed asked for), `speed_km [speeds, 2]` units and unit-km by the
     speed used, `stock [days, nodes, 4]` units, m3, units waiting at the dock and their m3 at the end of the
     day, `detail [items, nodes, speeds, 2]` units and outbound cost (empty unless asked for), `level [items,
-    nodes]` unit-days of stock (likewise).
+    nodes]` unit-days of stock (likewise), `kept [items, speeds, 2]` demand and on time by the speed asked for
+    (likewise).
     """
 
     cost: np.ndarray
@@ -57,6 +58,7 @@ class Books(NamedTuple):
     stock: np.ndarray
     detail: np.ndarray
     level: np.ndarray
+    kept: np.ndarray
 
 
 class Clock(NamedTuple):
@@ -83,6 +85,7 @@ def empty_books(items: int, nodes: int, regions: int, speeds: int, days: tuple[i
         stock=np.zeros((days[0], nodes, 4)),
         detail=np.zeros((wide, nodes, speeds, 2)),
         level=np.zeros((wide, nodes)),
+        kept=np.zeros((wide, speeds, 2), np.int64),
     )
 
 

@@ -28,7 +28,7 @@ class Options:
             sampled.
         units_per_order: units of one sampled order (1: every unit is an order of its own).
         rounding: to packs: `nearest`, or `up`.
-        detail: keep units and outbound cost by item, node and speed.
+        detail: keep units and outbound cost by item, node and speed, and promises kept by item and speed.
         chunk_items: items reviewed at a time (bounds memory).
     """
 

@@ -47,6 +47,7 @@ class Outcome:
         purchases: units by vendor, node and bucket.
         detail: units and outbound cost by item, node and speed (empty unless asked for).
         levels: mean stock by item and node (likewise).
+        kept: demand and units on time by item and speed asked for (likewise).
     """
 
     items: pl.DataFrame
@@ -62,6 +63,7 @@ class Outcome:
     purchases: pl.DataFrame
     detail: pl.DataFrame
     levels: pl.DataFrame
+    kept: pl.DataFrame
 
     @property
     def cost(self) -> float:
@@ -112,6 +114,7 @@ def summarise(world: World, runs: list[Run], options, vendors: list[str]) -> Out
         purchases=_purchases(world, runs, vendors),
         detail=_detail(world, books),
         levels=_levels(world, books),
+        kept=_kept(world, books),
     )
 
 
@@ -297,3 +300,9 @@ def _levels(world: World, books: list[Books]) -> pl.DataFrame:
             "on_hand": level[item, node],
         }
     )
+
+
+def _kept(world: World, books: list[Books]) -> pl.DataFrame:
+    kept = _mean([b.kept for b in books])
+    items = world.items if kept.shape[0] else []
+    return _table({"item_id": items, "speed_id": world.speeds}, {"demand": kept[..., 0], "on_time": kept[..., 1]})

@@ -100,6 +100,8 @@ def _promised(books, ask, late, units, clock):
         books.tally[item, C_ON_TIME] += units
         books.promise[speed, 1] += units
         books.service[region, speed, clock.bucket, 1] += units
+        if books.kept.shape[0] > 0:
+            books.kept[item, speed, 1] += units
 
 
 @inlined
@@ -181,6 +183,8 @@ def serve(network, limited, kept, levels, orders, clock):
             books.tally[item, C_DEMAND] += units
             books.promise[speed, 0] += units
             books.service[region, speed, clock.bucket, 0] += units
+            if books.kept.shape[0] > 0:
+                books.kept[item, speed, 0] += units
         ask = (item, region, speed, orders.hour[k])
         order = (units, orders.coin[k], late, filled)
         filled = _serve_one(network, limited, kept, levels, ask, order, clock)

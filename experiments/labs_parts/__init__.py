@@ -1,0 +1,1 @@
+"""Parts of the labs: what is compared, how it is run, how it is judged."""
