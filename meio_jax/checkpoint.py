@@ -248,7 +248,8 @@ def _read_part(
         for name, digest in json.loads(seal.read_text(encoding="utf-8")).items():
             if now.get(name) != digest:
                 raise ValueError(f"{name} is not what was saved")
-    alone = _by_itself()
+    # Orbax takes absolute paths only.
+    own, alone = own.resolve(), _by_itself()
     with ocp.Checkpointer(ocp.JsonCheckpointHandler(), multiprocessing_options=alone) as reader:
         meta = reader.restore(own / str(step) / "meta")
     if identity is not None:

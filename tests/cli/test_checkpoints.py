@@ -95,6 +95,13 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_used(
     same(run, finished.folder)
 
 
+def test_a_run_is_named_by_its_path_from_here(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished.folder.parent)
+    found = restore(Path(finished.folder.name) / "checkpoints", list(ITEMS), None)
+    assert found is not None
+    assert not found.notes
+
+
 def test_no_checkpoint_is_no_damage(tmp_path: Path) -> None:
     assert restore(tmp_path, list(ITEMS), None) is None
 
