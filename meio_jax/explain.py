@@ -8,7 +8,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from meio_jax.errors import InputError, Problem
 from meio_jax.instance import KINDS
@@ -16,6 +15,7 @@ from meio_jax.marginal import COST_TERMS, Amounts, Batches, Terms, Weights, move
 from meio_jax.one_item import ItemOfRun, item_of_run
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.protected import Protected
+from meio_jax.resources import MEASURES, rents
 
 _NOTHING = 1e-9
 
@@ -55,7 +55,8 @@ class Explanation:
     `terms` are derivatives of the expected cost (costs positive, savings negative) and `charges` those of the priced
     use of capacity; `slope` is their sum, near zero where the search has settled. `plus_one` and `minus_one` are what
     the plan in whole units would cost more with one unit more or less. `worth_today` is what a unit more in stock
-    today would save.
+    today would save. `storage_rent` is what storage capacity costs a unit a day, mean over buckets: price x volume, or
+    the price itself where `storage_measure` is not "m3".
     """
 
     item_id: str
@@ -74,6 +75,9 @@ class Explanation:
     plus_one: dict[str, float]
     minus_one: dict[str, float]
     worth_today: float
+    volume_m3: float
+    storage_rent: float
+    storage_measure: str
     changes: list[Change]
     places: list[Place]
 
@@ -92,7 +96,8 @@ class Explanation:
         return {**asdict(self), "gross": self.gross}
 
 
-def _level(policy: AbstractPolicy) -> Array:
+def _level(policy: AbstractPolicy) -> Any:
+    # The leaf, or the mark that `eqx.tree_at` puts in its place.
     inner = policy.replenishment if isinstance(policy, Protected) else policy
     return inner.target  # type: ignore[attr-defined]
 
@@ -234,9 +239,19 @@ def explain(one: ItemOfRun, node: str | None = None, scenarios: int = 512) -> Ex
         plus_one=summed(True),
         minus_one=summed(False),
         worth_today=-float(by_stock.total[at]),
+        volume_m3=float(one.problem.block.volume[0]),
+        storage_rent=float(rents(one.problem.resources, one.problem.prices, one.problem.block).held[at, 0]),
+        storage_measure=_storage_measure(one, at),
         changes=_changes(one, steps, at),
         places=_places(one, level, held, today, over_buckets),
     )
+
+
+def _storage_measure(one: ItemOfRun, node: int) -> str:
+    """How the storage of a node is counted: "m3" if any of it is in volume, "units", or "" where there is no limit."""
+    rows = np.flatnonzero(np.asarray(one.problem.resources.stock)[:, node])
+    found = {MEASURES[measure] for measure in np.asarray(one.problem.resources.measure)[rows]}
+    return "m3" if "m3" in found else "units" if found else ""
 
 
 def _sum(pairs: dict[str, float]) -> float:

@@ -38,12 +38,31 @@ def _terms(one: Explanation) -> Table:
     table.add_column("what it does")
     table.add_column(f"{one.currency} per unit", justify="right")
     rows = [(_NAMES.get(name, name), value) for name, value in one.terms.items()]
-    rows += [(f"capacity: {kind}, at its price", value) for kind, value in one.charges.items()]
-    for name, value in sorted(rows, key=lambda row: row[1]):
-        table.add_row(name, f"{'saves' if value < 0 else 'costs'} {money(abs(value))}")
+    rows += [(_capacity(one, kind), value) for kind, value in one.charges.items()]
+    # What is below a thousandth of what moves is put together: it explains nothing.
+    large = [row for row in rows if abs(row[1]) >= 1e-3 * one.gross]
+    rest = sum((value for _, value in rows), 0.0) - sum((value for _, value in large), 0.0)
+    for name, value in sorted(large, key=lambda row: row[1]):
+        table.add_row(name, _signed(value))
+    if len(large) < len(rows):
+        table.add_row("all that is smaller", _signed(rest))
     table.add_section()
     table.add_row("sum (zero where the search has settled)", money(one.slope), style="bold")
     return table
+
+
+def _signed(value: float) -> str:
+    return f"{'saves' if value < 0 else 'costs'} {money(abs(value))}"
+
+
+def _capacity(one: Explanation, kind: str) -> str:
+    """What a charge is for."""
+    if kind == "service":
+        return "service floors, at their price"
+    if kind != "storage" or one.storage_rent == 0:
+        return f"{kind} capacity, at its price"
+    size = f": price × {one.volume_m3:.4g} m³" if one.storage_measure == "m3" else ""
+    return f"storage capacity ({money(one.storage_rent)} a unit and day{size})"
 
 
 def _neighbours(one: Explanation) -> Table:
@@ -61,13 +80,19 @@ def _changes(changes: list[Change]) -> Table:
     table.add_column("figure")
     for name in ("now", "one more pays", "one less pays"):
         table.add_column(name, justify="right")
-    shown = lambda value, when: "no value" if value is None else f"{when} {money(value)}"
     for change in changes:
-        name = f"{escape(change.name)}, {change.unit}"
-        table.add_row(
-            name, money(change.now), shown(change.more_at, change.more_when), shown(change.less_at, change.less_when)
-        )
+        more = _beyond(change.now, change.more_at, change.more_when)
+        less = _beyond(change.now, change.less_at, change.less_when)
+        table.add_row(f"{escape(change.name)}, {change.unit}", money(change.now), more, less)
     return table
+
+
+def _beyond(now: float, at: float | None, when: str) -> str:
+    """Where a figure tips the balance, and whether it is there already."""
+    if at is None:
+        return "no value"
+    there = now > at if when == "above" else now < at
+    return f"{when} {money(at)}{', as now' if there else ''}"
 
 
 def _places(one: Explanation) -> Table:

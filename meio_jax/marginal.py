@@ -7,7 +7,7 @@ term by term, so the derivatives add up to the derivative of what was minimised:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -62,8 +62,8 @@ class Terms(eqx.Module):
     charge: Float[Array | np.ndarray, "kinds *axes"]
 
     @property
-    def total(self) -> Float[Array | np.ndarray, "*axes"]:
-        """Objective plus charges."""
+    def total(self) -> Any:
+        """Objective plus charges, `[*axes]`: an array, or a scalar where NumPy sums without axes."""
         return self.cost.sum(0) + self.other + self.charge.sum(0)
 
     def minus(self, before: Terms) -> Terms:
@@ -114,7 +114,7 @@ def _terms(
     return Terms(cost, other, charge), amounts
 
 
-def moved(policy: AbstractPolicy, leaf: Callable[[AbstractPolicy], Array], step: ArrayLike) -> AbstractPolicy:
+def moved(policy: AbstractPolicy, leaf: Callable[[AbstractPolicy], Any], step: ArrayLike) -> AbstractPolicy:
     """The policy with `step` added to one of its parameters, never below zero."""
     return eqx.tree_at(leaf, policy, jnp.maximum(leaf(policy) + step, 0))
 
@@ -125,7 +125,7 @@ def _slopes(
     weights: Weights,
     scenarios: Scenarios,
     policy: AbstractPolicy,
-    leaf: Callable[[AbstractPolicy], Array],
+    leaf: Callable[[AbstractPolicy], Any],
 ) -> tuple[Terms, Terms]:
     def money(level: Array, on_hand: Array) -> Array:
         terms, _ = _terms(problem, weights, scenarios, eqx.tree_at(leaf, policy, level), on_hand)
@@ -167,7 +167,7 @@ class Batches(eqx.Module):
         return eqx.tree_at(lambda t: t.charge, terms, terms.charge / len(self.parts))
 
     def slopes(
-        self, problem: OneItem, weights: Weights, policy: AbstractPolicy, leaf: Callable[[AbstractPolicy], Array]
+        self, problem: OneItem, weights: Weights, policy: AbstractPolicy, leaf: Callable[[AbstractPolicy], Any]
     ) -> tuple[Terms, Terms]:
         """Derivatives of every term.
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 from helpers import close
@@ -23,7 +24,7 @@ def test_json_adds_up_and_agrees_with_the_plan(meio: Command, finished: Finished
     close(sum([*found["terms"].values(), *found["charges"].values()]), found["slope"], tolerance=1e-6)
     close(sum(found["slope_by_bucket"]), found["slope"], tolerance=1e-6)
     targets = pl.read_parquet(finished.folder / "plan" / "targets.parquet").filter(item_id="A", node_id="fc1")
-    close(found["targets"], targets.sort("bucket")["target"].to_numpy(), tolerance=ROUNDING)
+    close(np.asarray(found["targets"]), targets.sort("bucket")["target"].to_numpy(), tolerance=ROUNDING)
     stock = pl.read_parquet(finished.folder / "plan" / "expected_nodes.parquet").filter(item_id="A", node_id="fc1")
     close(found["mean_on_hand"], stock["on_hand"].item(), tolerance=ROUNDING)
     assert {place["node_id"] for place in found["places"]} == {"dc1", "fc1", "fc2"}
@@ -58,8 +59,10 @@ def test_slopes_are_those_of_small_steps(finished: Finished) -> None:
         close(found.slope, (money(0.02) - money(-0.02)) / 0.04, tolerance=0.08)
 
 
-def test_words_and_tables(meio: Command, finished: Finished) -> None:
-    called = meio("explain", finished.folder, "--item", "B", "--scenarios", 6)
+def test_words_and_tables(meio: Command, finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A path as it is typed: relative to the working directory.
+    monkeypatch.chdir(finished.folder.parent)
+    called = meio("explain", finished.folder.name, "--item", "B", "--scenarios", 6)
     assert called.status == 0, called.err
     for part in ("A unit more would save", "In whole units", "All sites of B", "holdout scenarios"):
         assert part in called.out, part

@@ -55,10 +55,11 @@ def test_every_term_is_that_of_the_newsvendor(x64: None, level: float) -> None:
     for name, value in expected.items():
         close(found.terms[name], value, tolerance=1e-9, what=name)
     close(found.charges["storage"], STORAGE_PRICE * VOLUME * below, tolerance=1e-9)
+    close(found.storage_rent, STORAGE_PRICE * VOLUME, tolerance=1e-9)
     close(found.charges["inbound"], INBOUND_PRICE, tolerance=1e-9)
     close(found.slope, BUY + LEFT * below - LOST * (1 - below), tolerance=1e-9)
-    # A unit on the shelf today need not be bought or received.
-    close(found.worth_today, BUY, tolerance=1e-9)
+    # A unit on the shelf today need not be bought or received, but takes room tonight.
+    close(found.worth_today, BUY - HOLDING - STORAGE_PRICE * VOLUME, tolerance=1e-9)
 
 
 def test_the_sum_is_zero_at_the_critical_fractile(x64: None) -> None:

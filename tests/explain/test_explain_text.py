@@ -25,6 +25,9 @@ USUAL = Explanation(
     plus_one={"terms": -2.0, "charges": 3.0},
     minus_one={"terms": 4.0, "charges": -3.0},
     worth_today=12.3,
+    volume_m3=0.02,
+    storage_rent=0.06,
+    storage_measure="m3",
     changes=[Change("lost-sale cost", "EUR per unit", 10.0, 11.5, "above", None, "below")],
     places=[Place("shop", 21.0, 9.5, 7.0, 0.1)],
 )
@@ -66,5 +69,13 @@ def test_tables_show_names_as_they_are() -> None:
     console.print(explanation_text(USUAL))
     text = console.export_text()
     console.file.close()
-    for part in ("paper[bold]", "saves 38.00", "above 11.50", "no value", "+1.00", "EUR per unit"):
+    for part in (
+        "paper[bold]",
+        "saves 38.00",
+        "above 11.50",
+        "no value",
+        "0.0600 a unit and day: price × 0.02 m³",
+        "+1.00",
+        "EUR per unit",
+    ):
         assert part in text, part
