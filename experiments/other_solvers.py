@@ -1,6 +1,7 @@
 """Question: how far is a plan from what solvers see that nobody here wrote?
 
     python experiments/other_solvers.py --out results.json [--count 20] [--instance DIR ...] [--part NAME ...]
+        [--docs docs/other_solvers.md]
 
 Parts: `two_stage` the planner and the clairvoyant bound against extensive-form linear programs (HiGHS);
 `fulfilment` preference rounds against the optimal assignment (HiGHS) per wave; `simulation` given base-stock
@@ -11,15 +12,20 @@ docs/other_solvers.md explains what is compared.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import time
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import jax
 import typer
+from provenance import provenance
 from rich.console import Console
 from rich.table import Table
-from solvers import fulfilment, rate, stockpyl_simulation, two_stage
+from solvers import fulfilment, page, rate, stockpyl_simulation, two_stage
 from solvers.newsvendor_network import Size
 
 
@@ -49,13 +55,22 @@ def shown(part: Part, rows: list[dict]) -> Table:
     return table
 
 
-def rows_of(part: Part, count: int, instances: list[Path]) -> list[dict]:
-    """Run one part."""
+def rows_of(part: Part, count: int, instances: list[Path]) -> Iterator[dict]:
+    """Run one part, row by row."""
     if part is Part.two_stage:
-        return [two_stage.compare(seed, kind, Size()) for kind in two_stage.KINDS for seed in range(count)]
+        return (two_stage.compare(seed, kind, Size()) for kind in two_stage.KINDS for seed in range(count))
     if part is Part.fulfilment:
         return fulfilment.compare_all(instances)
     return stockpyl_simulation.compare_all() if part is Part.simulation else rate.measure_all()
+
+
+def about(part: Part, out: Path, count: int, instances: list[Path]) -> dict:
+    """Command, date, device, versions and commit of a part."""
+    options = f" --count {count}" if part is Part.two_stage else ""
+    options += "".join(f" --instance {folder.name}" for folder in instances) if part is Part.fulfilment else ""
+    versions = {name: importlib.metadata.version(name) for name in ("highspy", "stockpyl")}
+    command = f"python experiments/other_solvers.py --out {out} --part {part.value}{options}"
+    return {"command": command, "date": time.strftime("%Y-%m-%d"), **provenance(), **versions}
 
 
 def main(
@@ -63,15 +78,26 @@ def main(
     count: Annotated[int, typer.Option(help="two-stage instances of each kind", min=1)] = 20,
     instance: Annotated[list[Path] | None, typer.Option(help="instance folder, for `fulfilment`")] = None,
     part: Annotated[list[Part] | None, typer.Option(help="parts to run; default: all")] = None,
+    docs: Annotated[Path | None, typer.Option(help="page whose tables are written anew from the file")] = None,
+    run: Annotated[bool, typer.Option(help="--no-run: only print and write what the file has")] = True,
 ) -> None:
     """Compare, print tables, write JSON."""
     results = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-    for one in part or list(Part):
-        results[one.value] = rows_of(one, count, instance or [])
-        Console(width=160).print(shown(one, results[one.value]))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    if not all(row["met"] for rows in results.values() for row in rows):
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for one in (part or list(Part)) if run else []:
+        known, rows = about(one, out, count, instance or []), []
+        for row in rows_of(one, count, instance or []):
+            rows.append(row)
+            # Every network compiles its own programs, each of which holds memory maps: a process has only so many.
+            jax.clear_caches()
+            results[one.value] = {**known, "rows": rows}
+            out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    for one in Part:
+        if one.value in results:
+            Console(width=160).print(shown(one, results[one.value]["rows"]))
+    if docs:
+        page.write(docs, results)
+    if not all(row["met"] for done in results.values() for row in done["rows"]):
         raise typer.Exit(1)
 
 

@@ -137,6 +137,22 @@ class Extensive:
         self._costs(self.cost)
         return value
 
+    def each_at_prices(self, prices: np.ndarray) -> np.ndarray:
+        """With full knowledge and capacities priced the program falls apart by scenario: the least cost of each."""
+        if self.sets == 1:
+            raise ValueError("One order serves all scenarios: there is no value of a single one.")
+        cost = self.cost + self.matrix[: 2 * self.nodes].T @ prices
+        self._costs(cost)
+        free = np.full(2 * self.nodes, highspy.kHighsInf)
+        self.solve(free)
+        paid = cost * np.asarray(self.highs.getSolution().col_value)
+        self._costs(self.cost)
+        items = self.demand.shape[0]
+        total = paid[: self.orders].reshape(items, self.sets, -1).sum((0, 2))
+        total += paid[self.orders :].reshape(items, self.sets, -1).sum((0, 2))
+        lost = np.einsum("i,isc->s", self.data.lost, self.demand)
+        return total / self.weight + lost - float(prices @ self.data.capacity)
+
     def with_orders(self, order: np.ndarray, capacity: np.ndarray) -> float:
         """The least cost when the orders are given and only the recourse is decided."""
         columns = np.arange(self.orders, dtype=np.int32)

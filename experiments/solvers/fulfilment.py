@@ -9,6 +9,7 @@ to slow, share scarce stock in proportion, rank by the weight of a group of item
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import equinox as eqx
@@ -172,7 +173,7 @@ def compare(name: str, tables: Tables) -> dict:
     }
 
 
-def compare_all(instances: list[Path]) -> list[dict]:
+def compare_all(instances: list[Path]) -> Iterator[dict]:
     """Random newsvendor networks, synthetic networks of three shapes, and the given instances."""
     cases = [(f"newsvendor network {seed}", random_tables(seed, Size(), several=True)) for seed in range(3)]
     for shape, tiers in (("local", (1, 2, 2)), ("national", (2, 5, 3)), ("global", (2, 6, 4))):
@@ -181,4 +182,4 @@ def compare_all(instances: list[Path]) -> list[dict]:
             generate_instance(options, Path(folder) / "instance")
             cases.append((f"synthetic, {shape}", read_instance(Path(folder) / "instance")))
     cases += [(folder.name, read_instance(folder)) for folder in instances]
-    return [compare(name, tables) for name, tables in cases]
+    return (compare(name, tables) for name, tables in cases)

@@ -51,7 +51,7 @@ def _items(size: Size, cost: np.ndarray, rng: np.random.Generator) -> dict:
     return {
         "item_id": size.names("items"),
         "volume_m3": rng.uniform(0.5, 2, size.items),
-        "weight_kg": np.ones(size.items),
+        "weight_kg": np.linspace(0.5, 1.5, size.items),
         "price": cost + 10,
         "unit_cost": cost,
         "holding_cost": rng.uniform(0.5, 2, size.items),

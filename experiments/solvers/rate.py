@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from solvers.stockpyl_simulation import SYSTEMS, System, model_of, ours
@@ -33,6 +35,6 @@ def measure(system: System, scenarios: int = SCENARIOS, sizes: tuple[int, ...] =
     }
 
 
-def measure_all() -> list[dict]:
+def measure_all() -> Iterator[dict]:
     """A serial and a distribution system."""
-    return [measure(SYSTEMS[0]), measure(SYSTEMS[3])]
+    return (measure(system) for system in (SYSTEMS[0], SYSTEMS[3]))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -264,6 +265,6 @@ def compare(system: System, *, same: int = 3, runs: int = 30, scenarios: int = 4
     }
 
 
-def compare_all() -> list[dict]:
+def compare_all() -> Iterator[dict]:
     """All systems."""
-    return [compare(system) for system in SYSTEMS]
+    return (compare(system) for system in SYSTEMS)

@@ -33,7 +33,7 @@ def simulate(seed: int, level: float) -> tuple:
         policy = jax.tree.map(lambda leaf: leaf * level, make_policy(case, "base_stock", protection=True, seed=seed))
         resources, _ = make_resources(case, seed)
         parts = (case.network, case.block, case.scenarios, case.lists)
-        return case, resources, *jax.tree.map(np.asarray, simulated(parts, policy, resources))
+        return case, *jax.tree.map(np.asarray, (resources, *simulated(parts, policy, resources)))
 
 
 def per_item(leaf: np.ndarray, case: Case) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What holds for plans of any instance: order of items, idle nodes, more capacity, and bounds that only rise."""
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -30,32 +31,48 @@ def planned(tables: Tables, steps: int) -> tuple[Model, Solution, list[float]]:
     return model, solution, bounds
 
 
-def test_the_order_of_items_does_not_matter_and_the_best_bound_never_falls() -> None:
+@pytest.fixture(scope="module")
+def short() -> tuple[Tables, Model, Solution, list[float]]:
+    """A short search, and the instance it is of."""
     tables = random_tables(3, SMALL, several=True)
-    model, solution, bounds = planned(tables, SHORT)
+    with jax.numpy_dtype_promotion("standard"):
+        return tables, *planned(tables, SHORT)
+
+
+def test_the_best_bound_never_falls(short: tuple) -> None:
+    *_, bounds = short
+    assert len(bounds) == SHORT
     assert np.all(np.diff(bounds) >= 0)
     assert bounds[-1] > bounds[0]
+
+
+def test_permuting_items_permutes_the_plan(short: tuple) -> None:
+    tables, model, solution, _ = short
     backwards = {name: getattr(tables, name)[::-1] for name in ("items", "offers", "forecast")}
     other, permuted, _ = planned(changed(tables, **backwards), SHORT)
-    place = [other.instance.ids.items.index(name) for name in model.instance.ids.items]
-    np.testing.assert_allclose(orders_of(other, permuted)[place], orders_of(model, solution), rtol=1e-4, atol=1e-3)
+    assert list(other.instance.items) == list(model.instance.items)[::-1]
+    orders, moved = orders_of(model, solution), orders_of(other, permuted)
+    np.testing.assert_allclose(moved[::-1], orders, rtol=1e-4, atol=1e-3)
+    # Items differ, so a plan that took one item for another would show.
+    assert np.abs(moved - orders).max() > 1
 
 
-def test_a_node_that_nobody_may_use_changes_nothing() -> None:
-    tables = random_tables(3, SMALL, several=True)
-    model, solution, _ = planned(tables, SHORT)
+def test_a_node_that_nobody_may_use_changes_nothing(short: tuple) -> None:
+    tables, model, solution, _ = short
     idle = tables.nodes[-1:].with_columns(node_id=pl.lit("nodes-idle"))
     wider, with_idle, _ = planned(changed(tables, nodes=pl.concat([tables.nodes, idle])), SHORT)
     keep = [wider.instance.ids.nodes.index(name) for name in model.instance.ids.nodes]
     orders = orders_of(wider, with_idle)
     np.testing.assert_allclose(orders[:, keep], orders_of(model, solution), rtol=1e-4, atol=1e-3)
     assert np.all(np.delete(orders, keep, axis=1) == 0)
+    ours, theirs = (one.best_evaluation.value for one in (solution, with_idle))
+    assert float(theirs) == pytest.approx(float(ours), rel=1e-5)
 
 
 def test_cost_does_not_rise_with_capacity() -> None:
     tables = random_tables(1, SMALL, several=False)
     costs = []
-    for factor in (0.7, 0.85, 1.0, 1.5):
+    for factor in (0.7, 1.0, 1.5):
         resources = tables.resources.with_columns(capacity=factor * pl.col("capacity"))
         _, solution, _ = planned(changed(tables, resources=resources), LONG)
         costs.append(float(solution.best_evaluation.value))
