@@ -199,6 +199,8 @@ def pytorch(system: System, demand: np.ndarray, *, compiled: bool) -> dict[str, 
 
     names = {"eager": torch_rollout}
     if compiled:
+        # Each system starts with an empty cache of compiled code: past a limit the code would run uncompiled.
+        torch.compiler.reset()
         names["compile"] = torch.compile(torch_rollout, dynamic=False)
     calls: dict[str, Callable[[], Any]] = {}
     for name, function in names.items():

@@ -3,11 +3,11 @@
     python experiments/bench_solve.py --out experiments/results/bench_solve.json
 
 Generated catalogs of 1,000, 10,000 and 100,000 items are solved to tolerance, each by `meio solve` in a process of its
-own, cold, and then warm on the next day's instance (forecasts revised by 5 %, 2 % of the items new, 2 % gone, a node
-with 10 % less capacity; docs/reruns.md has cold solves of such days beside them). The network is small (4 nodes, 3 regions, 2 speeds, 2 weeks), so that the largest catalog ends
-in minutes on two cores; `step_ns` is the time of a step per item, scenario and period, which for other networks follows
-docs/performance.md. Step times are medians, without the first step, which compiles. The exponent is fitted to
-the seconds of all steps by the logarithm of the number of items.
+own: cold, and then warm on the next day's instance (forecasts revised by 5 %, 2 % of the items new, 2 % gone, a node
+with 10 % less capacity; docs/reruns.md has cold solves of such days beside them). The network is small (4 nodes, 3
+regions, 2 speeds, 2 weeks), so that the largest catalog ends in minutes on two cores; `step_ns` is the time of a step
+per item, scenario and period, which for other networks follows docs/performance.md. Step times are medians, without
+the first step, which compiles. The exponent is the slope of the logarithm of seconds over that of the items.
 
 Beside them some steps of the real-data US instance (configs/us_full.yaml), for its step time and memory, and what
 10^8 items would take on N GPUs, with the assumptions behind it.

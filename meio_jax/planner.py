@@ -33,7 +33,7 @@ from meio_jax.subproblem import InventorySubproblem, Settings
 from meio_jax.tables import Tables
 
 _DENSE_UP_TO_NODES = 4
-_CPU_BATCH_ROWS = 5_000
+_CPU_BATCH_ROWS, _LEAST_BATCH = 5_000, 64
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class Plan:
 
 
 def block_items(nodes: int, scenarios: int) -> int:
-    """Items per block such that a block's stock fits the cache: fewer for larger networks, more on accelerators."""
+    """Items per block such that what the backward pass of a day keeps fits the cache (measured in `bench_kernel`)."""
     rows = _CPU_BATCH_ROWS if jax.default_backend() == "cpu" else 64 * _CPU_BATCH_ROWS
-    batch = max(256, rows // max(nodes, 1))
+    batch = max(_LEAST_BATCH, rows // max(nodes, 1))
     return max(1, batch // scenarios)
 
 

@@ -165,12 +165,16 @@ def serve_rounds(
 
 
 def _serve_forward(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form):
-    out, saved = _all_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form)
-    return out, (saved, choice, cost_unit, cost_kg, carbon, weight)
+    out, _ = _all_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form)
+    return out, (open_demand, available, choice, cost_unit, cost_kg, carbon, weight)
 
 
 def _serve_backward(form: str, kept: tuple, bars: tuple) -> tuple:
-    saved, choice, cost_unit, cost_kg, carbon, weight = kept
+    # The rounds are run again: what they leave fits the cache now, and would not if all waves and speeds kept theirs.
+    # Barriers keep the compiler from finding the first run's results instead.
+    open_demand, available, choice, cost_unit, cost_kg, carbon, weight = jax.lax.optimization_barrier(kept)
+    _, saved = _all_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form)
+    saved = jax.lax.optimization_barrier(saved)
     open_bar, left_bar, cost_bar, carbon_bar = bars
     ask, spread = FORMS[form]
     for p in reversed(range(choice.shape[0])):
