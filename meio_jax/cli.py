@@ -234,6 +234,68 @@ def explain(
         _out.print(explanation_text(found))
 
 
+@app.command()
+def forecast(
+    source: Annotated[
+        Path, typer.Argument(help="Instance with past sales, or a CSV or Parquet file: item_id, ds, units.")
+    ],
+    out: Annotated[Path, typer.Option(help="New folder: the instance with sample paths, or their table alone.")],
+    periods: Annotated[int, typer.Option(help="Days to forecast, for a file (an instance says its own).")] = 42,
+    paths: Annotated[int, typer.Option(help="Sample paths per item.")] = 200,
+    seed: Annotated[int, typer.Option(help="Master seed: same seed, same sales, same paths of an item.")] = 0,
+    history_days: Annotated[int, typer.Option(help="Most recent days of sales that are used.")] = 364,
+    holdout: Annotated[int, typer.Option(help="Last days of the history to judge the forecast on; 0: none.")] = 28,
+    block_items: Annotated[int, typer.Option(help="Items in memory together.")] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Turn past sales into sample paths of demand, and say how well such paths would have fitted."""
+    from meio_jax.forecast import ForecastOptions, forecast_run
+    from meio_jax.forecast.text import forecast_text
+
+    options = ForecastOptions(periods, paths, seed, history_days, holdout, block_items)
+    progress = _progress(quiet)
+    try:
+        found = forecast_run(source, out, options, progress)
+    finally:
+        progress.close()
+        progress.release()
+    if as_json:
+        typer.echo(json.dumps(found.calibration.as_dict() if found.calibration else None, indent=1))
+    else:
+        _out.print(forecast_text(found))
+
+
+@app.command()
+def whatif(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    resource: Annotated[str, typer.Option(help="Which capacity.")],
+    capacity: Annotated[str, typer.Option(help="+10%, -10%, +25 or -25 (in its unit), or the new capacity: 120.")],
+    bucket: Annotated[list[int] | None, typer.Option(help="In which bucket; repeat for several; default all.")] = None,
+    resolve: Annotated[bool, typer.Option("--resolve", help="Solve again with the change, and compare.")] = False,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of each re-solve; default `warm.max_steps`.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    instance: Annotated[Path | None, typer.Option(help="Folder of the instance, if it has moved.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Say what another capacity would do to the cost, by its prices; check it by solving again on request."""
+    from meio_jax.whatif import whatif_run
+    from meio_jax.whatif_text import whatif_text
+
+    progress = _progress(quiet)
+    try:
+        found = whatif_run(
+            run, resource, capacity, bucket, instance=instance, resolve=resolve, steps=steps, progress=progress
+        )
+    finally:
+        progress.close()
+        progress.release()
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), indent=1))
+    else:
+        _out.print(whatif_text(found))
+
+
 def main() -> None:
     """Entry point: input errors end with status 2 and one message."""
     try:

@@ -44,7 +44,7 @@ def _terms(one: Explanation) -> Table:
     rest = sum((value for _, value in rows), 0.0) - sum((value for _, value in large), 0.0)
     for name, value in sorted(large, key=lambda row: row[1]):
         table.add_row(name, _signed(value))
-    if len(large) < len(rows):
+    if abs(rest) >= 1e-3 * one.gross:
         table.add_row("all that is smaller", _signed(rest))
     table.add_section()
     table.add_row("sum (zero where the search has settled)", money(one.slope), style="bold")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +28,9 @@ from meio_jax.warm import Earlier, prices_of, read_earlier
 
 _BATCH = 64
 
+# Scenarios are drawn by many small loops, each of which would be compiled by itself, for every batch anew.
+_draw = eqx.filter_jit(draw)
+
 
 @dataclass(frozen=True)
 class ItemOfRun:
@@ -46,7 +50,7 @@ class ItemOfRun:
         parts = []
         for first in range(0, count, size):
             ids = jnp.arange(first, first + size, dtype=jnp.int32)
-            parts.append(draw(self.settings.scenarios, self.instance.catalog.profiles, leaves, ids, HOLDOUT))
+            parts.append(_draw(self.settings.scenarios, self.instance.catalog.profiles, leaves, ids, HOLDOUT))
         return Batches(parts)
 
 

@@ -44,7 +44,7 @@ NUMERIC_LIBRARIES = {"jax", "jaxtyping", "equinox", "optax", "numpy", "meio_kern
 LAYERS = (
     ("errors", "results", "registry", "progress", "network", "costs", "sharding"),
     ("fulfilment", "price_scale", "resources", "leadtimes", "demand", "policy", "objective", "tables", "generate"),
-    ("scenarios", "dual", "serve", "replenish", "backtest"),
+    ("scenarios", "dual", "serve", "replenish", "backtest", "forecast"),
     ("rollout", "catalog", "start"),
     ("subproblem", "instance"),
     ("problem", "solve", "holdout", "feasibility", "clairvoyant", "marginal", "refine", "processes"),
@@ -57,6 +57,7 @@ LAYERS = (
     ("replan_run",),
     ("explain", "whatif"),
     ("explain_text",),
+    ("whatif_text",),
     ("cli",),
     ("cli_docs",),
 )

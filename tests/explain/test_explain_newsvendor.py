@@ -21,7 +21,7 @@ from scipy import stats
 from meio_jax.errors import InputError
 from meio_jax.explain import explain
 
-COUNT = 2048
+COUNT = 1024
 # Share of scenarios below a level: four standard errors.
 NOISE = 4 * 0.5 / np.sqrt(COUNT)
 # What a unit left over costs, beyond what a unit sold costs.

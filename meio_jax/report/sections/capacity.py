@@ -89,8 +89,9 @@ def capacity(data: RunData, figures: Figures) -> Markup:
     """A table of weeks for every kind of resource."""
     lead = (
         "What one more unit of capacity would save is its price: where it is zero, capacity is to spare. Capacities "
-        "are ordered by what they are worth."
+        "are ordered by what they are worth. What more or less of one would do to the cost: "
     )
+    hint = tag("p", lead, tag("code", "meio whatif RUN --resource ID --capacity +10%"), class_="lead")
     kinds = figures.capacity["kind"].unique(maintain_order=True).to_list()
     if not kinds:
         return section("capacity", "Capacity", empty("The instance has no shared capacities."))
@@ -98,4 +99,4 @@ def capacity(data: RunData, figures: Figures) -> Markup:
     for kind in kinds:
         frame = figures.capacity.filter(kind=kind)
         panels.append((f"{kind} ({frame['resource_id'].n_unique()})", _panel(frame, data)))
-    return section("capacity", "Capacity", tabs("capacity", "Kind of capacity", panels), lead=lead)
+    return section("capacity", "Capacity", hint, tabs("capacity", "Kind of capacity", panels))
