@@ -5,8 +5,8 @@
 Daily sales of one store, 823 items (docs/us_network.md says whose). From each of several days, 364 days of history are
 forecast and the 28 days after are judged. Contenders: `meio` (what the command writes), `model` and `blocks` (its two
 parts alone), `bootstrap_7` (blocks of a week: what an instance with a forecast of form `history` draws), `auto_ets`
-(statsforecast's AutoETS for whatever item, 100 of its own simulated paths, rounded and cut off at zero; every fourth item,
-since simulation is slow there). Losses in per cent are against `bootstrap_7` on the same items and days.
+(statsforecast's AutoETS for whatever item, 100 of its own simulated paths, rounded and cut off at zero; every fourth
+item, since simulation is slow there). Losses in per cent are against `bootstrap_7` on the same items and days.
 
 The constants of the method were set on the four months before the last day (origins "tuned"), so other months
 (origins "fresh") are what counts.

@@ -88,7 +88,7 @@ class Check:
 
     `cost` is the change of the objective on holdout scenarios; `lagrangian` adds, at each solve's own prices, what
     the plan uses above and below capacity, so it does not reward a plan for using more than it may. `drift` is how far
-    the solve that keeps the capacity moved from the run: differences below it say little. `prices_after` are by
+    the solve that keeps the capacity moved from the run, which is why both are solved again. `prices_after` are by
     bucket; with prices before and after, convexity puts the change between `low` and `high`.
     """
 

@@ -52,12 +52,13 @@ def _buckets(found: WhatIf) -> Table:
     title = f"By bucket; capacity in {escape(found.measure)}, change of cost in {found.currency}"
     table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
     after = found.check is not None
-    columns = ["bucket", "from", "used", "limit", "new limit", "price"]
+    # Both dates and new prices do not fit a terminal of eighty columns.
+    columns = ["bucket", *["from"] * (not after), "used", "limit", "new limit", "price"]
     columns += ["new price"] * after + ["change", ""]
     for name in columns:
         table.add_column(name, justify="left" if name in ("from", "") else "right")
     for row, value in enumerate(found.buckets):
-        cells = [str(value.bucket), value.first_day]
+        cells = [str(value.bucket), *[value.first_day] * (not after)]
         cells += [_amount(figure) for figure in (value.usage, value.before, value.after, value.price)]
         if found.check is not None:
             cells.append(_amount(found.check.prices_after[row]))
@@ -84,7 +85,10 @@ def _checked(found: WhatIf, one: Check) -> list[RenderableType]:
     table.add_row("foretold by prices before and after (mean)", _signed((one.low + one.high) / 2))
     table.add_row("found, use of capacity counted at its price", _signed(one.lagrangian), style="bold")
     table.add_row("found, cost alone", _signed(one.cost))
-    noise = f"The solve that kept the capacity moved by {_signed(one.drift)} itself: differences below that say little."
+    noise = (
+        "Both solves start from the run and take the same steps on the same scenarios; one keeps the capacity as it is "
+        f"(it ended {_signed(one.drift)} from the run)."
+    )
     says = f"Largest violation with the change: {max(one.violation, 0):.2%}; {one.seconds:.0f} s."
     parts: list[RenderableType] = [table, f"[dim]{noise} {says}[/dim]"]
     for row in one.infeasible:

@@ -154,7 +154,7 @@ def test_words_follow_the_figures() -> None:
 def test_a_check_shows_both_sides() -> None:
     outcome = Check(-9.0, -8.5, 0.5, -10.0, -6.0, [1.2, 0.0], 0.001, "CONVERGED", [], 60, 12.0)
     text = shown(replace(what_if(made_run(), "shelf", "+10%"), check=outcome))
-    for part in ("-10.00", "-8.00", "-8.50", "-9.00", "1.2", "moved by +0.50", "0.10%"):
+    for part in ("-10.00", "-8.00", "-8.50", "-9.00", "1.2", "it ended +0.50 from the run", "0.10%"):
         assert part in text, part
     assert "could not be kept" in shown(
         replace(
