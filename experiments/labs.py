@@ -28,7 +28,7 @@ from labs_parts.about import about
 from labs_parts.compare import capacity_rows, item_rows, price_rows, with_landed
 from labs_parts.placement import nodes_without_lanes, our_levels_old_placement
 from labs_parts.solving import solved
-from labs_parts.trial import run_trial
+from labs_parts.trial import item_value_at_start, run_trial
 from labs_parts.worlds import first_days, longer, recorded, without_cutoffs
 from rich.console import Console
 from rich.table import Table
@@ -74,7 +74,8 @@ def lab_rows(
         [simulate(tables, plan, seed=seed, replications=replications, options=free, world=world)] for plan in plans
     ]
     rows += capacity_rows(measured[0], measured[1], "_unlimited")
-    whole = [float(np.mean([one.cost for one in side])) for side in (sides.whole_baseline, sides.whole_ours)]
+    begin = float(item_value_at_start(world).sum())
+    whole = [float(np.mean([one.cost for one in side])) + begin for side in (sides.whole_baseline, sides.whole_ours)]
     rows.append(
         {
             "metric": "total_cost_all_items",

@@ -27,6 +27,18 @@ class Sides:
     whole_ours: list[Outcome]
 
 
+def units_at_start(world: World) -> np.ndarray:
+    """Units of each item that the network has at the start, on hand and under way."""
+    start = world.on_hand.sum(1).astype(float)
+    np.add.at(start, world.on_order[0], world.on_order[2])
+    return start
+
+
+def item_value_at_start(world: World) -> np.ndarray:
+    """Their value at the rate at which what is left at the end is credited, money."""
+    return world.terminal_credit * world.catalog.unit_cost * units_at_start(world)
+
+
 def item_table(outcome: Outcome, world: World) -> dict[str, np.ndarray]:
     """What the labs compare, per item."""
     table = {name: outcome.items[name].to_numpy().astype(float) for name in SUMS}
@@ -42,9 +54,10 @@ def item_table(outcome: Outcome, world: World) -> dict[str, np.ndarray]:
         asked = outcome.kept.filter(pl.col("speed_id") == speed)
         table[f"asked_{speed}"], table[f"kept_{speed}"] = spread(asked, "demand"), spread(asked, "on_time")
         table[f"sent_{speed}"] = spread(outcome.detail.filter(pl.col("speed_id") == speed), "units")
-    start = world.on_hand.sum(1).astype(float)
-    np.add.at(start, world.on_order[0], world.on_order[2])
+    start = units_at_start(world)
     table["left"] = start + table["purchased"] - table["shipped"]
+    # What is left is credited at replacement cost; charging the start alike makes the total the cost of what was used.
+    table["total"] = table["total"] + item_value_at_start(world)
     return table
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from meio_jax.backtest.books import COUNTS, TERMS, Books, State
+from meio_jax.backtest.books import C_DEMAND, COUNTS, TERMS, Books, State
 from meio_jax.backtest.network import World
 
 
@@ -34,6 +34,7 @@ class Outcome:
             `unit_km`, `carbon_kg`.
         replications: the same, summed over items, per replication; also `orders` and `seconds`.
         item_costs: `[replications, items]` total cost, for paired comparisons.
+        item_demand: `[replications, items]` units asked for, which explain most of the noise of the costs.
         balance: per replication, units over all days: `start, purchased, shipped, end` (start + purchased =
             shipped + end, counting goods under way).
         sites: units, outbound and handling cost by node and speed used.
@@ -53,6 +54,7 @@ class Outcome:
     items: pl.DataFrame
     replications: pl.DataFrame
     item_costs: np.ndarray
+    item_demand: np.ndarray
     balance: pl.DataFrame
     sites: pl.DataFrame
     promises: pl.DataFrame
@@ -104,6 +106,7 @@ def summarise(world: World, runs: list[Run], options, vendors: list[str]) -> Out
         items=_items(world, books),
         replications=_replications(runs),
         item_costs=totals,
+        item_demand=np.stack([book.tally[:, C_DEMAND] for book in books]),
         balance=_balance(world, runs),
         sites=_sites(world, books),
         promises=_promises(world, books),
