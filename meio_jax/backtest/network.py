@@ -13,7 +13,7 @@ import polars as pl
 from meio_jax.backtest.limits import Limits, read_limits
 from meio_jax.backtest.lookup import compressed, frame, integers, numbers, rows_of, solid, texts
 from meio_jax.backtest.sales import id_keys
-from meio_jax.backtest.supply import Supply, read_supply
+from meio_jax.backtest.supply import Supply, read_supply, vendor_ids
 
 KINDS = ("dc", "fc", "same_day")
 EARTH_KM = 6371.0088
@@ -98,6 +98,7 @@ class World:
     region_groups: list[str]
     classes: list[str]
     profiles: list[str]
+    vendors: list[str]
     catalog: Catalog
     sites: Sites
     reach: Reach
@@ -150,6 +151,7 @@ def read_world(tables) -> World:
         region_groups=region_groups,
         classes=classes,
         profiles=profiles,
+        vendors=vendor_ids(tables),
         catalog=catalog,
         sites=solid(_sites(node_table, classes, tiers)),
         reach=solid(_reach(tables, speed_table, nodes, regions)),

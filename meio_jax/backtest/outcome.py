@@ -98,7 +98,7 @@ class Outcome:
         return out
 
 
-def summarise(world: World, runs: list[Run], options, vendors: list[str]) -> Outcome:
+def summarise(world: World, runs: list[Run], options) -> Outcome:
     """Frames of a list of replications."""
     books = [run.books for run in runs]
     totals = np.stack([book.cost.sum(1) for book in books])
@@ -114,7 +114,7 @@ def summarise(world: World, runs: list[Run], options, vendors: list[str]) -> Out
         stock=_stock(world, books),
         capacity=_capacity(world, runs),
         transfers=_transfers(world, runs),
-        purchases=_purchases(world, runs, vendors),
+        purchases=_purchases(world, runs),
         detail=_detail(world, books),
         levels=_levels(world, books),
         kept=_kept(world, books),
@@ -264,13 +264,13 @@ def _transfers(world: World, runs: list[Run]) -> pl.DataFrame:
     )
 
 
-def _purchases(world: World, runs: list[Run], vendors: list[str]) -> pl.DataFrame:
+def _purchases(world: World, runs: list[Run]) -> pl.DataFrame:
     supply = world.supply
     flows = _mean([run.flows for run in runs])[len(supply.lane_from) :]
     offer, bucket = np.nonzero(flows)
     table = pl.DataFrame(
         {
-            "vendor_id": pl.Series("vendor", vendors, pl.String).gather(supply.offer_vendor[offer]),
+            "vendor_id": pl.Series("vendor", world.vendors, pl.String).gather(supply.offer_vendor[offer]),
             "node_id": pl.Series("node", world.nodes, pl.String).gather(supply.offer_node[offer]),
             "bucket": bucket,
             "units": flows[offer, bucket],

@@ -13,6 +13,7 @@ import polars as pl
 
 from meio_jax.backtest.lookup import bad, integers, numbers, optional_rows, rows_of, solid, texts
 from meio_jax.backtest.network import World
+from meio_jax.backtest.plan_shares import offer_items, plan_shares
 
 NONE = -1
 
@@ -23,7 +24,8 @@ class Levels(NamedTuple):
     `target [B, items, nodes]`; `fast` and `cap` alike, -1 where there is none (shape `[1, 1, 1]` and flag 0
     if the plan has none at all). `protection [B, items, speeds, nodes]`. `arm [items]` says which column of
     `echelon [arms, nodes]` and `price [arms, buckets, nodes, 3]` (money per unit, m3 and kg shipped) an
-    item follows.
+    item follows. `offer_share [B, offers]` and `lane_share [B, items, lanes]` are parts of what a node orders,
+    -1 where the plan leaves them to the data (shapes `[1, 1]` and `[1, 1, 1]` if it has none at all).
     """
 
     target: np.ndarray
@@ -33,9 +35,12 @@ class Levels(NamedTuple):
     arm: np.ndarray
     echelon: np.ndarray
     price: np.ndarray
+    offer_share: np.ndarray
+    lane_share: np.ndarray
     has_fast: int
     has_cap: int
     has_protection: int
+    has_shares: int
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class PlanTable:
         protection: `item_id, node_id, speed_id, units` and, optionally, `bucket`: stock of the node that
             this speed may not touch.
         prices: as the run folder's `prices`; only outbound rows matter: they steer the choice of the site.
+        shares: `item_id, node_id, source (vendor or node), source_id, share` and, optionally, `bucket`: how a
+            node divides what it orders; where a pair of item and node is not listed, by the shares of the data.
         echelon: nodes whose target counts the stock of the nodes that they supply as well.
         name: for reports.
         chosen: items (ids) that follow `other` instead, if this is a mixture.
@@ -57,6 +64,7 @@ class PlanTable:
     targets: pl.DataFrame
     protection: pl.DataFrame | None = None
     prices: pl.DataFrame | None = None
+    shares: pl.DataFrame | None = None
     echelon: frozenset[str] = frozenset()
     name: str = "plan"
     chosen: frozenset[str] = field(default_factory=frozenset)
@@ -71,7 +79,7 @@ class PlanTable:
         mine = _levels(self, world)
         if self.other is not None:
             pick = np.array([item in self.chosen for item in world.items])
-            mine = _mix(mine, self.other.levels(world), pick)
+            mine = _mix(mine, self.other.levels(world), pick, offer_items(world.supply))
         return solid(mine)
 
 
@@ -99,6 +107,8 @@ def _levels(plan: PlanTable, world: World) -> Levels:
     guard = pl.DataFrame() if plan.protection is None else plan.protection
     guarded = guard.height > 0
     none = np.full((1, 1, 1), NONE, np.int64)
+    split = pl.DataFrame() if plan.shares is None else plan.shares
+    offer_share, lane_share = plan_shares(split, world) if split.height else (np.full((1, 1), -1.0), none * 1.0)
     shape = (1, len(world.nodes))
     echelon = np.zeros(shape, np.bool_)
     echelon[0] = [node in plan.echelon for node in world.nodes]
@@ -110,9 +120,12 @@ def _levels(plan: PlanTable, world: World) -> Levels:
         arm=np.zeros(len(world.items), np.int64),
         echelon=echelon,
         price=_outbound_price(plan.prices, world)[None],
+        offer_share=offer_share,
+        lane_share=lane_share,
         has_fast=int(fast),
         has_cap=int(cap),
         has_protection=int(guarded),
+        has_shares=int(split.height > 0),
     )
 
 
@@ -194,17 +207,17 @@ def _outbound_price(prices: pl.DataFrame | None, world: World) -> np.ndarray:
     return out
 
 
-def _mix(mine: Levels, theirs: Levels, pick: np.ndarray) -> Levels:
-    """Rows of `theirs` where `pick`, of `mine` elsewhere."""
+def _mix(mine: Levels, theirs: Levels, pick: np.ndarray, owner: np.ndarray) -> Levels:
+    """Rows of `theirs` where `pick`, of `mine` elsewhere; `owner [offers]` is the item of an offer."""
 
-    def blend(a: np.ndarray, b: np.ndarray, used: int = 1) -> np.ndarray:
+    def blend(a: np.ndarray, b: np.ndarray, used: int = 1, pick: np.ndarray = pick) -> np.ndarray:
         if not used:
             return a
         shape = tuple(max(pair) for pair in zip(a.shape, b.shape, strict=True))
         a, b = (np.broadcast_to(x, shape) for x in (a, b))
         return np.ascontiguousarray(np.where(pick.reshape((1, -1) + (1,) * (len(shape) - 2)), b, a))
 
-    fast, cap, guarded = (max(getattr(mine, flag), getattr(theirs, flag)) for flag in Levels._fields[-3:])
+    fast, cap, guarded, split = (max(getattr(mine, flag), getattr(theirs, flag)) for flag in Levels._fields[-4:])
     return Levels(
         target=blend(mine.target, theirs.target),
         fast=blend(mine.fast, theirs.fast, fast),
@@ -213,25 +226,29 @@ def _mix(mine: Levels, theirs: Levels, pick: np.ndarray) -> Levels:
         arm=np.where(pick, theirs.arm + len(mine.echelon), mine.arm),
         echelon=np.concatenate([mine.echelon, theirs.echelon]),
         price=np.concatenate([mine.price, theirs.price]),
+        offer_share=blend(mine.offer_share, theirs.offer_share, split, pick[owner]),
+        lane_share=blend(mine.lane_share, theirs.lane_share, split),
         has_fast=fast,
         has_cap=cap,
         has_protection=guarded,
+        has_shares=split,
     )
 
 
 def read_run(folder: str | Path) -> PlanTable:
-    """The plan of a run folder: `plan/targets`, `plan/protection` and `prices`, where they exist."""
+    """The plan of a run folder: `plan/targets`, `plan/protection`, `plan/shares` and `prices`, where they exist."""
     folder = Path(folder)
     targets = folder / "plan" / "targets.parquet"
     if not targets.exists():
         raise bad(str(targets), "", "", "the targets of a finished run", None, "run `meio solve` first")
-    protection, prices = folder / "plan" / "protection.parquet", folder / "prices.parquet"
+    there = lambda path: pl.read_parquet(path) if path.exists() else None
     table = pl.read_parquet(targets)
     echelon = frozenset(table["node_id"].unique().to_list()) if _is_echelon(folder) else frozenset()
     return PlanTable(
         targets=table,
-        protection=pl.read_parquet(protection) if protection.exists() else None,
-        prices=pl.read_parquet(prices) if prices.exists() else None,
+        protection=there(folder / "plan" / "protection.parquet"),
+        shares=there(folder / "plan" / "shares.parquet"),
+        prices=there(folder / "prices.parquet"),
         echelon=echelon,
         name=folder.name,
     )

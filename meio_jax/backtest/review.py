@@ -175,7 +175,29 @@ def _send(network, limited, supply_side, kept, order, clock):
 
 
 @inlined
-def _split_order(supply_side, kept, desk, order, clock):
+def _offer_share(supply, levels, bucket, offer):
+    """Share of an offer: that of the plan, or of the data where the plan has none."""
+    if levels.has_shares:
+        share = levels.offer_share[min(bucket, levels.offer_share.shape[0] - 1), offer]
+        if share >= 0.0:
+            return share
+    return supply.offer_share[offer]
+
+
+@inlined
+def _lane_share(supply, levels, bucket, item, lane):
+    """Share of a lane for an item: that of the plan, or of the data where the plan has none."""
+    if not supply.open[item, lane]:
+        return 0.0
+    if levels.has_shares:
+        share = levels.lane_share[min(bucket, levels.lane_share.shape[0] - 1), item, lane]
+        if share >= 0.0:
+            return share
+    return supply.lane_share[lane]
+
+
+@inlined
+def _split_order(supply_side, kept, levels, desk, order, clock):
     """Divide `order = (item, node, wanted, position, offer left out)` over the open sources by their shares.
 
     Systematic rounding with one random start: whole units, exactly `wanted` in total, and each source gets
@@ -188,11 +210,10 @@ def _split_order(supply_side, kept, desk, order, clock):
     cheapest = -1
     for k in range(first, last):
         if supply.offer_node[k] == node and k != without:
-            total += supply.offer_share[k]
+            total += _offer_share(supply, levels, clock.bucket, k)
             cheapest = k if cheapest < 0 else cheapest
     for j in range(supply.into_start[node], supply.into_start[node + 1]):
-        lane = supply.into[j]
-        total += supply.lane_share[lane] if supply.open[item, lane] else 0.0
+        total += _lane_share(supply, levels, clock.bucket, item, supply.into[j])
     if total <= 0.0:
         if cheapest >= 0:
             _buy(supply_side, kept, (item, node, cheapest, wanted, position), clock)
@@ -202,7 +223,7 @@ def _split_order(supply_side, kept, desk, order, clock):
     done, share = 0, 0.0
     for k in range(first, last):
         if supply.offer_node[k] == node and k != without:
-            share += supply.offer_share[k] / total
+            share += _offer_share(supply, levels, clock.bucket, k) / total
             upto = min(math.floor(wanted * share + start + 1e-9), wanted)
             if upto > done:
                 _buy(supply_side, kept, (item, node, k, upto - done, position), clock)
@@ -210,7 +231,7 @@ def _split_order(supply_side, kept, desk, order, clock):
     for j in range(supply.into_start[node], supply.into_start[node + 1]):
         lane = supply.into[j]
         if supply.open[item, lane]:
-            share += supply.lane_share[lane] / total
+            share += _lane_share(supply, levels, clock.bucket, item, lane) / total
             upto = min(math.floor(wanted * share + start + 1e-9), wanted)
             desk.ask[lane] = upto - done
             desk.asked_of[supply.lane_from[lane]] += upto - done
@@ -284,7 +305,7 @@ def _order(supply_side, kept, levels, desk, order, clock):
         wanted = min(wanted, cap) if cap >= 0 else wanted
     if wanted > 0:
         order = (item, node, wanted, math.floor(position), without)
-        _split_order(supply_side, kept, desk, order, clock)
+        _split_order(supply_side, kept, levels, desk, order, clock)
 
 
 @inlined

@@ -21,7 +21,7 @@ from meio_jax.backtest.plan import Levels, PlanSource, PlanTable, Snapshot
 from meio_jax.backtest.receive import receive
 from meio_jax.backtest.review import NEAREST, UP, Desk, Rules, Shipments, review
 from meio_jax.backtest.serve import serve
-from meio_jax.backtest.supply import vendor_ids, with_recorded
+from meio_jax.backtest.supply import with_recorded
 
 
 def simulate(
@@ -55,20 +55,19 @@ def simulate(
     if replications < 1:
         raise bad("simulate", "", "replications", "at least 1", replications, "ask for one or more replications")
     world = read_world(tables) if world is None else world
-    vendors = vendor_ids(tables)
     demand = read_demand(world, tables, options)
     runs = []
     for replication in range(replications):
         state = state_of(seed, replication)
         source = order_source(world, demand, state, options.units_per_order)
-        runs.append(Simulation(world, plan, options, state, vendors).run(source))
-    return summarise(world, runs, options, vendors)
+        runs.append(Simulation(world, plan, options, state).run(source))
+    return summarise(world, runs, options)
 
 
 class Simulation:
     """One replication: the state of the world and the order of events."""
 
-    def __init__(self, world: World, plan: PlanSource, options: Options, seed: np.uint64, vendors: list[str]):
+    def __init__(self, world: World, plan: PlanSource, options: Options, seed: np.uint64):
         self.world, self.options = world, options
         self.planner: Callable | None = None
         self.levels: Levels | None = None
@@ -78,7 +77,7 @@ class Simulation:
             self.planner = plan
         supply = world.supply
         if options.lead_times is not None:
-            supply = solid(with_recorded(supply, options.lead_times, vendors, world.periods))
+            supply = solid(with_recorded(supply, options.lead_times, world.vendors, world.periods))
         rules = Rules(_below(world), UP if options.rounding == "up" else NEAREST, int(world.pipeline_holding), seed)
         self.supply_side = (supply, rules)
         resources = len(world.limits.kind)

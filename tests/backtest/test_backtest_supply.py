@@ -6,6 +6,7 @@ import pytest
 from backtest_instances import ITEM, NODE, instance, orders, single_node, targets
 
 from meio_jax.backtest import Options, PlanTable, simulate
+from meio_jax.errors import InputError
 
 NOTHING = Options(orders=orders())
 
@@ -169,3 +170,54 @@ def test_a_plan_may_change_at_every_review() -> None:
     outcome = simulate(tables, planner, options=NOTHING)
     assert seen == [(0, 0), (1, 0), (2, 0), (3, 1), (4, 2)]
     assert outcome.metrics()["purchased"] == 4
+
+
+def test_shares_of_a_plan_replace_those_of_the_data() -> None:
+    """Two vendors and a depot: the plan gives the second vendor 30 % and the depot 70 %, from the second day on."""
+    items = 2000
+    offer = {"node_id": "n", "unit_cost": 0.0, "lead_time_mean": 1.0}
+    tables = single_node(
+        0.0,
+        items=items,
+        settings={"periods": 2, "bucket_periods": 1},
+        nodes=[{"node_id": "n"} | NODE, {"node_id": "D"} | NODE],
+        lanes=[{"from_node": "D", "to_node": "n", "lead_time": 1, "share": 1e-9}],
+        on_hand=[{"item_id": f"i{k}", "node_id": "D", "units": 5.0} for k in range(items)],
+        offers=[{"item_id": f"i{k}", "vendor_id": v} | offer for k in range(items) for v in ("v", "w")],
+    )
+    levels = pl.DataFrame([(f"i{k}", "n", b, b + 1) for k in range(items) for b in range(2)], orient="row").rename(
+        {"column_0": "item_id", "column_1": "node_id", "column_2": "bucket", "column_3": "target_units"}
+    )
+    shares = pl.DataFrame(
+        [
+            (f"i{k}", "n", source, name, 1, share)
+            for k in range(items)
+            for source, name, share in (("vendor", "w", 0.3), ("node", "D", 0.7))
+        ],
+        schema=["item_id", "node_id", "source", "source_id", "bucket", "share"],
+        orient="row",
+    )
+    ours = PlanTable(levels, shares=shares)
+    outcome = simulate(tables, ours, options=NOTHING)
+    bought = {(row["vendor_id"], row["bucket"]): row["units"] for row in outcome.purchases.iter_rows(named=True)}
+    sent = dict(zip(outcome.transfers["bucket"], outcome.transfers["units"], strict=True))
+    error = 4 * np.sqrt(items * 0.7 * 0.3)
+    assert bought.get(("v", 1), 0) == 0
+    assert bought["w", 1] == pytest.approx(0.3 * items, abs=error)
+    assert sent[1] == pytest.approx(0.7 * items, abs=error)
+
+    half = [f"i{k}" for k in range(0, items, 2)]
+    mixed = simulate(tables, PlanTable(levels).mixed(ours, half), options=NOTHING)
+    sent = dict(zip(mixed.transfers["bucket"], mixed.transfers["units"], strict=True))
+    # The other half follows the data: three sources of equal share.
+    assert sent[1] == pytest.approx((0.7 + 1 / 3) * items / 2, abs=error)
+
+
+def test_shares_of_unknown_sources_are_refused() -> None:
+    shares = pl.DataFrame(
+        [("i", "n", "vendor", "nobody", 1.0)],
+        schema=["item_id", "node_id", "source", "source_id", "share"],
+        orient="row",
+    )
+    with pytest.raises(InputError, match=r"shares, row 1, column source_id: found 'nobody'"):
+        simulate(single_node(1.0), PlanTable(targets(("i", "n", 1)), shares=shares))

@@ -22,7 +22,7 @@ def test_units_are_conserved_and_stock_is_never_negative(options: Options) -> No
     world = read_world(tables)
     plan = PlanTable(same_targets(tables, **LEVELS).with_columns(fast_target=pl.lit(8.0)))
     state = state_of(5, 0)
-    run = Simulation(world, plan, options, state, ["v", "w"])
+    run = Simulation(world, plan, options, state)
     source = order_source(world, read_demand(world, tables, options), state, options.units_per_order)
     start = int(world.on_hand.sum() + world.on_order[2].sum())
     for day in range(world.periods):
