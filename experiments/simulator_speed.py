@@ -36,6 +36,12 @@ def sales(items: list[str], days: int, units: int, seed: int) -> pl.DataFrame:
     return pl.DataFrame({"item_id": pl.Series(items).gather(item), "period": day, "units": counts.reshape(-1)})
 
 
+def enough(demand: pl.DataFrame, sites: pl.DataFrame) -> pl.DataFrame:
+    """Stock for nearly all orders at every site that ships, so that they are served and not turned away at once."""
+    total = demand.group_by("item_id", maintain_order=True).agg(pl.col("units").sum().cast(pl.Float64))
+    return total.join(sites, how="cross").select("item_id", "node_id", "units")
+
+
 def main(
     instance: Annotated[Path, typer.Option(help="instance folder")],
     out: Annotated[Path, typer.Option(help="JSON file to write")],
@@ -45,14 +51,10 @@ def main(
     """Measure and print."""
     try:
         tables = read_instance(instance)
-        world, plan = read_world(tables), BASELINES["national_two_day"](tables)
-        # Stock for everybody, so that orders are served and not turned away at once.
-        scale = units_per_day * 40 / max(float(plan.targets["target_units"].sum()), 1.0)
-        plan.targets.replace_column(
-            plan.targets.get_column_index("target_units"),
-            (plan.targets["target_units"] * scale).ceil().cast(pl.Int64).alias("target_units"),
-        )
-        demand = sales(world.items, world.periods, units_per_day, seed)
+        plan = BASELINES["national_two_day"](tables)
+        demand = sales(tables.items["item_id"].to_list(), tables.settings.periods, units_per_day, seed)
+        tables = tables.replace(on_hand=enough(demand, tables.cutoffs.select("node_id").unique(maintain_order=True)))
+        world = read_world(tables)
         options = Options.unlimited(actual=demand)
         simulate(tables, plan, seed=seed, options=options, world=world)  # compiles
         cpu = time.process_time()
