@@ -64,15 +64,16 @@ ITEMS = (Item("a-lost", False), Item("b-waits", True))
 HOLDING_FACTOR = (1.0, 1.3)
 
 # Parameters in units of stock, by name of the leaf; rows are nodes, sources or speeds x nodes. What is here is neither
-# idle nor flooded: the centre runs out now and then, caps bind, the fast vendor and the reserve are used.
+# idle nor flooded: the centre runs out now and then, caps bind, fast vendor and reserve are used. Fractions have
+# nothing in common: demand is whole, and where two levels differ by whole units the cost has a kink.
 LEVELS: dict[str, dict[str, list[float]]] = {
-    "base_stock": {"target": [9.37, 7.61]},
-    "capped": {"target": [11.37, 8.61], "order_cap": [3.33, 3.71]},
-    "dual_index": {"target": [10.37, 7.61], "fast_target": [4.83, 2.17]},
-    "echelon": {"target": [17.37, 7.61]},
-    "shares": {"target": [9.37, 7.61], "source_weight": [0.55, 0.35, 0.8]},
+    "base_stock": {"target": [9.36187, 7.61803]},
+    "capped": {"target": [11.29177, 8.53142], "order_cap": [3.34721, 3.71828]},
+    "dual_index": {"target": [10.23607, 7.57722], "fast_target": [4.82843, 2.16228]},
+    "echelon": {"target": [17.44949, 7.61803]},
+    "shares": {"target": [9.36187, 7.61803], "source_weight": [0.55391, 0.34657, 0.81649]},
 }
-RESERVE = [0.57, 1.37]
+RESERVE = [0.56789, 1.41421]
 
 
 def tables() -> Tables:

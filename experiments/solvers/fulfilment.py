@@ -134,6 +134,9 @@ def assign(
     column, b = (axis.ravel() for axis in np.indices(cost.shape))
     keep = (flat[k[column], b] > 0) & (on_hand[n[column], b] > 0)
     column, b = column[keep], b[keep]
+    if not len(column):
+        # Nobody asks, or nobody has anything: there is no program to solve.
+        return np.zeros(batch), flat.sum(0)
     rows = np.concatenate([n[column] * batch + b, nodes * batch + k[column] * batch + b])
     place = np.arange(len(column))
     matrix = sparse.csc_matrix(
