@@ -38,7 +38,6 @@ LOOPS = {
     "meio_jax.plan",
     "meio_jax.problem",
     "meio_jax.rollout",
-    "meio_jax.rounding",
     "meio_jax.scenarios",
     "meio_jax.subproblem",
     "meio_kernels.inversion",

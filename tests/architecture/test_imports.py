@@ -48,7 +48,7 @@ LAYERS = (
     ("rollout", "catalog", "start"),
     ("subproblem", "instance"),
     ("problem", "solve", "holdout", "feasibility", "clairvoyant", "marginal", "refine", "processes"),
-    ("rounding", "stream"),
+    ("stream",),
     ("certificate", "plan", "config", "portable"),
     ("plan_flows", "plan_policy", "config_docs"),
     ("plan_tables", "checkpoint", "summary", "terminal", "planner"),
