@@ -25,15 +25,15 @@ from typing import Annotated
 import numpy as np
 import typer
 from labs_parts.about import about
-from labs_parts.compare import capacity_rows, item_rows, price_rows, with_landed
+from labs_parts.compare import capacity_rows, item_rows, price_rows, whole_row, with_landed
 from labs_parts.placement import nodes_without_lanes, our_levels_old_placement
 from labs_parts.solving import solved
-from labs_parts.trial import item_value_at_start, run_trial
+from labs_parts.trial import Felt, all_items_follow, item_value_at_start, run_trial
 from labs_parts.worlds import first_days, longer, recorded, without_cutoffs
 from rich.console import Console
 from rich.table import Table
 
-from meio_jax.backtest import Options, PlanTable, World, read_run, read_world, simulate
+from meio_jax.backtest import Options, PlanTable, World, read_run, read_world
 from meio_jax.backtest.baselines import BASELINES
 from meio_jax.errors import InputError
 from meio_jax.progress import Silent
@@ -60,32 +60,59 @@ def freight_of(world: World) -> np.ndarray:
     return np.where(np.isfinite(best), best, 0.0)
 
 
-def lab_rows(
-    tables: Tables, plans: tuple[PlanTable, PlanTable], options: Options, *, seed: int, replications: int
-) -> list[dict]:
+@dataclass(frozen=True)
+class Study:
+    """What is compared and how long: see the options of the command."""
+
+    instance: Path
+    work: Path
+    runs: tuple[Path | None, Path | None]
+    baseline: str
+    config: Path
+    days: int
+    ahead: int
+    seed: int
+    replications: int
+    capacity_replications: int
+    labs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Customers:
+    """A world of customers: what the simulator enforces in it, and what capacities feel under the baseline, as they
+    are enforced and where they are only measured."""
+
+    tables: Tables
+    world: World
+    options: Options
+    enforced: Felt
+    measured: Felt
+
+
+def _only_measured(options: Options) -> Options:
+    return replace(options, storage="measure", inbound="measure", outbound="measure")
+
+
+def _felt(tables: Tables, world: World, plan: PlanTable, options: Options, study: Study) -> tuple[Felt, Felt]:
+    """What capacities feel where all items follow a plan: as they are enforced, and where they are only measured."""
+    quick = replace(options, detail=False)
+    play = lambda how: all_items_follow(
+        tables, world, plan, how, seed=study.seed, replications=study.capacity_replications
+    )
+    return play(quick), play(_only_measured(quick))
+
+
+def lab_rows(at: Customers, plans: tuple[PlanTable, PlanTable], study: Study) -> list[dict]:
     """All rows of one lab in one world of customers."""
-    world = read_world(tables)
-    sides = run_trial(tables, world, plans, options, seed=seed, replications=replications)
+    world, seed = at.world, study.seed
+    sides = run_trial(at.tables, world, plans, at.options, seed=seed, replications=study.replications)
     freight = freight_of(world)
     rows = item_rows(with_landed(sides.baseline, freight), with_landed(sides.ours, freight), world.speeds, seed)
-    rows += capacity_rows(sides.whole_baseline, sides.whole_ours, "")
-    free = replace(options, storage="measure", inbound="measure", outbound="measure")
-    measured = [
-        [simulate(tables, plan, seed=seed, replications=replications, options=free, world=world)] for plan in plans
-    ]
-    rows += capacity_rows(measured[0], measured[1], "_unlimited")
+    enforced, measured = _felt(at.tables, world, plans[1], at.options, study)
+    rows += capacity_rows(at.enforced, enforced, "")
+    rows += capacity_rows(at.measured, measured, "_unlimited")
     begin = float(item_value_at_start(world).sum())
-    whole = [float(np.mean([one.cost for one in side])) + begin for side in (sides.whole_baseline, sides.whole_ours)]
-    rows.append(
-        {
-            "metric": "total_cost_all_items",
-            "baseline": whole[0],
-            "ours": whole[1],
-            "difference_pct": 100 * (whole[1] / whole[0] - 1),
-            "ci95_low_pct": None,
-            "ci95_high_pct": None,
-        }
-    )
+    rows.append(whole_row(at.enforced.cost + begin, enforced.cost + begin))
     return rows + price_rows(plans[1].prices, world.buckets)
 
 
@@ -100,22 +127,6 @@ def show(rows: list[dict], console: Console) -> None:
             figures = (f"{row['baseline']:,.3f}", f"{row['ours']:,.3f}")
             table.add_row(row["lab"], row["instance"], row["metric"], *figures, difference, interval)
     console.print(table)
-
-
-@dataclass(frozen=True)
-class Study:
-    """What is compared and how long: see the options of the command."""
-
-    instance: Path
-    work: Path
-    runs: tuple[Path | None, Path | None]
-    baseline: str
-    config: Path
-    days: int
-    ahead: int
-    seed: int
-    replications: int
-    labs: tuple[int, ...]
 
 
 def plans_of(study: Study) -> tuple[PlanTable, dict[str, PlanTable]]:
@@ -147,11 +158,11 @@ def all_labs(study: Study) -> list[dict]:
     sales = recorded(study.instance)
     if sales is not None:
         worlds[f"{name} (recorded days)"] = replace(options, actual=sales)
-    rows = []
-    for lab, plan in plans.items():
-        for world, chosen in worlds.items():
-            found = lab_rows(tables, (old, plan), chosen, seed=study.seed, replications=study.replications)
-            rows += [{"lab": lab, "instance": world} | row for row in found]
+    rows, world = [], read_world(tables)
+    for place, chosen in worlds.items():
+        at = Customers(tables, world, chosen, *_felt(tables, world, old, chosen, study))
+        for lab, plan in plans.items():
+            rows += [{"lab": lab, "instance": place} | row for row in lab_rows(at, (old, plan), study)]
     return rows
 
 
@@ -163,7 +174,8 @@ def main(
     baseline: Annotated[str, typer.Option(help=", ".join(BASELINES))] = "national_two_day",
     days: Annotated[int, typer.Option(min=7, help="days judged, the first of the horizon")] = 28,
     ahead: Annotated[int, typer.Option(min=0, help="further days that plans look ahead")] = 28,
-    replications: Annotated[int, typer.Option(min=1)] = 24,
+    replications: Annotated[int, typer.Option(min=1, help="worlds of the A/B")] = 24,
+    capacity_replications: Annotated[int, typer.Option(min=2, help="worlds in which capacities are judged")] = 192,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     lab: Annotated[list[int] | None, typer.Option(min=1, max=3, help="only this lab; may be repeated")] = None,
     config: Annotated[Path, typer.Option(help="settings of the solves")] = ROOT / "configs" / "us_small.yaml",
@@ -177,7 +189,10 @@ def main(
     with tempfile.TemporaryDirectory() as scratch:
         folder = work or Path(scratch)
         runs = (run, run_without_cutoffs)
-        study = Study(instance, folder, runs, baseline, config, days, ahead, seed, replications, tuple(lab or LABS))
+        labs = tuple(lab or LABS)
+        study = Study(
+            instance, folder, runs, baseline, config, days, ahead, seed, replications, capacity_replications, labs
+        )
         try:
             rows = all_labs(study)
         except InputError as problem:
@@ -186,7 +201,8 @@ def main(
     seconds = round(time.perf_counter() - began, 1)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    settings = {"baseline": baseline, "days": days, "ahead": ahead, "replications": replications, "seed": seed}
+    settings = {"baseline": baseline, "days": days, "ahead": ahead, "replications": replications}
+    settings |= {"capacity_replications": capacity_replications, "seed": seed}
     out.with_suffix(".meta.json").write_text(json.dumps(about(seconds) | settings, indent=1) + "\n", encoding="utf-8")
     console = Console(width=130)
     show(rows, console)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from meio_jax.backtest import Outcome
+from labs_parts.trial import Felt
 
 Table = dict[str, np.ndarray]
 Sums = dict[str, np.ndarray]
@@ -95,28 +95,45 @@ def _row(metric: str, base: float, ours: float, interval: tuple[float, float] | 
     }
 
 
-def violations(outcomes: list[Outcome]) -> dict[str, float]:
-    """Largest relative violation by kind, of the mean usage over replications (the plan promises averages)."""
-    usage = pl.concat([outcome.capacity for outcome in outcomes])
-    mean = usage.group_by("resource_id", "bucket", "kind", maintain_order=True).agg(
-        pl.col("usage").mean(), pl.col("capacity").first()
+def violations(felt: Felt) -> pl.DataFrame:
+    """By kind, the resource and bucket whose mean use exceeds its capacity most (the plan promises averages).
+
+    Columns `kind, over, error`: excess relative to the capacity, at least 0, and the standard error of that mean.
+    The largest of many noisy means is above the largest true one, which is why replications are many.
+    """
+    mean = felt.usage.group_by("resource_id", "bucket", "kind", maintain_order=True).agg(
+        pl.col("usage").mean(), (pl.col("usage").std() / pl.len().sqrt()).alias("error"), pl.col("capacity").first()
     )
+    usable = mean.filter(pl.col("capacity").is_finite() & (pl.col("capacity") > 0))
     over = pl.when(pl.col("kind") == "service").then(1 - pl.col("usage") / pl.col("capacity"))
     over = over.otherwise(pl.col("usage") / pl.col("capacity") - 1)
-    usable = mean.filter(pl.col("capacity").is_finite() & (pl.col("capacity") > 0))
-    worst = usable.with_columns(over.clip(lower_bound=0).alias("over")).group_by("kind").agg(pl.col("over").max())
-    return dict(sorted(worst.iter_rows()))
+    found = usable.with_columns(over.clip(lower_bound=0).alias("over"), pl.col("error") / pl.col("capacity"))
+    worst = found.sort("over", descending=True, maintain_order=True).group_by("kind", maintain_order=True).first()
+    return worst.select("kind", "over", "error").sort("kind")
 
 
-def capacity_rows(baseline: list[Outcome], ours: list[Outcome], suffix: str) -> list[dict]:
-    """Capacity violations in percent of the capacity: by kind, of flows and storage, and the largest of all."""
-    base, our = violations(baseline), violations(ours)
-    rows = [_row(f"violation_pct_{kind}{suffix}", 100 * base[kind], 100 * our[kind], None) for kind in base]
-    physical = [kind for kind in base if kind != "service"]
-    for name, kinds in (("capacity_violation_pct", physical), ("violation_pct_all", list(base))):
-        worst = [100 * max((side[kind] for kind in kinds), default=0.0) for side in (base, our)]
-        rows.append(_row(f"{name}{suffix}", worst[0], worst[1], None))
+def capacity_rows(baseline: Felt, ours: Felt, suffix: str) -> list[dict]:
+    """Capacity violations in percent of the capacity: by kind, of flows and storage, and the largest of all.
+
+    Beside each, as `..._error`, the standard error of the use of the capacity that is violated most.
+    """
+    sides = [violations(side) for side in (baseline, ours)]
+    kinds = sides[0]["kind"].to_list()
+    groups = {f"violation_pct_{kind}": [kind] for kind in kinds}
+    groups["capacity_violation_pct"] = [kind for kind in kinds if kind != "service"]
+    groups["violation_pct_all"] = kinds
+    rows = []
+    for name, members in groups.items():
+        worst = [side.filter(pl.col("kind").is_in(members)).sort("over", descending=True) for side in sides]
+        for column, ending in (("over", ""), ("error", "_error")):
+            figures = [100 * float(side[column][0]) if side.height else 0.0 for side in worst]
+            rows.append(_row(f"{name}{suffix}{ending}", *figures, None))
     return rows
+
+
+def whole_row(baseline: float, ours: float) -> dict:
+    """Cost where all items follow one plan, in the same worlds."""
+    return _row("total_cost_all_items", baseline, ours, None)
 
 
 def price_rows(prices: pl.DataFrame | None, buckets: int) -> list[dict]:

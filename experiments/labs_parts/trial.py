@@ -18,13 +18,29 @@ SUMS = (
 
 @dataclass(frozen=True)
 class Sides:
-    """Item tables of two plans, means over replications: `[items]` by name, baseline first; and outcomes of worlds
-    where all items follow one plan (they alone can say what capacities feel)."""
+    """Item tables of two plans, means over replications: `[items]` by name, baseline first."""
 
     baseline: dict[str, np.ndarray]
     ours: dict[str, np.ndarray]
-    whole_baseline: list[Outcome]
-    whole_ours: list[Outcome]
+
+
+@dataclass(frozen=True)
+class Felt:
+    """What capacities feel where all items follow one plan: `usage` has a row per resource, bucket and replication
+    (`resource_id, bucket, kind, usage, capacity`); `cost` is the mean over replications, money."""
+
+    usage: pl.DataFrame
+    cost: float
+
+
+def all_items_follow(tables, world: World, plan: PlanTable, options: Options, *, seed: int, replications: int) -> Felt:
+    """Worlds where all items follow one plan: they alone can say what capacities feel."""
+    usage, costs = [], []
+    for replication in range(replications):
+        outcome = simulate(tables, plan, seed=seed + replication, replications=1, options=options, world=world)
+        usage.append(outcome.capacity.select("resource_id", "bucket", "kind", "usage", "capacity"))
+        costs.append(outcome.cost)
+    return Felt(pl.concat(usage), float(np.mean(costs)))
 
 
 def units_at_start(world: World) -> np.ndarray:
@@ -85,7 +101,6 @@ def run_trial(
     """
     baseline, ours = plans
     sides: tuple[list, list] = ([], [])
-    whole: tuple[list, list] = ([], [])
     items = np.asarray(world.items)
     for replication in range(replications):
         at = seed + replication
@@ -98,6 +113,4 @@ def run_trial(
         second = item_table(play(baseline.mixed(ours, items[~chosen].tolist())), world)
         sides[0].append(_blend(chosen, second, first))
         sides[1].append(_blend(chosen, first, second))
-        whole[0].append(play(baseline))
-        whole[1].append(play(ours))
-    return Sides(_mean(sides[0]), _mean(sides[1]), *whole)
+    return Sides(_mean(sides[0]), _mean(sides[1]))
