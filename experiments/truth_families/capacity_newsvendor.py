@@ -85,6 +85,8 @@ def run(rows: Sequence[Row], *, quick: bool, report: Callable[[Result], None]) -
         used = capacity * (1 + plan.certificate.largest_violation)
         report(Result(NAME, f"{name}: use of capacity", capacity, used, (used, used), USE_PCT, seconds))
         interval = (price - spread, price + spread)
-        report(Result(NAME, f"{name}: price", row.number("price"), price, interval, PRICE_PCT, seconds, True))
+        # No price is above the most that a unit of the capacity can save.
+        most = max(p / v for p, v in zip(row.numbers("penalty"), row.numbers("volume"), strict=True))
+        report(Result(NAME, f"{name}: price", row.number("price"), price, interval, PRICE_PCT, seconds, True, most))
         interval = (dual - half, dual + half)
         report(Result(NAME, f"{name}: dual value", cost, dual, interval, DUAL_PCT, seconds, True))

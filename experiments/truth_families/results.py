@@ -14,7 +14,8 @@ class Result:
     """One line of the table: ours against a known number.
 
     `gap_pct` is (ours - reference) / reference in percent, its absolute value where `two_sided`; the tolerance is
-    met where it is at most `tolerance_pct`. `ci95` is the 95 % interval of `ours`.
+    met where it is at most `tolerance_pct`. `ci95` is the 95 % interval of `ours`. Where the reference is 0 (the
+    price of a capacity that does not bind) the difference is a share of `scale`.
     """
 
     family: str
@@ -25,10 +26,11 @@ class Result:
     tolerance_pct: float
     seconds: float
     two_sided: bool = False
+    scale: float = 0.0
 
     @property
     def gap_pct(self) -> float:
-        gap = 100 * (self.ours - self.reference) / abs(self.reference)
+        gap = 100 * (self.ours - self.reference) / (abs(self.reference) or self.scale)
         return abs(gap) if self.two_sided else gap
 
     @property
@@ -38,7 +40,7 @@ class Result:
     def as_dict(self) -> dict:
         """Plain data for JSON."""
         kept = asdict(self)
-        del kept["two_sided"]
+        del kept["two_sided"], kept["scale"]
         order = ("family", "instance", "reference", "ours", "ci95", "gap_pct", "tolerance_pct", "seconds")
         return {name: {**kept, "gap_pct": self.gap_pct}[name] for name in order}
 
