@@ -35,7 +35,6 @@ def tables(row: Row, grid: int = 0) -> Tables:
     holding, penalty, volume = (row.numbers(name, count) for name in ("holding", "penalty", "volume"))
     names = [f"item-{number}" for number in range(count)]
     laws = {name: law(row.text("demand"), *moments) for name, *moments in zip(names, mean, sd, strict=True)}
-    moved = sum(one.shift * size for one, size in zip(laws.values(), volume, strict=True))
     items = [Item(names[i], {"site": 1.0}, holding[i], penalty[i], volume=volume[i]) for i in range(count)]
     settings = {"name": row.text("instance"), "periods": 2, "bucket_periods": 2, "warmup_periods": 1}
     capacity = {
@@ -43,7 +42,7 @@ def tables(row: Row, grid: int = 0) -> Tables:
         "kind": "inbound",
         "node_id": "site",
         "measure": "m3",
-        "capacity": row.number("capacity") + moved,
+        "capacity": row.number("capacity"),
     }
     form = {"forecast": "paths" if grid else "mean"}
     return build(
@@ -54,6 +53,8 @@ def tables(row: Row, grid: int = 0) -> Tables:
             offers=[Offer(name, "site", 1) for name in names],
             forecast=season_paths(laws, grid) if grid else mean_forecast(laws, periods=2, first=1),
             resources=[capacity],
+            # What is added to demand lies there already, so that an order of nothing is an order of nothing.
+            on_hand=[(name, "site", one.shift) for name, one in laws.items() if one.shift > 0],
         )
     )
 

@@ -50,7 +50,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Setting:
-    """Everything that an instance consists of; `lanes` are (from, to, lead time)."""
+    """Everything that an instance consists of; `lanes` are (from, to, lead time), `on_hand` (item, site, units)."""
 
     settings: dict
     sites: Sequence[Site]
@@ -59,6 +59,7 @@ class Setting:
     forecast: pl.DataFrame
     lanes: Sequence[tuple[str, str, int]] = ()
     resources: Sequence[dict] = field(default_factory=list)
+    on_hand: Sequence[tuple[str, str, float]] = ()
 
 
 def _items(items: Sequence[Item]) -> pl.DataFrame:
@@ -131,4 +132,6 @@ def build(setting: Setting) -> Tables:
         frames["lanes"] = pl.DataFrame(setting.lanes, schema=["from_node", "to_node", "lead_time"], orient="row")
     if setting.resources:
         frames["resources"] = pl.DataFrame(setting.resources)
+    if setting.on_hand:
+        frames["on_hand"] = pl.DataFrame(setting.on_hand, schema=["item_id", "node_id", "units"], orient="row")
     return Tables.from_frames(InstanceSettings(start_date=START, wave_ends=(24.0,), **setting.settings), **frames)
