@@ -135,7 +135,9 @@ def main(
         options = GenerateOptions(items=30, nodes_per_tier=(1, 3, 2), regions=4, periods=21, waves=2, speeds=2)
         generate_instance(options, home / "instance")
         whole = home / "whole"
-        start("solve", configuration(home, whole), "--quiet").wait()
+        text = start("solve", configuration(home, whole), "--quiet").communicate()[0]
+        if not (whole / "metrics.parquet").exists():
+            raise SystemExit(f"the run without a break ended without a plan:\n{text}")
         clock = pl.read_parquet(whole / "metrics.parquet")["seconds"]
         seconds = clock[-1] - clock[0]  # the first step holds the compilation
         rows = [kill_one(number, home, whole, seconds, rng) for number in range(1, kills + 1)]

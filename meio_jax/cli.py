@@ -159,11 +159,12 @@ def replan(
     items: Annotated[Path, typer.Option(help="Folder of changed item tables, or one of them, such as forecast.csv.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write to; default RUN/replan.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Gradient steps of the search.")] = 20,
+    instance: Annotated[Path | None, typer.Option(help="Folder of the instance, if it has moved.")] = None,
 ) -> None:
     """Plan the items of some tables again at a run's prices, without touching the rest."""
     from meio_jax.replan_run import replan_run
 
-    text, warnings = replan_run(run, items, run / "replan" if out is None else out, steps)
+    text, warnings = replan_run(run, items, run / "replan" if out is None else out, steps, instance)
     _out.print(text, markup=False, highlight=False)
     for warning in warnings:
         _err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)

@@ -57,22 +57,17 @@ class Basis:
             return cls(text["items"], text["axes"], {name: file[name] for name in file.files if name != "text"})
 
 
-def basis_of(instance: Instance, scale: Any, cost: Any, policy: str) -> Basis:
-    """Ids and units of the parameters of an instance.
+def names_of(instance: Instance, policy: str) -> Basis:
+    """Ids of every axis, and the vendor behind each offer: a basis without the units of parameters.
 
     Args:
         instance: The items and the network.
-        scale: Scale of every parameter, in blocks.
-        cost: Typical cost of every item, in blocks.
         policy: Registry name of the policy.
     """
     network, ids, settings = instance.network, instance.ids, instance.tables.settings
-    count = len(instance.items)
     offers = [["offer", ids.nodes[n], r] for n, r in zip(network.offer_node, network.offer_rank, strict=True)]
     block = instance.catalog.block
     vendor = np.where(np.asarray(block.offer_active), np.asarray(block.offer_vendor), -1)
-    units = {f"scale.{name}": leaf for name, leaf in named_leaves(scale).items()}
-    units |= {"cost": cost, "vendor": vendor}
     axes = {
         "policy": policy,
         "start_date": settings.start_date.isoformat(),
@@ -84,9 +79,22 @@ def basis_of(instance: Instance, scale: Any, cost: Any, policy: str) -> Basis:
         "sources": offers + [["lane", *lane] for lane in ids.lanes],
         "resources": ids.resources,
     }
-    return Basis(
-        instance.items, axes, {name: instance.layout.join(own_part(leaf), count) for name, leaf in units.items()}
-    )
+    return Basis(instance.items, axes, {"vendor": instance.layout.join(vendor, len(instance.items))})
+
+
+def basis_of(instance: Instance, scale: Any, cost: Any, policy: str) -> Basis:
+    """Ids and units of the parameters of an instance.
+
+    Args:
+        instance: The items and the network.
+        scale: Scale of every parameter, in blocks.
+        cost: Typical cost of every item, in blocks.
+        policy: Registry name of the policy.
+    """
+    names = names_of(instance, policy)
+    leaves = {**{f"scale.{name}": leaf for name, leaf in named_leaves(scale).items()}, "cost": cost}
+    units = {name: instance.layout.join(own_part(leaf), len(instance.items)) for name, leaf in leaves.items()}
+    return Basis(names.items, names.axes, {**units, **names.units})
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from meio_jax.catalog import Catalog, draw, store_scenarios
 from meio_jax.network import ItemBlock, Network
-from meio_jax.policy import AbstractPolicy, StartingPoint
+from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.registry import PolicyFamily
 from meio_jax.resources import Resources, rents
 from meio_jax.rollout import rollout
@@ -93,11 +93,16 @@ def build_problem(
     if store:
         catalog = store_scenarios(settings.scenarios, catalog, chunks, size, TRAINING, mesh)
 
-    free = place_copies(jnp.zeros_like(resources.capacity), mesh)
-    charged = free if prices is None else place_copies(prices, mesh)
-    start = Start(settings, family, stationary=stationary, priced=prices is not None)
-    shared = (network, resources, catalog.profiles, free, charged)
-    raw, scale, cost = start_everywhere(start, mesh, shared, catalog.per_block())
+    start = Start(settings, family, stationary=stationary)
+
+    def at_prices(prices: Array) -> tuple[AbstractPolicy, AbstractPolicy, Array]:
+        shared = (network, resources, catalog.profiles, place_copies(prices, mesh))
+        return start_everywhere(start, mesh, shared, catalog.per_block())
+
+    first, scale, cost = at_prices(jnp.zeros_like(resources.capacity))
+    # The same program again: it need not be compiled for a search that starts at prices.
+    first = first if prices is None else at_prices(prices)[0]
+    raw = _in_units(first, scale)
     return InventorySubproblem(
         network=network,
         resources=_tightened(resources, margin),
@@ -115,17 +120,16 @@ def build_problem(
 class Start(eqx.Module):
     """The starting point of blocks of items: a value, so that all parts of a catalog share one compiled program.
 
-    Called with what all items share (network, resources, share profiles, zero prices, prices) and the leaves of
-    blocks, it returns parameters in units of their scale, scales, and item costs.
+    Called with what all items share (network, resources, share profiles, prices) and the leaves of blocks, it returns
+    parameters at these prices and their scales, both in units, and item costs.
     """
 
     settings: Settings
     family: PolicyFamily = eqx.field(static=True)
     stationary: bool = eqx.field(static=True)
-    priced: bool = eqx.field(static=True)
 
     def __call__(self, shared: tuple, at: tuple) -> tuple[tuple, tuple[AbstractPolicy, AbstractPolicy, Array]]:
-        network, resources, profiles, free, charged = shared
+        network, resources, profiles, prices = shared
         settings, family = self.settings, self.family
         ids = jnp.arange(settings.scenarios_per_step, dtype=jnp.int32)
 
@@ -133,20 +137,14 @@ class Start(eqx.Module):
             block: ItemBlock = leaves[0]
             sample = draw(settings.scenarios, profiles, leaves, ids, TRAINING)
 
-            def at_prices(prices: Array) -> StartingPoint:
-                lists = block_lists(network, resources, settings, block, prices)
-                return starting_point(network, block, sample, lists, rents(resources, prices, block))
-
-            start = at_prices(free)
-            plain, scale = family.start(network, block, start), family.scales(network, block, start)
-            first = family.start(network, block, at_prices(charged)) if self.priced else plain
+            lists = block_lists(network, resources, settings, block, prices)
+            start = starting_point(network, block, sample, lists, rents(resources, prices, block))
+            first, scale = family.start(network, block, start), family.scales(network, block, start)
             if self.stationary:
-                plain, first, scale = jax.tree.map(_collapse, (plain, first, scale))
-            return None, (first, scale, _item_costs(network, resources, settings, plain, block, sample, free))
+                first, scale = jax.tree.map(_collapse, (first, scale))
+            return None, (first, scale, _item_costs(network, resources, settings, first, block, sample, prices))
 
-        first, scale, cost = jax.lax.scan(one, None, at)[1]
-        unit = lambda value, unit: jnp.where(unit > 0, value / jnp.where(unit > 0, unit, 1), 0)
-        return (), (jax.tree.map(unit, first, scale), scale, cost)
+        return (), jax.lax.scan(one, None, at)[1]
 
 
 @eqx.filter_jit
@@ -155,6 +153,13 @@ def start_everywhere(
 ) -> tuple[AbstractPolicy, AbstractPolicy, Array]:
     """`start` on all devices of a mesh."""
     return over_items(start, mesh)(shared, at)[1]
+
+
+@jax.jit
+def _in_units(values: AbstractPolicy, scale: AbstractPolicy) -> AbstractPolicy:
+    """Values per unit of their scale, 0 where there is none."""
+    unit = lambda value, size: jnp.where(size > 0, value / jnp.where(size > 0, size, 1), 0)
+    return jax.tree.map(unit, values, scale)
 
 
 def _placed(catalog: Catalog, mesh: Mesh | None) -> Catalog:

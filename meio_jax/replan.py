@@ -10,30 +10,34 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
 from meio_jax.config import Config, load_config
-from meio_jax.errors import InputError, Problem
+from meio_jax.errors import InputError, Note, Problem
 from meio_jax.instance import Instance, build_instance
-from meio_jax.instance.census import Census
+from meio_jax.instance.census import Census, widened
 from meio_jax.plan_policy import policy_frames
 from meio_jax.plan_tables import decision_frames
 from meio_jax.planner import settings_of
 from meio_jax.policy import AbstractPolicy, policy_family
-from meio_jax.portable import named_leaves
-from meio_jax.refine import Judged, Refining, Surroundings, begin, judge, refine
+from meio_jax.portable import named_leaves, names_of
+from meio_jax.refine import Judged, Pace, Refining, Surroundings, begin, clearly_better, judge, refine
+from meio_jax.resume import table_digests
 from meio_jax.tables import ITEM_TABLES, Tables, read_instance, read_item_block, read_network
 from meio_jax.tables.overlay import item_column, named_items, overlay
-from meio_jax.warm import prices_of, read_earlier
+from meio_jax.tables.read import NETWORK_TABLES
+from meio_jax.tables.settings import SETTINGS_FILE
+from meio_jax.warm import match, prices_of, read_earlier, row_axes, source_rows
 
 _IN_MEMORY = 200_000
 _BLOCK, _BLOCKS = 8, 16
@@ -46,11 +50,14 @@ class ReplanOptions:
     Attributes:
         steps: Gradient steps, each on the next scenarios of the run's training set.
         scenarios: Holdout scenarios that old and new levels are compared on.
+        fresh: Further holdout scenarios that the costs are then told for; 0: those of the comparison, whose choice
+            makes the new levels look a little better than they are.
         material: Change in the use of a capacity, as a share of it, that counts as moving its price.
     """
 
     steps: int = 20
     scenarios: int = 64
+    fresh: int = 0
     material: float = 0.005
 
 
@@ -76,8 +83,22 @@ class Replanned:
 
 
 @dataclass(frozen=True)
+class _Saved:
+    """What the run has of a block: parameters per unit of scale, squared gradients, and levels in units.
+
+    `at` marks what of a parameter's `[rows, items]` the run has, `known` which items.
+    """
+
+    raw: AbstractPolicy
+    square: AbstractPolicy
+    levels: AbstractPolicy
+    at: AbstractPolicy
+    known: np.ndarray
+
+
+@dataclass(frozen=True)
 class _Block:
-    """Levels of a block in units, and what they were judged to be: the run's levels, and those kept."""
+    """The levels of a block that are kept, in units, and what they and those of the run were judged to be."""
 
     policy: AbstractPolicy
     before: Judged
@@ -90,26 +111,24 @@ class Replanner:
 
     Args:
         run: Folder of a finished run.
+        instance: Folder of its instance, if it has moved.
 
     Raises:
-        InputError: If the folder is no finished run, or its instance is gone.
+        InputError: If the folder is no finished run, or its instance is gone or has another network now.
     """
 
-    def __init__(self, run: Path) -> None:
-        for name in ("config.yaml", "census.json", "instance.json", "prices.parquet"):
-            if not (run / name).exists():
-                problem = Problem(str(run / name), "", "", None, "a file of a finished run", "give the folder of a run")
-                raise InputError([problem])
-        self.config: Config = load_config(run / "config.yaml")
-        self.folder = Path(json.loads((run / "instance.json").read_text(encoding="utf-8"))["path"])
+    def __init__(self, run: Path, instance: Path | None = None) -> None:
+        self.run = run
+        self.config, about, self._census = _read_run(run)
+        self.folder = _instance_folder(run, about, instance)
         self.network = read_network(self.folder)
-        self._census = Census.from_dict(json.loads((run / "census.json").read_text(encoding="utf-8")))
         self._tables = read_instance(self.folder) if self._census.items <= _IN_MEMORY else None
         self._earlier = read_earlier(run)
         self._place = {name: at for at, name in enumerate(self._earlier.saved.basis.items)}
         self._prices = pl.read_parquet(run / "prices.parquet")
         self._family = policy_family(self.config.policy.name, self.config.policy.protection)
-        self._around: Surroundings | None = None
+        self._known: tuple[Census, Surroundings] | None = None
+        self._shapes: dict[int, Refining] = {}
 
     def replan(self, changes: Mapping[str, pl.DataFrame], options: ReplanOptions | None = None) -> Replanned:
         """New targets, orders and transfers of the items that the tables name.
@@ -130,22 +149,39 @@ class Replanner:
         if not names:
             remedy = "name the items in the column `item_id`"
             raise InputError([Problem(", ".join(changes), "", "item_id", None, "at least one item", remedy)])
+        self._check_named(changes, names, form)
         base = self._rows([name for name in names if name in self._place])
         content = {name: frame for name, frame in changes.items() if frame.columns != [item_column(name, form)]}
         after = overlay(self.network, base, content) if content else base
+        self._census = widened(self._census, after)
         instance = self._instance(after)
-        blocks = self._each(instance, lambda block: self._search(instance, block, options))
-        used = sum(np.asarray(block.after.usage.used, float) for block in blocks)
-        before = used if base.items.is_empty() else self._used(base, blocks, content, options)
+        with ThreadPoolExecutor(_cores()) as pool:
+            searches = self._searches(instance, options, pool)
+            # The items as they were need no search: they are judged beside it.
+            past = self._past(base, options, pool) if content and base.items.height else None
+            blocks = [one.result() for one in searches]
+            before = [block.before for block in blocks if not content] if past is None else list(past)
         policy = _together([block.policy for block in blocks], instance.layout.blocks)
-        usage = self._usage(instance, np.asarray(used - (0 if base.items.is_empty() else before)))
+        change = _used([block.after for block in blocks]) - _used(before)
+        policy = _together([block.policy for block in blocks], instance.layout.blocks)
+        usage = self._usage(instance, np.asarray(change))
         return Replanned(
             frames={**dict(policy_frames(instance, policy)), **dict(decision_frames(instance, policy))},
             items=_costs(instance, blocks),
             usage=usage,
-            warnings=_warnings(usage, options.material),
+            warnings=price_warnings(usage, options.material),
             seconds=time.perf_counter() - started,
         )
+
+    def _check_named(self, changes: Mapping[str, pl.DataFrame], names: list[str], form: str) -> None:
+        """Items that the run does not have need rows of their own."""
+        content = changes.get("items")
+        given = set() if content is None or content.width < 2 else set(named_items({"items": content}, form))
+        remedy = "correct the id; a new item needs a row in `items`, and in `offers` and `forecast` as in an instance"
+        lost = [name for name in names if name not in self._place and name not in given]
+        if lost:
+            files = ", ".join(changes)
+            raise InputError([Problem(files, "", "item_id", name, "an item of the run", remedy) for name in lost])
 
     def _rows(self, names: list[str]) -> Tables:
         """The rows of some items as the run had them."""
@@ -169,9 +205,14 @@ class Replanner:
             devices=_BLOCKS if many else 1,
             census=self._census,
         )
-        if self._around is None:
-            self._around = self._surroundings(instance)
+        if self._known is None or self._known[0] is not self._census:
+            self._known, self._shapes = (self._census, self._surroundings(instance)), {}
         return instance
+
+    @property
+    def _around(self) -> Surroundings:
+        assert self._known is not None  # made with the instance
+        return self._known[1]
 
     def _surroundings(self, instance: Instance) -> Surroundings:
         axes = {**self._earlier.axes, "resources": instance.ids.resources}
@@ -191,65 +232,95 @@ class Replanner:
             stationary=declared if stationary is None else stationary,
         )
 
-    def _each(self, instance: Instance, work: Any) -> list[Any]:
-        """Do something for every block that has items, on all cores."""
-        blocks = np.flatnonzero(instance.layout.live.any(1))
-        if blocks.size == 1:
-            return [work(blocks[0])]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(work, blocks))
+    def _saved(self, instance: Instance, block: int, like: Refining) -> _Saved:
+        """What the run has of the items of a block; `like` has the shapes of their parameters."""
+        items = instance.layout.item[block]
+        at = np.asarray([self._place.get(instance.items[item], -1) for item in items])
+        arrays, units, axes = self._earlier.saved.arrays, self._earlier.saved.basis.units, row_axes(like.raw)
+        squares = _squares(arrays)
+        raw, square, levels, known = [], [], [], []
+        for name, leaf in named_leaves(like.raw).items():
+            rows = np.broadcast_to(np.arange(leaf.shape[1])[:, None], leaf.shape[1:])
+            if axes[name] == "sources":
+                rows = self._source_rows(instance)[:, items]
+            there = (rows >= 0) & (at >= 0)
 
-    def _levels(self, instance: Instance, block: int, now: Refining) -> tuple[Refining, AbstractPolicy, np.ndarray]:
-        """The search at the run's levels (per unit of the scale), those levels in units, and which items have any."""
-        names = [instance.items[item] for item in instance.layout.item[block]]
-        at = np.asarray([self._place.get(name, -1) for name in names])
-        saved, units = self._earlier.saved.arrays, self._earlier.saved.basis.units
-        raw, plain = [], []
-        for (name, fresh), scale in zip(named_leaves(now.raw).items(), jax.tree.leaves(now.scale), strict=True):
-            old, fresh, scale = saved.get(f"best.raw.{name}"), np.asarray(fresh), np.asarray(scale)
-            # Shares follow vendors, whose rank at a node may have changed: they start anew.
-            if old is None or old.shape[:-1] != fresh.shape[:-1] or name.endswith("source_weight"):
-                raw.append(fresh)
-                plain.append(fresh * scale)
-            else:
-                own, unit = old[..., np.maximum(at, 0)], units[f"scale.{name}"][..., np.maximum(at, 0)]
-                raw.append(np.where(at >= 0, own, fresh))
-                plain.append(np.where(at >= 0, own * unit, fresh * scale))
-        tree = jax.tree.structure(now.raw)
-        return now.moved(jax.tree.unflatten(tree, raw)), jax.tree.unflatten(tree, plain), at >= 0
+            def of_run(table: np.ndarray | None, rows: np.ndarray = rows, there: np.ndarray = there) -> np.ndarray:
+                if table is None:
+                    return np.zeros(there.shape, np.float32)[None]
+                return np.where(there, table[:, np.maximum(rows, 0), np.maximum(at, 0)], 0)
 
-    def _search(self, instance: Instance, block: int, options: ReplanOptions) -> _Block:
-        """Search a block, and keep of each item the better of the run's levels and the new ones."""
-        around, one = self._around, _slice(instance, block)
-        assert around is not None  # made with the instance
+            raw.append(of_run(arrays[f"best.raw.{name}"]))
+            square.append(np.broadcast_to(of_run(arrays.get(f"{squares}.{name}")), leaf.shape))
+            levels.append(raw[-1] * of_run(units[f"scale.{name}"]))
+            known.append(there)
+        dtype, structure = like.cost.dtype, jax.tree.structure(like.raw)
+        tree = lambda leaves: jax.tree.unflatten(structure, [np.asarray(leaf, dtype) for leaf in leaves])
+        return _Saved(tree(raw), tree(square), tree(levels), jax.tree.unflatten(structure, known), at >= 0)
+
+    def _source_rows(self, instance: Instance) -> np.ndarray:
+        """Row that every source has in the run: vendors may change their rank at a node."""
+        basis = names_of(instance, self.config.policy.name)
+        return source_rows(basis, self._earlier, match(basis, self._earlier))
+
+    def _live(self, instance: Instance) -> list[tuple[tuple, _Saved]]:
+        """Blocks that have items, with what the run has of them."""
+        numbers = np.flatnonzero(instance.layout.live.any(1)).tolist()
+        leaves = [_slice(instance, number) for number in numbers]
+        size = instance.layout.item.shape[1]
+        if size not in self._shapes:
+            self._shapes[size] = eqx.filter_eval_shape(begin, self._around, self._family, leaves[0])
+        like = self._shapes[size]
+        return [(one, self._saved(instance, number, like)) for number, one in zip(numbers, leaves, strict=True)]
+
+    def _searches(self, instance: Instance, options: ReplanOptions, pool: ThreadPoolExecutor) -> list[Future[_Block]]:
+        """Search all blocks and judge the run's levels, jobs that wait for nothing, and compare the two."""
+        live = self._live(instance)
+        new = [pool.submit(self._search, one, old, options) for one, old in live]
+        before = [pool.submit(self._judged, one, old.levels, options) for one, old in live]
+        # A job begins when those before it have begun, so that waiting for them here cannot block all threads.
+        return [
+            pool.submit(self._chosen, one, old, pair, options)
+            for (one, old), pair in zip(live, zip(before, new, strict=True), strict=True)
+        ]
+
+    def _past(self, base: Tables, options: ReplanOptions, pool: ThreadPoolExecutor) -> Iterator[Judged]:
+        """Judge the items as they were."""
+        return pool.map(
+            lambda block: self._judged(block[0], block[1].levels, options), self._live(self._instance(base))
+        )
+
+    def _judged(self, one: tuple, levels: AbstractPolicy, options: ReplanOptions) -> Judged:
+        return jax.block_until_ready(judge(self._around, one, levels, options.scenarios))
+
+    def _search(self, one: tuple, old: _Saved, options: ReplanOptions) -> tuple[AbstractPolicy, Judged]:
+        """New levels of a block, and what they are judged to be."""
+        around = self._around
         chunks = max(1, self.config.scenarios.train // around.settings.scenarios_per_step)
-        now, old, known = self._levels(instance, block, begin(around, self._family, one, options.steps))
-        before = judge(around, one, old, options.scenarios)
+        now = begin(around, self._family, one).continued(old.at, old.raw, old.square)
+        pace = Pace.of(options.steps, now.cost.dtype)
         for _ in range(options.steps):
-            now = refine(around, one, now, options.steps, chunks)
+            now = refine(around, one, now, pace, chunks)
         policy = now.policy()
-        after = judge(around, one, policy, options.scenarios)
-        worse = known & (np.asarray(after.cost + after.charge) > np.asarray(before.cost + before.charge))
-        if worse.any():
-            policy = jax.tree.map(lambda new, kept: np.where(worse, kept, new), policy, old)
-            after = before if worse.all() else judge(around, one, policy, options.scenarios)
-        return _Block(jax.tree.map(np.asarray, policy), before, after, known)
+        return policy, self._judged(one, policy, options)
 
-    def _used(
-        self, base: Tables, blocks: list[_Block], content: Mapping[str, pl.DataFrame], options: ReplanOptions
-    ) -> np.ndarray:
-        """What the items used of every capacity as the run had them."""
-        if not content:
-            return sum(np.asarray(block.before.usage.used, float) for block in blocks)  # type: ignore[return-value]
-        instance, around = self._instance(base), self._around
-        assert around is not None  # made with the instance
-
-        def each(block: int) -> np.ndarray:
-            one = _slice(instance, block)
-            _, old, _ = self._levels(instance, block, begin(around, self._family, one, options.steps))
-            return np.asarray(judge(around, one, old, options.scenarios).usage.used, float)
-
-        return sum(self._each(instance, each))  # type: ignore[return-value]
+    def _chosen(
+        self,
+        one: tuple,
+        old: _Saved,
+        found: tuple[Future[Judged], Future[tuple[AbstractPolicy, Judged]]],
+        options: ReplanOptions,
+    ) -> _Block:
+        """Of each item of a block the run's levels, unless the new ones are clearly better."""
+        before, (policy, after) = found[0].result(), found[1].result()
+        stays = old.known & ~np.asarray(clearly_better(after, before))
+        if stays.any():
+            policy = jax.tree.map(lambda new, kept: np.where(stays, kept, new), policy, old.levels)
+            after = before if stays.all() else self._judged(one, policy, options)
+        if options.fresh:
+            first = jnp.asarray(options.scenarios, jnp.int32)
+            before, after = (judge(self._around, one, levels, options.fresh, first) for levels in (old.levels, policy))
+        return _Block(jax.tree.map(np.asarray, policy), before, after, old.known)
 
     def _usage(self, instance: Instance, change: np.ndarray) -> pl.DataFrame:
         """Use of every capacity in the run, and its change."""
@@ -274,9 +345,51 @@ class Replanner:
         )
 
 
+def _read_run(run: Path) -> tuple[Config, dict[str, Any], Census]:
+    """Configuration, what is known of the instance, and the census of a finished run."""
+    for name in ("config.yaml", "census.json", "instance.json", "prices.parquet"):
+        if not (run / name).is_file():
+            problem = Problem(str(run / name), "", "", None, "a file of a finished run", "give the folder of a run")
+            raise InputError([problem])
+    about, census = (json.loads((run / name).read_text(encoding="utf-8")) for name in ("instance.json", "census.json"))
+    return load_config(run / "config.yaml"), about, Census.from_dict(census)
+
+
+def _instance_folder(run: Path, about: Mapping[str, Any], given: Path | None) -> Path:
+    """The folder of a run's instance, whose network must be what it was."""
+    folder = Path(str(about["path"])) if given is None else given
+    if not (folder / SETTINGS_FILE).is_file():
+        remedy = "say where the instance is now (`--instance`)"
+        raise InputError([Problem(str(run / "instance.json"), "", "path", str(folder), "an instance folder", remedy)])
+    wanted = (*NETWORK_TABLES, SETTINGS_FILE.split(".")[0])
+    before = {name: digest for name, digest in about["digests"].items() if name.split(".")[0] in wanted}
+    now = table_digests(folder, wanted)
+    for name in dict.fromkeys([*before, *now]):
+        if before.get(name) != now.get(name):
+            remedy = "solve the new network with `meio solve --warm-start`"
+            found = Note("another table than the run had")
+            raise InputError([Problem(str(folder / name), "", "", found, "the network that the run planned", remedy)])
+    return folder
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _squares(saved: Mapping[str, np.ndarray]) -> str:
+    """Where a run keeps the running mean of its squared gradients; "" where it keeps none."""
+    found = (name.split(".nu.")[0] for name in saved if name.startswith("warm.optimiser.") and ".nu." in name)
+    return next((f"{prefix}.nu" for prefix in found), "")
+
+
 def replan(run: Path, changes: Mapping[str, pl.DataFrame], options: ReplanOptions | None = None) -> Replanned:
-    """Plan items again at a run's prices, once; `Replanner` keeps what is read and compiled for further calls."""
+    """Plan items again at a run's prices, once; a `Replanner` keeps what is read and compiled for further calls."""
     return Replanner(run).replan(changes, options)
+
+
+def _used(judged: list[Judged]) -> np.ndarray:
+    """Use of every capacity by some blocks."""
+    return sum((np.asarray(one.usage.used, float) for one in judged), start=np.zeros(()))
 
 
 def _slice(instance: Instance, block: int) -> tuple:
@@ -295,15 +408,20 @@ def _costs(instance: Instance, blocks: list[_Block]) -> pl.DataFrame:
     for number, block in enumerate(blocks):
         live = instance.layout.live[number] > 0
         rows += [instance.items[item] for item in instance.layout.item[number][live]]
-        was, now = (np.asarray(one.cost + one.charge, float)[live] for one in (block.before, block.after))
+        was, now = (np.asarray(one.total, float)[live] for one in (block.before, block.after))
         before += [float(value) if known else None for value, known in zip(was, block.known[live], strict=True)]
         after += now.tolist()
     columns = {"item_id": rows, "cost_before": before, "cost_after": after}
     return pl.DataFrame(columns, schema={"item_id": pl.String, "cost_before": pl.Float64, "cost_after": pl.Float64})
 
 
-def _warnings(usage: pl.DataFrame, material: float) -> list[str]:
-    """Prices that the change would move: of capacities in full use that are used more, or priced ones used less."""
+def price_warnings(usage: pl.DataFrame, material: float) -> list[str]:
+    """Prices that the change would move: of capacities in full use that are used more, or priced ones used less.
+
+    Args:
+        usage: As in `Replanned`.
+        material: Least change that counts, as a share of the capacity.
+    """
     rises = (pl.col("change") > material) & (pl.col("use") + pl.col("change") > 1)
     falls = (pl.col("change") < -material) & (pl.col("price") > 0)
     return [

@@ -10,7 +10,7 @@ from meio_jax.tables import write_table
 from meio_jax.tables.overlay import read_item_tables
 
 
-def replan_run(run: Path, items: Path, out: Path, steps: int) -> tuple[str, list[str]]:
+def replan_run(run: Path, items: Path, out: Path, steps: int, instance: Path | None = None) -> tuple[str, list[str]]:
     """Plan items again and write their tables.
 
     Args:
@@ -18,6 +18,7 @@ def replan_run(run: Path, items: Path, out: Path, steps: int) -> tuple[str, list
         items: Folder of item tables, or one of them.
         out: Folder to write to.
         steps: Gradient steps of the search.
+        instance: Folder of the run's instance, if it has moved.
 
     Returns:
         What was done, and a line for every price that would move.
@@ -27,7 +28,7 @@ def replan_run(run: Path, items: Path, out: Path, steps: int) -> tuple[str, list
     """
     configure_jax(config_of_run(run))
     changes, options = read_item_tables(items), ReplanOptions(steps=steps)
-    replanner = Replanner(run)
+    replanner = Replanner(run, instance)
     first = replanner.replan(changes, options)
     # The same call again has its programs compiled.
     found = replanner.replan(changes, options)

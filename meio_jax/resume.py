@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax
 
 from meio_jax.checkpoint import Checkpoints, Part, restore
 from meio_jax.config import Config
+from meio_jax.instance.census import Gather, alone
 from meio_jax.planner import Model, search
 from meio_jax.portable import basis_of, from_named, to_named
 from meio_jax.processes import all_agree
@@ -18,20 +20,43 @@ from meio_jax.results import Result
 from meio_jax.solve import Solution, State, Trace, initial_state
 
 # What a run may change between a checkpoint and its continuation without changing a number.
-_FREE = ("run", "checkpoint", "instance", "solve.devices")
+_FREE = ("run", "checkpoint", "instance", "solve.devices", "stream")
 
 
-def table_digests(folder: Path) -> dict[str, str]:
-    """Hash of every table of an instance folder (of all its parts together) and of its settings."""
-    digests: dict[str, Any] = {}
+def table_digests(folder: Path, only: Collection[str] | None = None, gather: Gather = alone) -> dict[str, str]:
+    """Hash of every table of an instance folder (of all its parts together) and of its settings.
+
+    Args:
+        folder: The instance.
+        only: Names of tables (or of other files without their extension) that are wanted; None: all.
+        gather: How hashes of all processes come together; each reads its share of the parts of a table.
+    """
+    tables: dict[str, list[Path]] = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        inside = file.relative_to(folder)
-        digest = digests.setdefault(inside.parts[0], hashlib.blake2b(digest_size=16))
-        digest.update(str(inside).encode())
-        with file.open("rb") as content:
-            while chunk := content.read(1 << 22):
-                digest.update(chunk)
-    return {name: digest.hexdigest() for name, digest in digests.items()}
+        name = file.relative_to(folder).parts[0]
+        if only is None or name.split(".")[0] in only:
+            tables.setdefault(name, []).append(file)
+    process, processes = (0, 1) if gather is alone else (jax.process_index(), jax.process_count())
+    own = {
+        str(file): _file_digest(folder, file)
+        for files in tables.values()
+        for number, file in enumerate(files)
+        if number * processes // len(files) == process
+    }
+    known = {name: digest for part in gather(own) for name, digest in part.items()}
+    return {name: _together([known[str(file)] for file in files]) for name, files in tables.items()}
+
+
+def _file_digest(folder: Path, file: Path) -> str:
+    digest = hashlib.blake2b(str(file.relative_to(folder)).encode(), digest_size=16)
+    with file.open("rb") as content:
+        while chunk := content.read(1 << 22):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _together(digests: list[str]) -> str:
+    return digests[0] if len(digests) == 1 else hashlib.blake2b("".join(digests).encode(), digest_size=16).hexdigest()
 
 
 def identity(config: Config, digests: dict[str, str]) -> dict[str, Any]:

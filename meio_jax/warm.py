@@ -77,6 +77,9 @@ def read_earlier(run: Path, items: list[str] | None = None) -> Earlier:
         InputError: If the folder holds no state that can be read.
     """
     folder = run / "checkpoints"
+    if (folder / "streamed").is_dir():
+        remedy = "start from a run in memory, or continue this one with `meio resume`"
+        raise InputError([Problem(str(folder), "", "", Note("a streamed run"), "the state of a run in memory", remedy)])
     saved = restore(folder, all_items(folder) if items is None else items, None, partial=True)
     if saved is None:
         remedy = "give the folder of a run that has taken at least one checkpoint"

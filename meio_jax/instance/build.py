@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -191,7 +191,8 @@ def build_instance(
         bands: Weight bands; items of one storage class and band share preference lists.
         dtype: Floating type of every array.
         devices: The number of blocks is made a multiple of this (of the devices of this process).
-        census: What is known of the catalog that the items are a part of; None: counted.
+        census: What is known of the catalog that the items are a part of; None: counted. A group of items that it
+            does not know is counted from these items.
         gather: How counts of all processes come together, where each has items of its own.
     """
     given = census
@@ -206,6 +207,9 @@ def build_instance(
     if given is None:
         census = count_groups(census, group, weight, volume, stock.stockable, gather)
         block_items = min(block_items, census.items)
+    elif not set(group.tolist()) <= census.groups.keys():
+        fresh = count_groups(census, group, weight, volume, stock.stockable, gather)
+        census = replace(census, groups={**fresh.groups, **census.groups})
     blocks = max(one["blocks"] for one in gather({"blocks": blocks_needed(group, block_items)}))
     layout = lay_out(group, block_items, -(-blocks // devices) * devices)
     names = items["item_id"].to_list()

@@ -191,3 +191,28 @@ def count_groups(
             stockable=tuple(np.any([one["stockable"] for one in members], axis=0).tolist()),
         )
     return dataclasses.replace(census, groups=groups)
+
+
+def widened(census: Census, tables: Tables) -> Census:
+    """The census of the same catalog once some of its items are as in these tables, or new; itself if it holds them.
+
+    What is new comes after what was there, so that numbers of vendors, classes and groups stay what they were. Groups
+    that no item was in before are counted by whoever builds the arrays.
+    """
+    found = count_items(tables, 1)
+
+    def largest(name: str) -> dict[str, int]:
+        old, new = getattr(census, name), getattr(found, name)
+        return {**old, **{key: max(value, old.get(key, 0)) for key, value in new.items()}}
+
+    wider = dataclasses.replace(
+        census,
+        vendors=tuple(dict.fromkeys([*census.vendors, *found.vendors])),
+        classes=tuple(dict.fromkeys([*census.classes, *found.classes])),
+        most_offers=largest("most_offers"),
+        last_due=largest("last_due"),
+        longest_lead=max(census.longest_lead, found.longest_lead),
+        backorders=census.backorders or found.backorders,
+        depth=max(census.depth, found.depth),
+    )
+    return census if wider == census else wider

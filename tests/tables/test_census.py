@@ -10,7 +10,7 @@ from tiny import ITEMS, tiny_tables
 
 from meio_jax.instance import Instance, build_instance
 from meio_jax.instance.blocks import lay_out
-from meio_jax.instance.census import Census, count_items
+from meio_jax.instance.census import Census, count_items, widened
 from meio_jax.portable import named_leaves
 from meio_jax.tables import Tables
 
@@ -70,6 +70,39 @@ def test_parts_count_what_the_whole_counts() -> None:
     for one in parts:
         count_items(one, 2, lambda own: counted.append(own) or [own])
     assert count_items(parts[0], 2, lambda own: counted).as_dict() == {**whole.census.as_dict(), "groups": {}}
+
+
+def test_a_census_is_widened_by_what_is_new_only() -> None:
+    """An item that is heavier than any, of a class and vendor not seen, with a longer lead time and a later arrival."""
+    tables = tiny_tables()
+    known = build_instance(tables, block_items=2, bands=2).census
+    assert widened(known, part(tables, ["A", "C"])) is known
+    of_c = part(tables, ["C"])
+    row = {"item_id": "N", "weight_kg": 80.0, "storage_class": "", "unmet": "backorder"}
+    new = of_c.replace(
+        items=of_c.items.with_columns(**{name: pl.lit(value) for name, value in row.items()}),
+        offers=of_c.offers.with_columns(item_id=pl.lit("N"), vendor_id=pl.lit("a"), lead_time_mean=pl.lit(30.0)),
+        forecast=of_c.forecast.with_columns(item_id=pl.lit("N")),
+        on_hand=of_c.on_hand.clear(),
+        on_order=tables.on_order.head(1).with_columns(item_id=pl.lit("N"), period_due=pl.lit(13, pl.Int64)),
+    )
+    wide = widened(known, new)
+    assert wide.vendors == (*known.vendors, "a")
+    assert wide.classes == (*known.classes, "")
+    assert wide.longest_lead > known.longest_lead
+    assert wide.last_due["dc1"] == 13
+    assert wide.groups == known.groups
+    instance = build_instance(new, block_items=2, bands=2, census=wide)
+    number = int(instance.layout.group[0])
+    assert number not in known.groups
+    assert instance.census.groups[number].weight == 80.0
+    assert instance.network.vendor_limit >= 30
+    # What was there before is built as before, but for the longer pipelines.
+    ours = of_item(build_instance(part(tables, ["A"]), block_items=2, bands=2, census=wide), "A")
+    theirs = of_item(build_instance(tables, block_items=2, bands=2), "A")
+    for name, value in theirs.items():
+        if "pipeline" not in name and "cumulative" not in name:
+            np.testing.assert_array_equal(ours[name], value, err_msg=name)
 
 
 def test_blocks_hold_one_group_each() -> None:
