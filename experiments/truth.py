@@ -24,7 +24,7 @@ import jax
 import typer
 from rich.console import Console
 from rich.table import Table
-from truth_families import capacity_newsvendor, dual_sourcing, one_warehouse, serial, zipkin_lost_sales
+from truth_families import capacity_newsvendor, dual_sourcing, one_warehouse, page, serial, zipkin_lost_sales
 from truth_families.picture import draw
 from truth_families.results import Family, Result
 from truth_families.rows import TruthError, read_rows
@@ -94,6 +94,7 @@ def main(
     family: Annotated[list[str] | None, typer.Option(help="only this family; may be repeated")] = None,
     quick: Annotated[bool, typer.Option(help="the first row of each family with little effort")] = False,
     plot: Annotated[Path | None, typer.Option(help="picture of the gaps to write")] = None,
+    docs: Annotated[Path | None, typer.Option(help="page whose table is written anew from the results")] = None,
 ) -> None:
     """Run, print a table, write JSON. Exit status 1 if a tolerance is missed, 2 if a table cannot be used."""
     started = time.perf_counter()
@@ -118,6 +119,8 @@ def main(
     out.with_suffix(".meta.json").write_text(header, encoding="utf-8")
     if plot is not None:
         draw(results, plot)
+    if docs is not None:
+        page.write(out, docs)
     if not quick and not all(one.met for one in results):
         raise typer.Exit(1)
 

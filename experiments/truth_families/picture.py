@@ -21,7 +21,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
         own = [one for one in results if one.family == family]
         for place, one in enumerate(own):
             height = level + 0.6 * ((place + 0.5) / len(own) - 0.5)
-            half = 50 * (one.ci95[1] - one.ci95[0]) / abs(one.reference) / one.tolerance_pct
+            half = 50 * (one.ci95[1] - one.ci95[0]) / one.size / one.tolerance_pct
             color = "tab:blue" if one.met else "tab:red"
             axes.errorbar(one.gap_pct / one.tolerance_pct, height, xerr=half, fmt="o", ms=3, lw=1, color=color)
     axes.axvline(0, color="black", lw=0.8)

@@ -29,8 +29,13 @@ class Result:
     scale: float = 0.0
 
     @property
+    def size(self) -> float:
+        """What differences are shares of."""
+        return abs(self.reference) or self.scale
+
+    @property
     def gap_pct(self) -> float:
-        gap = 100 * (self.ours - self.reference) / (abs(self.reference) or self.scale)
+        gap = 100 * (self.ours - self.reference) / self.size
         return abs(gap) if self.two_sided else gap
 
     @property
