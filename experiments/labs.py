@@ -10,7 +10,8 @@ plans also face the sales that were recorded; these rows name the instance with 
 
 Writes a list of {"lab", "instance", "metric", "baseline", "ours", "difference_pct", "ci95_low_pct",
 "ci95_high_pct"} and beside it FILE.meta.json. Metrics that end in `_unlimited` come from worlds where capacities are
-only measured; capacity rows and prices have no interval, since items share them.
+only measured; capacity rows and prices have no interval, since items share them. Metrics that end in `_all_items` come
+from worlds where all items follow one plan, so that neither side suffers from what the other does to capacities.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from typing import Annotated
 import numpy as np
 import typer
 from labs_parts.about import about
-from labs_parts.compare import capacity_rows, item_rows, price_rows, whole_row, with_landed
+from labs_parts.compare import capacity_rows, item_rows, price_rows, whole_rows, with_landed
 from labs_parts.placement import nodes_without_lanes, our_levels_old_placement
 from labs_parts.solving import solved
-from labs_parts.trial import Felt, all_items_follow, item_value_at_start, run_trial
+from labs_parts.trial import Felt, all_items_follow, run_trial
 from labs_parts.worlds import first_days, longer, recorded, without_cutoffs
 from rich.console import Console
 from rich.table import Table
@@ -48,6 +49,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHOWN = (
     "total_cost", "total_cost_landed", "outbound_cost", "fast_promise_share", "km_per_unit", "lost_units",
     "stock_units", "transfer_units", "capacity_violation_pct",
+    "total_cost_all_items", "outbound_cost_all_items", "fast_promise_share_all_items", "lost_units_all_items",
 )  # fmt: skip
 
 
@@ -111,8 +113,7 @@ def lab_rows(at: Customers, plans: tuple[PlanTable, PlanTable], study: Study) ->
     enforced, measured = _felt(at.tables, world, plans[1], at.options, study)
     rows += capacity_rows(at.enforced, enforced, "")
     rows += capacity_rows(at.measured, measured, "_unlimited")
-    begin = float(item_value_at_start(world).sum())
-    rows.append(whole_row(at.enforced.cost + begin, enforced.cost + begin))
+    rows += whole_rows(at.enforced, enforced, seed)
     return rows + price_rows(plans[1].prices, world.buckets)
 
 

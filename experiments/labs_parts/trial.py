@@ -26,21 +26,26 @@ class Sides:
 
 @dataclass(frozen=True)
 class Felt:
-    """What capacities feel where all items follow one plan: `usage` has a row per resource, bucket and replication
-    (`resource_id, bucket, kind, usage, capacity`); `cost` is the mean over replications, money."""
+    """Worlds where all items follow one plan. `usage` has a row per resource, bucket and replication
+    (`resource_id, bucket, kind, usage, capacity`); `sums` by name has a figure of each replication."""
 
     usage: pl.DataFrame
-    cost: float
+    sums: dict[str, np.ndarray]
 
 
 def all_items_follow(tables, world: World, plan: PlanTable, options: Options, *, seed: int, replications: int) -> Felt:
     """Worlds where all items follow one plan: they alone can say what capacities feel."""
-    usage, costs = [], []
+    usage, sums = [], []
+    begin = float(item_value_at_start(world).sum())
+    fast = world.speeds[:-1]
     for replication in range(replications):
         outcome = simulate(tables, plan, seed=seed + replication, replications=1, options=options, world=world)
         usage.append(outcome.capacity.select("resource_id", "bucket", "kind", "usage", "capacity"))
-        costs.append(outcome.cost)
-    return Felt(pl.concat(usage), float(np.mean(costs)))
+        items = outcome.items.select(pl.col("outbound", "lost", "on_time", "demand", "shipped").sum()).to_dicts()[0]
+        asked = outcome.promises.filter(pl.col("speed_id").is_in(fast)).select(pl.col("demand", "on_time").sum())
+        promised = dict(zip(("asked_fast", "kept_fast"), asked.row(0), strict=True))
+        sums.append({"total": outcome.cost + begin} | items | promised)
+    return Felt(pl.concat(usage), {name: np.array([one[name] for one in sums], float) for name in sums[0]})
 
 
 def units_at_start(world: World) -> np.ndarray:
