@@ -143,7 +143,9 @@ def main(
         rows = [kill_one(number, home, whole, seconds, rng) for number in range(1, kills + 1)]
     Console().print(show(rows))
     out.parent.mkdir(parents=True, exist_ok=True)
-    report = {"provenance": provenance(), "kills": [asdict(row) for row in rows]}
+    command = "python experiments/kill_resume.py --out experiments/results/kill_resume.json"
+    about = {"command": command, "date": time.strftime("%Y-%m-%d"), **provenance()}
+    report = {**about, "kills": [asdict(row) for row in rows]}
     out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if not all(row.identical for row in rows):
         raise typer.Exit(1)

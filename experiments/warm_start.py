@@ -3,7 +3,8 @@
     python experiments/warm_start.py --out experiments/results/warm_start.json
 
 Instances of different shapes are solved. Then comes the next day: the calendar and the forecast move by a day, 2 % of
-the items are new and 2 % gone, and one node has 10 % less capacity. That day is solved from nothing and from the run of
+the items are new and 2 % gone, one node has 10 % less capacity, and stock, goods under way and review days are what a
+day by the plan leaves. That day is solved from nothing and from the run of
 the day before, by `meio solve` in processes of their own, with the same configuration and tolerances and without any
 kept compilation. The table gives steps and seconds until the search met the tolerances (with the compilation of its
 step, and without), seconds of the whole command, and what the certificate says on holdout scenarios. Rows of other
@@ -41,9 +42,9 @@ HOME = Path(__file__).parents[1]
 _MEIO = [sys.executable, "-c", "from meio_jax.cli import main; main()"]
 
 GENERATED: dict[str, dict[str, Any]] = {
-    "local": {"shape": "local", "items": 600, "nodes_per_tier": (1, 4, 2), "regions": 6, "speeds": 2, "seed": 11},
-    "national": {"shape": "national", "items": 500, "nodes_per_tier": (2, 5, 3), "regions": 8, "speeds": 3, "seed": 0},
-    "global": {"shape": "global", "items": 300, "nodes_per_tier": (3, 6, 2), "regions": 12, "speeds": 2, "seed": 13},
+    "local": {"shape": "local", "items": 300, "nodes_per_tier": (1, 4, 2), "regions": 6, "speeds": 2, "seed": 11},
+    "national": {"shape": "national", "items": 300, "nodes_per_tier": (2, 5, 3), "regions": 8, "speeds": 3, "seed": 0},
+    "global": {"shape": "global", "items": 200, "nodes_per_tier": (3, 6, 2), "regions": 12, "speeds": 2, "seed": 13},
 }
 SETTINGS: dict[str, Any] = {"scenarios": {"holdout": 512, "clairvoyant": 0}, "fulfilment": {"rounds": 3}}
 REAL = "us_small"
@@ -123,8 +124,9 @@ def day(name: str, home: Path) -> Day:
     """Solve today, and tomorrow twice."""
     config = prepared(name, home)
     today, tomorrow = home / "today", home / "tomorrow"
-    write_instance(next_day(read_instance(today), NextDay()), tomorrow)
     first = solve(config, today, home / "first")
+    plan = {name: pl.read_parquet(home / f"first/plan/{name}.parquet") for name in ("orders", "transfers", "expected")}
+    write_instance(next_day(read_instance(today), NextDay(), plan), tomorrow)
     cold = solve(config, tomorrow, home / "cold")
     warm = solve(config, tomorrow, home / "warm", home / "first")
     return Day(

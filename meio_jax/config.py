@@ -137,14 +137,28 @@ class SolvePart(_Part):
     gradient: Literal["checkpointed", "direct"] = Field(
         default="checkpointed", description="recompute each day in the backward pass, or keep everything"
     )
+    confirm: bool = Field(
+        default=False,
+        description="check the tolerances on the holdout scenarios, not on the means over recent steps",
+    )
 
 
 class WarmPart(_Part):
-    """What replaces the settings of `solve` when a search starts from an earlier run."""
+    """What replaces the settings of `solve` when a search starts from an earlier run (why: docs/reruns.md)."""
 
     max_steps: int = Field(default=60, ge=1, description="steps after which the search stops in any case")
     min_steps: int = Field(default=10, ge=1, description="steps before the search may stop")
-    learning_rate: float = Field(default=0.02, gt=0, description="first step, in units of mean lead-time demand")
+    check_every: int = Field(default=2, ge=1, description="steps between checks of the tolerances")
+    learning_rate: float = Field(default=0.03, gt=0, description="first step, in units of mean lead-time demand")
+    capacity_margin: float = Field(
+        default=0.01, ge=0, lt=0.5, description="capacity kept back while optimising, against sampling error"
+    )
+    confirm: bool = Field(
+        default=True,
+        description="check the tolerances on the holdout scenarios, not on the means over recent steps",
+    )
+    price_gain: float = Field(default=3.0, gt=0, description="factor on the steps of the dual method")
+    damping: float = Field(default=0.7, ge=0, lt=1, description="how much of their prices the lists keep per step")
 
 
 class CheckpointPart(_Part):

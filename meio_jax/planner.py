@@ -14,6 +14,7 @@ import polars as pl
 
 from meio_jax.certificate import Certificate, cost_interval, relative_violation, worst_by_kind
 from meio_jax.config import Config
+from meio_jax.confirm import confirmation
 from meio_jax.dual import DUAL_METHODS, BestSoFar, Tolerances
 from meio_jax.feasibility import out_of_reach
 from meio_jax.holdout import Holdout, evaluate_holdout
@@ -181,6 +182,8 @@ def search(
     """Run the solver loop from the starting point, or from `state`."""
     if state is None:
         state = initial_state(model.problem, model.method)
+    config = model.config
+    asked = confirmation(_given_capacities(model), config, per_step(config)) if config.solve.confirm else None
     return solve(
         model.problem,
         model.method,
@@ -190,6 +193,7 @@ def search(
         progress=progress,
         on_step=on_step,
         history=history,
+        confirm=asked,
     )
 
 
@@ -206,7 +210,9 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
     policy = problem.policy(solution.best)
     list_prices = solution.best.list_prices
     progress.stage("holdout")
-    holdout = evaluate_holdout(problem, policy, list_prices, config.scenarios.holdout, chunk=per_step(config))
+    holdout = solution.confirmed
+    if holdout is None:
+        holdout = evaluate_holdout(problem, policy, list_prices, config.scenarios.holdout, chunk=per_step(config))
     relative, _ = relative_violation(model.instance.resources, holdout.usage.used, holdout.usage.wanted)
     gap = abs(_charge(model.instance, np.asarray(solution.prices, float), holdout)) / _size(holdout)
     result, infeasible = _judged(solution.result, float(relative.max(initial=0)), gap, config), []

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import Any, Generic
 
 import equinox as eqx
 import jax
@@ -69,7 +69,8 @@ class Solution(Generic[Iterate]):
     """Outcome of a solve.
 
     `best` is the search state of the best iterate and `prices` the prices at which it was evaluated; `bound` is the
-    largest Lagrangian value seen; `state` continues the search; `trace` is the last step's report.
+    largest Lagrangian value seen; `state` continues the search; `trace` is the last step's report; `confirmed` is what
+    the plan was confirmed by, where it was.
     """
 
     result: Result
@@ -82,6 +83,7 @@ class Solution(Generic[Iterate]):
     state: State[Iterate]
     history: list[Step]
     trace: Trace
+    confirmed: Any = None
 
 
 def initial_state(
@@ -153,11 +155,21 @@ def _report(trace: Trace, step: int, limits: Limits, started: float, previous: f
     )
 
 
-def _ended(report: Step, first: int, method: BestSoFar, limits: Limits) -> Result | None:
-    """What the tolerances say after a step at which they are checked; `first` steps came before the search."""
-    if report.step % limits.check_every or report.step - first < min(limits.min_steps, limits.max_steps):
-        return None
+def _due(report: Step, first: int, limits: Limits) -> bool:
+    """Whether the tolerances are checked after this step; `first` steps came before the search."""
+    return not (report.step % limits.check_every or report.step - first < min(limits.min_steps, limits.max_steps))
+
+
+def _ended(report: Step, method: BestSoFar, limits: Limits) -> Result | None:
+    """What the tolerances say of the means over recent steps."""
     return method.terminate(Progress(report.violation, report.gap, report.change), limits.tolerances)
+
+
+def _accepted(state: State) -> State:
+    """The state with the mean of recent iterates as its best, at the prices it was made at."""
+    mean = state.mean
+    where = lambda s: (s.best, s.best_evaluation, s.dual.price)
+    return eqx.tree_at(where, state, (mean.iterate, mean.evaluation, mean.prices))
 
 
 def _worst_by_kind(trace: Trace, kinds: tuple[str, ...]) -> dict[str, float]:
@@ -178,6 +190,7 @@ def solve(
     on_step: Callable[[State, Step, Trace], None] | None = None,
     history: tuple[Step, ...] = (),
     advance: Callable[..., tuple[State, Trace]] = joint_step,
+    confirm: Callable[[State, Step], Any] | None = None,
 ) -> Solution:
     """Run joint steps until the method terminates, the steps run out, or the user stops.
 
@@ -191,6 +204,8 @@ def solve(
         on_step: Called after each step with the state (checkpoints) and its report.
         history: Reports of the steps before `state`, when a solve is continued.
         advance: What makes a step; another one streams the items past the devices.
+        confirm: Asked whenever the tolerances are checked, in place of the means over recent steps, which see few
+            scenarios: what shows that the mean of recent iterates meets them, None if it does not.
 
     Returns:
         The solution; `result` says why the loop ended.
@@ -198,10 +213,19 @@ def solve(
     progress = Silent() if progress is None else progress
     started = time.perf_counter() - (history[-1].seconds if history else 0.0)
     steps = list(history)
-    trace = None
+    trace, confirmed = None, None
     first = steps[0].step - 1 if steps else int(state.step)
+
+    def verdict(now: State, report: Step) -> tuple[Result | None, Any]:
+        if not _due(report, first, limits):
+            return None, None
+        if confirm is None:
+            return _ended(report, method, limits), None
+        found = confirm(now, report)
+        return (None if found is None else Result.CONVERGED), found
+
     # A run that is continued may have ended already: it was stopped after its last step.
-    result = _ended(steps[-1], first, method, limits) if steps else None
+    result, confirmed = verdict(state, steps[-1]) if steps else (None, None)
     for number in range(int(state.step) + 1, limits.max_steps + 1):
         if result is not None:
             break
@@ -212,8 +236,10 @@ def solve(
         progress.update(report)
         if on_step is not None:
             on_step(state, report, trace)
-        result = Result.INTERRUPTED if progress.should_stop() else _ended(report, first, method, limits)
+        result, confirmed = (Result.INTERRUPTED, None) if progress.should_stop() else verdict(state, report)
     progress.close()
+    if confirmed is not None:
+        state = _accepted(state)
     if trace is None:
         _, trace = advance(problem, method, kind, state)
     return Solution(
@@ -227,4 +253,5 @@ def solve(
         state=state,
         history=steps,
         trace=trace,
+        confirmed=confirmed,
     )

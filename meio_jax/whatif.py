@@ -273,7 +273,7 @@ def resolve_config(config: Config, steps: int | None) -> Config:
     """Settings of a re-solve: those of a warm start, but all of its steps, so that solves can be compared."""
     warm = warm_config(config)
     count = warm.solve.max_steps if steps is None else steps
-    solve = warm.solve.model_copy(update={"max_steps": count, "min_steps": count})
+    solve = warm.solve.model_copy(update={"max_steps": count, "min_steps": count, "confirm": False})
     scenarios = warm.scenarios.model_copy(update={"clairvoyant": 0})
     return warm.model_copy(update={"solve": solve, "scenarios": scenarios})
 

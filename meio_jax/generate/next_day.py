@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,16 +35,23 @@ class NextDay:
     seed: int = 0
 
 
-def next_day(tables: Tables, change: NextDay | None = None) -> Tables:
+def next_day(tables: Tables, change: NextDay | None = None, plan: Mapping[str, pl.DataFrame] | None = None) -> Tables:
     """The instance of the day after, checked.
 
-    Capacities by bucket move with the calendar; the last day of the new forecast repeats the one a week before it. What
-    was sold was replaced: stock and goods under way are as the day before. A new item is like an old one, with its
-    stock and offers, but sells half to one and a half times as much.
+    Capacities by bucket move with the calendar; the last day of the new forecast repeats the one a week before it. A
+    new item is like an old one, with its stock and offers, but sells half to one and a half times as much.
+
+    Args:
+        tables: The instance of today.
+        change: What else changes overnight.
+        plan: Tables `orders`, `transfers` and `expected` of today's plan. The day is then lived
+            through: what was due has arrived, what the plan orders and transfers today is under way, what it expects to
+            ship has left, and reviews are a day nearer. None: stock, goods under way and the days until the next
+            review are as today, as if the day had not passed but for the calendar.
     """
     change = NextDay() if change is None else change
     rng = np.random.default_rng(change.seed)
-    moved = _moved(tables)
+    moved = _moved(tables) if plan is None else _lived(tables, _moved(tables), plan, rng)
     names = tables.items["item_id"].to_list()
     gone = rng.choice(names, round(change.gone * len(names)), replace=False).tolist()
     kept = [name for name in names if name not in set(gone)]
@@ -95,6 +103,42 @@ def _moved(tables: Tables) -> Tables:
     day = datetime.timedelta(days=1)
     later = settings.model_copy(update={"start_date": settings.start_date + day})
     return tables.replace(settings=later, forecast=_next_forecast(tables), resources=_next_capacity(tables))
+
+
+def _lived(today: Tables, moved: Tables, plan: Mapping[str, pl.DataFrame], rng: np.random.Generator) -> Tables:
+    """The stock, the goods under way and the review days after a day by the plan."""
+    keys = ["item_id", "node_id"]
+    tomorrow = moved.settings.start_date
+    due = (pl.col("due_date") - pl.lit(tomorrow)).dt.total_days().alias("period_due")
+    transfers = plan["transfers"].filter(pl.col("ship_date") < tomorrow)
+    under_way = pl.concat(
+        [
+            today.on_order.select(*keys, pl.col("period_due") - 1, "units"),
+            plan["orders"].filter(pl.col("order_date") < tomorrow).select(*keys, due, pl.col("units").cast(pl.Float64)),
+            transfers.select("item_id", pl.col("to_node").alias("node_id"), due, pl.col("units").cast(pl.Float64)),
+        ]
+    )
+    stock = pl.concat(
+        [
+            today.on_hand.select(*keys, "units"),
+            under_way.filter(pl.col("period_due") < 0).select(*keys, "units"),
+            transfers.select("item_id", pl.col("from_node").alias("node_id"), -pl.col("units").cast(pl.Float64)),
+            _shipped(today, plan, rng),
+        ]
+    )
+    nodes = today.nodes.with_columns((pl.col("review_offset") - 1) % pl.col("review_period"))
+    left = stock.group_by(keys, maintain_order=True).agg(pl.col("units").sum().clip(lower_bound=0))
+    later = under_way.filter(pl.col("period_due") >= 0)
+    later = later.group_by([*keys, "period_due"], maintain_order=True).agg(pl.col("units").sum())
+    return moved.replace(nodes=nodes, on_hand=left.filter(pl.col("units") > 0), on_order=later)
+
+
+def _shipped(today: Tables, plan: Mapping[str, pl.DataFrame], rng: np.random.Generator) -> pl.DataFrame:
+    """What leaves every node on the first day, as negative whole units: Poisson with the mean that the plan expects."""
+    per_day = pl.col("units").sum() / today.settings.periods
+    mean = plan["expected"].group_by(["item_id", "node_id"], maintain_order=True).agg(per_day)
+    units = -rng.poisson(np.maximum(mean["units"].to_numpy(), 0)).astype(float)
+    return mean.with_columns(units=pl.Series(units, dtype=pl.Float64))
 
 
 def _next_forecast(tables: Tables) -> pl.DataFrame:

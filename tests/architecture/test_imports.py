@@ -50,7 +50,7 @@ LAYERS = (
     ("problem", "solve", "holdout", "feasibility", "clairvoyant", "marginal", "refine", "processes"),
     ("stream",),
     ("certificate", "plan", "config", "portable"),
-    ("plan_flows", "plan_policy", "config_docs"),
+    ("plan_flows", "plan_policy", "config_docs", "confirm"),
     ("plan_tables", "checkpoint", "summary", "terminal", "planner"),
     ("resume", "warm", "replan", "one_item", "streaming"),
     ("run", "report"),

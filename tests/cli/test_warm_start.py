@@ -1,6 +1,7 @@
 """Warm starts: what is taken over from an earlier run, by item, node, offer and day."""
 
 import datetime
+import json
 import shutil
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from small_runs import Command, Finished, config_content, usual_promotion, write
 from tiny import tiny_frames, tiny_settings, tiny_tables
 
 from meio_jax.checkpoint import Restored
-from meio_jax.config import Config, load_config
+from meio_jax.config import Config, load_config, make_config
 from meio_jax.errors import InputError
 from meio_jax.generate.next_day import NextDay, next_day
 from meio_jax.planner import Model
 from meio_jax.portable import Basis, named_leaves
+from meio_jax.run import warm_config
 from meio_jax.sharding import own_part
 from meio_jax.solve import State
 from meio_jax.tables import Tables, write_instance
@@ -187,6 +189,56 @@ def test_the_next_day_is_the_day_after(tmp_path: Path) -> None:
     assert cut == pytest.approx(0.9 * 5.0)
     outbound = after.resources.filter(pl.col("resource_id") == "outbound").sort("bucket")["capacity"].to_list()
     assert outbound == pytest.approx([(6 * 90 + 99) / 7, 99])
+
+
+def test_a_day_is_lived_by_the_plan() -> None:
+    """Arrivals, orders, transfers and sales of the first day, counted by hand."""
+    before = tiny_tables()
+    day = datetime.timedelta(days=1)
+    start = before.settings.start_date
+    orders = pl.DataFrame(
+        {"item_id": ["B", "B"], "node_id": ["dc1", "dc1"], "units": [6, 60],
+         "order_date": [start, start + day], "due_date": [start + 5 * day, start + 13 * day]}
+    )  # fmt: skip
+    transfers = pl.DataFrame(
+        {"item_id": ["A"], "from_node": ["dc1"], "to_node": ["fc1"], "units": [7],
+         "ship_date": [start], "due_date": [start + 2 * day]}
+    )  # fmt: skip
+    expected = pl.DataFrame({"item_id": ["C"], "node_id": ["fc1"], "units": [14 * 1e6]})
+    plan = {"orders": orders, "transfers": transfers, "expected": expected}
+    after = next_day(before, NextDay(new=0.0, gone=0.0, capacity=1.0), plan)
+    stock = {(item, node): units for item, node, units in after.on_hand.select("item_id", "node_id", "units").rows()}
+    # C has sold out; A sent 7 of its 40 to fc1.
+    assert stock == {("A", "dc1"): 33.0, ("A", "fc1"): 10.0, ("B", "fc2"): 12.0}
+    coming = after.on_order.sort("item_id", "node_id", "period_due").select("item_id", "node_id", "period_due", "units")
+    assert coming.rows() == [("A", "dc1", 1, 24.0), ("A", "fc1", 1, 7.0), ("B", "dc1", 4, 18.0)]
+    assert after.nodes["review_offset"].to_list() == [6, 0, 0]
+
+
+def test_a_search_may_stop_when_its_plan_is_confirmed(meio: Command, finished: Finished, tmp_path: Path) -> None:
+    """With tolerances that every plan meets it stops at its first check, and its certificate is of that plan."""
+    instance = finished.plan.model.config.instance.path
+    solve = {"violation": 2.0, "gap": 1e6, "feasibility_steps": 0}
+    content = config_content(instance, tmp_path / "run", solve=solve, warm={"min_steps": 2, "check_every": 2})
+    file = write_config(tmp_path / "config.yaml", content)
+    called = meio("solve", file, "--warm-start", finished.folder)
+    assert called.status == 0, called.err
+    assert pl.read_parquet(tmp_path / "run/metrics.parquet").height == 2
+    kept = {name: pl.read_parquet(tmp_path / f"run/{name}.parquet") for name in ("plan/targets", "prices")}
+    # Continued after its end it says the same again: what was confirmed is in its last checkpoint.
+    assert meio("resume", tmp_path / "run").status == 0
+    for name, frame in kept.items():
+        assert_frame_equal(pl.read_parquet(tmp_path / f"run/{name}.parquet"), frame, check_exact=True)
+    certificate = json.loads((tmp_path / "run/certificate.json").read_text(encoding="utf-8"))
+    usage = pl.read_parquet(tmp_path / "run/prices.parquet")
+    assert certificate["result"] == "CONVERGED"
+    assert certificate["largest_violation"] == pytest.approx(usage["violation"].max(), rel=1e-5)
+
+
+def test_settings_of_a_warm_start_are_applied_once() -> None:
+    once = warm_config(make_config())
+    assert once.dual.options["step_size"] == pytest.approx(3 * 0.3)
+    assert warm_config(once) == once
 
 
 def test_a_run_without_a_state_is_no_start(tmp_path: Path) -> None:
