@@ -18,6 +18,7 @@ import orbax.checkpoint as ocp
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.portable import Basis, is_per_item
 from meio_jax.progress import Step
+from meio_jax.step_folders import StepFolders, read_step
 from meio_jax.tables import write_text
 
 logging.getLogger("absl").setLevel(logging.ERROR)
@@ -76,10 +77,10 @@ class Checkpoints:
         basis.write(own / "basis.npz")
         # Parts may be a save apart when a process dies; what is kept must still have a step in common.
         keep = keep if self._part.count == 1 else max(keep, 2) + 1
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, create=False, enable_async_checkpointing=True, multiprocessing_options=_by_itself()
-        )
-        self._manager = ocp.CheckpointManager(own, options=options)
+        self._manager: ocp.CheckpointManager | StepFolders = StepFolders(own, keep)
+        if self._part.count == 1:
+            options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, enable_async_checkpointing=True)
+            self._manager = ocp.CheckpointManager(own, options=options)
         self._unsealed: Path | None = None
 
     def due(self, step: int) -> bool:
@@ -89,6 +90,8 @@ class Checkpoints:
     def save(self, arrays: dict[str, np.ndarray], history: list[Step]) -> None:
         """Save now (in the background); the step is the last one of the history (0: before the first)."""
         step = history[-1].step if history else 0
+        # First, for a step that is still being written is not among those that are there.
+        self._seal()
         if step in self._manager.all_steps():
             return
         # The file format knows no empty arrays (prices of an instance without capacities, say).
@@ -98,10 +101,11 @@ class Checkpoints:
             "history": [asdict(one) for one in history],
             "checksums": {name: checksum(array) for name, array in arrays.items()},
         }
-        self._seal()
-        self._manager.save(
-            step, args=ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
-        )
+        if isinstance(self._manager, StepFolders):
+            self._manager.save(step, arrays, meta)
+        else:
+            both = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
+            self._manager.save(step, args=both)
         self._unsealed = self._folder / self._part.folder / str(step)
 
     def _seal(self) -> None:
@@ -118,7 +122,7 @@ class Checkpoints:
 
 
 def _by_itself() -> ocp.options.MultiprocessingOptions:
-    """Every process saves and reads by itself: none waits for another one, which may have died."""
+    """Every process reads by itself: none waits for another one, which may have died."""
     if jax.process_count() == 1:
         return ocp.options.MultiprocessingOptions()
     me = jax.process_index()
@@ -248,19 +252,24 @@ def _read_part(
         for name, digest in json.loads(seal.read_text(encoding="utf-8")).items():
             if now.get(name) != digest:
                 raise ValueError(f"{name} is not what was saved")
-    # Orbax takes absolute paths only.
-    own, alone = own.resolve(), _by_itself()
-    with ocp.Checkpointer(ocp.JsonCheckpointHandler(), multiprocessing_options=alone) as reader:
-        meta = reader.restore(own / str(step) / "meta")
+    written = read_step(own / str(step))
+    arrays, meta = _read_orbax(own.resolve() / str(step)) if written is None else written
     if identity is not None:
         check_identity(folder, meta["identity"], identity)
-    with ocp.Checkpointer(ocp.StandardCheckpointHandler(), multiprocessing_options=alone) as reader:
-        found = reader.restore(own / str(step) / "state")
-    arrays = {name: np.asarray(array) for name, array in found.items()}
     wrong = [name for name, digest in meta["checksums"].items() if checksum(arrays[name]) != digest]
     if wrong:
         raise ValueError(f"{wrong[0]} is not what was saved")
     return arrays, [Step(**one) for one in meta["history"]]
+
+
+def _read_orbax(step: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and plain data of a step; the path must be absolute."""
+    alone = _by_itself()
+    with ocp.Checkpointer(ocp.JsonCheckpointHandler(), multiprocessing_options=alone) as reader:
+        meta = reader.restore(step / "meta")
+    with ocp.Checkpointer(ocp.StandardCheckpointHandler(), multiprocessing_options=alone) as reader:
+        found = reader.restore(step / "state")
+    return {name: np.asarray(array) for name, array in found.items()}, meta
 
 
 def check_identity(folder: Path, stored: dict[str, Any], expected: dict[str, Any]) -> None:

@@ -415,6 +415,13 @@ def _sweep(problem: InventorySubproblem, prices: Array, ids: Array) -> Float[Arr
     return over_items(local, problem.mesh)(shared, problem.catalog.per_block())[1]
 
 
+def capacity_rent(resources: Resources, prices: Float[Array, "buckets resources"]) -> float:
+    """What all capacities together are worth at the prices; service floors have no rent."""
+    rented = np.asarray(resources.present) & ~np.asarray(resources.is_service)
+    price, capacity = np.asarray(prices, np.float64), np.asarray(resources.capacity, np.float64)
+    return float(np.sum(np.where(rented & (price > 0), price * capacity, 0)))
+
+
 def clairvoyant_bound(
     problem: InventorySubproblem,
     prices: Float[Array, "buckets resources"],
@@ -441,13 +448,9 @@ def clairvoyant_bound(
         ids = jnp.arange(number * chunk, (number + 1) * chunk, dtype=jnp.int32)
         total = total + np.asarray(own_part(_sweep(problem, prices, ids)), np.float64)
     per_item = total / chunks
-    resources = problem.resources
-    rented = np.asarray(resources.present) & ~np.asarray(resources.is_service)
-    price, capacity = np.asarray(prices, np.float64), np.asarray(resources.capacity, np.float64)
-    rent = float(np.sum(np.where(rented & (price > 0), price * capacity, 0)))
     value, unbounded = sum_over_processes((per_item.sum(), np.sum(~np.isfinite(per_item))))
     return ClairvoyantBound(
-        value=float(value) - rent,
+        value=float(value) - capacity_rent(problem.resources, prices),
         per_item=per_item,
         unbounded=int(unbounded),
         scenarios=chunks * chunk,

@@ -193,7 +193,8 @@ def export(
 
     certificate = read_certificate(run)
     target = out or run / "export"
-    for path in sorted([*run.glob("*.parquet"), *run.glob("plan/*.parquet")]):
+    # The tables by item of a streamed run are folders of parts, and stay so.
+    for path in sorted([*run.glob("*.parquet"), *run.glob("plan/*.parquet"), *run.glob("plan/*/*.parquet")]):
         destination = target / path.relative_to(run).with_suffix(f".{format}")
         destination.parent.mkdir(parents=True, exist_ok=True)
         write_table(pl.read_parquet(path), destination)

@@ -161,6 +161,25 @@ class WarmPart(_Part):
     damping: float = Field(default=0.7, ge=0, lt=1, description="how much of their prices the lists keep per step")
 
 
+class StreamPart(_Part):
+    """Catalogs that pass the devices in parts, from files, because they do not fit in memory (docs/scale.md)."""
+
+    above_items: int | None = Field(
+        default=None,
+        ge=0,
+        description="stream catalogs of more items than this; empty: those that fill half the memory",
+    )
+    part_items: int = Field(
+        default=8192, ge=1, description="items of a part; memory grows with it, not with the catalog"
+    )
+    generate: bool = Field(
+        default=False, description="make the items of `instance.generate` part by part, without writing an instance"
+    )
+    scratch: Path | None = Field(
+        default=None, description="folder for scratch files, about as large as the catalog; empty: in the run folder"
+    )
+
+
 class CheckpointPart(_Part):
     """How often the state of the search is saved."""
 
@@ -182,6 +201,7 @@ class Config(_Part):
     fulfilment: FulfilmentPart = FulfilmentPart()
     solve: SolvePart = SolvePart()
     warm: WarmPart = WarmPart()
+    stream: StreamPart = StreamPart()
     checkpoint: CheckpointPart = CheckpointPart()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import equinox as eqx
@@ -42,9 +43,14 @@ def _step(problem: InventorySubproblem, prices: Array, search: Search) -> tuple[
     return problem.evaluate(prices, search)
 
 
+def extreme_factor(service: bool) -> float:
+    """By which the best plan is multiplied: order nothing, or (for a service floor) stock far too much."""
+    return 4.0 if service else 0.0
+
+
 def _starts(problem: InventorySubproblem, best: Search, service: bool) -> list[Search]:
     """The best plan, and the extreme one: order nothing, or (for a service floor) stock far too much."""
-    factor = 4.0 if service else 0.0
+    factor = extreme_factor(service)
     extreme = jax.tree.map(lambda leaf: factor * leaf, best.raw)
     fresh = problem.init()
     return [
@@ -53,28 +59,33 @@ def _starts(problem: InventorySubproblem, best: Search, service: bool) -> list[S
     ]
 
 
+def _trials(problem: InventorySubproblem, best: Search, bucket: int, column: int, steps: int) -> Iterator[Evaluation]:
+    """Evaluations of plans that use less and less of one capacity, from either start."""
+    alone = eqx.tree_at(lambda p: p.settings.objective, problem, Nothing())
+    prices = jnp.zeros_like(problem.resources.capacity).at[bucket, column].set(1)
+    for search in _starts(problem, best, bool(problem.resources.is_service[column])):
+        state = search
+        for _ in range(max(steps // 2, 1)):
+            evaluation, state = _step(alone, prices, state)
+            yield evaluation
+
+
 def least_violation(
-    problem: InventorySubproblem, best: Search, bucket: int, column: int, steps: int
+    trials: Iterable[Evaluation], bucket: int, column: int, *, service: bool
 ) -> tuple[float, float, float]:
     """Smallest use of one capacity over the plans tried: (relative violation, usage, capacity).
 
     For a service floor the signs turn: the largest service, and what is missing.
     """
-    alone = eqx.tree_at(lambda p: p.settings.objective, problem, Nothing())
-    prices = jnp.zeros_like(problem.resources.capacity).at[bucket, column].set(1)
-    service = bool(problem.resources.is_service[column])
     least = (np.inf, 0.0, 0.0)
-    for search in _starts(problem, best, service):
-        state = search
-        for _ in range(max(steps // 2, 1)):
-            evaluation, state = _step(alone, prices, state)
-            excess = float(evaluation.excess[bucket, column])
-            bound = float(evaluation.bound[bucket, column])
-            relative = excess / bound if bound > 0 else (np.inf if excess > 1e-9 else 0.0)
-            usage = bound - excess if service else bound + excess
-            least = min(least, (relative, usage, bound))
-            if relative <= 0:
-                return least
+    for evaluation in trials:
+        excess = float(evaluation.excess[bucket, column])
+        bound = float(evaluation.bound[bucket, column])
+        relative = excess / bound if bound > 0 else (np.inf if excess > 1e-9 else 0.0)
+        usage = bound - excess if service else bound + excess
+        least = min(least, (relative, usage, bound))
+        if relative <= 0:
+            break
     return least
 
 
@@ -97,13 +108,29 @@ def out_of_reach(
         tolerance: Violations up to this count as met.
         steps: Gradient steps per resource.
     """
+    service = np.asarray(problem.resources.is_service)
+
+    def trials(bucket: int, column: int) -> Iterator[Evaluation]:
+        return _trials(problem, best, bucket, column, steps)
+
+    return unreachable(trials, relative, names, service, tolerance)
+
+
+def unreachable(
+    trials: Callable[[int, int], Iterable[Evaluation]],
+    relative: np.ndarray,
+    names: list[str],
+    service: np.ndarray,
+    tolerance: float,
+) -> list[OutOfReach]:
+    """As `out_of_reach`, however the plans are tried: `trials` gives evaluations for a bucket and a resource."""
     worst = np.argsort(-relative, axis=None)[:_SHOWN]
     found = []
     for at in worst:
         bucket, column = (int(i) for i in np.unravel_index(at, relative.shape))
         if relative[bucket, column] <= tolerance:
             continue
-        least, usage, capacity = least_violation(problem, best, bucket, column, steps)
+        least, usage, capacity = least_violation(trials(bucket, column), bucket, column, service=bool(service[column]))
         if least > tolerance:
             found.append(OutOfReach(names[column], bucket, usage, capacity, float(least)))
     return found

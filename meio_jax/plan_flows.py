@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
@@ -13,6 +13,12 @@ from meio_jax.plan import joined
 
 _KEPT_ABOVE = 1e-6
 
+ORDER = {
+    "plan/flows": ["kind", "from_id", "to_id", "speed_id"],
+    "plan/service": ["region_id", "speed_id", "bucket"],
+}
+"""Tables of sums over items, and how their rows are sorted."""
+
 
 def flow_frames(instance: Instance, holdout: Holdout) -> Iterator[tuple[str, pl.DataFrame]]:
     """Expected flows of all items over the horizon, and service by region, speed and bucket.
@@ -22,8 +28,22 @@ def flow_frames(instance: Instance, holdout: Holdout) -> Iterator[tuple[str, pl.
         holdout: Results on holdout scenarios.
     """
     flows = [_bought(instance, holdout), _moved(instance, holdout), _delivered(instance, holdout)]
-    yield "plan/flows", pl.concat(flows).sort("kind", "from_id", "to_id", "speed_id")
+    yield "plan/flows", pl.concat(flows).sort(ORDER["plan/flows"])
     yield "plan/service", _service(instance, holdout)
+
+
+def own_flows(frame: pl.DataFrame, *, first: bool) -> pl.DataFrame:
+    """The rows of a process among others: all know what customers got in all, so the first alone gives that."""
+    if first:
+        return frame
+    return frame.filter(pl.col("kind") != "customer") if "kind" in frame.columns else frame.clear()
+
+
+def merged_flows(parts: Iterable[pl.DataFrame], name: str) -> pl.DataFrame:
+    """One of the tables of `flow_frames` from those of parts of the catalog: units add up."""
+    together = pl.concat(parts)
+    keys = [column for column in together.columns if together.schema[column] != pl.Float64]
+    return together.group_by(keys).sum().select(together.columns).sort(ORDER[name])
 
 
 def _frame(kind: str, origin: list, target: list, units: np.ndarray, speed: list | None = None) -> pl.DataFrame:
@@ -88,4 +108,4 @@ def _service(instance: Instance, holdout: Holdout) -> pl.DataFrame:
             "wanted": wanted.reshape(-1),
             "promised": holdout.regional.promised.reshape(-1),
         }
-    ).sort("region_id", "speed_id", "bucket")
+    ).sort(ORDER["plan/service"])

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from meio_jax.certificate import Certificate, cost_interval, relative_violation, worst_by_kind
+from meio_jax.certificate import Certificate
 from meio_jax.config import Config
 from meio_jax.confirm import confirmation
 from meio_jax.dual import DUAL_METHODS, BestSoFar, Tolerances
@@ -32,6 +32,7 @@ from meio_jax.sharding import item_mesh, local_devices, own_part
 from meio_jax.solve import Limits, Solution, State, Trace, initial_state, solve
 from meio_jax.subproblem import InventorySubproblem, Settings
 from meio_jax.tables import Tables
+from meio_jax.verdict import doubts_feasibility, feasibility_steps, judge_plan, make_certificate
 
 _DENSE_UP_TO_NODES = 4
 _CPU_BATCH_ROWS, _LEAST_BATCH = 5_000, 64
@@ -213,25 +214,18 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
     holdout = solution.confirmed
     if holdout is None:
         holdout = evaluate_holdout(problem, policy, list_prices, config.scenarios.holdout, chunk=per_step(config))
-    relative, _ = relative_violation(model.instance.resources, holdout.usage.used, holdout.usage.wanted)
-    gap = abs(_charge(model.instance, np.asarray(solution.prices, float), holdout)) / _size(holdout)
-    result, infeasible = _judged(solution.result, float(relative.max(initial=0)), gap, config), []
-    if (
-        result is Result.MAX_STEPS
-        and config.solve.feasibility_steps
-        and relative.max(initial=0) > 4 * config.solve.violation
-    ):
+    verdict = judge_plan(model.instance, solution, holdout, config)
+    infeasible = []
+    if doubts_feasibility(verdict, config):
         progress.stage("feasibility")
         infeasible = out_of_reach(
             problem,
             solution.best,
-            relative,
+            verdict.relative,
             model.instance.ids.resources,
             tolerance=config.solve.violation,
-            # Five capacities are tried: the proof may take as long as the search, no longer.
-            steps=min(config.solve.feasibility_steps, max(solution.steps // 5, 2)),
+            steps=feasibility_steps(solution, config),
         )
-        result = Result.INFEASIBLE if infeasible else result
     bound = None
     if config.scenarios.clairvoyant:
         from meio_jax.clairvoyant import clairvoyant_bound
@@ -240,66 +234,18 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
         found = clairvoyant_bound(problem, solution.prices, config.scenarios.clairvoyant, chunk=per_step(config))
         bound = float(found.value) if np.isfinite(found.value) else None
     seconds = solution.seconds + time.perf_counter() - started
-    certificate = _certificate(model, solution, holdout, result, [one.as_dict() for one in infeasible], bound, seconds)
-    own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
-    return Plan(model, solution, own, holdout, certificate)
-
-
-def _size(holdout: Holdout) -> float:
-    return max(abs(float(holdout.sums.objective)), 1e-12)
-
-
-def _judged(result: Result, violation: float, gap: float, config: Config) -> Result:
-    """Whether the plan meets the tolerances on scenarios that it never saw: that, not the search, is the verdict."""
-    if result not in (Result.CONVERGED, Result.MAX_STEPS):
-        return result
-    met = violation <= config.solve.violation and gap <= config.solve.gap
-    return Result.CONVERGED if met else Result.MAX_STEPS
-
-
-def _certificate(
-    model: Model,
-    solution: Solution,
-    holdout: Holdout,
-    result: Result,
-    infeasible: list[dict],
-    bound: float | None,
-    seconds: float,
-) -> Certificate:
-    instance, evaluation = model.instance, solution.best_evaluation
-    cost, interval = cost_interval(holdout)
-    worst = worst_by_kind(instance.resources, holdout, instance.kinds, KINDS, instance.ids.resources)
-    charge = _charge(instance, np.asarray(solution.prices, float), holdout)
-    objective = float(holdout.sums.objective)
-    return Certificate(
-        holdout_cost=cost,
-        holdout_cost_ci95=interval,
-        holdout_objective=objective,
-        holdout_scenarios=holdout.scenarios,
-        in_sample_cost=float(evaluation.value),
-        lagrangian=objective + charge,
-        lagrangian_label="estimate",
-        coupling_gap=abs(charge) / _size(holdout),
-        largest_violation=max((violation.relative for violation in worst), default=0.0),
-        violations=worst,
-        clairvoyant_bound=bound,
-        clairvoyant_scenarios=model.config.scenarios.clairvoyant,
-        cost_terms={name: float(value) for name, value in vars(holdout.sums.terms).items()},
-        result=result.name,
-        message=result.message,
-        infeasible=infeasible,
-        steps=solution.steps,
+    certificate = make_certificate(
+        model.instance,
+        config,
+        solution,
+        holdout,
+        verdict,
+        infeasible=[one.as_dict() for one in infeasible],
+        bound=bound,
         seconds=seconds,
     )
-
-
-def _charge(instance: Instance, prices: np.ndarray, holdout: Holdout) -> float:
-    """Sum of price times excess on the holdout scenarios."""
-    resources = instance.resources
-    used, wanted = holdout.usage.used, holdout.usage.wanted
-    capacity = np.asarray(resources.capacity, float)
-    over = np.where(np.asarray(resources.is_service), capacity * wanted - used, used - capacity)
-    return float(np.sum(prices * np.where(np.asarray(resources.present), over, 0)))
+    own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
+    return Plan(model, solution, own, holdout, certificate)
 
 
 def plan(

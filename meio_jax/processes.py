@@ -44,7 +44,13 @@ def join() -> None:
         if given[_ADDRESS] is None:
             jax.distributed.initialize()
         else:
-            jax.distributed.initialize(given[_ADDRESS], int(given[_COUNT] or 1), int(given[_INDEX] or 0))
+            # Under a scheduler the library would give each process one device only; here it has all it sees.
+            jax.distributed.initialize(
+                given[_ADDRESS],
+                int(given[_COUNT] or 1),
+                int(given[_INDEX] or 0),
+                cluster_detection_method="deactivate",
+            )
     except (RuntimeError, ValueError) as error:
         remedy = "check the address, that its port is open, and that every process was started"
         raise InputError(
@@ -85,20 +91,18 @@ def of_first(value: dict[str, Any]) -> dict[str, Any]:
     return gather(value)[0]
 
 
-def own_share(items: list[str]) -> list[str]:
-    """The items of this process: neighbours in the table, so that each reads few row groups of it.
+def own_range(items: int) -> tuple[int, int]:
+    """First item of this process and how many it has: neighbours in the table, so that each reads few of its files.
 
     Raises:
         InputError: If there are fewer items than processes.
     """
     count, index = jax.process_count(), jax.process_index()
-    if len(items) < count:
+    if items < count:
         remedy = "start fewer processes"
-        raise InputError(
-            [Problem("items", "", "", len(items), f"at least as many items as processes ({count})", remedy)]
-        )
-    ends = np.linspace(0, len(items), count + 1).round().astype(int)
-    return items[ends[index] : ends[index + 1]]
+        raise InputError([Problem("items", "", "", items, f"at least as many items as processes ({count})", remedy)])
+    first, after = (items * number // count for number in (index, index + 1))
+    return first, after - first
 
 
 class Together(AbstractProgress):

@@ -13,23 +13,26 @@ import jax
 import polars as pl
 
 from meio_jax.checkpoint import saved_steps
-from meio_jax.config import Config, dump_config, load_config
+from meio_jax.config import Config, load_config
 from meio_jax.dual import DUAL_METHODS
 from meio_jax.errors import InputError, Problem
 from meio_jax.generate import generate_instance
-from meio_jax.instance import Instance
+from meio_jax.plan_flows import ORDER, merged_flows, own_flows
 from meio_jax.planner import Plan, certify, prepare
-from meio_jax.processes import Together, gather, is_first, join, of_first, own_share, watched
+from meio_jax.processes import Together, gather, is_first, join, own_range, watched
 from meio_jax.progress import AbstractProgress
 from meio_jax.resume import identity, search_saved, table_digests
+from meio_jax.run_folder import begin_folder, write_certificate
+from meio_jax.streamed_plan import StreamedPlan
+from meio_jax.streamed_run import run_streamed, stream_source
 from meio_jax.tables import (
     Tables,
+    count_item_rows,
     read_instance,
     read_item_block,
     read_network,
     scan_item_ids,
     write_table,
-    write_text,
 )
 from meio_jax.warm import read_earlier, warm_model
 
@@ -73,17 +76,15 @@ def configure_jax(config: Config) -> None:
         jax.config.update("jax_num_cpu_devices", config.solve.devices or cores)
 
 
-def load_tables(config: Config, progress: AbstractProgress) -> tuple[Tables, Path]:
+def load_tables(config: Config) -> tuple[Tables, Path]:
     """Read and validate the instance of a configuration; of several processes each reads its own items only."""
     folder = config.instance.path
-    if is_first():
-        ensure_instance(config, progress)
     if jax.process_count() == 1:
         return read_instance(folder), folder
-    gather({"instance": "there"})
     tables, problems = None, InputError([])
     try:
-        tables = read_item_block(folder, own_share(scan_item_ids(folder).to_list()), read_network(folder))
+        own = scan_item_ids(folder, *own_range(count_item_rows(folder)))
+        tables = read_item_block(folder, own, read_network(folder))
     except InputError as error:
         problems = error
     found = sum(one["problems"] for one in gather({"problems": problems.count}))
@@ -95,7 +96,7 @@ def load_tables(config: Config, progress: AbstractProgress) -> tuple[Tables, Pat
 
 def run_solve(
     config: Config, progress: AbstractProgress, *, resume: bool = False, warm_start: Path | None = None
-) -> Plan:
+) -> Plan | StreamedPlan:
     """Solve a configuration and write its run folder.
 
     Args:
@@ -118,8 +119,14 @@ def run_solve(
         return _solve(config, progress, resume, warm_start)
 
 
-def _solve(config: Config, progress: AbstractProgress, resume: bool, warm_start: Path | None) -> Plan:
-    tables, folder = load_tables(config, progress)
+def _solve(config: Config, progress: AbstractProgress, resume: bool, warm_start: Path | None) -> Plan | StreamedPlan:
+    if is_first() and not config.stream.generate:
+        ensure_instance(config, progress)
+    gather({"instance": "there"})
+    source = stream_source(config, resume=resume)
+    if source is not None:
+        return run_streamed(config, source, progress, resume=resume, warm_start=warm_start)
+    tables, folder = load_tables(config)
     progress.stage("preparing arrays and scenarios")
     start = None
     if warm_start is None:
@@ -128,14 +135,10 @@ def _solve(config: Config, progress: AbstractProgress, resume: bool, warm_start:
         earlier = read_earlier(warm_start, tables.items["item_id"].to_list())
         model, start, report = warm_model(tables, config, earlier, gather)
         progress.stage(report)
-    digests = of_first(table_digests(folder) if is_first() else {})
+    digests = table_digests(folder, gather=gather)
     if is_first() and not resume:
-        _fresh(config.run)
-        config.run.mkdir(parents=True, exist_ok=True)
-        write_text(dump_config(config), config.run / "config.yaml")
-        about = _about(model.instance, folder, digests, warm_start)
-        write_text(json.dumps(about, indent=1), config.run / "instance.json")
-        write_text(json.dumps(model.instance.census.as_dict()), config.run / "census.json")
+        more = {} if warm_start is None else {"warm_start": str(warm_start)}
+        begin_folder(config, model.instance, folder, digests, **more)
     gather({"folder": "there"})
     solution = search_saved(
         model, config.run / "checkpoints", identity(config, digests), progress, resume=resume, start=start
@@ -143,14 +146,6 @@ def _solve(config: Config, progress: AbstractProgress, resume: bool, warm_start:
     finished = certify(model, solution, progress=progress)
     write_plan(finished, config.run)
     return finished
-
-
-def _about(instance: Instance, folder: Path, digests: dict[str, str], warm_start: Path | None) -> dict[str, Any]:
-    """What a run folder says of its instance, and of the run that it started from."""
-    ids = instance.ids
-    counts = {"items": instance.census.items, "nodes": len(ids.nodes), "regions": len(ids.regions)}
-    about = {"digests": digests, "name": instance.tables.settings.name, "path": str(folder), **counts}
-    return about if warm_start is None else {**about, "warm_start": str(warm_start)}
 
 
 def _recorded_start(run: Path) -> Path | None:
@@ -178,14 +173,6 @@ def warm_config(config: Config) -> Config:
     )
 
 
-def _fresh(folder: Path) -> None:
-    """Take away what an earlier run left in the folder, so that no table of it can be mistaken for this run's."""
-    for name in ("plan", "checkpoints"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("certificate.json", "prices.parquet", "metrics.parquet", "report.html"):
-        (folder / name).unlink(missing_ok=True)
-
-
 def write_plan(plan: Plan, folder: Path) -> None:
     """Write all tables of a plan and its certificate, each under a temporary name first.
 
@@ -193,32 +180,32 @@ def write_plan(plan: Plan, folder: Path) -> None:
     """
     parts = folder / "plan" / ".parts"
     for name, frame in plan.frames().items():
-        if jax.process_count() > 1 and "item_id" in frame.columns:
+        if jax.process_count() > 1 and name in ORDER:
+            write_table(
+                own_flows(frame, first=is_first()), parts / Path(name).name / f"{jax.process_index():05d}.parquet"
+            )
+        elif jax.process_count() > 1 and "item_id" in frame.columns:
             write_table(frame, parts / Path(name).name / f"{jax.process_index():05d}.parquet")
         elif is_first():
             write_table(frame, folder / f"{name}.parquet")
     gather({"parts": "written"})
     if is_first():
         for part in sorted(parts.glob("*")):
-            target = folder / "plan" / f"{part.name}.parquet"
-            unfinished = part.with_suffix(".tmp")
-            pl.scan_parquet(sorted(part.glob("*.parquet"))).sink_parquet(unfinished)
-            unfinished.replace(target)
+            _put_together(part, folder / "plan" / f"{part.name}.parquet")
         shutil.rmtree(parts, ignore_errors=True)
-        text = json.dumps(_plain(plan.certificate.as_dict()), indent=1, allow_nan=False)
-        write_text(text, folder / "certificate.json")
+        write_certificate(plan.certificate, folder)
     gather({"plan": "written"})
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no infinities and no NaN: they become null."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
-        return None
-    return value
+def _put_together(part: Path, target: Path) -> None:
+    """One table of the parts in a folder."""
+    name, files = f"plan/{target.stem}", sorted(part.glob("*.parquet"))
+    if name in ORDER:
+        write_table(merged_flows([pl.read_parquet(file) for file in files], name), target)
+        return
+    unfinished = part.with_suffix(".tmp")
+    pl.scan_parquet(files).sink_parquet(unfinished)
+    unfinished.replace(target)
 
 
 def config_of_run(run: Path) -> Config:

@@ -22,7 +22,6 @@ import optax
 from jaxtyping import Array, Float, Int
 from meio_kernels.projection import nonnegative
 
-from meio_jax.catalog import Catalog
 from meio_jax.dual.best import BestSoFar
 from meio_jax.policy import AbstractPolicy
 from meio_jax.price_scale import natural_price_scale, service_price_scale
@@ -121,7 +120,6 @@ class PartFiles:
     """Trees of arrays in files, one for each part and name; read and written by threads of their own."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._structure: dict[str, Any] = {}
         self._writing: dict[Path, Future] = {}
@@ -139,17 +137,27 @@ class PartFiles:
         form = (structure, [(array.shape, array.dtype) for array in arrays])
         if self._structure.setdefault(name, form) != form:
             raise ValueError(f"part {part} of {name} is not of the form of the parts before it")
+        self.flush()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.path(name, part)
+        self._writing[path] = self._writer.submit(_save, path, arrays)
+
+    def flush(self) -> None:
+        """Wait for what is being written.
+
+        Raises:
+            OSError: If it could not be written.
+        """
         for future in [*self._writing.values()]:
             future.result()
         self._writing.clear()
-        path = self._path(name, part)
-        self._writing[path] = self._writer.submit(_save, path, arrays)
 
     def read(self, name: str, part: int) -> Any:
         """Read a tree back, as numpy arrays."""
-        path = self._path(name, part)
-        if path in self._writing:
-            self._writing[path].result()
+        path = self.path(name, part)
+        under_way = self._writing.get(path)
+        if under_way is not None:
+            under_way.result()
         structure, form = self._structure[name]
         with path.open("rb") as file:
             return jax.tree.unflatten(structure, [np.load(file, allow_pickle=False) for _ in form])
@@ -163,14 +171,17 @@ class PartFiles:
         self._reader.shutdown()
         self._writer.shutdown()
 
-    def _path(self, name: str, part: int) -> Path:
+    def path(self, name: str, part: int) -> Path:
+        """The file of a part; each write makes it anew, so that a hard link keeps what was there."""
         return self.folder / f"{name}-{part:06d}.arrays"
 
 
 def _save(path: Path, arrays: list[np.ndarray]) -> None:
-    with path.open("wb") as file:
+    unfinished = path.with_suffix(".unfinished")
+    with unfinished.open("wb") as file:
         for array in arrays:
             np.save(file, array, allow_pickle=False)
+    unfinished.replace(path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,11 +192,13 @@ class Stream:
         problem: The problem of one part, for what all parts share; its items are those of no part in particular.
         files: Where `part` and `state` of every part are.
         parts: Number of parts.
+        state: Name of the files that a step changes.
     """
 
     problem: InventorySubproblem
     files: PartFiles
     parts: int
+    state: str = "state"
 
     def swept(self) -> Swept:
         """The problem that the solver loop sees, before the first sweep."""
@@ -194,10 +207,10 @@ class Stream:
 
     def part(self, part: Part) -> InventorySubproblem:
         """The problem of one part."""
-        catalog = Catalog(*part.leaves[:5], profiles=self.problem.catalog.profiles, scenarios=part.leaves[5])
-        return dataclasses.replace(
-            self.problem, catalog=catalog, scale=part.scale, first=part.scale, item_scale=part.item_scale
-        )
+        places = lambda p: (*p.catalog.per_block(), p.scale, p.first, p.item_scale)
+        own = (*part.leaves, part.scale, part.scale, part.item_scale)
+        # Leaves are replaced and no constructor is called: they stay arrays of the host until they are used.
+        return eqx.tree_at(places, self.problem, own, is_leaf=lambda leaf: leaf is None)
 
     def each(self, *names: str) -> Iterator[tuple[int, list[Any]]]:
         """The trees of every part in turn; the next part is read while the caller works on this one."""
@@ -215,18 +228,24 @@ class Stream:
         ranking = problem.ranking_prices(prices, state.warm)
         weight = averaging_weight(state.step, method.averaging, prices.dtype)
         chunk = state.warm.count % self.problem.chunks
+        total = self.sweep((prices, ranking), chunk, weight, state.dual.improved)
+        return joint_step(eqx.tree_at(lambda p: p.totals, problem, total), method, kind, state)
+
+    def sweep(
+        self, prices: tuple[Array, Array], chunk: Int[Array, ""], weight: Float[Array, ""], improved: Array
+    ) -> Totals:
+        """`part_step` on every part in turn, and the sums of all."""
         sums: list[np.ndarray] | None = None
-        for number, (part, own) in self.each("part", "state"):
-            totals, after = part_step(self.part(part), own, (prices, ranking), chunk, weight, state.dual.improved)
+        for number, (part, own) in self.each("part", self.state):
+            totals, after = part_step(self.part(part), own, prices, chunk, weight, improved)
             # Float64 on the host: sums over many parts in float32 would drift.
             leaves = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(totals)]
             sums = leaves if sums is None else [old + new for old, new in zip(sums, leaves, strict=True)]
-            self.files.write("state", number, after)
-        form = jax.tree.structure(problem.totals)
-        leaves = jax.tree.leaves(problem.totals)
-        total = [jnp.asarray(new, old.dtype) for new, old in zip(sums or [], leaves, strict=True)]
-        return joint_step(
-            eqx.tree_at(lambda p: p.totals, problem, jax.tree.unflatten(form, total)), method, kind, state
+            self.files.write(self.state, number, after)
+        like = Totals.zeros(self.problem.resources, self.problem.item_scale.dtype)
+        leaves, form = jax.tree.flatten(like)
+        return jax.tree.unflatten(
+            form, [jnp.asarray(new, old.dtype) for new, old in zip(sums or [], leaves, strict=True)]
         )
 
     def best(self, improved: bool) -> Iterator[tuple[int, InventorySubproblem, AbstractPolicy]]:
@@ -234,7 +253,7 @@ class Stream:
 
         `improved`: whether the last step found a better mean.
         """
-        for number, (part, own) in self.each("part", "state"):
+        for number, (part, own) in self.each("part", self.state):
             raw = own.mean if improved else own.best
             problem = self.part(part)
             yield number, problem, jax.tree.map(jnp.multiply, raw, problem.scale)

@@ -118,13 +118,15 @@ def _scan(folder: Path) -> dict[str, pl.LazyFrame]:
     found, problems = {}, []
     for name in (*NEEDED, *OPTIONAL):
         path = folder / f"{name}.parquet"
-        if not path.is_file():
+        # The tables by item of a streamed run are folders of parts.
+        parts = sorted((folder / name).glob("*.parquet"))
+        if not path.is_file() and not parts:
             if name in NEEDED:
                 problems.append(Problem(str(path), "", "", None, "a table of a finished run", "solve anew"))
             continue
         try:
             # Each file alone: a name that looks like a pattern is a name.
-            found[name] = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+            found[name] = pl.scan_parquet(parts or path, glob=False, hive_partitioning=False)
             found[name].collect_schema()
         except READ_ERRORS as error:
             note = Note(first_line(error))

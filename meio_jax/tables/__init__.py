@@ -4,7 +4,15 @@ from meio_jax.errors import InputError, Problem
 from meio_jax.tables.columns import Column, Reference, Table
 from meio_jax.tables.docs import format_page
 from meio_jax.tables.quantiles import quantile_levels, quantile_name
-from meio_jax.tables.read import read_instance, read_item_block, read_network, scan_item_ids
+from meio_jax.tables.read import (
+    count_item_rows,
+    item_block_from_frames,
+    network_from_frames,
+    read_instance,
+    read_item_block,
+    read_network,
+    scan_item_ids,
+)
 from meio_jax.tables.schema import FORECASTS, ITEM_TABLES, TABLE_NAMES, table_schema
 from meio_jax.tables.settings import InstanceSettings, read_settings
 from meio_jax.tables.tables import Tables
@@ -21,7 +29,10 @@ __all__ = [
     "Reference",
     "Table",
     "Tables",
+    "count_item_rows",
     "format_page",
+    "item_block_from_frames",
+    "network_from_frames",
     "quantile_levels",
     "quantile_name",
     "read_instance",

@@ -16,6 +16,7 @@ from meio_jax.tables.schema import ITEM_TABLES, TABLE_NAMES, table_schema
 from meio_jax.tables.settings import InstanceSettings, read_settings
 from meio_jax.tables.sources import (
     READ_ERRORS,
+    Files,
     Part,
     check_strays,
     find_files,
@@ -77,11 +78,7 @@ def read_item_block(folder: Path | str, item_ids: Iterable[str], network: Tables
             parts[name] = read_matching(files, column, wanted, findings)
         elif len(findings.problems) > known:
             parts[name] = None
-    views = {
-        name: View(table_schema(name, network.settings.forecast), Source(name), network.frames()[name])
-        for name in NETWORK_TABLES
-    }
-    tables = assemble(network.settings, parts, Scope.BLOCK, findings, views)
+    tables = assemble(network.settings, parts, Scope.BLOCK, findings, _network_views(network))
     lost = wanted.filter(~wanted.is_in(tables.items.get_column("item_id").implode()))
     for item in lost:
         findings.add("items", "", "item_id", item, "an item of the catalog", "ask for items of the catalog only")
@@ -89,38 +86,98 @@ def read_item_block(folder: Path | str, item_ids: Iterable[str], network: Tables
     return tables
 
 
-def scan_item_ids(folder: Path | str) -> pl.Series:
-    """The ids of all items, in the order of the files; reads that one column only.
+def scan_item_ids(folder: Path | str, first: int = 0, count: int | None = None) -> pl.Series:
+    """The ids of items, in the order of the files; reads that one column only.
+
+    Args:
+        folder: the instance.
+        first: number of the first item that is wanted, from 0.
+        count: how many are wanted; None: all that follow. Files that hold none of them are left unread.
 
     Raises:
         InputError: where the items table is missing or unreadable.
     """
+    files = _item_files(folder)
+    found, before = [pl.Series("item_id", [], pl.String)], 0
+    end = None if count is None else first + count
+    try:
+        for path in files.paths:
+            ids = scan_file(files, path).select(pl.col("item_id").cast(pl.String))
+            rows = ids.select(pl.len()).collect().item()
+            low, high = max(first - before, 0), rows if end is None else min(end - before, rows)
+            if low < high:
+                found.append(ids.slice(low, high - low).collect().to_series())
+            before += rows
+    except READ_ERRORS as error:
+        raise _no_ids(files.label, error) from None
+    return pl.concat(found)
+
+
+def count_item_rows(folder: Path | str) -> int:
+    """Number of items; reads no more than the footers of Parquet files.
+
+    Raises:
+        InputError: where the items table is missing or unreadable.
+    """
+    files = _item_files(folder)
+    try:
+        return sum(scan_file(files, path).select(pl.len()).collect().item() for path in files.paths)
+    except READ_ERRORS as error:
+        raise _no_ids(files.label, error) from None
+
+
+def _item_files(folder: Path | str) -> Files:
     findings = Findings()
     files = find_files(Path(folder), "items", findings)
     findings.raise_if_any()
     if files is None:
         raise InputError([Problem("items", "", "", None, "a table items.parquet or items.csv", "add the table")])
-    try:
-        columns = [
-            scan_file(files, path).select(pl.col("item_id").cast(pl.String)).collect().to_series()
-            for path in files.paths
-        ]
-    except READ_ERRORS as error:
-        found = Note(first_line(error))
-        problem = Problem(files.label, "", "item_id", found, "a readable column of item ids", "write the table anew")
-        raise InputError([problem]) from None
-    return pl.concat(columns)
+    return files
+
+
+def _no_ids(label: str, error: BaseException) -> InputError:
+    found = Note(first_line(error))
+    return InputError([Problem(label, "", "item_id", found, "a readable column of item ids", "write the table anew")])
+
+
+def network_from_frames(settings: InstanceSettings, frames: Mapping[str, pl.DataFrame]) -> Tables:
+    """The network of an instance from data frames, without items; as `read_network`.
+
+    Raises:
+        InputError: with every problem of all tables.
+    """
+    findings = Findings()
+    return assemble(settings, _parts_of(frames, findings), Scope.NETWORK, findings)
+
+
+def item_block_from_frames(network: Tables, frames: Mapping[str, pl.DataFrame]) -> Tables:
+    """Some items on a network that is checked already, from data frames; as `read_item_block`.
+
+    Raises:
+        InputError: with every problem of these rows.
+    """
+    findings = Findings()
+    return assemble(network.settings, _parts_of(frames, findings), Scope.BLOCK, findings, _network_views(network))
 
 
 def tables_from_frames(settings: InstanceSettings, frames: Mapping[str, pl.DataFrame]) -> Tables:
     """What `Tables.from_frames` does."""
     findings = Findings()
+    return assemble(settings, _parts_of(frames, findings), Scope.ALL, findings)
+
+
+def _parts_of(frames: Mapping[str, pl.DataFrame], findings: Findings) -> dict[str, Sequence[Part] | None]:
     for name in frames:
         if name not in TABLE_NAMES:
             near = nearest(name, TABLE_NAMES)
             findings.add(name, "", "", "", "only known tables", f"did you mean {near}?" if near else "leave it out")
-    parts = {name: [Part(frame, Source(name))] for name, frame in frames.items() if name in TABLE_NAMES}
-    return assemble(settings, parts, Scope.ALL, findings)
+    return {name: [Part(frame, Source(name))] for name, frame in frames.items() if name in TABLE_NAMES}
+
+
+def _network_views(network: Tables) -> dict[str, View]:
+    """The tables of a checked network, as checks see them."""
+    frames, form = network.frames(), network.settings.forecast
+    return {name: View(table_schema(name, form), Source(name), frames[name]) for name in NETWORK_TABLES}
 
 
 def _read_folder(folder: Path, names: Iterable[str], scope: Scope) -> Tables:

@@ -1,0 +1,103 @@
+"""Where the items of a catalog come from when they come in parts: from an instance folder, or made on the fly."""
+
+from __future__ import annotations
+
+import abc
+from pathlib import Path
+
+import polars as pl
+import yaml
+
+from meio_jax.generate import GenerateOptions
+from meio_jax.generate.build import add_need, item_frames, item_pieces, plan_network
+from meio_jax.generate.capacity import Need, resources_table
+from meio_jax.generate.network_tables import describe, network_tables
+from meio_jax.generate.shares import shares_table
+from meio_jax.generate.vendors import lead_times_table
+from meio_jax.tables import (
+    InstanceSettings,
+    Tables,
+    count_item_rows,
+    item_block_from_frames,
+    network_from_frames,
+    read_item_block,
+    read_network,
+    scan_item_ids,
+)
+
+
+class AbstractSource(abc.ABC):
+    """A catalog of `items` items in parts of `part_items` (the last may be smaller)."""
+
+    items: int
+    part_items: int
+
+    @property
+    def parts(self) -> int:
+        """Number of parts."""
+        return -(-self.items // self.part_items)
+
+    def bounds(self, part: int) -> tuple[int, int]:
+        """First item of a part, and the one after its last."""
+        return part * self.part_items, min((part + 1) * self.part_items, self.items)
+
+    @abc.abstractmethod
+    def tables(self, part: int) -> Tables:
+        """The items of a part, checked, with the tables of the network."""
+
+
+class FolderSource(AbstractSource):
+    """An instance folder; partitioned Parquet whose rows stand in the order of the items is read fastest."""
+
+    def __init__(self, folder: Path, part_items: int) -> None:
+        self.folder, self.part_items = folder, part_items
+        self.items = count_item_rows(folder)
+        self._network = read_network(folder)
+
+    def tables(self, part: int) -> Tables:
+        """The items of a part; ids are read anew each time, since those of a large catalog fill memory."""
+        first, after = self.bounds(part)
+        return read_item_block(self.folder, scan_item_ids(self.folder, first, after - first), self._network)
+
+
+class GeneratedSource(AbstractSource):
+    """A synthetic catalog that is never written: the items of a part are made when they are asked for."""
+
+    def __init__(self, options: GenerateOptions, part_items: int) -> None:
+        self.options, self.part_items, self.items = options, part_items, options.items
+        self._plan = plan_network(options)
+        network, profiles, vendors = self._plan
+        text = describe(
+            name=f"synthetic {options.shape} {options.items} items, seed {options.seed}",
+            start_date=options.start_date,
+            periods=options.periods,
+            bucket_periods=options.bucket_periods,
+            wave_ends=network.wave_ends,
+            forecast=options.forecast,
+        )
+        need = Need.empty(len(profiles.name), options.buckets, len(vendors.vendor_id), len(network.node_id))
+        for items, first in item_pieces(options, profiles, 0, options.items):
+            add_need(options, network, profiles, vendors, items, first, need)
+        tables = {**network_tables(network), "shares": shares_table(network, profiles)}
+        tables["lead_times"] = lead_times_table(vendors)
+        tables["resources"] = resources_table(
+            network,
+            profiles,
+            need,
+            vendors.vendor_id,
+            kinds=options.resources,
+            tightness=options.tightness,
+            horizon=(options.periods, options.bucket_periods),
+        )
+        settings = InstanceSettings(**yaml.safe_load(text))
+        self._network = network_from_frames(settings, {name: frame for name, frame in tables.items() if frame.height})
+
+    def tables(self, part: int) -> Tables:
+        """The items of a part."""
+        network, profiles, vendors = self._plan
+        frames: dict[str, list[pl.DataFrame]] = {}
+        for items, first in item_pieces(self.options, profiles, *self.bounds(part)):
+            for name, frame in item_frames(self.options, network, profiles, vendors, items, first).items():
+                frames.setdefault(name, []).append(frame)
+        own = {name: pl.concat(pieces) for name, pieces in frames.items()}
+        return item_block_from_frames(self._network, own)
