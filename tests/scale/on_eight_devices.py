@@ -1,0 +1,66 @@
+"""Run in a process of its own with eight devices: what its steps exchange, and where they lead. Prints JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from launch import OPTIONS, STEPS
+
+from meio_jax.config import make_config
+from meio_jax.generate import generate_instance
+from meio_jax.planner import prepare, search
+from meio_jax.solve import initial_state, joint_step
+from meio_jax.tables import read_instance
+
+_KINDS = "all-reduce|all-gather|reduce-scatter|collective-permute|all-to-all|collective-broadcast|ragged-all-to-all"
+# `%name = f32[3,4]{1,0} all-reduce(...)`; an asynchronous one has `-start` and a `-done` that is not counted.
+COLLECTIVE = re.compile(rf"= (\([^=]*\)|\S+) ({_KINDS})(?:-start)?\(")
+
+
+def collectives(text: str) -> list[tuple[str, str]]:
+    """Kind and shape of every collective of a compiled program."""
+    return [(kind, re.sub(r"\{[^}]*\}", "", shape)) for shape, kind in COLLECTIVE.findall(text)]
+
+
+def config(devices: int):
+    return make_config(
+        scenarios={"train": 16, "per_step": 4},
+        solve={"max_steps": STEPS, "min_steps": STEPS, "block_items": 4, "devices": devices},
+    )
+
+
+def exchanged(folder: Path) -> list[tuple[str, str]]:
+    model = prepare(read_instance(folder), config(8))
+    state = initial_state(model.problem, model.method)
+    lowered = joint_step.lower(model.problem, model.method, model.kind_of, state)
+    return collectives(lowered.compile().compiled.as_text())
+
+
+def searched(folder: Path, devices: int) -> dict[str, list]:
+    model = prepare(read_instance(folder), config(devices))
+    solution = search(model)
+    target = model.instance.layout.join(np.asarray(model.problem.policy(solution.best).target), OPTIONS.items)
+    return {
+        "cost": [step.cost for step in solution.history],
+        "prices": np.asarray(solution.prices).tolist(),
+        "target": target.tolist(),
+    }
+
+
+def main(home: Path) -> None:
+    few, many = home / "few", home / "many"
+    generate_instance(OPTIONS, few)
+    generate_instance(OPTIONS.model_copy(update={"items": 3 * OPTIONS.items}), many)
+    found = {"few": exchanged(few), "many": exchanged(many), "one": searched(few, 1), "eight": searched(few, 8)}
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    # Before the first array: JAX counts devices once.
+    jax.config.update("jax_num_cpu_devices", 8)
+    main(Path(sys.argv[1]))

@@ -1,0 +1,94 @@
+"""Two processes on this machine end where one does; one that dies ends the run, which others can continue."""
+
+import signal
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+from launch import config_in, finish, instance_in, start
+
+from meio_jax.checkpoint import saved_steps
+from meio_jax.config import load_config
+from meio_jax.processes import watched
+from meio_jax.progress import ProcessLost, Silent
+from meio_jax.results import Result
+from meio_jax.run import run_solve
+
+# Sums over items in another order, 50 steps of float32.
+SAME = 1e-5
+PATIENCE = 240.0
+
+
+def solved_here(config: Path, *, resume: bool = False) -> Path:
+    """A run in this process, on one device."""
+    loaded = load_config(config)
+    # As users have it: the optimiser library raises floats to integer powers, which strict promotion forbids.
+    with jax.numpy_dtype_promotion("standard"):
+        run_solve(loaded, Silent(), resume=resume)
+    return loaded.run
+
+
+def same(run: Path, other: Path) -> None:
+    for table, columns, keys in (
+        ("metrics", ["cost"], ["step"]),
+        ("prices", ["price", "usage"], ["resource_id", "bucket"]),
+        ("plan/targets", ["target"], ["item_id", "node_id", "bucket"]),
+        ("plan/flows", ["units"], ["kind", "from_id", "to_id", "speed_id"]),
+        ("plan/service", ["wanted", "promised"], ["region_id", "speed_id", "bucket"]),
+        ("plan/expected_items", ["total_cost"], ["item_id"]),
+    ):
+        ours, theirs = (pl.read_parquet(folder / f"{table}.parquet").sort(keys) for folder in (run, other))
+        assert ours.select(keys).equals(theirs.select(keys)), table
+        for column in columns:
+            mine, truth = ours[column].to_numpy(), theirs[column].to_numpy()
+            np.testing.assert_allclose(mine, truth, rtol=SAME, atol=SAME * np.abs(truth).max(), err_msg=table)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("processes")
+    instance_in(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(home: Path) -> Path:
+    return solved_here(config_in(home, "one", 1))
+
+
+def test_two_processes_end_where_one_does(home: Path, one: Path) -> None:
+    config = config_in(home, "two", 1)
+    ended = finish(start(["solve", config], 2))
+    assert [process.status for process in ended] == [Result.MAX_STEPS.value] * 2, ended
+    # The first alone says what was found.
+    assert "Plan in" in ended[0].text
+    assert "Plan in" not in ended[1].text
+    same(home / "two", one)
+
+
+def test_a_lost_process_ends_the_run_and_another_number_continues_it(home: Path, one: Path) -> None:
+    config = config_in(home, "lost", 1)
+    started = start(["solve", config], 2)
+    checkpoints, patience = home / "lost/checkpoints", time.monotonic() + PATIENCE
+    while not saved_steps(checkpoints):
+        assert time.monotonic() < patience
+        assert all(process.poll() is None for process in started), finish(started)
+        time.sleep(0.02)
+    started[1].send_signal(signal.SIGKILL)
+    survivor = finish(started)[0]
+    assert survivor.status == Result.INTERRUPTED.value, survivor
+    assert "lost another one" in survivor.text
+    assert "meio resume" in survivor.text
+    assert not (home / "lost/certificate.json").exists()
+    same(solved_here(config, resume=True), one)
+
+
+def test_errors_of_a_single_process_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(jax.errors.JaxRuntimeError), watched(tmp_path):
+        raise jax.errors.JaxRuntimeError("out of memory")
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(ProcessLost, match="Process 0 of 2 lost another one"), watched(tmp_path):
+        raise jax.errors.JaxRuntimeError("out of memory")
