@@ -142,17 +142,17 @@ def main(
     found: list[Speed] = []
     good: list[Quality] = []
     opened = {}
+    command = f"python experiments/replan_speed.py --out {out} " + " ".join(map(str, runs))
+    about = {"command": command, "date": time.strftime("%Y-%m-%d"), **provenance()}
+    out.parent.mkdir(parents=True, exist_ok=True)
     for run in runs:
         cases = Cases(run, seed)
         opened[cases.name] = cases.open_s
-        found += speeds(cases)
-        good += quality(cases)
-        Console().print(show(found, "seconds"), show(good, "cost"))
-    command = f"python experiments/replan_speed.py --out {out} " + " ".join(map(str, runs))
-    rows = {"open_s": opened, "speed": [asdict(row) for row in found], "quality": [asdict(row) for row in good]}
-    report = {"command": command, "date": time.strftime("%Y-%m-%d"), **provenance(), **rows}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        for rows, more in ((found, speeds), (good, quality)):
+            rows += more(cases)
+            Console().print(show(rows, more.__name__))
+            tables = {"speed": [asdict(row) for row in found], "quality": [asdict(row) for row in good]}
+            out.write_text(json.dumps({**about, "open_s": opened, **tables}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
