@@ -100,6 +100,9 @@ class FulfilmentPart(_Part):
     """Preference lists of the simulated fulfilment."""
 
     rounds: int = Field(default=4, ge=1, description="nodes that a demand class asks in turn")
+    tiers: int = Field(
+        default=1, ge=1, description="turns in which classes ask, those that have most to lose first; 1: all together"
+    )
     weight_bands: int = Field(default=3, ge=1, description="weight bands that share preference lists")
     form: Literal["auto", "sparse", "dense"] = Field(
         default="auto", description="how preference lists are computed; auto: by network size and device"

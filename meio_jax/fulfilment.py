@@ -27,6 +27,7 @@ def preference_lists(
     outbound_price: Float[Array, " nodes"],
     dither: Float[Array, "waves speeds regions nodes"],
     rounds: int,
+    tiers: int = 1,
 ) -> PreferenceLists:
     """Rank the eligible nodes of each class by priced cost, cheapest first.
 
@@ -40,28 +41,53 @@ def preference_lists(
         outbound_price: Money per unit shipped, by node.
         dither: Small amounts of money added to the ranking only. Without them whole groups of classes that cost
             the same change sides together when a price crosses a threshold, and no price splits them.
-        rounds: Length of the lists.
+        rounds: Nodes that a class asks.
+        tiers: With more than one, classes do not all ask at once: those to which their second choice costs most
+            beyond their first ask first (the regret rule of Vogel for transportation problems), since stock that is
+            scarce is worth most to them.
 
     Returns:
-        Lists with axes `waves speeds rounds regions`; ties go to the node with the lower index.
+        Lists with axes `waves speeds rounds regions` (rounds x tiers); ties go to the node with the lower index.
     """
     priced = network.outbound_unit + network.outbound_kg * weight + network.handling_cost + outbound_price
     allowed = network.eligible & stockable
     ranked = jnp.where(allowed, priced[None] + dither, jnp.inf)
     order = jnp.argsort(ranked, axis=-1, stable=True)[..., :rounds]
-    found = jnp.take_along_axis(ranked, order, axis=-1) < jnp.inf
+    cost = jnp.take_along_axis(ranked, order, axis=-1)
+    found = cost < jnp.inf
+    turn = _turns(cost, tiers)
+
+    def placed(values: Array, idle: int) -> Array:
+        """The lists with the turns of every class: nobody is asked in those of others."""
+        own = jnp.where(turn[..., None, :], jnp.where(found, values, idle)[..., None], idle)
+        return jnp.moveaxis(own.reshape(*own.shape[:-2], -1), -1, -2)
 
     def read(table: Float[Array, "speeds regions nodes"]) -> Float[Array, "waves speeds rounds regions"]:
-        values = jnp.take_along_axis(jnp.broadcast_to(table, allowed.shape), order, axis=-1)
-        return jnp.moveaxis(jnp.where(found, values, 0), -1, -2)
+        return placed(jnp.take_along_axis(jnp.broadcast_to(table, allowed.shape), order, axis=-1), 0)
 
     carbon = jnp.broadcast_to(network.outbound_carbon, network.outbound_unit.shape)
     return PreferenceLists(
-        node=jnp.moveaxis(jnp.where(found, order, network.nodes), -1, -2),
+        node=placed(order, network.nodes),
         cost_unit=read(network.outbound_unit),
         cost_kg=read(network.outbound_kg),
         carbon=read(carbon),
     )
+
+
+def _turns(cost: Float[Array, "waves speeds regions rounds"], tiers: int) -> Bool[Array, "waves speeds regions tiers"]:
+    """Which of the tiers is a class's own: an equal share of the regions in each, most regret first."""
+    regions = cost.shape[-2]
+    if tiers == 1 or cost.shape[-1] == 1:
+        own = jnp.zeros(cost.shape[:-1], jnp.int32)
+    else:
+        # Without a second choice everything is lost where the first one is empty.
+        first, second = cost[..., 0], cost[..., 1]
+        regret = jnp.where(second < jnp.inf, second - jnp.where(first < jnp.inf, first, 0), jnp.inf)
+        # Classes that nobody serves are last.
+        regret = jnp.where(first < jnp.inf, regret, -jnp.inf)
+        rank = jnp.argsort(jnp.argsort(-regret, axis=-1, stable=True), axis=-1, stable=True)
+        own = rank * tiers // regions
+    return own[..., None] == jnp.arange(tiers, dtype=own.dtype)
 
 
 def group_dither(network: Network, group: Int[Array, ""], size: float) -> Float[Array, "waves speeds regions nodes"]:

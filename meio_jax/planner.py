@@ -112,6 +112,7 @@ def settings_of(config: Config, instance: Instance) -> Settings:
             shared_factor_cv=declared.shared_factor_cv,
         ),
         rounds=min(config.fulfilment.rounds, instance.network.nodes),
+        tiers=min(config.fulfilment.tiers, len(instance.ids.regions)),
         form=assignment_form(config.fulfilment.form, instance.network.nodes),
         gradient=GRADIENT_MODES[config.solve.gradient],
         dither=config.fulfilment.dither,

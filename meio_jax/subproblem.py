@@ -94,6 +94,7 @@ class Settings(eqx.Module):
     objective: AbstractObjective
     scenarios: ScenarioSettings
     rounds: int = eqx.field(static=True, default=4)
+    tiers: int = eqx.field(static=True, default=1)
     form: str = eqx.field(static=True, default="sparse")
     gradient: GradientMode = eqx.field(static=True, default=checkpointed)
     dither: float = eqx.field(static=True, default=0.03)
@@ -123,7 +124,9 @@ def block_lists(
     dither = group_dither(network, block.group, settings.dither)
 
     def lists(at_bucket: Array) -> PreferenceLists:
-        return preference_lists(network, block.group_weight, block.group_stockable, at_bucket, dither, settings.rounds)
+        return preference_lists(
+            network, block.group_weight, block.group_stockable, at_bucket, dither, settings.rounds, settings.tiers
+        )
 
     return jax.vmap(lists)(priced)
 

@@ -53,7 +53,7 @@ def configuration(size: Size, steps: int) -> Config:
             "run": "in-memory",
             "scenarios": {"train": size.paths, "per_step": size.paths, "holdout": 2, "clairvoyant": 0},
             "dual": {"name": "augmented", "options": {"step_size": 0.05, "penalty": 0.3}},
-            "fulfilment": {"rounds": size.nodes, "weight_bands": size.items},
+            "fulfilment": {"rounds": size.nodes, "weight_bands": size.items, "tiers": 3},
             "solve": {
                 "max_steps": steps,
                 "min_steps": steps,
