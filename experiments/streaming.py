@@ -113,7 +113,7 @@ def main(
         table.add_row(*(str(value) for value in asdict(row).values()))
     Console(width=150).print(table)
     content = {
-        "command": "python experiments/streaming.py --out experiments/results/streaming.json",
+        "command": " ".join(["python", "experiments/streaming.py", *sys.argv[1:]]),
         "date": time.strftime("%Y-%m-%d"),
         **provenance(),
         "steps": _STEPS,
