@@ -95,5 +95,7 @@ def group_dither(network: Network, group: Int[Array, ""], size: float) -> Float[
     cost = jnp.where(jnp.any(network.eligible, axis=0), network.outbound_unit, 0)
     count = jnp.maximum(jnp.sum(jnp.any(network.eligible, axis=0)), 1).astype(cost.dtype)
     key = jax.random.fold_in(jax.random.key(0), group)
-    spread = jax.random.uniform(key, network.eligible.shape, cost.dtype, -1, 1)
-    return size * jnp.sum(cost) / count * spread
+    # A key of its own for every node: a node that is added moves no amount of the others.
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(network.nodes))
+    spread = jax.vmap(lambda node: jax.random.uniform(node, network.eligible.shape[:-1], cost.dtype, -1, 1))(keys)
+    return size * jnp.sum(cost) / count * jnp.moveaxis(spread, 0, -1)
