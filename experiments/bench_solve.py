@@ -88,7 +88,9 @@ def solve(name: str, config: dict[str, Any], folder: Path, warm: Path | None = N
     if warm is not None:
         command += ["--warm-start", str(warm)]
     begun = time.perf_counter()
-    process = subprocess.Popen(command, cwd=HOME)
+    # Programs compiled for the cold solve are there for the warm one, as they are every day; none are at first.
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(folder / "programs")}
+    process = subprocess.Popen(command, cwd=HOME, env=environment)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.perf_counter() - begun

@@ -25,6 +25,7 @@ import polars as pl
 from meio_jax.config import Config, load_config
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.instance import Instance, build_instance
+from meio_jax.instance.build import Shared
 from meio_jax.instance.census import Census, widened
 from meio_jax.plan_policy import policy_frames
 from meio_jax.plan_tables import decision_frames
@@ -127,6 +128,7 @@ class Replanner:
         self._place = {name: at for at, name in enumerate(self._earlier.saved.basis.items)}
         self._prices = pl.read_parquet(run / "prices.parquet")
         self._family = policy_family(self.config.policy.name, self.config.policy.protection)
+        self._shared: tuple[Census, Shared] | None = None
         self._known: tuple[Census, Surroundings] | None = None
         self._shapes: dict[int, Refining] = {}
 
@@ -198,12 +200,16 @@ class Replanner:
     def _instance(self, tables: Tables) -> Instance:
         """Arrays of the items, in blocks of one size for a single item and of another for more: compiled once each."""
         many = tables.items.height > 1
+        dtype = np.dtype(self.config.precision).type
+        if self._shared is None or self._shared[0] is not self._census:
+            self._shared = self._census, Shared.of(tables, self._census, dtype)
         instance = build_instance(
             tables,
             block_items=_BLOCK if many else 1,
-            dtype=np.dtype(self.config.precision).type,
+            dtype=dtype,
             devices=_BLOCKS if many else 1,
             census=self._census,
+            shared=self._shared[1],
         )
         if self._known is None or self._known[0] is not self._census:
             self._known, self._shapes = (self._census, self._surroundings(instance)), {}

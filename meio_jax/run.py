@@ -13,6 +13,7 @@ import jax
 import polars as pl
 
 from meio_jax.checkpoint import saved_steps
+from meio_jax.compile_cache import keep_compiled_programs
 from meio_jax.config import Config, load_config
 from meio_jax.dual import DUAL_METHODS
 from meio_jax.errors import InputError, Problem
@@ -65,11 +66,12 @@ def ensure_instance(config: Config, progress: AbstractProgress) -> Path:
 
 
 def configure_jax(config: Config) -> None:
-    """Precision, and a device per CPU core, before any array is made.
+    """Precision, compiled programs of earlier processes, and a device per CPU core, before any array is made.
 
     Programs of one device leave cores idle, since a block that fits the cache is too small to split.
     """
     jax.config.update("jax_enable_x64", config.precision == "float64")
+    keep_compiled_programs()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # Refused once arrays exist (in a notebook, say): then the devices are as they are.
     with contextlib.suppress(RuntimeError):

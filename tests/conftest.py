@@ -1,9 +1,15 @@
 """Settings of every test: float32 by default, promotion of types only where it is written down."""
 
 import os
+import shutil
+import tempfile
 
 # Before JAX starts: tests compile many small programs and run each a few times.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+
+# Tests that start the command line compile the same programs again and again; nothing is kept in the user's folders.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ.get("MEIO_TEST_PROGRAMS") or tempfile.mkdtemp(prefix="meio-")
+os.environ["MEIO_TEST_PROGRAMS"] = os.environ["JAX_COMPILATION_CACHE_DIR"]
 
 import jax
 import pytest
@@ -17,6 +23,12 @@ def _compiled_programs_are_dropped():
     """Compiled programs hold memory maps, of which a process may have some tens of thousands, no more."""
     yield
     jax.clear_caches()
+
+
+def pytest_unconfigure() -> None:
+    """The process that made the folder of compiled programs removes it, once its workers have ended."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["MEIO_TEST_PROGRAMS"], ignore_errors=True)
 
 
 @pytest.fixture

@@ -48,6 +48,30 @@ class Instance:
         return self.tables.items["item_id"].to_list()
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What the items of a catalog share: the same for every selection of them, and so built once for many."""
+
+    ids: Ids
+    network: Network
+    resources: Resources
+    profiles: np.ndarray
+    kinds: np.ndarray
+
+    @classmethod
+    def of(cls, tables: Tables, census: Census, dtype: type) -> Shared:
+        """From the tables of the network; `census` is that of the whole catalog."""
+        ids = read_ids(tables, census)
+        network = build_network(tables, ids, census, dtype)
+        return cls(
+            ids=ids,
+            network=network,
+            resources=build_resources(tables, ids, network, dtype),
+            profiles=_profiles(tables, ids, dtype),
+            kinds=resource_kinds(tables, ids),
+        )
+
+
 def _profiles(tables: Tables, ids: Ids, dtype: type) -> np.ndarray:
     shares = tables.shares
     shape = (len(ids.profiles), len(tables.settings.wave_ends), len(ids.speeds), len(ids.regions))
@@ -182,6 +206,7 @@ def build_instance(
     devices: int = 1,
     census: Census | None = None,
     gather: Gather = alone,
+    shared: Shared | None = None,
 ) -> Instance:
     """Arrange validated tables for the numeric core.
 
@@ -194,11 +219,12 @@ def build_instance(
         census: What is known of the catalog that the items are a part of; None: counted. A group of items that it
             does not know is counted from these items.
         gather: How counts of all processes come together, where each has items of its own.
+        shared: What all items share, of the same census and type; None: built.
     """
     given = census
     census = count_items(tables, bands, gather) if given is None else given
-    ids = read_ids(tables, census)
-    network = build_network(tables, ids, census, dtype)
+    shared = Shared.of(tables, census, dtype) if shared is None else shared
+    ids, network = shared.ids, shared.network
     offers = offer_arrays(tables, ids, network)
     items = tables.items
     stock = _stock(tables, ids, network, offers)
@@ -219,17 +245,16 @@ def build_instance(
         leads=_lead_times(tables, ids, network, offers, layout, dtype),
         keys=jnp.asarray(item_keys(names)[layout.item]),
         profile=jnp.asarray(positions(items["profile"], ids.profiles)[layout.item], jnp.int32),
-        profiles=jnp.asarray(_profiles(tables, ids, dtype)),
+        profiles=jnp.asarray(shared.profiles),
         scenarios=None,
     )
-    resources = build_resources(tables, ids, network, dtype)
     return Instance(
         tables=tables,
         ids=ids,
         layout=layout,
         network=network,
-        resources=resources,
+        resources=shared.resources,
         catalog=catalog,
-        kinds=resource_kinds(tables, ids),
+        kinds=shared.kinds,
         census=census,
     )

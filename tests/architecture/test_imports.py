@@ -42,7 +42,7 @@ NUMERIC_LIBRARIES = {"jax", "jaxtyping", "equinox", "optax", "numpy", "meio_kern
 
 # From the bottom up: a module may import from its own layer and the layers before it.
 LAYERS = (
-    ("errors", "results", "registry", "progress", "network", "costs", "sharding"),
+    ("errors", "results", "registry", "progress", "network", "costs", "sharding", "compile_cache"),
     ("fulfilment", "price_scale", "resources", "leadtimes", "demand", "policy", "objective", "tables", "generate"),
     ("scenarios", "dual", "serve", "replenish", "backtest", "forecast"),
     ("rollout", "catalog", "start"),

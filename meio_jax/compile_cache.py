@@ -1,0 +1,31 @@
+"""Compiled programs outlive a process, so that a rerun or a re-plan does not compile what was compiled before."""
+
+from pathlib import Path
+
+import jax
+from platformdirs import user_cache_path
+
+_LIMIT = 2**30
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept unless JAX is told otherwise: the user's folder for caches."""
+    return user_cache_path("meio-jax") / "programs"
+
+
+def keep_compiled_programs() -> None:
+    """Let JAX read and write compiled programs, at most 1 GiB of them.
+
+    JAX's own settings say otherwise: `JAX_COMPILATION_CACHE_DIR` names another folder, and
+    `JAX_ENABLE_COMPILATION_CACHE=false` keeps nothing. A folder that cannot be written is left alone.
+    """
+    if not jax.config.jax_enable_compilation_cache or jax.config.jax_compilation_cache_dir:
+        return
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_max_size", _LIMIT)
