@@ -19,7 +19,8 @@ def keep_compiled_programs() -> None:
     JAX's own settings say otherwise: `JAX_COMPILATION_CACHE_DIR` names another folder, and
     `JAX_ENABLE_COMPILATION_CACHE=false` keeps nothing. A folder that cannot be written is left alone.
     """
-    if not jax.config.jax_enable_compilation_cache or jax.config.jax_compilation_cache_dir:
+    settings = jax.config.values
+    if not settings["jax_enable_compilation_cache"] or settings["jax_compilation_cache_dir"]:
         return
     folder = cache_folder()
     try:

@@ -1,5 +1,7 @@
 """Cost terms of a simulated horizon, kept apart so that every figure of a plan can be explained."""
 
+from dataclasses import fields
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,11 @@ class CostTerms(eqx.Module):
     backorder: Float[Array, "*axes"]
     terminal: Float[Array, "*axes"]
 
+    @classmethod
+    def all_of(cls, value: Float[Array, "*axes"]) -> "CostTerms":
+        """Every term the same."""
+        return cls(*[value] * len(fields(cls)))
+
     @property
     def total(self) -> Float[Array | np.ndarray, "*axes"]:
         """Sum of all terms."""
@@ -36,7 +43,7 @@ class CostTerms(eqx.Module):
     @classmethod
     def zeros(cls, batch: int, dtype: jnp.dtype) -> "CostTerms":
         """No cost yet."""
-        return cls(*[jnp.zeros(batch, dtype)] * 10)
+        return cls.all_of(jnp.zeros(batch, dtype))
 
     def plus(self, other: "CostTerms", weight: Float[Array, ""]) -> "CostTerms":
         """Add the terms of one period, weighted (0 in a warm-up period)."""

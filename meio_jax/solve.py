@@ -94,8 +94,7 @@ def initial_state(
 ) -> State:
     """State before the first step: from nothing, or from the prices and search state of an earlier solve."""
     warm = problem.init() if warm is None else warm
-    shape = eqx.filter_eval_shape(lambda p, w: p.evaluate(p.zero_prices(), w)[0], problem, warm)
-    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
+    blank = Evaluation.zeros(problem.zero_prices())
     zeros = jnp.zeros_like(blank.bound)
     shared = problem.everywhere(
         (jnp.zeros((), jnp.int32), method.init(zeros if prices is None else prices), blank, zeros)

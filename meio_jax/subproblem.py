@@ -39,6 +39,12 @@ class Evaluation(eqx.Module):
     slack: Float[Array, ""]
     terms: CostTerms
 
+    @classmethod
+    def zeros(cls, prices: Float[Array, "buckets resources"]) -> "Evaluation":
+        """That of nothing, for capacities with these prices."""
+        table, number = jnp.zeros_like(prices), jnp.zeros((), prices.dtype)
+        return cls(number, table, table, number, CostTerms.all_of(number))
+
 
 class AbstractSubproblem(eqx.Module, Generic[Iterate]):
     """Item problems that can be evaluated at any prices."""
@@ -113,7 +119,7 @@ class Totals(eqx.Module):
     def zeros(cls, resources: Resources, dtype: jnp.dtype) -> "Totals":
         """Sums over no items."""
         table = jnp.zeros(resources.capacity.shape, dtype)
-        return cls(jnp.zeros((), dtype), Usage(table, table), CostTerms(*[jnp.zeros((), dtype)] * 10))
+        return cls(jnp.zeros((), dtype), Usage(table, table), CostTerms.all_of(jnp.zeros((), dtype)))
 
 
 def block_lists(

@@ -9,11 +9,13 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_opti
 
 # Tests that start the command line compile the same programs again and again; nothing is kept in the user's folders.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ.get("MEIO_TEST_PROGRAMS") or tempfile.mkdtemp(prefix="meio-")
-os.environ["MEIO_TEST_PROGRAMS"] = os.environ["JAX_COMPILATION_CACHE_DIR"]
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 import jax
 import pytest
 from helpers import Case, make_case
+
+_OWN_PROGRAMS = "MEIO_TEST_PROGRAMS" not in os.environ
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
@@ -25,10 +27,15 @@ def _compiled_programs_are_dropped():
     jax.clear_caches()
 
 
+def pytest_configure() -> None:
+    """Workers share the folder of the process that started them."""
+    os.environ.setdefault("MEIO_TEST_PROGRAMS", os.environ["JAX_COMPILATION_CACHE_DIR"])
+
+
 def pytest_unconfigure() -> None:
     """The process that made the folder of compiled programs removes it, once its workers have ended."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        shutil.rmtree(os.environ["MEIO_TEST_PROGRAMS"], ignore_errors=True)
+    if _OWN_PROGRAMS:
+        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.fixture
