@@ -150,6 +150,10 @@ def lost(home: Path, victim: int) -> Lost:
     run, deadline = home / name, time.time() + _WAIT
     while len(list(run.glob("checkpoints/*/5/files.json"))) < 2 and time.time() < deadline:
         time.sleep(0.02)
+    if len(list(run.glob("checkpoints/*/5/files.json"))) < 2:
+        for process in started:
+            process.kill()
+        raise SystemExit(f"{name}: no checkpoint of both processes\n" + "\n".join(ended(started)))
     os.kill(started[victim].pid, signal.SIGKILL)
     killed = time.time()
     texts = ended(started)
