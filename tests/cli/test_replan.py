@@ -101,7 +101,8 @@ def test_levels_that_stay_are_those_of_the_run(
     for name in ("orders", "transfers"):
         kept = pl.read_parquet(finished.folder / f"plan/{name}.parquet")
         assert found.frames[f"plan/{name}"].equals(kept), name
-    assert found.usage["change"].abs().max() == 0
+    # The same numbers, once summed item by item and once as the whole catalog.
+    assert found.usage["change"].abs().max() <= 1e-6
     assert not found.warnings
 
 
