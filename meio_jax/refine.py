@@ -136,23 +136,34 @@ def begin(around: Surroundings, family: PolicyFamily, one: tuple) -> Refining:
 
 @eqx.filter_jit
 def refine(around: Surroundings, one: tuple, now: Refining, pace: Pace, chunks: int) -> Refining:
-    """One step of Adam (Kingma and Ba 2015) on the next of the `chunks` portions of the training scenarios.
+    """A whole search: steps of Adam (Kingma and Ba 2015), each on the next of the `chunks` portions of the scenarios.
 
     Squares that are known from the run make the first steps as long as its last ones, where Adam would move every
     level by the same amount. Levels of the second half of the steps are averaged.
     """
     block: ItemBlock = one[0]
     settings, size = around.settings, around.settings.scenarios_per_step
-    ids = (now.step % chunks) * size + jnp.arange(size, dtype=jnp.int32)
-    scenarios = draw(settings.scenarios, around.profiles, one, ids, TRAINING)
+    # Prices stay, and so do the preferences: they are listed once.
+    lists = block_lists(around.network, around.resources, settings, block, around.list_prices)
 
-    def loss(parameters: AbstractPolicy) -> Array:
-        policy = jax.tree.map(jnp.multiply, parameters, now.scale)
-        return evaluate_block(
-            around.network, around.resources, settings, policy, block, scenarios, around.prices, around.list_prices
-        )[0]
+    def step(_: Array, now: Refining) -> Refining:
+        ids = (now.step % chunks) * size + jnp.arange(size, dtype=jnp.int32)
+        scenarios = draw(settings.scenarios, around.profiles, one, ids, TRAINING)
 
-    gradient = jax.tree.map(lambda leaf: leaf / now.cost, jax.grad(loss)(now.raw))
+        def loss(parameters: AbstractPolicy) -> Array:
+            policy = jax.tree.map(jnp.multiply, parameters, now.scale)
+            return evaluate_block(
+                around.network, around.resources, settings, policy, block, scenarios, around.prices, lists
+            )[0]
+
+        return _moved(now, jax.grad(loss)(now.raw), pace)
+
+    return jax.lax.fori_loop(0, pace.steps, step, now)
+
+
+def _moved(now: Refining, slope: AbstractPolicy, pace: Pace) -> Refining:
+    """Where one step leads, given the gradient of the block's cost."""
+    gradient = jax.tree.map(lambda leaf: leaf / now.cost, slope)
     done = now.step + 1
     started = 1 - _MEMORY ** done.astype(now.cost.dtype)
     rate = pace.rate(now.step) / started

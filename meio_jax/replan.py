@@ -305,9 +305,7 @@ class Replanner:
         chunks = max(1, self.config.scenarios.train // around.settings.scenarios_per_step)
         now = begin(around, self._family, one).continued(old.at, old.raw, old.square)
         pace = Pace.of(options.steps, now.cost.dtype)
-        for _ in range(options.steps):
-            now = refine(around, one, now, pace, chunks)
-        policy = now.policy()
+        policy = refine(around, one, now, pace, chunks).policy()
         return policy, self._judged(one, policy, options)
 
     def _chosen(

@@ -161,10 +161,9 @@ def evaluate_block(
     block: ItemBlock,
     scenarios: Scenarios,
     prices: Array,
-    list_prices: Array,
+    lists: PreferenceLists,
 ) -> tuple[Float[Array, ""], Totals]:
     """Priced objective of a block (what is differentiated), and its totals."""
-    lists = block_lists(network, resources, settings, block, list_prices)
     outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, gradient=settings.gradient)
     used = usage(resources, outcome.flows, block)
     value = jnp.sum(block.live * settings.objective(scenario_costs(block, outcome)))
@@ -259,10 +258,11 @@ class InventorySubproblem(AbstractSubproblem[Search]):
                 leaves, raw_block, scale_block, cost = at
                 block = leaves[0]
                 scenarios = draw(settings.scenarios, profiles, leaves, ids, TRAINING, chunk)
+                lists = block_lists(network, resources, settings, block, list_prices)
 
                 def loss(parameters: AbstractPolicy) -> tuple[Array, Totals]:
                     policy = jax.tree.map(jnp.multiply, parameters, scale_block)
-                    return evaluate_block(network, resources, settings, policy, block, scenarios, prices, list_prices)
+                    return evaluate_block(network, resources, settings, policy, block, scenarios, prices, lists)
 
                 gradient, totals = jax.grad(loss, has_aux=True)(raw_block)
                 gradient = jax.tree.map(lambda leaf: leaf / cost, gradient)

@@ -7,10 +7,13 @@ from importlib.metadata import version
 
 # Before JAX starts: tests compile many small programs and run each a few times. The older emitters compile twice as
 # fast; a version of XLA that does not know a flag refuses to start, so that it is set only where it is known.
-_QUICK = " --xla_backend_optimization_level=0"
-if version("jaxlib").startswith("0.10."):
-    _QUICK += " --xla_cpu_use_fusion_emitters=false"
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + _QUICK
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_backend_optimization_level=0",
+        *(["--xla_cpu_use_fusion_emitters=false"] if version("jaxlib").startswith("0.10.") else []),
+    ]
+)
 
 # Tests that start the command line compile the same programs again and again; nothing is kept in the user's folders.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ.get("MEIO_TEST_PROGRAMS") or tempfile.mkdtemp(prefix="meio-")

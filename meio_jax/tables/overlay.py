@@ -75,18 +75,17 @@ def overlay(network: Tables, base: Tables, changes: Mapping[str, pl.DataFrame]) 
     findings = Findings()
     form = network.settings.forecast
     parts = {}
-    for name in ITEM_TABLES:
-        old = base.frames()[name]
-        pieces = [Part(old, Source(name))]
-        if name in changes:
-            column = item_column(name, form)
-            new = _completed(name, changes[name], old, form)
-            if column in new.columns:
-                kept = old.filter(~pl.col(column).is_in(new[column].cast(pl.String).implode()))
-                pieces = [Part(kept, Source(name))] if kept.height else []
-            pieces.append(Part(new, Source(name)))
-        parts[name] = pieces
-    views = {name: View(table_schema(name, form), Source(name), network.frames()[name]) for name in NETWORK_TABLES}
+    for name in (name for name in ITEM_TABLES if name in changes):
+        old, column = base.frames()[name], item_column(name, form)
+        new = _completed(name, changes[name], old, form)
+        kept = old
+        if column in new.columns:
+            kept = old.filter(~pl.col(column).is_in(new[column].cast(pl.String).implode()))
+        parts[name] = [*([Part(kept, Source(name))] if kept.height else []), Part(new, Source(name))]
+    # Tables that did not change have the form of the schema already.
+    frames = {name: network.frames()[name] for name in NETWORK_TABLES}
+    frames |= {name: base.frames()[name] for name in ITEM_TABLES if name not in changes}
+    views = {name: View(table_schema(name, form), Source(name), frame) for name, frame in frames.items()}
     return assemble(network.settings, parts, Scope.BLOCK, findings, views)
 
 
