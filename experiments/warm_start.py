@@ -43,10 +43,12 @@ HOME = Path(__file__).parents[1]
 _MEIO = [sys.executable, "-c", "from meio_jax.cli import main; main()"]
 
 GENERATED: dict[str, dict[str, Any]] = {
-    "local": {"shape": "local", "items": 300, "nodes_per_tier": (1, 4, 2), "regions": 6, "speeds": 2, "seed": 11},
-    "national": {"shape": "national", "items": 300, "nodes_per_tier": (2, 5, 3), "regions": 8, "speeds": 3, "seed": 0},
-    "global": {"shape": "global", "items": 200, "nodes_per_tier": (3, 6, 2), "regions": 12, "speeds": 2, "seed": 13},
+    "local": {"shape": "local", "items": 400, "nodes_per_tier": (1, 4, 2), "regions": 16, "speeds": 2, "seed": 12},
+    "national": {"shape": "national", "items": 800, "nodes_per_tier": (2, 5, 3), "regions": 8, "speeds": 3, "seed": 0},
 }
+# Node with less capacity; otherwise the first. Goods that are ordered already would fill the smaller dock of a single
+# import centre, which no plan can help.
+SMALLER = {"local": "FC02"}
 SETTINGS: dict[str, Any] = {"scenarios": {"holdout": 512, "clairvoyant": 0}, "fulfilment": {"rounds": 3}}
 REAL = "us_small"
 
@@ -137,7 +139,7 @@ def day(name: str, home: Path) -> Day:
     today, tomorrow = home / "today", home / "tomorrow"
     first = solve(config, today, home / "first", kept=False)
     plan = {name: pl.read_parquet(home / f"first/plan/{name}.parquet") for name in ("orders", "transfers", "expected")}
-    write_instance(next_day(read_instance(today), NextDay(), plan), tomorrow)
+    write_instance(next_day(read_instance(today), NextDay(node=SMALLER.get(name)), plan), tomorrow)
     cold = solve(config, tomorrow, home / "cold")
     warm = solve(config, tomorrow, home / "warm", home / "first")
     return Day(

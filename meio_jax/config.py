@@ -160,8 +160,8 @@ class WarmPart(_Part):
         default=True,
         description="check the tolerances on the holdout scenarios, not on the means over recent steps",
     )
-    price_gain: float = Field(default=3.0, gt=0, description="factor on the steps of the dual method")
-    damping: float = Field(default=0.7, ge=0, lt=1, description="how much of their prices the lists keep per step")
+    price_gain: float = Field(default=1.0, gt=0, description="factor on the steps of the dual method")
+    damping: float = Field(default=0.9, ge=0, lt=1, description="how much of their prices the lists keep per step")
 
 
 class StreamPart(_Part):

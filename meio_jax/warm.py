@@ -17,7 +17,7 @@ import optax
 from meio_jax.checkpoint import Restored, all_items, restore
 from meio_jax.config import Config
 from meio_jax.errors import InputError, Note, Problem
-from meio_jax.instance import Instance
+from meio_jax.instance import KINDS, Instance
 from meio_jax.instance.census import Gather, alone
 from meio_jax.planner import Model, prepare
 from meio_jax.policy import AbstractPolicy
@@ -43,13 +43,15 @@ class Earlier:
 class Match:
     """Where each thing of this run is in the earlier one: positions, -1 where it is not.
 
-    `buckets [buckets, earlier buckets]` says from which buckets a bucket takes its values: by the days they share.
+    `buckets [buckets, earlier buckets]` says from which buckets a bucket takes its values: by the days they share;
+    `orders [nodes, buckets, earlier buckets]` the same by the days on which a node orders.
     """
 
     items: np.ndarray
     nodes: np.ndarray
     resources: np.ndarray
     buckets: np.ndarray
+    orders: np.ndarray
     same_days: np.ndarray
 
     def report(self, earlier: Earlier) -> str:
@@ -96,8 +98,16 @@ def _key(name: Any) -> Any:
     return tuple(name) if isinstance(name, list) else name
 
 
-def bucket_weights(axes: dict[str, Any], earlier: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def bucket_weights(
+    axes: dict[str, Any], earlier: dict[str, Any], weight: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Share of each bucket's days that lie in each earlier bucket; where none do, the nearest bucket counts.
+
+    Args:
+        axes: Dates of this run.
+        earlier: Dates of the earlier one.
+        weight: How much each of this run's days counts, `[periods]`; in a bucket where no day counts, all do. A node
+            that reviews once a week orders by the target of that day alone.
 
     Returns:
         The weights `[buckets, earlier buckets]` (rows sum to 1), and which buckets share any day.
@@ -109,34 +119,73 @@ def bucket_weights(axes: dict[str, Any], earlier: dict[str, Any]) -> tuple[np.nd
         return np.split(whole, np.arange(one["bucket_periods"], one["periods"], one["bucket_periods"]))
 
     ours, theirs = days(axes), days(earlier)
-    shared = np.asarray([[np.intersect1d(mine, old).size for old in theirs] for mine in ours], float)
-    same = shared.sum(1) > 0
+    plain = np.asarray([[np.intersect1d(mine, old).size for old in theirs] for mine in ours], float)
+    same = plain.sum(1) > 0
     nearest = np.asarray([np.argmin([abs(old.mean() - mine.mean()) for old in theirs]) for mine in ours])
-    shared[~same, nearest[~same]] = 1
+    plain[~same, nearest[~same]] = 1
+    shared = plain
+    if weight is not None:
+        each = np.asarray(weight, float)
+        first = ours[0][0]
+        shared = np.asarray([[each[np.intersect1d(mine, old) - first].sum() for old in theirs] for mine in ours])
+        shared = np.where(shared.sum(1, keepdims=True) > 0, shared, plain)
     return shared / shared.sum(1, keepdims=True), same
 
 
-def match(basis: Basis, earlier: Earlier) -> Match:
-    """Match by item, node, resource and calendar day."""
+def match(basis: Basis, earlier: Earlier, review: np.ndarray | None = None) -> Match:
+    """Match by item, node, resource and calendar day.
+
+    Args:
+        basis: Ids and dates of this run.
+        earlier: The earlier run.
+        review: Days on which nodes order, `[periods, nodes]`; None: every day.
+    """
     place = {name: at for at, name in enumerate(earlier.saved.basis.items) if earlier.saved.held[at]}
     weights, same = bucket_weights(basis.axes, earlier.axes)
+    days = np.ones((basis.axes["periods"], len(basis.axes["nodes"]))) if review is None else review
     return Match(
         items=np.asarray([place.get(name, -1) for name in basis.items], int),
         nodes=_positions(basis.axes["nodes"], earlier.axes["nodes"]),
         resources=_positions(basis.axes["resources"], earlier.axes["resources"]),
         buckets=weights,
+        orders=np.asarray([bucket_weights(basis.axes, earlier.axes, node)[0] for node in days.T]),
         same_days=same,
     )
 
 
-def prices_of(earlier: Earlier, axes: dict[str, Any], name: str = "dual.price") -> np.ndarray:
-    """A table of the earlier run by resource and bucket, for the resources and buckets of this one; 0 where new."""
+def prices_of(
+    earlier: Earlier, axes: dict[str, Any], name: str = "dual.price", orders: np.ndarray | None = None
+) -> np.ndarray:
+    """A table of the earlier run by resource and bucket, for the resources and buckets of this one; 0 where new.
+
+    Args:
+        earlier: The earlier run.
+        axes: Ids and dates of this run.
+        name: Which table.
+        orders: For every resource how much each day counts, `[periods, resources]`: what vendors can deliver is used
+            on the days of orders alone. None: all days alike.
+    """
     found = earlier.saved.arrays.get(name)
     weights, _ = bucket_weights(axes, earlier.axes)
     at = _positions(axes["resources"], earlier.axes["resources"])
     if found is None or not at.size:
         return np.zeros((weights.shape[0], at.size))
-    return (weights @ found)[:, at] * (at >= 0)
+    if orders is None:
+        return (weights @ found)[:, at] * (at >= 0)
+    by_resource = np.asarray([bucket_weights(axes, earlier.axes, days)[0] for days in orders.T])
+    return np.einsum("rbo,or->br", by_resource, found[:, at]) * (at >= 0)
+
+
+def order_days(instance: Instance) -> np.ndarray:
+    """How much each day counts for every resource, `[periods, resources]`.
+
+    For vendors and spend: the number of nodes with offers that review on the day; for all others every day alike.
+    """
+    network = instance.network
+    review = np.asarray(network.review, float)
+    buying = review[:, np.unique(np.asarray(network.offer_node, int))].sum(1)
+    ordered = np.isin(instance.kinds, [KINDS.index("vendor"), KINDS.index("spend")])
+    return np.where(ordered, buying[:, None], 1.0)
 
 
 def row_axes(policy: AbstractPolicy) -> dict[str, str]:
@@ -180,13 +229,26 @@ def _rows(axis: str, basis: Basis, earlier: Earlier, found: Match) -> np.ndarray
     return np.repeat(rows[:, None], len(basis.items), axis=1)
 
 
-def _carried(old: np.ndarray, rows: np.ndarray, found: Match, buckets: int) -> np.ndarray:
+def _weights(axis: str, basis: Basis, found: Match) -> np.ndarray:
+    """From which earlier buckets each row of a parameter takes its values, `[rows, buckets, earlier buckets]`."""
+    if axis == "nodes":
+        return found.orders
+    if axis == "sources":
+        # An offer names its node after `offer`, a lane its ends after `lane`: the node that receives orders.
+        orders = {name: at for at, name in enumerate(basis.axes["nodes"])}
+        ends = [source[1] if source[0] == "offer" else source[2] for source in basis.axes["sources"]]
+        return found.orders[[orders[end] for end in ends]]
+    rows = len(basis.axes["nodes"]) * max(len(basis.axes["speeds"]) - 1, 0)
+    return np.broadcast_to(found.buckets, (rows, *found.buckets.shape))
+
+
+def _carried(old: np.ndarray, rows: np.ndarray, found: Match, weights: np.ndarray, buckets: int) -> np.ndarray:
     """Values of an earlier parameter, `[buckets, rows, items]`, where `rows` and items are known."""
     at = old[:, np.maximum(rows, 0), np.maximum(found.items, 0)]
     if at.shape[0] != found.buckets.shape[1] or buckets != found.buckets.shape[0]:
         # One value for all buckets, now or then.
         return np.repeat(at.mean(0, keepdims=True), buckets, axis=0)
-    return np.einsum("bo,ori->bri", found.buckets, at)
+    return np.einsum("rbo,ori->bri", weights, at)
 
 
 class _Carrier:
@@ -196,6 +258,7 @@ class _Carrier:
         self.model, self.basis, self.earlier, self.found = model, basis, earlier, found
         self.axes = row_axes(model.problem.scale)
         self.rows = {axis: _rows(axis, basis, earlier, found) for axis in set(self.axes.values())}
+        self.weights = {axis: _weights(axis, basis, found) for axis in set(self.axes.values())}
         cost = earlier.saved.basis.units["cost"][np.maximum(found.items, 0)]
         self.cost = np.where(found.items >= 0, cost / basis.units["cost"], 0)
 
@@ -205,16 +268,16 @@ class _Carrier:
         old = self.earlier.saved.arrays.get(f"{prefix}.{name}")
         if old is None or f"scale.{name}" not in before:
             return first
-        rows = self.rows[self.axes[name]]
+        rows, weights = self.rows[self.axes[name]], self.weights[self.axes[name]]
         buckets = first.shape[0]
-        scale = _carried(before[f"scale.{name}"], rows, self.found, buckets)
+        scale = _carried(before[f"scale.{name}"], rows, self.found, weights, buckets)
         if power == 0:
-            value = _carried(old * before[f"scale.{name}"], rows, self.found, buckets)
+            value = _carried(old * before[f"scale.{name}"], rows, self.found, weights, buckets)
             value = value / np.where(units > 0, units, 1)
         else:
             # Gradients are per unit of the scale and of the item's cost, both of which may have changed.
             factor = np.where(scale > 0, units / np.where(scale > 0, scale, 1), 0) * self.cost
-            value = _carried(old, rows, self.found, buckets) * factor**power
+            value = _carried(old, rows, self.found, weights, buckets) * factor**power
         known = (rows >= 0) & (self.found.items >= 0) & (units > 0) & (scale > 0)
         return np.where(known, value, first).astype(first.dtype)
 
@@ -262,12 +325,12 @@ def warm_model(tables: Tables, config: Config, earlier: Earlier, gather: Gather 
     dates |= {"periods": tables.settings.periods, "bucket_periods": tables.settings.bucket_periods}
 
     def at_prices(instance: Instance) -> np.ndarray:
-        return prices_of(earlier, {**dates, "resources": instance.ids.resources})
+        return prices_of(earlier, {**dates, "resources": instance.ids.resources}, orders=order_days(instance))
 
     model = prepare(tables, config, start_prices=at_prices, gather=gather)
     problem = model.problem
     basis = basis_of(model.instance, problem.scale, problem.item_scale, config.policy.name)
-    found = match(basis, earlier)
+    found = match(basis, earlier, np.asarray(model.instance.network.review))
     report = found.report(earlier)
     search = problem.init()
     if earlier.axes["policy"] == config.policy.name:
@@ -278,7 +341,8 @@ def warm_model(tables: Tables, config: Config, earlier: Earlier, gather: Gather 
     else:
         report += f"; the policy was {earlier.axes['policy']}, so that only prices are taken over"
     dtype = search.list_prices.dtype
-    lists = jnp.asarray(prices_of(earlier, basis.axes, "best.list_prices"), dtype)
+    orders = order_days(model.instance)
+    lists = jnp.asarray(prices_of(earlier, basis.axes, "best.list_prices", orders), dtype)
     search = problem.placed(eqx.tree_at(lambda s: s.list_prices, search, lists))
-    prices = jnp.asarray(prices_of(earlier, basis.axes), dtype)
+    prices = jnp.asarray(prices_of(earlier, basis.axes, orders=orders), dtype)
     return model, initial_state(problem, model.method, prices, search), report
