@@ -48,6 +48,19 @@ def test_buckets_take_from_those_that_share_their_days() -> None:
     np.testing.assert_allclose(shorter[3], [0.5, 0.5])
 
 
+def test_a_node_that_orders_once_a_week_takes_from_the_bucket_of_that_day() -> None:
+    """A day later the review of a week is that of the week after, as it was counted the day before."""
+    before = axes("2025-03-03", periods=21)
+    review = np.arange(21) % 7 == 6
+    weights, _ = bucket_weights(axes("2025-03-04", periods=21), before, review)
+    # The last review lies beyond the earlier horizon: there all days count.
+    np.testing.assert_array_equal(weights, [[0, 1, 0], [0, 0, 1], [0, 0, 1]])
+    daily, _ = bucket_weights(axes("2025-03-04", periods=21), before, np.ones(21))
+    np.testing.assert_array_equal(daily, bucket_weights(axes("2025-03-04", periods=21), before)[0])
+    none, _ = bucket_weights(axes("2025-03-04", periods=21), before, np.zeros(21))
+    np.testing.assert_array_equal(none, daily)
+
+
 def config(finished: Finished, **changes: object) -> Config:
     return load_config(finished.config).model_copy(update=changes)
 
