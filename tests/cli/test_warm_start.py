@@ -17,13 +17,14 @@ from meio_jax.checkpoint import Restored
 from meio_jax.config import Config, load_config, make_config
 from meio_jax.errors import InputError
 from meio_jax.generate.next_day import NextDay, next_day
+from meio_jax.instance import KINDS
 from meio_jax.planner import Model
 from meio_jax.portable import Basis, named_leaves
 from meio_jax.run import warm_config
 from meio_jax.sharding import own_part
 from meio_jax.solve import State
 from meio_jax.tables import Tables, write_instance
-from meio_jax.warm import Earlier, bucket_weights, match, prices_of, read_earlier, source_rows, warm_model
+from meio_jax.warm import Earlier, bucket_weights, match, order_days, prices_of, read_earlier, source_rows, warm_model
 
 # A float32 number through a product and a quotient by the same scale.
 ROUNDING = 1e-6
@@ -145,6 +146,21 @@ def test_prices_follow_their_capacity_and_their_days(finished: Finished) -> None
     before = np.asarray(finished.plan.solution.prices)
     np.testing.assert_allclose(found[0, :-1], before[1, ::-1], rtol=1e-6)
     assert not found[:, -1].any()
+
+
+def test_vendors_are_priced_by_the_days_of_orders(finished: Finished) -> None:
+    instance = finished.plan.model.instance
+    tables, days = instance.tables, order_days(instance)
+    buying = tables.nodes.filter(pl.col("node_id").is_in(tables.offers["node_id"].unique().implode()))
+    reviews = [
+        sum((day % period) == offset for period, offset in buying.select("review_period", "review_offset").iter_rows())
+        for day in range(tables.settings.periods)
+    ]
+    ordered = np.isin(instance.kinds, [KINDS.index("vendor"), KINDS.index("spend")])
+    assert ordered.any()
+    assert not ordered.all()
+    np.testing.assert_array_equal(days[:, ordered], np.repeat(np.asarray(reviews, float)[:, None], ordered.sum(), 1))
+    assert (days[:, ~ordered] == 1).all()
 
 
 def sources(vendors: list[str], vendor: list[list[int]], items: list[str]) -> Basis:
