@@ -37,6 +37,7 @@ LOOPS = {
     "meio_jax.leadtimes",
     "meio_jax.plan",
     "meio_jax.problem",
+    "meio_jax.refine",
     "meio_jax.rollout",
     "meio_jax.scenarios",
     "meio_jax.subproblem",

@@ -265,7 +265,7 @@ def test_a_search_may_stop_when_its_plan_is_confirmed(meio: Command, finished: F
 
 
 def test_settings_of_a_warm_start_are_applied_once() -> None:
-    once = warm_config(make_config())
+    once = warm_config(make_config(warm={"price_gain": 3.0}))
     assert once.dual.options["step_size"] == pytest.approx(3 * 0.3)
     assert warm_config(once) == once
 
