@@ -95,11 +95,13 @@ class Judged(eqx.Module):
 def clearly_better(new: Judged, old: Judged) -> Bool[Array, " items"]:
     """Whether new levels cost less by more than the standard error of the difference, on the same scenarios.
 
-    Where they do not, the gain may be chance, and stock would be moved for nothing.
+    Where they do not, the gain may be chance, and stock would be moved for nothing. Nor is a gain clear that the
+    rounding of sums over scenarios may have made: the same levels, rounded otherwise, differ alike in all of them.
     """
     difference = new.sample - old.sample
     error = jnp.std(difference, axis=1) / jnp.sqrt(jnp.asarray(max(difference.shape[1] - 1, 1), difference.dtype))
-    return old.total - new.total > error
+    rounding = 16 * jnp.finfo(old.total.dtype).eps * jnp.abs(old.total)
+    return old.total - new.total > error + rounding
 
 
 @eqx.filter_jit

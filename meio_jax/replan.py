@@ -24,8 +24,7 @@ import polars as pl
 
 from meio_jax.config import Config, load_config
 from meio_jax.errors import InputError, Note, Problem
-from meio_jax.instance import Instance, build_instance
-from meio_jax.instance.build import Shared
+from meio_jax.instance import Instance, Shared, build_instance
 from meio_jax.instance.census import Census, widened
 from meio_jax.plan_policy import policy_frames
 from meio_jax.plan_tables import decision_frames
@@ -320,7 +319,9 @@ class Replanner:
         stays = old.known & ~np.asarray(clearly_better(after, before))
         if stays.any():
             policy = jax.tree.map(lambda new, kept: np.where(stays, kept, new), policy, old.levels)
-            after = before if stays.all() else self._judged(one, policy, options)
+            # Places of the block that hold no item move nothing.
+            moves = ~stays & (np.asarray(one[0].live) > 0)
+            after = self._judged(one, policy, options) if moves.any() else before
         if options.fresh:
             first = jnp.asarray(options.scenarios, jnp.int32)
             before, after = (judge(self._around, one, levels, options.fresh, first) for levels in (old.levels, policy))

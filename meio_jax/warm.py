@@ -98,38 +98,45 @@ def _key(name: Any) -> Any:
     return tuple(name) if isinstance(name, list) else name
 
 
-def bucket_weights(
-    axes: dict[str, Any], earlier: dict[str, Any], weight: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Share of each bucket's days that lie in each earlier bucket; where none do, the nearest bucket counts.
+def _bucket_days(axes: dict[str, Any]) -> list[np.ndarray]:
+    """The days of every bucket, as ordinals of the calendar."""
+    start = datetime.date.fromisoformat(axes["start_date"]).toordinal()
+    whole = start + np.arange(axes["periods"])
+    return np.split(whole, np.arange(axes["bucket_periods"], axes["periods"], axes["bucket_periods"]))
 
-    Args:
-        axes: Dates of this run.
-        earlier: Dates of the earlier one.
-        weight: How much each of this run's days counts, `[periods]`; in a bucket where no day counts, all do. A node
-            that reviews once a week orders by the target of that day alone.
+
+def bucket_weights(axes: dict[str, Any], earlier: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Share of each bucket's days that lie in each earlier bucket; where none do, the nearest bucket counts.
 
     Returns:
         The weights `[buckets, earlier buckets]` (rows sum to 1), and which buckets share any day.
     """
-
-    def days(one: dict[str, Any]) -> list[np.ndarray]:
-        start = datetime.date.fromisoformat(one["start_date"]).toordinal()
-        whole = start + np.arange(one["periods"])
-        return np.split(whole, np.arange(one["bucket_periods"], one["periods"], one["bucket_periods"]))
-
-    ours, theirs = days(axes), days(earlier)
-    plain = np.asarray([[np.intersect1d(mine, old).size for old in theirs] for mine in ours], float)
-    same = plain.sum(1) > 0
+    ours, theirs = _bucket_days(axes), _bucket_days(earlier)
+    shared = np.asarray([[np.intersect1d(mine, old).size for old in theirs] for mine in ours], float)
+    same = shared.sum(1) > 0
     nearest = np.asarray([np.argmin([abs(old.mean() - mine.mean()) for old in theirs]) for mine in ours])
-    plain[~same, nearest[~same]] = 1
-    shared = plain
-    if weight is not None:
-        each = np.asarray(weight, float)
-        first = ours[0][0]
-        shared = np.asarray([[each[np.intersect1d(mine, old) - first].sum() for old in theirs] for mine in ours])
-        shared = np.where(shared.sum(1, keepdims=True) > 0, shared, plain)
+    shared[~same, nearest[~same]] = 1
     return shared / shared.sum(1, keepdims=True), same
+
+
+def day_weights(axes: dict[str, Any], earlier: dict[str, Any], days: np.ndarray) -> np.ndarray:
+    """The same where not all days count: a node that reviews once a week orders by the target of that day alone.
+
+    Args:
+        axes: Dates of this run.
+        earlier: Dates of the earlier one.
+        days: How much each of this run's days counts, `[periods, things]`; where none of a bucket's days that the
+            earlier run had does, all count.
+
+    Returns:
+        Weights `[things, buckets, earlier buckets]`; rows sum to 1.
+    """
+    ours, theirs = _bucket_days(axes), _bucket_days(earlier)
+    whole = np.concatenate(ours)
+    within = lambda buckets: np.asarray([np.isin(whole, bucket) for bucket in buckets], float)
+    shared = np.einsum("bp,op,pk->kbo", within(ours), within(theirs), days)
+    total = shared.sum(2, keepdims=True)
+    return np.where(total > 0, shared / np.where(total > 0, total, 1), bucket_weights(axes, earlier)[0])
 
 
 def match(basis: Basis, earlier: Earlier, review: np.ndarray | None = None) -> Match:
@@ -148,7 +155,7 @@ def match(basis: Basis, earlier: Earlier, review: np.ndarray | None = None) -> M
         nodes=_positions(basis.axes["nodes"], earlier.axes["nodes"]),
         resources=_positions(basis.axes["resources"], earlier.axes["resources"]),
         buckets=weights,
-        orders=np.asarray([bucket_weights(basis.axes, earlier.axes, node)[0] for node in days.T]),
+        orders=day_weights(basis.axes, earlier.axes, days),
         same_days=same,
     )
 
@@ -166,14 +173,11 @@ def prices_of(
             on the days of orders alone. None: all days alike.
     """
     found = earlier.saved.arrays.get(name)
-    weights, _ = bucket_weights(axes, earlier.axes)
     at = _positions(axes["resources"], earlier.axes["resources"])
+    weights = day_weights(axes, earlier.axes, np.ones((axes["periods"], at.size)) if orders is None else orders)
     if found is None or not at.size:
-        return np.zeros((weights.shape[0], at.size))
-    if orders is None:
-        return (weights @ found)[:, at] * (at >= 0)
-    by_resource = np.asarray([bucket_weights(axes, earlier.axes, days)[0] for days in orders.T])
-    return np.einsum("rbo,or->br", by_resource, found[:, at]) * (at >= 0)
+        return np.zeros((len(_bucket_days(axes)), at.size))
+    return np.einsum("rbo,or->br", weights, found[:, at]) * (at >= 0)
 
 
 def order_days(instance: Instance) -> np.ndarray:

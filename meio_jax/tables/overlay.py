@@ -75,7 +75,8 @@ def overlay(network: Tables, base: Tables, changes: Mapping[str, pl.DataFrame]) 
     findings = Findings()
     form = network.settings.forecast
     parts = {}
-    for name in (name for name in ITEM_TABLES if name in changes):
+    changed = [name for name in ITEM_TABLES if name in changes]
+    for name in changed:
         old, column = base.frames()[name], item_column(name, form)
         new = _completed(name, changes[name], old, form)
         kept = old
@@ -84,7 +85,7 @@ def overlay(network: Tables, base: Tables, changes: Mapping[str, pl.DataFrame]) 
         parts[name] = [*([Part(kept, Source(name))] if kept.height else []), Part(new, Source(name))]
     # Tables that did not change have the form of the schema already.
     frames = {name: network.frames()[name] for name in NETWORK_TABLES}
-    frames |= {name: base.frames()[name] for name in ITEM_TABLES if name not in changes}
+    frames |= {name: base.frames()[name] for name in ITEM_TABLES if name not in changed}
     views = {name: View(table_schema(name, form), Source(name), frame) for name, frame in frames.items()}
     return assemble(network.settings, parts, Scope.BLOCK, findings, views)
 

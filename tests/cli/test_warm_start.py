@@ -24,7 +24,17 @@ from meio_jax.run import warm_config
 from meio_jax.sharding import own_part
 from meio_jax.solve import State
 from meio_jax.tables import Tables, write_instance
-from meio_jax.warm import Earlier, bucket_weights, match, order_days, prices_of, read_earlier, source_rows, warm_model
+from meio_jax.warm import (
+    Earlier,
+    bucket_weights,
+    day_weights,
+    match,
+    order_days,
+    prices_of,
+    read_earlier,
+    source_rows,
+    warm_model,
+)
 
 # A float32 number through a product and a quotient by the same scale.
 ROUNDING = 1e-6
@@ -53,13 +63,13 @@ def test_a_node_that_orders_once_a_week_takes_from_the_bucket_of_that_day() -> N
     """A day later the review of a week is that of the week after, as it was counted the day before."""
     before = axes("2025-03-03", periods=21)
     review = np.arange(21) % 7 == 6
-    weights, _ = bucket_weights(axes("2025-03-04", periods=21), before, review)
+    later = axes("2025-03-04", periods=21)
+    weekly, daily, never = day_weights(later, before, np.stack([review, np.ones(21), np.zeros(21)], axis=1))
     # The last review lies beyond the earlier horizon: there all days count.
-    np.testing.assert_array_equal(weights, [[0, 1, 0], [0, 0, 1], [0, 0, 1]])
-    daily, _ = bucket_weights(axes("2025-03-04", periods=21), before, np.ones(21))
-    np.testing.assert_array_equal(daily, bucket_weights(axes("2025-03-04", periods=21), before)[0])
-    none, _ = bucket_weights(axes("2025-03-04", periods=21), before, np.zeros(21))
-    np.testing.assert_array_equal(none, daily)
+    np.testing.assert_array_equal(weekly, [[0, 1, 0], [0, 0, 1], [0, 0, 1]])
+    plain, _ = bucket_weights(later, before)
+    np.testing.assert_allclose(daily, plain, rtol=1e-12)
+    np.testing.assert_array_equal(never, plain)
 
 
 def config(finished: Finished, **changes: object) -> Config:
