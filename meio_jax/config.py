@@ -130,6 +130,9 @@ class SolvePart(_Part):
     capacity_margin: float = Field(
         default=0.005, ge=0, lt=0.5, description="capacity kept back while optimising, against sampling error"
     )
+    price_gain: float = Field(
+        default=1.0, ge=1, description="factor on the steps of prices, for the first 3 % by which a capacity is missed"
+    )
     block_items: int | None = Field(default=None, ge=1, description="items per block; empty: by network size")
     devices: int | None = Field(
         default=None, ge=1, description="devices that share the items; empty: all (on the CPU one per core)"
@@ -142,7 +145,7 @@ class SolvePart(_Part):
     )
     confirm: bool = Field(
         default=False,
-        description="check the tolerances on the holdout scenarios, not on the means over recent steps",
+        description="stop by means over steps and their error, or by holdout scenarios; false: by the means alone",
     )
 
 
@@ -158,9 +161,11 @@ class WarmPart(_Part):
     )
     confirm: bool = Field(
         default=True,
-        description="check the tolerances on the holdout scenarios, not on the means over recent steps",
+        description="stop by means over steps and their error, or by holdout scenarios; false: by the means alone",
     )
-    price_gain: float = Field(default=1.0, gt=0, description="factor on the steps of the dual method")
+    price_gain: float = Field(
+        default=4.0, ge=1, description="factor on the steps of prices, for the first 3 % by which a capacity is missed"
+    )
     damping: float = Field(default=0.9, ge=0, lt=1, description="how much of their prices the lists keep per step")
 
 

@@ -1,6 +1,7 @@
 """Evaluation of a finished plan on scenarios that it was never optimised on."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -114,6 +115,70 @@ def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, 
     return results, used
 
 
+class Tally:
+    """Holdout results of one plan, summed up a few scenarios at a time, so that memory stays that of a step.
+
+    Args:
+        problem: The item problems; stored training scenarios are ignored.
+        policy: Parameters in units, with a leading block axis.
+        prices: Prices that rank the fulfilment options, `[buckets, resources]`.
+        chunk: Scenarios simulated together.
+    """
+
+    def __init__(self, problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, chunk: int = 16) -> None:
+        self._problem = eqx.tree_at(lambda p: p.catalog.scenarios, problem, None, is_leaf=lambda leaf: leaf is None)
+        self._policy, self._prices, self._chunk = policy, prices, chunk
+        self._total: Any = None
+        self._usage: list[Usage] = []
+
+    @property
+    def scenarios(self) -> int:
+        """Scenarios simulated so far."""
+        return len(self._usage) * self._chunk
+
+    def advance(self) -> None:
+        """Simulate the next scenarios."""
+        ids = jnp.arange(self.scenarios, self.scenarios + self._chunk, dtype=jnp.int32)
+        swept = _sweep(self._problem, self._policy, self._prices, ids)
+        part = jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), swept)
+        mean_square = part[0].terms.total ** 2 + part[0].cost_variance
+        part = eqx.tree_at(lambda pair: pair[0].cost_variance, part, mean_square)
+        self._total = part if self._total is None else jax.tree.map(np.add, self._total, part)
+        self._usage.append(part[1][0])
+
+    @property
+    def usage(self) -> tuple[Usage, ...]:
+        """Usage of every capacity in each group of scenarios."""
+        return tuple(self._usage)
+
+    def objective(self) -> float:
+        """Objective of all items, over the scenarios so far."""
+        own = np.asarray(self._total[0].objective.sum() / len(self._usage))
+        return float(sum_over_processes(own))
+
+    def upto(self, scenarios: int, should_stop: Callable[[], bool] = lambda: False) -> Holdout:
+        """Simulate on to this many scenarios (rounded up to whole chunks), and give the results.
+
+        Args:
+            scenarios: Number of scenarios in all.
+            should_stop: Asked between chunks; what is done by then is returned.
+        """
+        while not self._usage or self.scenarios < scenarios:
+            self.advance()
+            if should_stop():
+                break
+        return self._results()
+
+    def _results(self) -> Holdout:
+        results, (used, regional) = jax.tree.map(lambda leaf: leaf / len(self._usage), self._total)
+        variance = np.maximum(results.cost_variance - results.terms.total**2, 0)
+        variance = variance * self.scenarios / max(self.scenarios - 1, 1)
+        items = eqx.tree_at(lambda r: r.cost_variance, results, variance)
+        own = (items.objective, items.cost_variance, items.terms)
+        sums = ItemSums(*sum_over_processes(jax.tree.map(lambda leaf: np.asarray(leaf.sum()), own)))
+        return Holdout(items, sums, used, regional, self.scenarios)
+
+
 def evaluate_holdout(
     problem: InventorySubproblem,
     policy: AbstractPolicy,
@@ -123,32 +188,5 @@ def evaluate_holdout(
     chunk: int = 16,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Holdout:
-    """Simulate a plan on holdout scenarios, `chunk` at a time so that memory stays that of a step.
-
-    Args:
-        problem: The item problems; stored training scenarios are ignored.
-        policy: Parameters in units, with a leading block axis.
-        prices: Prices that rank the fulfilment options.
-        scenarios: Number of holdout scenarios (rounded up to whole chunks).
-        chunk: Scenarios simulated together.
-        should_stop: Asked between chunks; what is done by then is returned.
-    """
-    problem = eqx.tree_at(lambda p: p.catalog.scenarios, problem, None, is_leaf=lambda leaf: leaf is None)
-    chunks = max(1, -(-scenarios // chunk))
-    total, done = None, 0
-    for number in range(chunks):
-        ids = jnp.arange(number * chunk, (number + 1) * chunk, dtype=jnp.int32)
-        part = jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), _sweep(problem, policy, prices, ids))
-        mean_square = part[0].terms.total ** 2 + part[0].cost_variance
-        part = eqx.tree_at(lambda pair: pair[0].cost_variance, part, mean_square)
-        total = part if total is None else jax.tree.map(np.add, total, part)
-        done += 1
-        if should_stop():
-            break
-    results, (used, regional) = jax.tree.map(lambda leaf: leaf / done, total)
-    samples = done * chunk
-    variance = np.maximum(results.cost_variance - results.terms.total**2, 0) * samples / max(samples - 1, 1)
-    items = eqx.tree_at(lambda r: r.cost_variance, results, variance)
-    own = (items.objective, items.cost_variance, items.terms)
-    sums = ItemSums(*sum_over_processes(jax.tree.map(lambda leaf: np.asarray(leaf.sum()), own)))
-    return Holdout(items, sums, used, regional, samples)
+    """Simulate a plan on holdout scenarios: a `Tally` in one call."""
+    return Tally(problem, policy, prices, chunk).upto(scenarios, should_stop)

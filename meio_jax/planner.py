@@ -17,7 +17,7 @@ from meio_jax.config import Config
 from meio_jax.confirm import confirmation
 from meio_jax.dual import DUAL_METHODS, BestSoFar, Tolerances
 from meio_jax.feasibility import out_of_reach
-from meio_jax.holdout import Holdout, evaluate_holdout
+from meio_jax.holdout import Holdout, Tally
 from meio_jax.instance import KINDS, Instance, build_instance
 from meio_jax.instance.census import Gather, alone
 from meio_jax.objective import OBJECTIVES
@@ -167,7 +167,8 @@ def prepare(
     gap = options.gap / 2
     tolerances = Tolerances(options.violation, gap, options.change)
     averaging = options.averaging if config.scenarios.train > per_step(config) else 1
-    method = BestSoFar(DUAL_METHODS[config.dual.name](**config.dual.options), options.violation, averaging, gap)
+    dual = DUAL_METHODS[config.dual.name](**config.dual.options)
+    method = BestSoFar(dual, options.violation, averaging, gap, options.price_gain)
     kinds = tuple(KINDS[kind] for kind in instance.kinds)
     limits = Limits(options.max_steps, options.min_steps, options.check_every, tolerances, kinds)
     return Model(config, instance, problem, method, limits)
@@ -185,7 +186,10 @@ def search(
     if state is None:
         state = initial_state(model.problem, model.method)
     config = model.config
-    asked = confirmation(_given_capacities(model), config, per_step(config)) if config.solve.confirm else None
+    asked = None
+    if config.solve.confirm:
+        aimed_at = model.problem.resources
+        asked = confirmation(_given_capacities(model), aimed_at, config, model.method.averaging, per_step(config))
     return solve(
         model.problem,
         model.method,
@@ -212,9 +216,10 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
     policy = problem.policy(solution.best)
     list_prices = solution.best.list_prices
     progress.stage("holdout")
-    holdout = solution.confirmed
-    if holdout is None:
-        holdout = evaluate_holdout(problem, policy, list_prices, config.scenarios.holdout, chunk=per_step(config))
+    tally = solution.confirmed
+    if tally is None:
+        tally = Tally(problem, policy, list_prices, per_step(config))
+    holdout = tally.upto(config.scenarios.holdout)
     verdict = judge_plan(model.instance, solution, holdout, config)
     infeasible = []
     if doubts_feasibility(verdict, config):

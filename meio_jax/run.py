@@ -15,7 +15,6 @@ import polars as pl
 from meio_jax.checkpoint import saved_steps
 from meio_jax.compile_cache import keep_compiled_programs
 from meio_jax.config import Config, load_config
-from meio_jax.dual import DUAL_METHODS
 from meio_jax.errors import InputError, Problem
 from meio_jax.generate import generate_instance
 from meio_jax.plan_flows import ORDER, merged_flows, own_flows
@@ -160,17 +159,12 @@ def _recorded_start(run: Path) -> Path | None:
 def warm_config(config: Config) -> Config:
     """The configuration with the settings of a warm start in place of those of a cold one."""
     changes = config.warm.model_dump()
-    gain, damping = changes.pop("price_gain"), changes.pop("damping")
+    damping = changes.pop("damping")
     changes["final_learning_rate"] = min(config.solve.final_learning_rate, config.warm.learning_rate)
-    method = DUAL_METHODS[config.dual.name](**config.dual.options)
-    options = {name: gain * value for name, value in vars(method).items()}
     return config.model_copy(
         update={
             "solve": config.solve.model_copy(update=changes),
-            "dual": config.dual.model_copy(update={"options": options}),
             "fulfilment": config.fulfilment.model_copy(update={"damping": damping}),
-            # What is written down of the run is solved as it is, not faster once more.
-            "warm": config.warm.model_copy(update={"price_gain": 1.0}),
         }
     )
 

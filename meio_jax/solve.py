@@ -23,11 +23,15 @@ class Mean(eqx.Module):
 
     Iterates move from step to step, and each sees few scenarios. Their mean does neither (Polyak and Juditsky 1992),
     and since prices integrate the excess of every step, it is the mean whose usage settles at capacity.
+    `last` is the relative excess of the last step, and `jump` the mean square of its change from step to step: twice
+    the variance that scenarios cause, whichever way a search moves (von Neumann 1941).
     """
 
     iterate: eqx.Module
     evaluation: Evaluation
     prices: Float[Array, "buckets resources"]
+    last: Float[Array, "buckets resources"]
+    jump: Float[Array, "buckets resources"]
 
 
 class State(eqx.Module, Generic[Iterate]):
@@ -100,7 +104,7 @@ def initial_state(
         (jnp.zeros((), jnp.int32), method.init(zeros if prices is None else prices), blank, zeros)
     )
     step, dual, blank, zeros = shared
-    mean = Mean(warm, blank, zeros)
+    mean = Mean(warm, blank, zeros, zeros, zeros)
     return State(step=step, warm=warm, dual=dual, mean=mean, best=warm, best_evaluation=blank, price_scale=zeros)
 
 
@@ -114,7 +118,9 @@ def joint_step(problem: AbstractSubproblem, method: BestSoFar, kind: Array, stat
     evaluation, warm = problem.evaluate(prices, state.warm)
     price_scale = jnp.where(state.step == 0, problem.price_scale(evaluation, kind), state.price_scale)
     seen = Observation(evaluation.value, evaluation.excess, evaluation.bound, price_scale)
-    mean = _averaged(problem, state, Mean(state.warm, evaluation, prices), method.averaging)
+    jump = jnp.where(state.step == 0, 0, jnp.square(seen.relative - state.mean.last))
+    new = Mean(state.warm, evaluation, prices, seen.relative, jump)
+    mean = _averaged(problem, state, new, method.averaging)
     judged = Observation(mean.evaluation.value, mean.evaluation.excess, mean.evaluation.bound, price_scale)
     dual = method.judge(judged, mean.prices, method.step(seen, state.dual))
     now, before = (mean.iterate, mean.evaluation), (state.best, state.best_evaluation)
@@ -128,12 +134,22 @@ def averaging_weight(step: Int[Array, ""], window: int, dtype: jnp.dtype) -> Flo
     return jnp.maximum(1 / window, 3 / (step.astype(dtype) + 3))
 
 
+def effective_steps(step: int, window: int) -> float:
+    """Of how many steps, counted alike, the running means are as exact as they are after some steps."""
+    share = 0.0
+    for past in range(step):
+        weight = max(1 / window, 3 / (past + 3))
+        share = (1 - weight) ** 2 * share + weight**2
+    return 1 / share if share else 0.0
+
+
 def _averaged(problem: AbstractSubproblem, state: State, new: Mean, window: int) -> Mean:
     """Mean of the recent third of all steps, at most of about `window` steps: the first prices are soon forgotten."""
     weight = averaging_weight(state.step, window, new.prices.dtype)
     mix = lambda old, fresh: old + weight * (fresh - old)
-    rest = jax.tree.map(mix, (state.mean.evaluation, state.mean.prices), (new.evaluation, new.prices))
-    return Mean(problem.blend(state.mean.iterate, new.iterate, weight), *rest)
+    means = lambda mean: (mean.evaluation, mean.prices, mean.jump)
+    evaluation, prices, jump = jax.tree.map(mix, means(state.mean), means(new))
+    return Mean(problem.blend(state.mean.iterate, new.iterate, weight), evaluation, prices, new.last, jump)
 
 
 def _report(trace: Trace, step: int, limits: Limits, started: float, previous: float | None) -> Step:

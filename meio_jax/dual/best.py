@@ -22,6 +22,22 @@ class BestState(eqx.Module):
     improved: Bool[Array, ""]
 
 
+# The part of an excess, as a share of the capacity, to which a gain applies.
+NEAR = 0.03
+
+
+def louder(seen: Observation, gain: float) -> Observation:
+    """The observation with the first `NEAR` of each excess counted `gain` times.
+
+    Prices move in proportion to the excess, so that the last few percent take most of the steps; larger steps
+    throughout would let orders change sides all at once where much is in excess. This response is steep near capacity
+    and as it was far from it.
+    """
+    limit = NEAR * seen.bound
+    near = jnp.clip(seen.excess, -limit, limit)
+    return eqx.tree_at(lambda s: s.excess, seen, seen.excess + (gain - 1) * near)
+
+
 class BestSoFar(AbstractDualMethod[BestState]):
     """Wraps a dual method; merit is cost, with what exceeds the tolerances charged at a high rate.
 
@@ -29,12 +45,14 @@ class BestSoFar(AbstractDualMethod[BestState]):
     within, the lower cost wins.
     `averaging` is over how many steps iterates and their evaluations are averaged before they are judged (1: each
     step by itself, where every step sees the whole problem).
+    `gain` is how much louder the method hears an excess near the capacity (`louder`).
     """
 
     method: AbstractDualMethod
     violation: float = eqx.field(static=True, default=5e-3)
     averaging: int = eqx.field(static=True, default=1)
     gap: float = eqx.field(static=True, default=math.inf)
+    gain: float = eqx.field(static=True, default=1.0)
 
     def init(self, prices: Float[Array, "buckets resources"]) -> BestState:
         inner = self.method.init(prices)
@@ -48,7 +66,8 @@ class BestSoFar(AbstractDualMethod[BestState]):
         return self.method.multipliers(state.inner)
 
     def step(self, seen: Observation, state: BestState) -> BestState:
-        return eqx.tree_at(lambda s: s.inner, state, self.method.step(seen, state.inner))
+        heard = seen if self.gain == 1 else louder(seen, self.gain)
+        return eqx.tree_at(lambda s: s.inner, state, self.method.step(heard, state.inner))
 
     def judge(self, seen: Observation, price: Float[Array, "buckets resources"], state: BestState) -> BestState:
         """Compare an evaluation made at `price` with the best so far."""

@@ -18,7 +18,7 @@ from meio_jax.config import Config, load_config, make_config
 from meio_jax.errors import InputError
 from meio_jax.generate.next_day import NextDay, next_day
 from meio_jax.instance import KINDS
-from meio_jax.planner import Model
+from meio_jax.planner import Model, prepare
 from meio_jax.portable import Basis, named_leaves
 from meio_jax.run import warm_config
 from meio_jax.sharding import own_part
@@ -275,8 +275,10 @@ def test_a_search_may_stop_when_its_plan_is_confirmed(meio: Command, finished: F
 
 
 def test_settings_of_a_warm_start_are_applied_once() -> None:
-    once = warm_config(make_config(warm={"price_gain": 3.0}))
-    assert once.dual.options["step_size"] == pytest.approx(3 * 0.3)
+    once = warm_config(make_config(warm={"price_gain": 3.0, "damping": 0.7}))
+    assert once.solve.price_gain == 3.0
+    assert once.fulfilment.damping == 0.7
+    assert prepare(tiny_tables(), once).method.gain == 3.0
     assert warm_config(once) == once
 
 

@@ -8,6 +8,7 @@ from helpers import close
 from toy import newsvendors
 
 from meio_jax.dual import DUAL_METHODS, BestSoFar, Observation, Progress, Tolerances
+from meio_jax.dual.best import louder
 from meio_jax.results import Result
 from meio_jax.solve import Limits, initial_state, solve
 
@@ -66,6 +67,26 @@ def test_finds_the_price_of_the_closed_form(name: str, capacity: float) -> None:
     # Weak duality (exact responses): no Lagrangian value exceeds the optimum, beyond float32 rounding.
     assert found.bound <= problem.optimal_cost() * (1 + 1e-5)
     close(found.bound, problem.optimal_cost(), tolerance=0.005)
+
+
+@pytest.mark.parametrize("name", sorted(DUAL_METHODS))
+def test_a_gain_finds_the_same_price(name: str) -> None:
+    """It changes how fast prices move, not where they settle (whatever its size: the problem is a smooth one)."""
+    problem = newsvendors(10.0)
+    method = BestSoFar(DUAL_METHODS[name](), gain=3.0)
+    found = solve(problem, method, initial_state(problem, method), Limits(300, tolerances=NEVER), KIND)
+    close(method.multipliers(found.state.dual)[0, 0], problem.optimal_price(), tolerance=0.03, what=name)
+
+
+def test_a_gain_counts_what_is_near_the_capacity() -> None:
+    """Of a capacity of 10 the first 0.3 units of an excess count four times; a capacity of nothing has no near."""
+    excess = jnp.asarray([[0.1, -0.1, 0.3, 2.0, -2.0, 0.0]])
+    one = jnp.ones_like(excess)
+    before = Observation(jnp.asarray(1.0), excess, 10 * one, one)
+    close(louder(before, 4.0).excess, jnp.asarray([[0.4, -0.4, 1.2, 2.9, -2.9, 0.0]]), tolerance=1e-6)
+    close(louder(before, 1.0).excess, excess, tolerance=0)
+    nothing = Observation(jnp.asarray(1.0), excess, 0 * one, one)
+    close(louder(nothing, 4.0).relative, nothing.relative, tolerance=0)
 
 
 @pytest.mark.parametrize("name", sorted(DUAL_METHODS))
