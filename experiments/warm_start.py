@@ -32,25 +32,30 @@ from provenance import provenance
 from rich.console import Console
 from rich.table import Table
 
-from meio_jax.config import load_config
 from meio_jax.generate import GenerateOptions, generate_instance
 from meio_jax.generate.next_day import NextDay, next_day
-from meio_jax.progress import Silent
-from meio_jax.run import ensure_instance
 from meio_jax.tables import read_instance, write_instance
 
 HOME = Path(__file__).parents[1]
 _MEIO = [sys.executable, "-c", "from meio_jax.cli import main; main()"]
 
 GENERATED: dict[str, dict[str, Any]] = {
-    "local": {"shape": "local", "items": 400, "nodes_per_tier": (1, 4, 2), "regions": 16, "speeds": 2, "seed": 12},
-    "national": {"shape": "national", "items": 800, "nodes_per_tier": (2, 5, 3), "regions": 8, "speeds": 3, "seed": 0},
+    "local": {"shape": "local", "items": 1500, "nodes_per_tier": (1, 4, 2), "regions": 16, "speeds": 2, "seed": 12},
+    "national": {"shape": "national", "items": 1500, "nodes_per_tier": (2, 5, 3), "regions": 8, "speeds": 3, "seed": 0},
+    "global": {"shape": "global", "items": 1000, "nodes_per_tier": (3, 5, 3), "regions": 8, "speeds": 3, "seed": 0},
+    "small": {
+        "shape": "local",
+        "items": 400,
+        "nodes_per_tier": (1, 4, 2),
+        "regions": 16,
+        "speeds": 2,
+        "seed": 12,
+    },
 }
-# Node with less capacity; otherwise the first. Goods that are ordered already would fill the smaller dock of a single
-# import centre, which no plan can help.
-SMALLER = {"local": "FC02"}
+# Node with less capacity; otherwise the first. Goods that are ordered already would fill the smaller dock of an import
+# centre, which no plan can help.
+SMALLER = {"local": "FC02", "small": "FC02", "global": "FC02"}
 SETTINGS: dict[str, Any] = {"scenarios": {"holdout": 512, "clairvoyant": 0}, "fulfilment": {"rounds": 3}}
-REAL = "us_small"
 
 
 @dataclass(frozen=True)
@@ -88,14 +93,6 @@ class Day:
 
 def prepared(name: str, home: Path) -> dict[str, Any]:
     """Write today's instance and give the configuration without a run folder."""
-    if name == REAL:
-        config = load_config(HOME / "configs" / f"{REAL}.yaml")
-        moved = config.model_copy(
-            update={"instance": config.instance.model_copy(update={"path": (HOME / config.instance.path)})}
-        )
-        folder = ensure_instance(moved, Silent())
-        shutil.copytree(folder, home / "today")
-        return {"base": str(HOME / "configs" / f"{REAL}.yaml"), "instance": {"path": str(home / "today")}}
     generate_instance(GenerateOptions(periods=28, waves=2, **GENERATED[name]), home / "today")
     return {**SETTINGS, "instance": {"path": str(home / "today")}}
 
@@ -176,7 +173,7 @@ def main(
     out: Annotated[Path, typer.Option(help="JSON file of the results.")],
     names: Annotated[list[str] | None, typer.Argument(help="Instances; default all.")] = None,
 ) -> None:
-    wanted = names or [*GENERATED, REAL]
+    wanted = names or list(GENERATED)
     kept = json.loads(out.read_text(encoding="utf-8"))["days"] if out.exists() else []
     rows = {row["instance"]: row for row in kept}
     for name in wanted:
