@@ -1,5 +1,6 @@
 """The sweep over items: independent of how items are cut into blocks, and compiled once."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +9,12 @@ from helpers import close
 from tiny import tiny_tables
 
 import meio_jax.subproblem
+from meio_jax.certificate import relative_violation
 from meio_jax.config import Config
+from meio_jax.confirm import confirmation
+from meio_jax.holdout import Holdout, Tally
 from meio_jax.planner import Model, prepare
+from meio_jax.progress import Step
 from meio_jax.solve import State, Trace, initial_state, joint_step
 
 # float32 sums over three items in another order, hundreds of units.
@@ -71,3 +76,46 @@ def test_the_joint_step_compiles_once(wide: Model, monkeypatch: pytest.MonkeyPat
         for _ in range(3):
             state, _ = joint_step(wide.problem, wide.method, wide.kind_of, state)
     assert len(traced) == first
+
+
+def holdout(one: Model, count: int, chunk: int) -> tuple[Tally, Holdout]:
+    with jax.numpy_dtype_promotion("standard"):
+        start = one.problem.init()
+        tally = Tally(one.problem, one.problem.policy(start), start.list_prices, chunk)
+        return tally, tally.upto(count)
+
+
+def test_holdout_scenarios_may_be_simulated_in_parts(wide: Model) -> None:
+    """However many at a time, and whether or not someone looks in between."""
+    tally, parts = holdout(wide, 6, 3)
+    assert (tally.scenarios, len(tally.usage)) == (6, 2)
+    size = float(parts.sums.objective)
+    close(np.mean([one.used for one in tally.usage], axis=0), parts.usage.used, tolerance=1e-12)
+    assert tally.objective() == pytest.approx(size, rel=1e-12)
+    with jax.numpy_dtype_promotion("standard"):
+        more = tally.upto(12)
+    once = holdout(wide, 12, 12)[1]
+    assert more.scenarios == once.scenarios == 12
+    close(more.items, once.items, tolerance=ROUNDING, of=abs(size))
+    close(more.usage, once.usage, tolerance=ROUNDING, of=100)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.5])
+def test_a_plan_is_confirmed_as_the_certificate_would(wide: Model, factor: float) -> None:
+    """Where the steps leave it open, the simulation decides: whether all scenarios are below the tolerance."""
+    with jax.numpy_dtype_promotion("standard"):
+        state, _ = stepped(wide, 3)
+        problem = eqx.tree_at(lambda p: p.resources, wide.problem, wide.instance.resources)
+        plan = state.mean.iterate
+        tally = Tally(problem, problem.policy(plan), plan.list_prices, 3)
+        used = tally.upto(24).usage
+        violation = float(relative_violation(problem.resources, used.used, used.wanted)[0].max())
+        assert violation > 0
+        settings = {"violation": factor * violation, "gap": 1e9}
+        config = wide.config.model_copy(update={"solve": wide.config.solve.model_copy(update=settings)})
+        config = config.model_copy(update={"scenarios": config.scenarios.model_copy(update={"holdout": 24})})
+        noisy = eqx.tree_at(lambda s: s.mean.jump, state, jnp.full_like(state.mean.jump, 10.0))
+        asked = confirmation(problem, wide.problem.resources, config, 64, 3)
+        found = asked(noisy, Step(3, 3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    assert (found is not None) is (factor > 1)
+    assert found is None or 0 < found.scenarios <= 24
