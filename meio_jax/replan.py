@@ -40,8 +40,8 @@ from meio_jax.tables.settings import SETTINGS_FILE
 from meio_jax.warm import match, prices_of, read_earlier, row_axes, source_rows
 
 _IN_MEMORY = 200_000
-# Items of a block, and the number of blocks (those that are empty cost nothing). A hundred items of several storage classes
-# fill 13 to 18 blocks: one number for all of them, so that nothing is compiled twice.
+# Items of a block, and what the number of blocks is rounded up to (empty blocks are not searched). A hundred items of
+# several storage classes fill 13 to 18 blocks: one number for all of them, so that nothing is compiled twice.
 _BLOCK, _BLOCKS = 8, 32
 
 
