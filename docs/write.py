@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from meio_jax.cli_docs import command_page
-from meio_jax.config_docs import configuration_page
+from meio_jax.cli.docs import command_page
+from meio_jax.config.docs import configuration_page
 from meio_jax.tables import format_page
 
 PAGES = {"format.md": format_page, "configuration.md": configuration_page, "cli.md": command_page}

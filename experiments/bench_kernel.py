@@ -39,16 +39,16 @@ from provenance import provenance
 from rich.console import Console
 from rich.table import Table
 
-from meio_jax.catalog import draw
 from meio_jax.config import make_config
-from meio_jax.fulfilment import PreferenceLists
 from meio_jax.generate import GenerateOptions, generate_instance
-from meio_jax.network import ItemBlock, Network
+from meio_jax.model.catalog import draw
+from meio_jax.model.network import ItemBlock, Network
 from meio_jax.planner import block_items, prepare
 from meio_jax.policy.base_stock import BaseStock
-from meio_jax.rollout import rollout
 from meio_jax.scenarios import TRAINING, Scenarios
-from meio_jax.subproblem import block_lists
+from meio_jax.simulation.preferences import PreferenceLists
+from meio_jax.simulation.rollout import rollout
+from meio_jax.solver.subproblem import block_lists
 from meio_jax.tables import read_instance
 
 TIERS = {10: (2, 5, 3), 30: (5, 18, 7), 100: (10, 60, 30), 200: (20, 120, 60)}

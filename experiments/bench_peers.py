@@ -43,9 +43,9 @@ from rich.table import Table
 from meio_jax.config import make_config
 from meio_jax.planner import prepare
 from meio_jax.policy import policy_family
-from meio_jax.rollout import GRADIENT_MODES, rollout
 from meio_jax.scenarios import Scenarios
-from meio_jax.subproblem import block_lists
+from meio_jax.simulation.rollout import GRADIENT_MODES, rollout
+from meio_jax.solver.subproblem import block_lists
 from meio_jax.tables import InstanceSettings, Tables
 
 try:

@@ -40,7 +40,7 @@ from meio_jax.config import load_config, make_config
 from meio_jax.generate import GenerateOptions, generate_instance
 from meio_jax.generate.next_day import NextDay, next_day
 from meio_jax.planner import per_step, prepare
-from meio_jax.solve import initial_state
+from meio_jax.solver.solve import initial_state
 from meio_jax.tables import read_instance
 from meio_jax.tables.write import write_instance
 

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from meio_jax.replan import Replanned, Replanner, ReplanOptions
-from meio_jax.run import config_of_run, configure_jax
+from meio_jax.runs.run import config_of_run, configure_jax
 from meio_jax.tables.overlay import item_column
 
 MANY, CALLS, LONG = 100, 9, 60

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from meio_jax.fulfilment import PreferenceLists, preference_lists
-from meio_jax.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy import AbstractPolicy, StartingPoint, policy_family
 from meio_jax.scenarios import Scenarios
+from meio_jax.simulation.preferences import PreferenceLists, preference_lists
 
 NODES, LANES, OFFERS, REGIONS, SPEEDS, WAVES, PERIODS = 4, 3, 3, 2, 2, 2, 8
 LANE_FROM, LANE_TO = (0, 0, 1), (1, 2, 3)

@@ -18,13 +18,13 @@ from gradient_parts import system
 from gradient_parts.long_simulation import Books, Paths, simulate
 from gradient_parts.system import ITEMS
 from gradient_parts.values import VALUES, values_of
-from meio_jax.catalog import draw
+from meio_jax.model.catalog import draw
 from meio_jax.objective import OBJECTIVES, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
-from meio_jax.portable import named_leaves
-from meio_jax.rollout import GRADIENT_MODES, rollout
+from meio_jax.runs.portable import named_leaves
 from meio_jax.scenarios import HOLDOUT, Scenarios
-from meio_jax.subproblem import InventorySubproblem, block_lists, scenario_costs
+from meio_jax.simulation.rollout import GRADIENT_MODES, rollout
+from meio_jax.solver.subproblem import InventorySubproblem, block_lists, scenario_costs
 
 # Central differences in double precision of something piecewise linear: no curvature, little rounding.
 STEP = 1e-6

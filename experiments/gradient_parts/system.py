@@ -17,8 +17,8 @@ import polars as pl
 from meio_jax.config import Config
 from meio_jax.planner import prepare
 from meio_jax.policy import AbstractPolicy, StartingPoint, policy_family
-from meio_jax.portable import named_leaves
-from meio_jax.subproblem import InventorySubproblem
+from meio_jax.runs.portable import named_leaves
+from meio_jax.solver.subproblem import InventorySubproblem
 from meio_jax.tables import InstanceSettings, Tables
 
 PERIODS, WARMUP = 30, 6

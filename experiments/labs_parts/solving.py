@@ -8,7 +8,7 @@ import yaml
 
 from meio_jax.config import Config, load_config
 from meio_jax.progress import AbstractProgress
-from meio_jax.run import run_solve
+from meio_jax.runs.run import run_solve
 
 
 def solved(instance: Path, run: Path, base: Path, progress: AbstractProgress) -> Path:

@@ -19,16 +19,16 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import sparse
 
-from meio_jax.catalog import draw
 from meio_jax.config import Config
 from meio_jax.generate import GenerateOptions, generate_instance
+from meio_jax.model.catalog import draw
+from meio_jax.model.resources import outbound_price
 from meio_jax.planner import Model, prepare, search
 from meio_jax.policy import policy_family
-from meio_jax.resources import outbound_price
-from meio_jax.rollout import Record, rollout
 from meio_jax.scenarios import HOLDOUT
-from meio_jax.serve import Customer, serve_wave
-from meio_jax.subproblem import block_lists
+from meio_jax.simulation.rollout import Record, rollout
+from meio_jax.simulation.serve import Customer, serve_wave
+from meio_jax.solver.subproblem import block_lists
 from meio_jax.tables import Tables, read_instance
 from solvers.extensive import load
 from solvers.newsvendor_network import Size, random_tables

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from meio_jax.catalog import draw
+from meio_jax.model.catalog import draw
 from meio_jax.planner import Model
 from meio_jax.tables import InstanceSettings, Tables
 

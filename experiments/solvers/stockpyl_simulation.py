@@ -24,13 +24,13 @@ import polars as pl
 from stockpyl.sim import simulation
 from stockpyl.supply_chain_network import SupplyChainNetwork, network_from_edges
 
-from meio_jax.catalog import draw
 from meio_jax.config import Config
+from meio_jax.model.catalog import draw
 from meio_jax.planner import Model, prepare
 from meio_jax.policy import AbstractPolicy, policy_family
-from meio_jax.rollout import rollout
 from meio_jax.scenarios import HOLDOUT
-from meio_jax.subproblem import block_lists
+from meio_jax.simulation.rollout import rollout
+from meio_jax.solver.subproblem import block_lists
 from meio_jax.tables import InstanceSettings, Tables
 
 PERIODS, WARMUP = 120, 20

@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from meio_jax.catalog import draw
-from meio_jax.clairvoyant import clairvoyant_bound, scenario_bounds
+from meio_jax.certify.clairvoyant import clairvoyant_bound, scenario_bounds
 from meio_jax.config import Config
-from meio_jax.plan import joined
+from meio_jax.model.catalog import draw
+from meio_jax.plan.decisions import joined
 from meio_jax.planner import Model, prepare, search
 from meio_jax.scenarios import HOLDOUT, TRAINING
-from meio_jax.solve import Solution
-from meio_jax.subproblem import InventorySubproblem
+from meio_jax.solver.solve import Solution
+from meio_jax.solver.subproblem import InventorySubproblem
 from solvers.extensive import Data, Extensive, read
 from solvers.newsvendor_network import Size, random_tables, sampled_demand
 

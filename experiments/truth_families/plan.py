@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import equinox as eqx
 import numpy as np
 
-from meio_jax.certificate import cost_interval
+from meio_jax.certify.certificate import cost_interval
+from meio_jax.certify.holdout import evaluate_holdout
 from meio_jax.config import Config
-from meio_jax.holdout import evaluate_holdout
-from meio_jax.plan import joined
+from meio_jax.plan.decisions import joined
 from meio_jax.planner import Model, Plan, certify, prepare, search
-from meio_jax.solve import Solution, State, initial_state
+from meio_jax.solver.solve import Solution, State, initial_state
 from meio_jax.tables import Tables
 
 _Z95 = 1.959964

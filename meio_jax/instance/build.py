@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 
-from meio_jax.catalog import Catalog
 from meio_jax.instance.blocks import Layout, blocks_needed, lay_out
 from meio_jax.instance.census import Census, Gather, alone, count_groups, count_items, group_numbers
 from meio_jax.instance.convert import arrays
@@ -23,10 +22,11 @@ from meio_jax.instance.item_arrays import (
 )
 from meio_jax.instance.network_arrays import build_network
 from meio_jax.instance.resource_arrays import build_resources, resource_kinds
-from meio_jax.leadtimes import LeadTimes
-from meio_jax.network import ItemBlock, Network
-from meio_jax.resources import Resources
-from meio_jax.scenarios import item_keys
+from meio_jax.model.catalog import Catalog
+from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.resources import Resources
+from meio_jax.scenarios.leadtimes import LeadTimes
+from meio_jax.scenarios.sampling import item_keys
 from meio_jax.tables import Tables
 
 

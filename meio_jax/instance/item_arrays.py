@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from meio_jax.instance.ids import Ids, positions
-from meio_jax.network import Network
+from meio_jax.model.network import Network
 from meio_jax.tables import Tables
 
 _LAWS = ("fixed", "gamma", "empirical")

@@ -7,7 +7,7 @@ import numpy as np
 from meio_jax.instance.census import Census
 from meio_jax.instance.convert import arrays
 from meio_jax.instance.ids import Ids, positions
-from meio_jax.network import Network
+from meio_jax.model.network import Network
 from meio_jax.tables import Tables
 
 

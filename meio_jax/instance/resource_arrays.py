@@ -6,8 +6,8 @@ import numpy as np
 
 from meio_jax.instance.convert import arrays
 from meio_jax.instance.ids import Ids
-from meio_jax.network import Network
-from meio_jax.resources import MEASURES, Resources
+from meio_jax.model.network import Network
+from meio_jax.model.resources import MEASURES, Resources
 from meio_jax.tables import Tables
 
 KINDS = ("storage", "inbound", "outbound", "lane", "vendor", "spend", "service")

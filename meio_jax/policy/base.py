@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from meio_jax.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network
 
 
 class View(eqx.Module):

@@ -2,7 +2,7 @@
 
 from jaxtyping import Array, Float
 
-from meio_jax.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import AbstractPolicy, StartingPoint, View, shortfall
 
 

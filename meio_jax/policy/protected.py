@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from meio_jax.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import AbstractPolicy, StartingPoint, View
 
 

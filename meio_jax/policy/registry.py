@@ -3,7 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 from meio_jax import policy as _package
-from meio_jax.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import AbstractPolicy, StartingPoint
 from meio_jax.policy.protected import ProtectedFamily
 from meio_jax.registry import choose, discover

@@ -45,7 +45,7 @@ def test_nothing_of_the_planner_is_loaded() -> None:
     loaded = run(
         "import sys, meio_jax.backtest, meio_jax.backtest.baselines\n"
         "print(*[name for name in sys.modules if name.split('.')[0] in ('jax', 'equinox', 'meio_kernels')"
-        " or name in ('meio_jax.rollout', 'meio_jax.scenarios', 'meio_jax.demand', 'meio_jax.serve')])"
+        " or name.startswith(('meio_jax.simulation', 'meio_jax.scenarios', 'meio_jax.demand'))])"
     )
     assert loaded.split() == []
 

@@ -8,7 +8,7 @@ from tiny import tiny_tables
 
 from meio_jax.config import load_config
 from meio_jax.progress import Silent
-from meio_jax.run import run_solve
+from meio_jax.runs.run import run_solve
 from meio_jax.tables import write_instance
 
 

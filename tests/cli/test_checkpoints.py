@@ -18,11 +18,11 @@ from polars.testing import assert_frame_equal
 from small_runs import SOLVE, Command, Finished, config_content, write_config
 from tiny import ITEMS
 
-from meio_jax.checkpoint import restore
 from meio_jax.errors import InputError
 from meio_jax.instance.blocks import lay_out
-from meio_jax.portable import from_named, to_named
 from meio_jax.results import Result
+from meio_jax.runs.checkpoint import restore
+from meio_jax.runs.portable import from_named, to_named
 
 _UNFINISHED = "*orbax-checkpoint-tmp*"
 STEPS = 40

@@ -10,7 +10,7 @@ import pytest
 # A program of its own; the least time that is worth keeping is set to nothing.
 PROGRAM = """
 import jax, jax.numpy as jnp
-from meio_jax.compile_cache import keep_compiled_programs
+from meio_jax.distributed.compile_cache import keep_compiled_programs
 keep_compiled_programs()
 hits = []
 jax.monitoring.register_event_listener(lambda event, **_: hits.append(event) if event.endswith("cache_hits") else None)

@@ -9,9 +9,9 @@ from helpers import close
 from small_runs import Command, Finished, usual_promotion
 
 from meio_jax.explain import explain
-from meio_jax.marginal import scenario_weights
-from meio_jax.one_item import item_of_run
-from meio_jax.run import config_of_run
+from meio_jax.items.marginal import scenario_weights
+from meio_jax.items.one_item import item_of_run
+from meio_jax.runs.run import config_of_run
 
 # Sums of float32 over tens of scenarios and days.
 ROUNDING = 2e-4

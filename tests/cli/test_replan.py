@@ -12,8 +12,8 @@ from helpers import close
 from small_runs import Command, Finished, usual_promotion
 from tiny import tiny_frames
 
-from meio_jax import replan as replan_module
 from meio_jax.errors import InputError
+from meio_jax.items import replan as replan_module
 from meio_jax.replan import Replanned, Replanner, ReplanOptions, price_warnings
 
 # A sum of float32 numbers over items and scenarios, put together in another order.

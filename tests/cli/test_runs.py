@@ -16,7 +16,7 @@ from meio_jax.config import load_config
 from meio_jax.planner import Plan
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
-from meio_jax.run import run_solve
+from meio_jax.runs.run import run_solve
 from meio_jax.tables import Tables, write_instance
 
 

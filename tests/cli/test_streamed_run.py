@@ -14,11 +14,11 @@ from meio_jax.config import load_config
 from meio_jax.errors import InputError
 from meio_jax.progress import AbstractProgress, Preempted, Silent, Step
 from meio_jax.results import Result
-from meio_jax.run import run_solve
-from meio_jax.solve import State
-from meio_jax.stream import PartFiles
-from meio_jax.stream_checkpoint import StreamCheckpoints
-from meio_jax.warm import read_earlier
+from meio_jax.runs.run import run_solve
+from meio_jax.runs.stream_checkpoint import StreamCheckpoints
+from meio_jax.runs.warm import read_earlier
+from meio_jax.solver.solve import State
+from meio_jax.solver.stream import PartFiles
 
 # Two orders of the same float32 sums, six steps.
 SAME = 1e-5

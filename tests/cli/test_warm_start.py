@@ -13,18 +13,16 @@ from polars.testing import assert_frame_equal
 from small_runs import Command, Finished, config_content, usual_promotion, write_config
 from tiny import tiny_frames, tiny_settings, tiny_tables
 
-from meio_jax.checkpoint import Restored
 from meio_jax.config import Config, load_config, make_config
+from meio_jax.distributed.sharding import own_part
 from meio_jax.errors import InputError
 from meio_jax.generate.next_day import NextDay, next_day
 from meio_jax.instance import KINDS
 from meio_jax.planner import Model, prepare
-from meio_jax.portable import Basis, named_leaves
-from meio_jax.run import warm_config
-from meio_jax.sharding import own_part
-from meio_jax.solve import State
-from meio_jax.tables import Tables, write_instance
-from meio_jax.warm import (
+from meio_jax.runs.checkpoint import Restored
+from meio_jax.runs.portable import Basis, named_leaves
+from meio_jax.runs.run import warm_config
+from meio_jax.runs.warm import (
     Earlier,
     bucket_weights,
     day_weights,
@@ -35,6 +33,8 @@ from meio_jax.warm import (
     source_rows,
     warm_model,
 )
+from meio_jax.solver.solve import State
+from meio_jax.tables import Tables, write_instance
 
 # A float32 number through a product and a quotient by the same scale.
 ROUNDING = 1e-6

@@ -5,8 +5,8 @@ from __future__ import annotations
 import highspy
 import numpy as np
 
-from meio_jax.network import ItemBlock, Network
-from meio_jax.resources import Resources
+from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.resources import Resources
 from meio_jax.scenarios import Scenarios
 
 

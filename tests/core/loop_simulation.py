@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 from helpers import Case
 
-from meio_jax.network import ItemBlock
+from meio_jax.model.network import ItemBlock
 
 TINY = 1e-12
 

@@ -8,10 +8,10 @@ import pytest
 from flow_lp import least_cost
 from helpers import Case, make_case, make_policy
 
-from meio_jax.clairvoyant import scenario_bounds
+from meio_jax.certify.clairvoyant import scenario_bounds
+from meio_jax.model.resources import Resources, excess, usage
 from meio_jax.policy import AbstractPolicy
-from meio_jax.resources import Resources, excess, usage
-from meio_jax.rollout import rollout
+from meio_jax.simulation.rollout import rollout
 
 
 def make_resources(case: Case, seed: int) -> tuple[Resources, np.ndarray]:

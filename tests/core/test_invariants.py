@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_clairvoyant import make_resources
 
-from meio_jax.resources import MEASURES, usage
-from meio_jax.rollout import Record, initial_state, rollout
+from meio_jax.model.resources import MEASURES, usage
+from meio_jax.simulation.rollout import Record, initial_state, rollout
 
 # Sums of some hundred doubles.
 ROUNDING = 1e-10

@@ -8,14 +8,14 @@ import pytest
 from helpers import close
 from tiny import tiny_tables
 
-import meio_jax.subproblem
-from meio_jax.certificate import relative_violation
+import meio_jax.solver.subproblem
+from meio_jax.certify.certificate import relative_violation
+from meio_jax.certify.confirm import confirmation
+from meio_jax.certify.holdout import Holdout, Tally
 from meio_jax.config import Config
-from meio_jax.confirm import confirmation
-from meio_jax.holdout import Holdout, Tally
 from meio_jax.planner import Model, prepare
 from meio_jax.progress import Step
-from meio_jax.solve import State, Trace, initial_state, joint_step
+from meio_jax.solver.solve import State, Trace, initial_state, joint_step
 
 # float32 sums over three items in another order, hundreds of units.
 ROUNDING = 2e-5
@@ -63,13 +63,13 @@ def test_block_size_changes_nothing(wide: Model) -> None:
 
 def test_the_joint_step_compiles_once(wide: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     traced: list[int] = []
-    original = meio_jax.subproblem.rollout
+    original = meio_jax.solver.subproblem.rollout
 
     def counted(*arguments: object, **options: object):
         traced.append(1)
         return original(*arguments, **options)
 
-    monkeypatch.setattr(meio_jax.subproblem, "rollout", counted)
+    monkeypatch.setattr(meio_jax.solver.subproblem, "rollout", counted)
     state, _ = stepped(wide, 1)
     first = len(traced)
     with jax.numpy_dtype_promotion("standard"):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from helpers import Case
 
-from meio_jax.fulfilment import preference_lists
+from meio_jax.simulation.preferences import preference_lists
 
 
 def lists_of(case: Case, tiers: int) -> tuple[np.ndarray, np.ndarray]:

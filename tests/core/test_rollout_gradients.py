@@ -10,8 +10,8 @@ import pytest
 from helpers import Case, close, direction, make_policy, shifted
 
 from meio_jax.objective import OBJECTIVES
-from meio_jax.rollout import GRADIENT_MODES, rollout
-from meio_jax.subproblem import scenario_costs
+from meio_jax.simulation.rollout import GRADIENT_MODES, rollout
+from meio_jax.solver.subproblem import scenario_costs
 
 # Central differences, step 1e-6, money of 1e3: piecewise linear, so rounding (1e3 * 1e-16 / 1e-6) is the error.
 DIFFERENCE = 1e-6

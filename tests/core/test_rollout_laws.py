@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from helpers import LANES, OFFERS, Case, close, make_case, make_policy
 
-from meio_jax.network import Network
+from meio_jax.model.network import Network
 from meio_jax.policy import POLICIES
-from meio_jax.rollout import Record, rollout
+from meio_jax.simulation.rollout import Record, rollout
 
 # The same sums in another order, double precision.
 ROUNDING = 1e-11

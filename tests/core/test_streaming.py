@@ -9,11 +9,11 @@ import pytest
 
 from meio_jax.config import make_config
 from meio_jax.generate import GenerateOptions, generate_instance
-from meio_jax.item_sources import FolderSource, GeneratedSource
+from meio_jax.instance.item_sources import FolderSource, GeneratedSource
 from meio_jax.planner import prepare, search
-from meio_jax.stream import PartFiles
-from meio_jax.streamed_plan import write_streamed_plan
-from meio_jax.streaming import best_policies, prepare_stream, search_stream
+from meio_jax.planner.streamed_plan import write_streamed_plan
+from meio_jax.planner.streaming import best_policies, prepare_stream, search_stream
+from meio_jax.solver.stream import PartFiles
 from meio_jax.tables import read_instance
 
 OPTIONS = GenerateOptions(

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from meio_jax.cli import BAD_INPUT, app
-from meio_jax.cli_docs import command_page
-from meio_jax.config_docs import configuration_page
+from meio_jax.cli.docs import command_page
+from meio_jax.config.docs import configuration_page
 from meio_jax.dual import DUAL_METHODS
 from meio_jax.objective import OBJECTIVES
 from meio_jax.policy import POLICIES

@@ -10,11 +10,11 @@ from helpers import close
 from jaxtyping import Array
 from toy import Levels, SharedNewsvendors, newsvendors
 
-from meio_jax.confirm import kept, steps_until_clear, violations, violations_by_steps
+from meio_jax.certify.confirm import kept, steps_until_clear, violations, violations_by_steps
 from meio_jax.dual import DUAL_METHODS, BestSoFar
-from meio_jax.resources import Resources, Usage
-from meio_jax.solve import averaging_weight, effective_steps, initial_state, joint_step
-from meio_jax.subproblem import Evaluation
+from meio_jax.model.resources import Resources, Usage
+from meio_jax.solver.solve import averaging_weight, effective_steps, initial_state, joint_step
+from meio_jax.solver.subproblem import Evaluation
 
 TOLERANCE, SPREAD, GROUPS = 0.005, 0.008, 64
 

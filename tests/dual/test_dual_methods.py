@@ -10,7 +10,7 @@ from toy import newsvendors
 from meio_jax.dual import DUAL_METHODS, BestSoFar, Observation, Progress, Tolerances
 from meio_jax.dual.best import louder
 from meio_jax.results import Result
-from meio_jax.solve import Limits, initial_state, solve
+from meio_jax.solver.solve import Limits, initial_state, solve
 
 NEVER = Tolerances(0.0, 0.0, 0.0)
 KIND = jnp.zeros(1, jnp.int32)

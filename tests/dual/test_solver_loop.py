@@ -10,7 +10,7 @@ from toy import SharedNewsvendors, newsvendors
 from meio_jax.dual import DUAL_METHODS, BestSoFar, Tolerances
 from meio_jax.progress import AbstractProgress, Step
 from meio_jax.results import Result
-from meio_jax.solve import Limits, initial_state, joint_step, solve
+from meio_jax.solver.solve import Limits, initial_state, joint_step, solve
 
 NEVER = Tolerances(0.0, 0.0, 0.0)
 KIND = jnp.zeros(1, jnp.int32)

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from meio_jax.costs import CostTerms
-from meio_jax.subproblem import AbstractSubproblem, Evaluation
+from meio_jax.model.costs import CostTerms
+from meio_jax.solver.subproblem import AbstractSubproblem, Evaluation
 
 
 class Levels(eqx.Module):

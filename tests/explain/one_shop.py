@@ -11,10 +11,10 @@ import polars as pl
 from meio_jax.config import Config
 from meio_jax.explain import ItemOfRun
 from meio_jax.instance import KINDS, build_instance
-from meio_jax.marginal import OneItem
+from meio_jax.items.marginal import OneItem
 from meio_jax.planner import settings_of
 from meio_jax.policy.base_stock import BaseStock
-from meio_jax.subproblem import block_lists
+from meio_jax.solver.subproblem import block_lists
 from meio_jax.tables import InstanceSettings, Tables
 
 MEAN, DISPERSION = 20.0, 0.2

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from meio_jax.cli.explain_text import explanation_text, paragraph
 from meio_jax.explain import Change, Explanation, Place
-from meio_jax.explain_text import explanation_text, paragraph
 
 USUAL = Explanation(
     item_id="paper[bold]",

@@ -9,10 +9,10 @@ import pytest
 from one_shop import shop
 from test_explain_newsvendor import critical, law
 
+from meio_jax.model.resources import Usage
 from meio_jax.policy import policy_family
 from meio_jax.policy.base_stock import BaseStock
-from meio_jax.refine import Judged, Pace, Refining, Surroundings, begin, clearly_better, judge, refine
-from meio_jax.resources import Usage
+from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, clearly_better, judge, refine
 
 PER_STEP, CHUNKS, STEPS = 256, 4, 60
 # Three standard errors of the quantile of so many draws, where one unit holds about 4 % of the demand.

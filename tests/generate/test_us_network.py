@@ -13,7 +13,7 @@ from meio_jax.errors import InputError
 from meio_jax.generate.us import build_us_instance
 from meio_jax.generate.us.rates import fit_rates
 from meio_jax.progress import Silent
-from meio_jax.run import ensure_instance
+from meio_jax.runs.run import ensure_instance
 from meio_jax.tables import read_instance
 
 REAL = os.environ.get("MEIO_US_DATA")

@@ -7,7 +7,7 @@ import numpy as np
 from helpers import Case, make_policy
 
 from meio_jax.policy.base import shortfall
-from meio_jax.rollout import rollout
+from meio_jax.simulation.rollout import rollout
 
 # Node 3 is supplied by node 1 alone.
 NODE, SUPPLIER = 3, 1

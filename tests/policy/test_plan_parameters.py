@@ -11,8 +11,8 @@ from helpers import close
 from tiny import tiny_tables
 
 from meio_jax.instance import Instance, build_instance
-from meio_jax.plan import orders_now
-from meio_jax.plan_policy import policy_frames
+from meio_jax.plan.decisions import orders_now
+from meio_jax.plan.policy_tables import policy_frames
 from meio_jax.policy import POLICIES, AbstractPolicy, StartingPoint, policy_family
 from meio_jax.policy.protected import Protected
 

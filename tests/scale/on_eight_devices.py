@@ -14,7 +14,7 @@ from launch import OPTIONS, STEPS
 from meio_jax.config import make_config
 from meio_jax.generate import generate_instance
 from meio_jax.planner import prepare, search
-from meio_jax.solve import initial_state, joint_step
+from meio_jax.solver.solve import initial_state, joint_step
 from meio_jax.tables import read_instance
 
 _KINDS = "all-reduce|all-gather|reduce-scatter|collective-permute|all-to-all|collective-broadcast|ragged-all-to-all"

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 import meio_jax
+from meio_jax.distributed.processes import join
 from meio_jax.errors import InputError
-from meio_jax.processes import join
 
 LAUNCH = Path(meio_jax.__file__).parents[1] / "docs" / "launch"
 WANTED = {"JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"}

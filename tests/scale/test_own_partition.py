@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 from launch import OPTIONS, instance_in
 
-from meio_jax import run
 from meio_jax.config import make_config
+from meio_jax.distributed.processes import own_range
 from meio_jax.errors import InputError
-from meio_jax.item_sources import FolderSource
-from meio_jax.processes import own_range
-from meio_jax.resume import table_digests
+from meio_jax.instance.item_sources import FolderSource
+from meio_jax.runs import run
+from meio_jax.runs.resume import table_digests
 from meio_jax.tables import ITEM_TABLES, count_item_rows, read_instance, scan_item_ids
 
 PARTS = 4

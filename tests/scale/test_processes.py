@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 from launch import config_in, finish, instance_in, start
 
-from meio_jax.checkpoint import saved_steps
 from meio_jax.config import load_config
-from meio_jax.processes import watched
+from meio_jax.distributed.processes import watched
 from meio_jax.progress import ProcessLost, Silent
 from meio_jax.results import Result
-from meio_jax.run import run_solve
+from meio_jax.runs.checkpoint import saved_steps
+from meio_jax.runs.run import run_solve
 
 # Sums over items in another order, 50 steps of float32.
 SAME = 1e-5

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from meio_jax.demand import AbstractDemand, HistoryDemand, MeanDemand, PathDemand, QuantileDemand
-from meio_jax.leadtimes import LeadTimes
 from meio_jax.scenarios import TRAINING, Scenarios, ScenarioSettings, item_keys, sample_scenarios
+from meio_jax.scenarios.leadtimes import LeadTimes
 
 PERIODS = 9
 LEVELS = np.arange(1, 20) / 20

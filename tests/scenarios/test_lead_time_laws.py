@@ -8,7 +8,7 @@ import pytest
 from sampling import mean_demand, sample
 from scipy import stats
 
-from meio_jax.leadtimes import LAWS, LeadTimes, searched_lead
+from meio_jax.scenarios.leadtimes import LAWS, LeadTimes, searched_lead
 
 LIMIT, SCENARIOS = 30, 20_000
 FIXED, GAMMA, EMPIRICAL = range(3)

@@ -9,7 +9,7 @@ from gradient_parts.values import VALUES
 
 from meio_jax.objective import OBJECTIVES
 from meio_jax.policy import POLICIES
-from meio_jax.subproblem import InventorySubproblem
+from meio_jax.solver.subproblem import InventorySubproblem
 
 # Double precision over 30 periods; central differences with a step of 1e-6, relative to the largest derivative.
 ROUNDING, DIFFERENCE = 1e-9, 1e-5

@@ -11,7 +11,7 @@ from solvers.newsvendor_network import Size, random_tables
 from solvers.two_stage import configuration, orders_of
 
 from meio_jax.planner import Model, prepare, search
-from meio_jax.solve import Solution
+from meio_jax.solver.solve import Solution
 from meio_jax.tables import Tables
 
 SMALL = Size(items=3, nodes=2, regions=2, paths=16)

@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from meio_jax.catalog import draw
 from meio_jax.config import Config
-from meio_jax.network import ItemBlock
+from meio_jax.model.catalog import draw
+from meio_jax.model.network import ItemBlock
 from meio_jax.planner import prepare
 from meio_jax.policy.base_stock import BaseStock
 from meio_jax.policy.echelon import EchelonBaseStock
-from meio_jax.rollout import rollout
 from meio_jax.scenarios import HOLDOUT
-from meio_jax.subproblem import InventorySubproblem, block_lists, scenario_costs
+from meio_jax.simulation.rollout import rollout
+from meio_jax.solver.subproblem import InventorySubproblem, block_lists, scenario_costs
 from meio_jax.tables import Tables
 
 POLICIES = {"base_stock": BaseStock, "echelon": EchelonBaseStock}

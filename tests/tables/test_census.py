@@ -11,7 +11,7 @@ from tiny import ITEMS, tiny_tables
 from meio_jax.instance import Instance, build_instance
 from meio_jax.instance.blocks import lay_out
 from meio_jax.instance.census import Census, count_items, widened
-from meio_jax.portable import named_leaves
+from meio_jax.runs.portable import named_leaves
 from meio_jax.tables import Tables
 
 

@@ -8,7 +8,7 @@ from season import DAYS, DOOR, best_cost, best_price, season_tables
 
 from meio_jax.config import Config
 from meio_jax.progress import Silent
-from meio_jax.run import run_solve
+from meio_jax.runs.run import run_solve
 from meio_jax.tables import write_instance
 from meio_jax.whatif import whatif_run
 

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from meio_jax.cli.whatif_text import headline, whatif_text
 from meio_jax.errors import InputError
 from meio_jax.report.data import RunData
 from meio_jax.tables import InstanceSettings, Tables
 from meio_jax.whatif import CapacityChange, Check, WhatIf, changed_resources, what_if
-from meio_jax.whatif_text import headline, whatif_text
 
 SCOPE = ("node_id", "to_node", "vendor_id", "storage_class", "region_group", "speed_id", "measure")
 # resource, kind, bucket, price, usage, capacity

@@ -1,0 +1,101 @@
+"""What can be said about a plan: cost with its uncertainty, violations, Lagrangian value, coupling gap, bound."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from jaxtyping import Array
+
+from meio_jax.certify.holdout import Holdout
+from meio_jax.model.resources import Resources
+
+_Z95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Violation:
+    """The worst bucket of one kind of resource: `relative` is usage above capacity as a share of capacity."""
+
+    kind: str
+    resource: str
+    bucket: int
+    usage: float
+    capacity: float
+    relative: float
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Each figure says what it is; money over the charged horizon.
+
+    `lagrangian_label` is "bound" only where the item problems are convex and solved, else "estimate".
+    `clairvoyant_bound` holds against any policy whatsoever; None where it was not computed.
+    """
+
+    holdout_cost: float
+    holdout_cost_ci95: tuple[float, float]
+    holdout_objective: float
+    holdout_scenarios: int
+    in_sample_cost: float
+    lagrangian: float
+    lagrangian_label: str
+    coupling_gap: float
+    largest_violation: float
+    violations: list[Violation]
+    clairvoyant_bound: float | None
+    clairvoyant_scenarios: int
+    cost_terms: dict[str, float]
+    result: str
+    message: str
+    infeasible: list[dict]
+    steps: int
+    seconds: float
+
+    def as_dict(self) -> dict:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def relative_violation(
+    resources: Resources, used: Array | np.ndarray, wanted: Array | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Relative excess `[buckets, resources]` (positive: violated) and the capacity it refers to."""
+    service = np.asarray(resources.is_service)
+    capacity = np.where(service, np.asarray(resources.capacity) * wanted, np.asarray(resources.capacity))
+    over = np.where(service, capacity - used, used - capacity)
+    size = np.where(capacity > 0, capacity, 1)
+    relative = np.where(capacity > 0, over / size, np.where(over > 1e-9, np.inf, 0.0))
+    return np.where(np.asarray(resources.present), relative, 0), capacity
+
+
+def worst_by_kind(
+    resources: Resources, holdout: Holdout, kinds: np.ndarray, kind_names: tuple[str, ...], names: list[str]
+) -> list[Violation]:
+    """For every kind that the instance has, its most violated (or least slack) bucket."""
+    used, wanted = holdout.usage.used, holdout.usage.wanted
+    relative, capacity = relative_violation(resources, used, wanted)
+    shown = np.where(np.asarray(resources.present), relative, -np.inf)
+    found = []
+    for number, kind in enumerate(kind_names):
+        columns = np.flatnonzero(kinds == number)
+        if not columns.size or not np.isfinite(shown[:, columns]).any():
+            continue
+        bucket, at = np.unravel_index(np.argmax(shown[:, columns]), (relative.shape[0], columns.size))
+        column = columns[at]
+        found.append(
+            Violation(
+                kind=kind,
+                resource=names[column],
+                bucket=int(bucket),
+                usage=float(used[bucket, column]),
+                capacity=float(capacity[bucket, column]),
+                relative=float(relative[bucket, column]),
+            )
+        )
+    return found
+
+
+def cost_interval(holdout: Holdout) -> tuple[float, tuple[float, float]]:
+    """Mean holdout cost and its 95 % interval; items are independent, so their variances add."""
+    cost = sum(float(term) for term in vars(holdout.sums.terms).values())
+    half = _Z95 * float(np.sqrt(holdout.sums.cost_variance / holdout.scenarios))
+    return cost, (cost - half, cost + half)

@@ -1,0 +1,148 @@
+"""The tolerances asked before a search stops: of its steps, and of scenarios that it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import numpy as np
+from jaxtyping import Array
+
+from meio_jax.certify.certificate import relative_violation
+from meio_jax.certify.holdout import Tally
+from meio_jax.config.settings import Config
+from meio_jax.model.resources import Resources, Usage
+from meio_jax.progress import Step
+from meio_jax.solver.solve import State, effective_steps
+from meio_jax.solver.subproblem import InventorySubproblem, Search
+
+# Groups of scenarios before a first opinion, and how many standard errors from the tolerance count as clear: the worst
+# of many capacities is looked for. Where that many more steps may make it clear, a simulation would take longer.
+_FIRST, _CLEAR, _SOON = 6, 2.5, 6
+
+
+def confirmation(
+    problem: InventorySubproblem, aimed_at: Resources, config: Config, averaging: int, chunk: int
+) -> Callable[[State, Step], Tally | None]:
+    """What a solve asks when its tolerances are checked: what shows that its plan meets them, else None.
+
+    Every step sees scenarios that are new to it. Where their means keep all capacities by more than chance, nothing
+    else is asked; else the plan is simulated on holdout scenarios until all capacities are clearly kept or one is
+    clearly missed (a sequential test, Wald 1945), at most all of them. The certificate goes on from there: it is of all
+    holdout scenarios, and may still find otherwise.
+
+    Args:
+        problem: The item problems, with the capacities as the user gave them.
+        aimed_at: The capacities that the search sees, less their margin.
+        config: Tolerances and number of holdout scenarios.
+        averaging: Over how many steps the search averages.
+        chunk: Scenarios simulated together.
+    """
+    options = config.solve
+    # Means over steps see few scenarios, and the capacities less a margin; a simulation takes as long as some steps.
+    worth = options.violation + options.capacity_margin / 2
+
+    def confirm(state: State, report: Step) -> Tally | None:
+        if report.violation > worth or report.gap > options.gap:
+            return None
+        plan = cast(Search, state.mean.iterate)
+        tally = Tally(problem, problem.policy(plan), plan.list_prices, chunk)
+        seen = violations_by_steps(problem.resources, aimed_at, state, averaging)
+        wanted = steps_until_clear(*seen, options.violation, int(state.step))
+        if wanted <= 0 and report.gap <= options.gap / 2:
+            return tally
+        if 0 < wanted <= _SOON:
+            return None
+        answer = None
+        while answer is None:
+            tally.advance()
+            ended = tally.scenarios >= config.scenarios.holdout
+            answer = kept(problem.resources, tally.usage, options.violation, ended=ended)
+        return tally if answer and coupling_gap(problem.resources, tally, state.mean.prices) <= options.gap else None
+
+    return confirm
+
+
+def steps_until_clear(mean: np.ndarray, error: np.ndarray, tolerance: float, steps: int) -> float:
+    """How many more steps it takes until the tolerance is this many standard errors away, if the means stay."""
+    room = np.maximum(tolerance - mean, 1e-9) / _CLEAR
+    return steps * float(np.max((error / room) ** 2, initial=0)) - steps
+
+
+def kept(resources: Resources, usage: Sequence[Usage], tolerance: float, *, ended: bool) -> bool | None:
+    """Whether the capacities are kept, by usage in some groups of scenarios; None: that is not clear yet.
+
+    Args:
+        resources: The capacities.
+        usage: Their usage in each group.
+        tolerance: Largest relative violation that counts as kept.
+        ended: Whether there are no more scenarios; then the mean decides.
+    """
+    if len(usage) < _FIRST and not ended:
+        return None
+    mean, error = violations(resources, usage)
+    if ended:
+        return bool(mean.max(initial=0) <= tolerance)
+    if (mean - _CLEAR * error).max(initial=0) > tolerance:
+        return False
+    return True if (mean + _CLEAR * error).max(initial=0) <= tolerance else None
+
+
+def violations_by_steps(
+    given: Resources, aimed_at: Resources, state: State, averaging: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Relative violation by the means over recent steps, and its standard error, both `[buckets, resources]`.
+
+    The error comes from how far each step differs from the one before, on average over the buckets of a resource.
+
+    Args:
+        given: The capacities as the user gave them.
+        aimed_at: Those that the search sees.
+        state: The search.
+        averaging: Over how many steps it averages.
+    """
+    size = lambda resources: np.asarray(resources.capacity, float)
+    usual = np.isfinite(size(given)) & (size(given) > 0)
+    share = np.where(usual, size(aimed_at), 1) / np.where(usual, size(given), 1)
+    seen = state.mean.evaluation
+    bound = np.asarray(seen.bound, float)
+    aimed = np.where(bound > 0, np.asarray(seen.excess, float) / np.where(bound > 0, bound, 1), 0)
+    floor = np.asarray(given.is_service)
+    mean = np.where(floor, 1 - share * (1 - aimed), share * (1 + aimed) - 1)
+    variance = np.asarray(state.mean.jump, float) / 2
+    error = _pooled(given, variance / max(effective_steps(int(state.step), averaging), 1))
+    return np.where(given.present, mean, 0), share * error
+
+
+def violations(resources: Resources, usage: Sequence[Usage]) -> tuple[np.ndarray, np.ndarray]:
+    """Relative violation by all groups of scenarios together, and its standard error, both `[buckets, resources]`.
+
+    The error comes from how far the groups differ, on average over the buckets of a resource: one bucket alone would
+    say too little about it.
+
+    Args:
+        resources: The capacities.
+        usage: Their usage in each group, two at least.
+    """
+    together = [np.mean([getattr(one, name) for one in usage], axis=0) for name in ("used", "wanted")]
+    mean, _ = relative_violation(resources, *together)
+    each = np.stack([relative_violation(resources, one.used, one.wanted)[0] for one in usage])
+    # A capacity of nothing is missed by an infinite share.
+    spread = np.where(np.isfinite(each).all(0), np.nan_to_num(each, posinf=0).var(axis=0, ddof=1), 0)
+    return mean, _pooled(resources, spread / len(usage))
+
+
+def _pooled(resources: Resources, variance: np.ndarray) -> np.ndarray:
+    """Standard errors from variances of the mean, alike in all buckets of a resource."""
+    present = np.asarray(resources.present)
+    mean = np.sum(variance * present, axis=0) / np.maximum(np.sum(present, axis=0), 1)
+    return np.where(present, np.sqrt(mean), 0)
+
+
+def coupling_gap(resources: Resources, tally: Tally, prices: Array) -> float:
+    """Money that prices charge for what is used beyond the capacities, or not used of them, as a share of the cost."""
+    together = [np.mean([getattr(one, name) for one in tally.usage], axis=0) for name in ("used", "wanted")]
+    relative, capacity = relative_violation(resources, *together)
+    size = np.where(np.asarray(resources.present), capacity, 0)
+    charge = float(np.sum(np.asarray(prices, float) * relative * size))
+    return abs(charge) / max(abs(tally.objective()), 1e-12)

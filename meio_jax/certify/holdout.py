@@ -1,0 +1,192 @@
+"""Evaluation of a finished plan on scenarios that it was never optimised on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from meio_jax.distributed.sharding import over_items, own_part, sum_over_processes
+from meio_jax.model.catalog import draw
+from meio_jax.model.costs import CostTerms, UnitTerms
+from meio_jax.model.network import Network
+from meio_jax.model.resources import Resources, Usage, usage
+from meio_jax.policy import AbstractPolicy
+from meio_jax.scenarios.sampling import HOLDOUT, Scenarios
+from meio_jax.simulation.rollout import Record, rollout
+from meio_jax.simulation.serve import Regional
+from meio_jax.solver.subproblem import InventorySubproblem, Settings, block_lists, scenario_costs
+
+
+class ItemResults(eqx.Module):
+    """Holdout results of every item: means over scenarios, horizon totals.
+
+    `objective` and `cost_variance` (of the scenario cost) are per item; `stock` is mean units on hand per charged
+    period by node, the other node tables are units over the horizon; `speed_*` have rows speed x nodes + node.
+    """
+
+    objective: Float[Array, "*blocks items"]
+    cost_variance: Float[Array, "*blocks items"]
+    terms: CostTerms
+    units: UnitTerms
+    stock: Float[Array, "*blocks nodes items"]
+    received: Float[Array, "*blocks nodes items"]
+    shipped: Float[Array, "*blocks nodes items"]
+    lane: Float[Array, "*blocks lanes items"]
+    ordered: Float[Array, "*blocks offers items"]
+    speed_units: Float[Array, "*blocks speed_nodes items"]
+    speed_cost: Float[Array, "*blocks speed_nodes items"]
+
+
+class ItemSums(eqx.Module):
+    """Sums over all items of the catalog, those of other processes included."""
+
+    objective: Float[np.ndarray, ""]
+    cost_variance: Float[np.ndarray, ""]
+    terms: CostTerms
+
+
+class Holdout(eqx.Module):
+    """Results of the items of this process, what all items add up to, their usage, and flows by region and bucket."""
+
+    items: ItemResults
+    sums: ItemSums
+    usage: Usage
+    regional: Regional
+    scenarios: int = eqx.field(static=True)
+
+
+def _block_results(
+    network: Network, resources: Resources, settings: Settings, scenarios: Scenarios, at: tuple, prices: Array
+) -> tuple[ItemResults, tuple[Usage, Regional]]:
+    block, policy = at
+    lists = block_lists(network, resources, settings, block, prices)
+    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, record=Record(by_speed=True))
+    costs = scenario_costs(block, outcome)
+    days = jnp.maximum(jnp.sum(network.charged), 1)
+
+    def per_item(leaf: Array) -> Array:
+        return block.live * jnp.mean(leaf.reshape(block.items, -1), axis=-1)
+
+    flows = jax.tree.map(lambda leaf: block.live * jnp.sum(leaf, axis=0), outcome.flows)
+    results = ItemResults(
+        objective=block.live * settings.objective(costs),
+        cost_variance=block.live * jnp.var(costs.total, axis=-1),
+        terms=jax.tree.map(per_item, outcome.costs),
+        units=jax.tree.map(per_item, outcome.units),
+        stock=flows.stock / days,
+        received=flows.inbound,
+        shipped=flows.outbound,
+        lane=flows.lane,
+        ordered=flows.offer,
+        speed_units=block.live * jnp.sum(outcome.speed_units, axis=0),
+        speed_cost=block.live * jnp.sum(outcome.speed_cost, axis=0),
+    )
+    return results, (usage(resources, outcome.flows, block), outcome.regional)
+
+
+@eqx.filter_jit
+def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, ids: Array) -> tuple:
+    settings = problem.settings
+    dtype = problem.item_scale.dtype
+    table = jnp.zeros(problem.resources.capacity.shape, dtype)
+    nothing = Regional.zeros(problem.network, dtype, record=True)
+    buckets = problem.network.buckets
+    regional = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (buckets, *leaf.shape)), nothing)
+
+    def local(shared: tuple, at: tuple) -> tuple[tuple[Usage, Regional], ItemResults]:
+        network, resources, profiles, zeros, prices, ids = shared
+
+        def one_block(total: tuple, at: tuple) -> tuple[tuple[Usage, Regional], ItemResults]:
+            leaves, block_policy = at
+            scenarios = draw(settings.scenarios, profiles, leaves, ids, purpose=HOLDOUT)
+            one = (leaves[0], block_policy)
+            results, used = _block_results(network, resources, settings, scenarios, one, prices)
+            return jax.tree.map(jnp.add, total, used), results
+
+        return jax.lax.scan(one_block, zeros, at)
+
+    zeros = (Usage(table, table), regional)
+    shared = (problem.network, problem.resources, problem.catalog.profiles, zeros, prices, ids)
+    used, results = over_items(local, problem.mesh)(shared, (problem.catalog.per_block(), policy))
+    return results, used
+
+
+class Tally:
+    """Holdout results of one plan, summed up a few scenarios at a time, so that memory stays that of a step.
+
+    Args:
+        problem: The item problems; stored training scenarios are ignored.
+        policy: Parameters in units, with a leading block axis.
+        prices: Prices that rank the fulfilment options, `[buckets, resources]`.
+        chunk: Scenarios simulated together.
+    """
+
+    def __init__(self, problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, chunk: int = 16) -> None:
+        self._problem = eqx.tree_at(lambda p: p.catalog.scenarios, problem, None, is_leaf=lambda leaf: leaf is None)
+        self._policy, self._prices, self._chunk = policy, prices, chunk
+        self._total: Any = None
+        self._usage: list[Usage] = []
+
+    @property
+    def scenarios(self) -> int:
+        """Scenarios simulated so far."""
+        return len(self._usage) * self._chunk
+
+    def advance(self) -> None:
+        """Simulate the next scenarios."""
+        ids = jnp.arange(self.scenarios, self.scenarios + self._chunk, dtype=jnp.int32)
+        swept = _sweep(self._problem, self._policy, self._prices, ids)
+        part = jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), swept)
+        mean_square = part[0].terms.total ** 2 + part[0].cost_variance
+        part = eqx.tree_at(lambda pair: pair[0].cost_variance, part, mean_square)
+        self._total = part if self._total is None else jax.tree.map(np.add, self._total, part)
+        self._usage.append(part[1][0])
+
+    @property
+    def usage(self) -> tuple[Usage, ...]:
+        """Usage of every capacity in each group of scenarios."""
+        return tuple(self._usage)
+
+    def objective(self) -> float:
+        """Objective of all items, over the scenarios so far."""
+        own = np.asarray(self._total[0].objective.sum() / len(self._usage))
+        return float(sum_over_processes(own))
+
+    def upto(self, scenarios: int, should_stop: Callable[[], bool] = lambda: False) -> Holdout:
+        """Simulate on to this many scenarios (rounded up to whole chunks), and give the results.
+
+        Args:
+            scenarios: Number of scenarios in all.
+            should_stop: Asked between chunks; what is done by then is returned.
+        """
+        while not self._usage or self.scenarios < scenarios:
+            self.advance()
+            if should_stop():
+                break
+        return self._results()
+
+    def _results(self) -> Holdout:
+        results, (used, regional) = jax.tree.map(lambda leaf: leaf / len(self._usage), self._total)
+        variance = np.maximum(results.cost_variance - results.terms.total**2, 0)
+        variance = variance * self.scenarios / max(self.scenarios - 1, 1)
+        items = eqx.tree_at(lambda r: r.cost_variance, results, variance)
+        own = (items.objective, items.cost_variance, items.terms)
+        sums = ItemSums(*sum_over_processes(jax.tree.map(lambda leaf: np.asarray(leaf.sum()), own)))
+        return Holdout(items, sums, used, regional, self.scenarios)
+
+
+def evaluate_holdout(
+    problem: InventorySubproblem,
+    policy: AbstractPolicy,
+    prices: Float[Array, "buckets resources"],
+    scenarios: int,
+    *,
+    chunk: int = 16,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Holdout:
+    """Simulate a plan on holdout scenarios: a `Tally` in one call."""
+    return Tally(problem, policy, prices, chunk).upto(scenarios, should_stop)

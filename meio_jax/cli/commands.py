@@ -1,0 +1,315 @@
+"""The command `meio`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from meio_jax.errors import InputError
+from meio_jax.progress import Preempted, ProcessLost
+from meio_jax.results import Result
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="Plan multi-echelon inventory with shared capacity: what to buy, where to place it, what capacity is worth.",
+)
+
+BAD_INPUT = 2
+
+_out = Console(soft_wrap=True)
+_err = Console(stderr=True, soft_wrap=True)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+def _progress(quiet: bool):
+    from meio_jax.cli.terminal import choose_progress
+    from meio_jax.distributed.processes import starts_first
+
+    return choose_progress(_err, quiet=quiet or not starts_first())
+
+
+@app.command()
+def validate(folder: Annotated[Path, typer.Argument(help="Folder of an instance.")]) -> None:
+    """Check an instance folder and report every problem."""
+    from meio_jax.tables import read_instance
+
+    tables = read_instance(folder)
+    _out.print(
+        f"{folder} is valid: {tables.items.height} items, {tables.nodes.height} nodes, "
+        f"{tables.regions.height} regions, {tables.settings.periods} periods."
+    )
+
+
+@app.command()
+def generate(
+    out: Annotated[Path, typer.Argument(help="Folder to write the instance to.")],
+    items: Annotated[int, typer.Option(help="Number of items.")] = 500,
+    nodes: Annotated[str, typer.Option(help="Nodes per tier: dc,fc,same_day.")] = "2,5,3",
+    regions: Annotated[int, typer.Option(help="Customer regions.")] = 8,
+    speeds: Annotated[int, typer.Option(help="Delivery promises.")] = 3,
+    waves: Annotated[int, typer.Option(help="Order waves a day.")] = 2,
+    periods: Annotated[int, typer.Option(help="Horizon, days.")] = 42,
+    seed: Annotated[int, typer.Option(help="Master seed.")] = 0,
+    shape: Annotated[str, typer.Option(help="local, national or global.")] = "national",
+    forecast: Annotated[str, typer.Option(help="mean, paths, quantiles or history.")] = "mean",
+    tightness: Annotated[float, typer.Option(help="Capacity as a share of the need.")] = 1.0,
+) -> None:
+    """Write a synthetic instance."""
+    from pydantic import ValidationError
+
+    from meio_jax.errors import Problem
+    from meio_jax.generate import GenerateOptions, generate_instance
+
+    try:
+        options = GenerateOptions.model_validate(
+            {
+                "items": items,
+                "nodes_per_tier": tuple(int(part) for part in nodes.split(",")),
+                "regions": regions,
+                "speeds": speeds,
+                "waves": waves,
+                "periods": periods,
+                "seed": seed,
+                "shape": shape,
+                "forecast": forecast,
+                "tightness": tightness,
+            }
+        )
+    except ValidationError as error:
+        raise InputError(
+            [
+                Problem("meio generate", "", f"--{'.'.join(map(str, one['loc']))}", one["input"], one["msg"], "")
+                for one in error.errors()
+            ]
+        ) from None
+    except ValueError:
+        raise InputError(
+            [
+                Problem(
+                    "meio generate",
+                    "",
+                    "--nodes",
+                    nodes,
+                    "three whole numbers such as 2,5,3",
+                    "correct the option",
+                )
+            ]
+        ) from None
+    folder = generate_instance(options, out)
+    _out.print(f"Wrote {options.items} items to {folder}.")
+
+
+@app.command()
+def solve(
+    config: Annotated[Path, typer.Argument(help="Configuration file (YAML).")],
+    quiet: Quiet = False,
+    run: Annotated[Path | None, typer.Option(help="Run folder; overrides the configuration.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed; overrides the configuration.")] = None,
+    warm_start: Annotated[Path | None, typer.Option(help="Earlier run to start from.")] = None,
+) -> None:
+    """Solve an instance and write a run folder."""
+    from meio_jax.config.settings import load_config
+    from meio_jax.runs.run import run_solve
+
+    loaded = load_config(config)
+    changes = {key: value for key, value in {"run": run, "seed": seed}.items() if value is not None}
+    _solve_and_show(
+        lambda progress: run_solve(loaded.model_copy(update=changes), progress, warm_start=warm_start), quiet
+    )
+
+
+@app.command()
+def resume(run: Annotated[Path, typer.Argument(help="Run folder.")], quiet: Quiet = False) -> None:
+    """Continue an interrupted run from its newest checkpoint."""
+    from meio_jax.runs.run import config_of_run, run_solve
+
+    config = config_of_run(run)
+    _solve_and_show(lambda progress: run_solve(config, progress, resume=True), quiet)
+
+
+def _solve_and_show(work, quiet: bool) -> None:
+    progress = _progress(quiet)
+    try:
+        plan = work(progress)
+    finally:
+        progress.close()
+        progress.release()
+    from meio_jax.cli.summary import summary
+    from meio_jax.distributed.processes import starts_first
+
+    if not quiet and starts_first():
+        _out.print(summary(plan.certificate.as_dict(), str(plan.model.config.run)))
+    if plan.result.value and starts_first():
+        _err.print(plan.result.message)
+    raise typer.Exit(plan.result.value)
+
+
+@app.command()
+def replan(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    items: Annotated[Path, typer.Option(help="Folder of changed item tables, or one of them, such as forecast.csv.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default RUN/replan.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps of the search.")] = 20,
+    instance: Annotated[Path | None, typer.Option(help="Folder of the instance, if it has moved.")] = None,
+) -> None:
+    """Plan the items of some tables again at a run's prices, without touching the rest."""
+    from meio_jax.items.replan_run import replan_run
+
+    text, warnings = replan_run(run, items, run / "replan" if out is None else out, steps, instance)
+    _out.print(text, markup=False, highlight=False)
+    for warning in warnings:
+        _err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+
+
+@app.command()
+def show(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
+    """Print the summary of a run."""
+    from meio_jax.cli.summary import summary
+    from meio_jax.runs.run import read_certificate
+
+    _out.print(summary(read_certificate(run), str(run)))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default RUN/export.")] = None,
+    format: Annotated[Literal["csv", "parquet"], typer.Option(help="csv or parquet.")] = "csv",
+) -> None:
+    """Write the tables of a run in another format."""
+    import polars as pl
+
+    from meio_jax.runs.run import read_certificate
+    from meio_jax.tables import write_table, write_text
+
+    certificate = read_certificate(run)
+    target = out or run / "export"
+    # The tables by item of a streamed run are folders of parts, and stay so.
+    for path in sorted([*run.glob("*.parquet"), *run.glob("plan/*.parquet"), *run.glob("plan/*/*.parquet")]):
+        destination = target / path.relative_to(run).with_suffix(f".{format}")
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        write_table(pl.read_parquet(path), destination)
+    write_text(json.dumps(certificate, indent=1), target / "certificate.json")
+    _out.print(f"Wrote the tables of {run} to {target}.")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[Path | None, typer.Option(help="File to write; default RUN/report.html.")] = None,
+    instance: Annotated[Path | None, typer.Option(help="Folder of the instance, if it has moved.")] = None,
+) -> None:
+    """Write the report of a run: one HTML file that opens anywhere, offline."""
+    from meio_jax.report import write_report
+
+    _out.print(f"Wrote {write_report(run, out, instance)}.", markup=False, highlight=False)
+
+
+@app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    item: Annotated[str, typer.Option(help="Which item.")],
+    node: Annotated[str | None, typer.Option(help="Which node; default the one that holds most.")] = None,
+    scenarios: Annotated[
+        int | None, typer.Option(min=1, help="Holdout scenarios; default as the run, at most 512.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    instance: Annotated[Path | None, typer.Option(help="Folder of the instance, if it has moved.")] = None,
+) -> None:
+    """Explain why an item has the stock it has at a node, and what would change the answer."""
+    from meio_jax.cli.explain_text import explanation_text
+    from meio_jax.items.explain import explain_run
+
+    found = explain_run(run, item, node, instance=instance, scenarios=scenarios)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), indent=1))
+    else:
+        _out.print(explanation_text(found))
+
+
+@app.command()
+def forecast(
+    source: Annotated[
+        Path, typer.Argument(help="Instance with past sales, or a CSV or Parquet file: item_id, ds, units.")
+    ],
+    out: Annotated[Path, typer.Option(help="New folder: the instance with sample paths, or their table alone.")],
+    periods: Annotated[int, typer.Option(help="Days to forecast, for a file (an instance says its own).")] = 42,
+    paths: Annotated[int, typer.Option(help="Sample paths per item.")] = 200,
+    seed: Annotated[int, typer.Option(help="Master seed: same seed, same sales, same paths of an item.")] = 0,
+    history_days: Annotated[int, typer.Option(help="Most recent days of sales that are used.")] = 364,
+    holdout: Annotated[int, typer.Option(help="Last days of the history to judge the forecast on; 0: none.")] = 28,
+    block_items: Annotated[int, typer.Option(help="Items in memory together.")] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Turn past sales into sample paths of demand, and say how well such paths would have fitted."""
+    from meio_jax.forecast import ForecastOptions, forecast_run
+    from meio_jax.forecast.text import forecast_text
+
+    options = ForecastOptions(periods, paths, seed, history_days, holdout, block_items)
+    progress = _progress(quiet)
+    try:
+        found = forecast_run(source, out, options, progress)
+    finally:
+        progress.close()
+        progress.release()
+    if as_json:
+        typer.echo(json.dumps(found.calibration.as_dict() if found.calibration else None, indent=1))
+    else:
+        _out.print(forecast_text(found))
+
+
+@app.command()
+def whatif(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    resource: Annotated[str, typer.Option(help="Which capacity.")],
+    capacity: Annotated[str, typer.Option(help="+10%, -10%, +25 or -25 (in its unit), or the new capacity: 120.")],
+    bucket: Annotated[list[int] | None, typer.Option(help="In which bucket; repeat for several; default all.")] = None,
+    resolve: Annotated[bool, typer.Option("--resolve", help="Solve again with the change, and compare.")] = False,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of each re-solve; default `warm.max_steps`.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    instance: Annotated[Path | None, typer.Option(help="Folder of the instance, if it has moved.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Say what another capacity would do to the cost, by its prices; check it by solving again on request."""
+    from meio_jax.cli.whatif_text import whatif_text
+    from meio_jax.items.whatif import whatif_run
+
+    progress = _progress(quiet)
+    try:
+        found = whatif_run(
+            run, resource, capacity, bucket, instance=instance, resolve=resolve, steps=steps, progress=progress
+        )
+    finally:
+        progress.close()
+        progress.release()
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), indent=1))
+    else:
+        _out.print(whatif_text(found))
+
+
+def main() -> None:
+    """Entry point: input errors end with status 2 and one message."""
+    try:
+        app()
+    except InputError as error:
+        _err.print(str(error), style="red", markup=False, highlight=False)
+        raise SystemExit(BAD_INPUT) from None
+    except Preempted as notice:
+        _err.print(f"{notice} Continue with `meio resume`.", markup=False, highlight=False)
+        raise SystemExit(Result.INTERRUPTED.value) from None
+    except ProcessLost as notice:
+        _err.print(str(notice), style="red", markup=False, highlight=False)
+        sys.stderr.flush()
+        # The usual end would wait for the process that is gone.
+        os._exit(Result.INTERRUPTED.value)

@@ -1,0 +1,191 @@
+"""What one more unit does: derivatives and differences of every cost term of one item, on given scenarios.
+
+The simulated cost is differentiated along each path (pathwise or infinitesimal perturbation analysis, Glasserman 1991),
+term by term, so the derivatives add up to the derivative of what was minimised: zero at an inner optimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from meio_jax.model.costs import CostTerms
+from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.resources import Resources, excess, usage
+from meio_jax.objective import ScenarioCosts
+from meio_jax.policy import AbstractPolicy
+from meio_jax.scenarios.sampling import Scenarios
+from meio_jax.simulation.preferences import PreferenceLists
+from meio_jax.simulation.rollout import Outcome, checkpointed, rollout
+from meio_jax.solver.subproblem import Settings, scenario_costs
+
+COST_TERMS = tuple(CostTerms.__annotations__)
+"""Names of the cost terms, in the order of `CostTerms`."""
+
+
+class OneItem(eqx.Module):
+    """The problem of one item at given prices: everything but its policy and its stock.
+
+    `kind_rows [kinds, resources]` marks the resources of every kind; `prices` are those at which capacity is charged,
+    `lists` the fulfilment lists that were made of them.
+    """
+
+    network: Network
+    resources: Resources
+    settings: Settings
+    block: ItemBlock
+    prices: Float[Array, "buckets resources"]
+    lists: PreferenceLists
+    kind_rows: Float[Array, "kinds resources"]
+
+
+class Weights(eqx.Module):
+    """Weight of every scenario in the objective: its derivative by each figure that an objective sees."""
+
+    total: Float[Array, " scenarios"]
+    revenue: Float[Array, " scenarios"]
+    lost_revenue: Float[Array, " scenarios"]
+    carbon: Float[Array, " scenarios"]
+
+
+class Terms(eqx.Module):
+    """Money of one item over the charged horizon, split: cost terms, other parts of the objective, priced usage."""
+
+    cost: Float[Array | np.ndarray, "cost_terms *axes"]
+    other: Float[Array | np.ndarray, "*axes"]
+    charge: Float[Array | np.ndarray, "kinds *axes"]
+
+    @property
+    def total(self) -> Any:
+        """Objective plus charges, `[*axes]`: an array, or a scalar where NumPy sums without axes."""
+        return self.cost.sum(0) + self.other + self.charge.sum(0)
+
+    def minus(self, before: Terms) -> Terms:
+        """What changed."""
+        return jax.tree.map(lambda now, then: now - then, self, before)
+
+
+class Amounts(eqx.Module):
+    """What is held and used, not in money: unit-days of stock by node, and usage by bucket and resource."""
+
+    held: Float[Array | np.ndarray, " nodes"]
+    used: Float[Array | np.ndarray, "buckets resources"]
+
+
+def _simulate(problem: OneItem, policy: AbstractPolicy, on_hand: Array, scenarios: Scenarios) -> Outcome:
+    block = eqx.tree_at(lambda b: b.on_hand, problem.block, on_hand)
+    settings = problem.settings
+    return rollout(problem.network, policy, block, scenarios, problem.lists, form=settings.form, gradient=checkpointed)
+
+
+@eqx.filter_jit
+def item_costs(problem: OneItem, policy: AbstractPolicy, on_hand: Array, scenarios: Scenarios) -> ScenarioCosts:
+    """Scenario costs of the item."""
+    return scenario_costs(problem.block, _simulate(problem, policy, on_hand, scenarios))
+
+
+def scenario_weights(settings: Settings, costs: ScenarioCosts) -> Weights:
+    """Derivative of the objective of the item by the figures of every scenario."""
+    slope = jax.grad(lambda seen: jnp.sum(settings.objective(seen)))(costs)
+    return Weights(slope.total[0], slope.revenue[0], slope.lost_revenue[0], slope.carbon[0])
+
+
+def _terms(
+    problem: OneItem, weights: Weights, scenarios: Scenarios, policy: AbstractPolicy, on_hand: Array
+) -> tuple[Terms, Amounts]:
+    """Weighted terms of a batch of scenarios; `weights` are those of these scenarios."""
+    outcome = _simulate(problem, policy, on_hand, scenarios)
+    costs = scenario_costs(problem.block, outcome)
+    cost = jnp.stack([getattr(outcome.costs, name) @ weights.total for name in COST_TERMS])
+    other = (
+        costs.revenue[0] @ weights.revenue
+        + costs.lost_revenue[0] @ weights.lost_revenue
+        + costs.carbon[0] @ weights.carbon
+    )
+    totals = usage(problem.resources, outcome.flows, problem.block)
+    charge = problem.kind_rows @ jnp.sum(problem.prices * excess(problem.resources, totals), axis=0)
+    amounts = Amounts(jnp.sum(outcome.flows.stock, axis=0)[:, 0], totals.used)
+    return Terms(cost, other, charge), amounts
+
+
+def moved(policy: AbstractPolicy, leaf: Callable[[AbstractPolicy], Any], step: ArrayLike) -> AbstractPolicy:
+    """The policy with `step` added to one of its parameters, never below zero."""
+    return eqx.tree_at(leaf, policy, jnp.maximum(leaf(policy) + step, 0))
+
+
+@eqx.filter_jit
+def _slopes(
+    problem: OneItem,
+    weights: Weights,
+    scenarios: Scenarios,
+    policy: AbstractPolicy,
+    leaf: Callable[[AbstractPolicy], Any],
+) -> tuple[Terms, Terms]:
+    def money(level: Array, on_hand: Array) -> Array:
+        terms, _ = _terms(problem, weights, scenarios, eqx.tree_at(leaf, policy, level), on_hand)
+        return jnp.concatenate([terms.cost, terms.other[None], terms.charge])
+
+    tables = jax.jacrev(money, argnums=(0, 1))(leaf(policy), problem.block.on_hand)
+    ends = (len(COST_TERMS), len(COST_TERMS) + 1)
+    by_level, by_stock = (Terms(t[: ends[0]], t[ends[0]], t[ends[1] :]) for t in (table[..., 0] for table in tables))
+    return by_level, by_stock
+
+
+_value = eqx.filter_jit(_terms)
+
+_Sums = TypeVar("_Sums")
+
+
+class Batches(eqx.Module):
+    """Scenarios of the item in batches of equal size, so that memory does not grow with their number."""
+
+    parts: list[Scenarios]
+
+    def costs(self, problem: OneItem, policy: AbstractPolicy) -> ScenarioCosts:
+        """Scenario costs of all batches, one after the other."""
+        found = [item_costs(problem, policy, problem.block.on_hand, part) for part in self.parts]
+        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), *found)
+
+    def total(self, each: Callable[[Scenarios, Weights], _Sums], weights: Weights) -> _Sums:
+        """Sum over batches of a function of scenarios and their weights."""
+        count, total = len(self.parts), None
+        for number, part in enumerate(self.parts):
+            own = jax.tree.map(lambda leaf, at=number: jnp.split(leaf, count)[at], weights)
+            found = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), each(part, own))
+            total = found if total is None else jax.tree.map(np.add, total, found)
+        assert total is not None
+        return total
+
+    def _averaged(self, terms: Terms) -> Terms:
+        """Charges are means over a batch, all else is weighted: bring both to all scenarios."""
+        return eqx.tree_at(lambda t: t.charge, terms, terms.charge / len(self.parts))
+
+    def slopes(
+        self, problem: OneItem, weights: Weights, policy: AbstractPolicy, leaf: Callable[[AbstractPolicy], Any]
+    ) -> tuple[Terms, Terms]:
+        """Derivatives of every term.
+
+        Args:
+            problem: The item at its prices.
+            weights: Weight of every scenario in the objective.
+            policy: Parameters in units, without a block axis.
+            leaf: Picks the parameter, `[buckets, nodes, 1]`.
+
+        Returns:
+            By the parameter, `[terms, buckets, nodes]`, and by the stock at the start, `[terms, nodes]`.
+        """
+        each = lambda part, own: _slopes(problem, own, part, policy, leaf)
+        by_level, by_stock = self.total(each, weights)
+        return self._averaged(by_level), self._averaged(by_stock)
+
+    def value(self, problem: OneItem, weights: Weights, policy: AbstractPolicy) -> tuple[Terms, Amounts]:
+        """Every term, and what is held and used, at one policy."""
+        each = lambda part, own: _value(problem, own, part, policy, problem.block.on_hand)
+        terms, amounts = self.total(each, weights)
+        return self._averaged(terms), jax.tree.map(lambda leaf: leaf / len(self.parts), amounts)

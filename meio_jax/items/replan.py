@@ -1,0 +1,439 @@
+"""Plan a few items again at a finished run's prices, without touching the rest.
+
+At fixed prices every item is a problem of its own, so a changed forecast, stock or cost needs no new solve. What the
+changed items use more or less of each capacity is compared with the slack that the run left: where that would move a
+price materially, the result says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+
+from meio_jax.config.settings import Config, load_config
+from meio_jax.errors import InputError, Note, Problem
+from meio_jax.instance import Instance, Shared, build_instance
+from meio_jax.instance.census import Census, widened
+from meio_jax.plan.policy_tables import policy_frames
+from meio_jax.plan.tables import decision_frames
+from meio_jax.planner.planning import settings_of
+from meio_jax.policy import AbstractPolicy, policy_family
+from meio_jax.runs.portable import named_leaves, names_of
+from meio_jax.runs.resume import table_digests
+from meio_jax.runs.warm import match, prices_of, read_earlier, row_axes, source_rows
+from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, clearly_better, judge, refine
+from meio_jax.tables import ITEM_TABLES, Tables, read_instance, read_item_block, read_network
+from meio_jax.tables.overlay import item_column, named_items, overlay
+from meio_jax.tables.read import NETWORK_TABLES
+from meio_jax.tables.settings import SETTINGS_FILE
+
+_IN_MEMORY = 200_000
+# Items of a block, and what the number of blocks is rounded up to (empty blocks are not searched). A hundred items of
+# several storage classes fill 13 to 18 blocks: one number for all of them, so that nothing is compiled twice.
+_BLOCK, _BLOCKS = 8, 32
+
+
+@dataclass(frozen=True)
+class ReplanOptions:
+    """How long items are searched.
+
+    Attributes:
+        steps: Gradient steps, each on the next scenarios of the run's training set.
+        scenarios: Holdout scenarios that old and new levels are compared on.
+        fresh: Further holdout scenarios that the costs are then told for; 0: those of the comparison, whose choice
+            makes the new levels look a little better than they are.
+        material: Change in the use of a capacity, as a share of it, that counts as moving its price.
+    """
+
+    steps: int = 20
+    scenarios: int = 64
+    fresh: int = 0
+    material: float = 0.005
+
+
+@dataclass(frozen=True)
+class Replanned:
+    """The new plan of some items.
+
+    Attributes:
+        frames: Tables as in a run folder (`plan/targets`, `plan/orders`, `plan/transfers` ...), of these items only.
+        items: `item_id`; expected cost with the run's levels and with the new ones, capacity charges included
+            (`cost_before`, null for an item that the run does not have, and `cost_after`).
+        usage: Change in the use of every capacity: `resource_id`, `kind`, `bucket`, `price`, `use` of the capacity in
+            the run, and `change`, both as shares of the capacity.
+        warnings: A line for every price that would move materially.
+        seconds: Time that the call took.
+    """
+
+    frames: dict[str, pl.DataFrame]
+    items: pl.DataFrame
+    usage: pl.DataFrame
+    warnings: list[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What the run has of a block: parameters per unit of scale, squared gradients, and levels in units.
+
+    `at` marks what of a parameter's `[rows, items]` the run has, `known` which items.
+    """
+
+    raw: AbstractPolicy
+    square: AbstractPolicy
+    levels: AbstractPolicy
+    at: AbstractPolicy
+    known: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The levels of a block that are kept, in units, and what they and those of the run were judged to be."""
+
+    policy: AbstractPolicy
+    before: Judged
+    after: Judged
+    known: np.ndarray
+
+
+class Replanner:
+    """Holds the network, prices and levels of a run, and the compiled programs, for one call after the other.
+
+    Args:
+        run: Folder of a finished run.
+        instance: Folder of its instance, if it has moved.
+
+    Raises:
+        InputError: If the folder is no finished run, or its instance is gone or has another network now.
+    """
+
+    def __init__(self, run: Path, instance: Path | None = None) -> None:
+        self.run = run
+        self.config, about, self._census = _read_run(run)
+        self.folder = _instance_folder(run, about, instance)
+        self.network = read_network(self.folder)
+        self._tables = read_instance(self.folder) if self._census.items <= _IN_MEMORY else None
+        self._earlier = read_earlier(run)
+        self._place = {name: at for at, name in enumerate(self._earlier.saved.basis.items)}
+        self._prices = pl.read_parquet(run / "prices.parquet")
+        self._family = policy_family(self.config.policy.name, self.config.policy.protection)
+        self._shared: tuple[Census, Shared] | None = None
+        self._known: tuple[Census, Surroundings] | None = None
+        self._shapes: dict[int, Refining] = {}
+
+    def replan(self, changes: Mapping[str, pl.DataFrame], options: ReplanOptions | None = None) -> Replanned:
+        """New targets, orders and transfers of the items that the tables name.
+
+        Args:
+            changes: Tables `items`, `offers`, `forecast`, `on_hand`, `on_order` that changed, each with all rows of the
+                items that it names (a table of item ids only names items and changes nothing). Columns of `items` and
+                `offers` may be left out.
+            options: Length of the search.
+
+        Raises:
+            InputError: With all problems of the tables.
+        """
+        started = time.perf_counter()
+        options = ReplanOptions() if options is None else options
+        form = self.network.settings.forecast
+        names = named_items(changes, form)
+        if not names:
+            remedy = "name the items in the column `item_id`"
+            raise InputError([Problem(", ".join(changes), "", "item_id", None, "at least one item", remedy)])
+        self._check_named(changes, names, form)
+        base = self._rows([name for name in names if name in self._place])
+        content = {name: frame for name, frame in changes.items() if frame.columns != [item_column(name, form)]}
+        after = overlay(self.network, base, content) if content else base
+        self._census = widened(self._census, after)
+        instance = self._instance(after)
+        with ThreadPoolExecutor(_cores()) as pool:
+            searches = self._searches(instance, options, pool)
+            # The items as they were need no search: they are judged beside it.
+            past = self._past(base, options, pool) if content and base.items.height else None
+            blocks = [one.result() for one in searches]
+            before = [block.before for block in blocks if not content] if past is None else list(past)
+        policy = _together([block.policy for block in blocks], instance.layout.blocks)
+        change = _used([block.after for block in blocks]) - _used(before)
+        policy = _together([block.policy for block in blocks], instance.layout.blocks)
+        usage = self._usage(instance, np.asarray(change))
+        return Replanned(
+            frames={**dict(policy_frames(instance, policy)), **dict(decision_frames(instance, policy))},
+            items=_costs(instance, blocks),
+            usage=usage,
+            warnings=price_warnings(usage, options.material),
+            seconds=time.perf_counter() - started,
+        )
+
+    def _check_named(self, changes: Mapping[str, pl.DataFrame], names: list[str], form: str) -> None:
+        """Items that the run does not have need rows of their own."""
+        content = changes.get("items")
+        given = set() if content is None or content.width < 2 else set(named_items({"items": content}, form))
+        remedy = "correct the id; a new item needs a row in `items`, and in `offers` and `forecast` as in an instance"
+        lost = [name for name in names if name not in self._place and name not in given]
+        if lost:
+            files = ", ".join(changes)
+            raise InputError([Problem(files, "", "item_id", name, "an item of the run", remedy) for name in lost])
+
+    def _rows(self, names: list[str]) -> Tables:
+        """The rows of some items as the run had them."""
+        if self._tables is None:
+            return read_item_block(self.folder, names, self.network)
+        wanted = pl.Series(names, dtype=pl.String).implode()
+        form = self.network.settings.forecast
+        frames = {
+            name: getattr(self._tables, name).filter(pl.col(item_column(name, form)).is_in(wanted))
+            for name in ITEM_TABLES
+        }
+        return self._tables.replace(**frames)
+
+    def _instance(self, tables: Tables) -> Instance:
+        """Arrays of the items, in blocks of one size for a single item and of another for more: compiled once each."""
+        many = tables.items.height > 1
+        dtype = np.dtype(self.config.precision).type
+        if self._shared is None or self._shared[0] is not self._census:
+            self._shared = self._census, Shared.of(tables, self._census, dtype)
+        instance = build_instance(
+            tables,
+            block_items=_BLOCK if many else 1,
+            dtype=dtype,
+            devices=_BLOCKS if many else 1,
+            census=self._census,
+            shared=self._shared[1],
+        )
+        if self._known is None or self._known[0] is not self._census:
+            self._known, self._shapes = (self._census, self._surroundings(instance)), {}
+        return instance
+
+    @property
+    def _around(self) -> Surroundings:
+        assert self._known is not None  # made with the instance
+        return self._known[1]
+
+    def _surroundings(self, instance: Instance) -> Surroundings:
+        axes = {**self._earlier.axes, "resources": instance.ids.resources}
+        stationary = self.config.policy.stationary
+        declared = self.network.settings.stationary_targets
+
+        def table(name: str) -> jax.Array:
+            return jnp.asarray(prices_of(self._earlier, axes, name), instance.resources.capacity.dtype)
+
+        return Surroundings(
+            network=instance.network,
+            resources=instance.resources,
+            profiles=instance.catalog.profiles,
+            prices=table("dual.price"),
+            list_prices=table("best.list_prices"),
+            settings=settings_of(self.config, instance),
+            stationary=declared if stationary is None else stationary,
+        )
+
+    def _saved(self, instance: Instance, block: int, like: Refining) -> _Saved:
+        """What the run has of the items of a block; `like` has the shapes of their parameters."""
+        items = instance.layout.item[block]
+        at = np.asarray([self._place.get(instance.items[item], -1) for item in items])
+        arrays, units, axes = self._earlier.saved.arrays, self._earlier.saved.basis.units, row_axes(like.raw)
+        squares = _squares(arrays)
+        raw, square, levels, known = [], [], [], []
+        for name, leaf in named_leaves(like.raw).items():
+            rows = np.broadcast_to(np.arange(leaf.shape[1])[:, None], leaf.shape[1:])
+            if axes[name] == "sources":
+                rows = self._source_rows(instance)[:, items]
+            there = (rows >= 0) & (at >= 0)
+
+            def of_run(table: np.ndarray | None, rows: np.ndarray = rows, there: np.ndarray = there) -> np.ndarray:
+                if table is None:
+                    return np.zeros(there.shape, np.float32)[None]
+                return np.where(there, table[:, np.maximum(rows, 0), np.maximum(at, 0)], 0)
+
+            raw.append(of_run(arrays[f"best.raw.{name}"]))
+            square.append(np.broadcast_to(of_run(arrays.get(f"{squares}.{name}")), leaf.shape))
+            levels.append(raw[-1] * of_run(units[f"scale.{name}"]))
+            known.append(there)
+        dtype, structure = like.cost.dtype, jax.tree.structure(like.raw)
+        tree = lambda leaves: jax.tree.unflatten(structure, [np.asarray(leaf, dtype) for leaf in leaves])
+        return _Saved(tree(raw), tree(square), tree(levels), jax.tree.unflatten(structure, known), at >= 0)
+
+    def _source_rows(self, instance: Instance) -> np.ndarray:
+        """Row that every source has in the run: vendors may change their rank at a node."""
+        basis = names_of(instance, self.config.policy.name)
+        return source_rows(basis, self._earlier, match(basis, self._earlier))
+
+    def _live(self, instance: Instance) -> list[tuple[tuple, _Saved]]:
+        """Blocks that have items, with what the run has of them."""
+        numbers = np.flatnonzero(instance.layout.live.any(1)).tolist()
+        leaves = [_slice(instance, number) for number in numbers]
+        size = instance.layout.item.shape[1]
+        if size not in self._shapes:
+            self._shapes[size] = eqx.filter_eval_shape(begin, self._around, self._family, leaves[0])
+        like = self._shapes[size]
+        return [(one, self._saved(instance, number, like)) for number, one in zip(numbers, leaves, strict=True)]
+
+    def _searches(self, instance: Instance, options: ReplanOptions, pool: ThreadPoolExecutor) -> list[Future[_Block]]:
+        """Search all blocks and judge the run's levels, jobs that wait for nothing, and compare the two."""
+        live = self._live(instance)
+        new = [pool.submit(self._search, one, old, options) for one, old in live]
+        before = [pool.submit(self._judged, one, old.levels, options) for one, old in live]
+        # A job begins when those before it have begun, so that waiting for them here cannot block all threads.
+        return [
+            pool.submit(self._chosen, one, old, pair, options)
+            for (one, old), pair in zip(live, zip(before, new, strict=True), strict=True)
+        ]
+
+    def _past(self, base: Tables, options: ReplanOptions, pool: ThreadPoolExecutor) -> Iterator[Judged]:
+        """Judge the items as they were."""
+        return pool.map(
+            lambda block: self._judged(block[0], block[1].levels, options), self._live(self._instance(base))
+        )
+
+    def _judged(self, one: tuple, levels: AbstractPolicy, options: ReplanOptions) -> Judged:
+        return jax.block_until_ready(judge(self._around, one, levels, options.scenarios))
+
+    def _search(self, one: tuple, old: _Saved, options: ReplanOptions) -> tuple[AbstractPolicy, Judged]:
+        """New levels of a block, and what they are judged to be."""
+        around = self._around
+        chunks = max(1, self.config.scenarios.train // around.settings.scenarios_per_step)
+        now = begin(around, self._family, one).continued(old.at, old.raw, old.square)
+        pace = Pace.of(options.steps, now.cost.dtype)
+        policy = refine(around, one, now, pace, chunks).policy()
+        return policy, self._judged(one, policy, options)
+
+    def _chosen(
+        self,
+        one: tuple,
+        old: _Saved,
+        found: tuple[Future[Judged], Future[tuple[AbstractPolicy, Judged]]],
+        options: ReplanOptions,
+    ) -> _Block:
+        """Of each item of a block the run's levels, unless the new ones are clearly better."""
+        before, (policy, after) = found[0].result(), found[1].result()
+        stays = old.known & ~np.asarray(clearly_better(after, before))
+        if stays.any():
+            policy = jax.tree.map(lambda new, kept: np.where(stays, kept, new), policy, old.levels)
+            # Places of the block that hold no item move nothing.
+            moves = ~stays & (np.asarray(one[0].live) > 0)
+            after = self._judged(one, policy, options) if moves.any() else before
+        if options.fresh:
+            first = jnp.asarray(options.scenarios, jnp.int32)
+            before, after = (judge(self._around, one, levels, options.fresh, first) for levels in (old.levels, policy))
+        return _Block(jax.tree.map(np.asarray, policy), before, after, old.known)
+
+    def _usage(self, instance: Instance, change: np.ndarray) -> pl.DataFrame:
+        """Use of every capacity in the run, and its change."""
+        resources, ids = instance.resources, instance.ids
+        capacity = np.asarray(resources.capacity, float)
+        share = np.where(capacity > 0, change / np.where(capacity > 0, capacity, 1), 0)
+        bucket, column = np.nonzero(np.asarray(resources.present) & ~np.asarray(resources.is_service))
+        frame = pl.DataFrame(
+            {
+                "resource_id": np.asarray(ids.resources, dtype=object)[column].tolist(),
+                "bucket": bucket,
+                "change": share[bucket, column],
+            },
+            schema_overrides={"resource_id": pl.String},
+        )
+        use = (pl.col("usage") / pl.col("capacity")).alias("use")
+        return frame.join(
+            self._prices.select("resource_id", "bucket", "kind", "price", use),
+            on=["resource_id", "bucket"],
+            how="left",
+            maintain_order="left",
+        )
+
+
+def _read_run(run: Path) -> tuple[Config, dict[str, Any], Census]:
+    """Configuration, what is known of the instance, and the census of a finished run."""
+    for name in ("config.yaml", "census.json", "instance.json", "prices.parquet"):
+        if not (run / name).is_file():
+            problem = Problem(str(run / name), "", "", None, "a file of a finished run", "give the folder of a run")
+            raise InputError([problem])
+    about, census = (json.loads((run / name).read_text(encoding="utf-8")) for name in ("instance.json", "census.json"))
+    return load_config(run / "config.yaml"), about, Census.from_dict(census)
+
+
+def _instance_folder(run: Path, about: Mapping[str, Any], given: Path | None) -> Path:
+    """The folder of a run's instance, whose network must be what it was."""
+    folder = Path(str(about["path"])) if given is None else given
+    if not (folder / SETTINGS_FILE).is_file():
+        remedy = "say where the instance is now (`--instance`)"
+        raise InputError([Problem(str(run / "instance.json"), "", "path", str(folder), "an instance folder", remedy)])
+    wanted = (*NETWORK_TABLES, SETTINGS_FILE.split(".")[0])
+    before = {name: digest for name, digest in about["digests"].items() if name.split(".")[0] in wanted}
+    now = table_digests(folder, wanted)
+    for name in dict.fromkeys([*before, *now]):
+        if before.get(name) != now.get(name):
+            remedy = "solve the new network with `meio solve --warm-start`"
+            found = Note("another table than the run had")
+            raise InputError([Problem(str(folder / name), "", "", found, "the network that the run planned", remedy)])
+    return folder
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _squares(saved: Mapping[str, np.ndarray]) -> str:
+    """Where a run keeps the running mean of its squared gradients; "" where it keeps none."""
+    found = (name.split(".nu.")[0] for name in saved if name.startswith("warm.optimiser.") and ".nu." in name)
+    return next((f"{prefix}.nu" for prefix in found), "")
+
+
+def replan(run: Path, changes: Mapping[str, pl.DataFrame], options: ReplanOptions | None = None) -> Replanned:
+    """Plan items again at a run's prices, once; a `Replanner` keeps what is read and compiled for further calls."""
+    return Replanner(run).replan(changes, options)
+
+
+def _used(judged: list[Judged]) -> np.ndarray:
+    """Use of every capacity by some blocks."""
+    return sum((np.asarray(one.usage.used, float) for one in judged), start=np.zeros(()))
+
+
+def _slice(instance: Instance, block: int) -> tuple:
+    return jax.tree.map(lambda leaf: leaf[block], instance.catalog.per_block())
+
+
+def _together(policies: list[AbstractPolicy], blocks: int) -> AbstractPolicy:
+    """Blocks of levels as one tree, filled up to a number of blocks."""
+    filled = [*policies, *[policies[-1]] * (blocks - len(policies))]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *filled)
+
+
+def _costs(instance: Instance, blocks: list[_Block]) -> pl.DataFrame:
+    """Expected cost of every item with its capacity charges, before and after."""
+    before, after, rows = [], [], []
+    for number, block in enumerate(blocks):
+        live = instance.layout.live[number] > 0
+        rows += [instance.items[item] for item in instance.layout.item[number][live]]
+        was, now = (np.asarray(one.total, float)[live] for one in (block.before, block.after))
+        before += [float(value) if known else None for value, known in zip(was, block.known[live], strict=True)]
+        after += now.tolist()
+    columns = {"item_id": rows, "cost_before": before, "cost_after": after}
+    return pl.DataFrame(columns, schema={"item_id": pl.String, "cost_before": pl.Float64, "cost_after": pl.Float64})
+
+
+def price_warnings(usage: pl.DataFrame, material: float) -> list[str]:
+    """Prices that the change would move: of capacities in full use that are used more, or priced ones used less.
+
+    Args:
+        usage: As in `Replanned`.
+        material: Least change that counts, as a share of the capacity.
+    """
+    rises = (pl.col("change") > material) & (pl.col("use") + pl.col("change") > 1)
+    falls = (pl.col("change") < -material) & (pl.col("price") > 0)
+    return [
+        f"{row['resource_id']}, bucket {row['bucket']}: these items use {abs(row['change']):.2%} of the capacity "
+        f"{'more' if row['change'] > 0 else 'less'} than in the run, which uses {row['use']:.1%} of it: its price "
+        f"({row['price']:.4g}) would {'rise' if row['change'] > 0 else 'fall'}; a warm-started solve finds the new one"
+        for row in usage.filter(rises | falls).sort("change", descending=True).iter_rows(named=True)
+    ]

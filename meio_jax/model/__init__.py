@@ -1,0 +1,1 @@
+"""What a network, an item and a shared capacity are, as arrays."""

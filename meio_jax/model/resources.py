@@ -1,0 +1,136 @@
+"""Shared resources: how flows use them, what they can bear, and what a unit of flow costs at given prices."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from meio_jax.model.costs import Flows
+from meio_jax.model.network import ItemBlock
+
+MEASURES = ("units", "m3", "kg", "money")
+
+
+class Resources(eqx.Module):
+    """Every shared capacity in one table; row r of each weight says which flows the resource counts.
+
+    Capacities and usages are totals over the charged periods of a bucket: unit-periods for storage, units (or m3,
+    kg) for flows, money for spend. A service floor counts the demand served as promised and must reach
+    `capacity` (a share, 0 to 1) of the demand in its scope. Rows that do not bind in a bucket have capacity inf
+    (service: 0).
+    """
+
+    stock: Float[Array, "resources nodes"]
+    inbound: Float[Array, "resources nodes"]
+    outbound: Float[Array, "resources nodes"]
+    lane: Float[Array, "resources lanes"]
+    service: Float[Array, "resources speeds groups"]
+    offer: Float[Array, "order_rows offers"]
+    order_vendor: Int[Array, " order_rows"]
+    measure: Int[Array, " resources"]
+    storage_class: Int[Array, " resources"]
+    is_service: Bool[Array, " resources"]
+    capacity: Float[Array, "buckets resources"]
+    present: Bool[Array, "buckets resources"]
+    order_index: tuple[int, ...] = eqx.field(static=True)
+
+    @property
+    def count(self) -> int:
+        return self.stock.shape[0]
+
+    def item_weight(self, block: ItemBlock) -> Float[Array, "resources items"]:
+        """Capacity that one unit of each item uses: 1, its volume (m3) or its weight (kg); 0 if out of scope."""
+        one = jnp.ones_like(block.volume)
+        table = jnp.stack([one, block.volume, block.weight, one])
+        in_class = (self.storage_class[:, None] < 0) | (self.storage_class[:, None] == block.storage_class)
+        return jnp.where(in_class, table[self.measure], 0) * block.live
+
+
+class Usage(eqx.Module):
+    """Totals of a sweep over items, by bucket and resource; `wanted` is the demand that a service floor refers to."""
+
+    used: Float[Array, "buckets resources"]
+    wanted: Float[Array, "buckets resources"]
+
+
+def usage(resources: Resources, flows: Flows, block: ItemBlock) -> Usage:
+    """Expected use of every resource by the items of a block (linear in the flows)."""
+    used, wanted = _by_item(resources, flows, block)
+    return Usage(jnp.sum(used, axis=-1), jnp.sum(wanted, axis=-1))
+
+
+def item_charge(
+    resources: Resources, flows: Flows, block: ItemBlock, prices: Float[Array, "buckets resources"]
+) -> Float[Array, " items"]:
+    """What each item's use of the capacities costs at the prices; missing service costs, service saves."""
+    used, wanted = _by_item(resources, flows, block)
+    service = resources.is_service[None, :, None]
+    net = jnp.where(service, resources.capacity[:, :, None] * wanted - used, used)
+    return jnp.einsum("br,bri->i", jnp.where(resources.present, prices, 0), net)
+
+
+def _by_item(
+    resources: Resources, flows: Flows, block: ItemBlock
+) -> tuple[Float[Array, "buckets resources items"], Float[Array, "buckets resources items"]]:
+    """What each item uses of every resource, and its demand that a service floor refers to."""
+    per_item = (
+        jnp.einsum("rn,bni->bri", resources.stock, flows.stock)
+        + jnp.einsum("rn,bni->bri", resources.inbound, flows.inbound)
+        + jnp.einsum("rn,bni->bri", resources.outbound, flows.outbound)
+        + jnp.einsum("rl,bli->bri", resources.lane, flows.lane)
+        + jnp.einsum("rsg,bsgi->bri", resources.service, flows.served)
+    )
+    if resources.order_index:
+        per_item = per_item.at[:, jnp.asarray(resources.order_index, int)].add(_ordered(resources, flows, block))
+    wanted = jnp.einsum("rsg,bsgi->bri", resources.service, flows.wanted * block.live)
+    return per_item * resources.item_weight(block), wanted
+
+
+def _ordered(resources: Resources, flows: Flows, block: ItemBlock) -> Float[Array, "buckets order_rows items"]:
+    """What vendor and spend rows count of each item's orders."""
+    rows = jnp.asarray(resources.order_index, int)
+    vendor = resources.order_vendor[:, None, None]
+    scope = resources.offer[:, :, None] * jnp.where((vendor < 0) | (vendor == block.offer_vendor), 1.0, 0.0)
+    money = (resources.measure[rows] == MEASURES.index("money"))[:, None, None]
+    value = jnp.where(money, block.offer_cost, 1)
+    return jnp.einsum("voi,boi->bvi", scope * value, flows.offer)
+
+
+def excess(resources: Resources, totals: Usage) -> Float[Array, "buckets resources"]:
+    """Usage above capacity, in the resource's own unit; for a service floor what is missing to the floor.
+
+    Zero or less means that the capacity is kept. Rows that do not bind give 0.
+    """
+    over = jnp.where(
+        resources.is_service,
+        resources.capacity * totals.wanted - totals.used,
+        totals.used - resources.capacity,
+    )
+    return jnp.where(resources.present, over, 0)
+
+
+def bound(resources: Resources, totals: Usage) -> Float[Array, "buckets resources"]:
+    """The capacity as a total: for a service floor, its share of the demand in scope."""
+    level = jnp.where(resources.is_service, resources.capacity * totals.wanted, resources.capacity)
+    return jnp.where(resources.present, level, 0)
+
+
+class Rents(eqx.Module):
+    """What capacity costs an item at given prices, averaged over buckets: per unit held a day, and per unit moved."""
+
+    held: Float[Array, "nodes items"]
+    moved: Float[Array, "nodes items"]
+
+
+def rents(resources: Resources, prices: Float[Array, "buckets resources"], block: ItemBlock) -> Rents:
+    """Storage price per unit held, and inbound and outbound prices per unit received and shipped, of every node."""
+    mean = jnp.mean(prices, axis=0)[:, None] * resources.item_weight(block)
+    moved = resources.inbound + resources.outbound
+    return Rents(jnp.einsum("rn,ri->ni", resources.stock, mean), jnp.einsum("rn,ri->ni", moved, mean))
+
+
+def outbound_price(
+    resources: Resources, prices: Float[Array, "buckets resources"], volume: Array, weight: Array
+) -> Float[Array, "buckets nodes"]:
+    """Opportunity cost of shipping one unit of that volume and weight from each node."""
+    per_unit = jnp.stack([jnp.ones_like(volume), volume, weight, jnp.ones_like(volume)])[resources.measure]
+    return jnp.einsum("br,rn->bn", prices * per_unit, resources.outbound)

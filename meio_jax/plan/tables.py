@@ -1,0 +1,221 @@
+"""The tables of a run folder as data frames."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from meio_jax.certify.certificate import relative_violation
+from meio_jax.certify.holdout import Holdout
+from meio_jax.instance import KINDS, Instance
+from meio_jax.instance.ids import positions
+from meio_jax.instance.item_arrays import ranked_offers
+from meio_jax.plan.decisions import decide, joined
+from meio_jax.plan.flows import flow_frames
+from meio_jax.plan.policy_tables import KEPT_ABOVE, policy_frames
+from meio_jax.policy import AbstractPolicy
+from meio_jax.solver.solve import Solution
+
+
+def _offer_terms(instance: Instance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pack size, minimum order and lead time by offer slot and item."""
+    offers = ranked_offers(instance.tables)
+    network = instance.network
+    slot_of = np.full((network.nodes, max(network.offer_rank, default=0) + 1), -1)
+    for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True)):
+        slot_of[node, rank] = slot
+    at_node = positions(offers["node_id"], instance.ids.nodes)
+    at = (slot_of[at_node, offers["rank"].to_numpy()], positions(offers["item_id"], instance.items))
+    shape = (network.offers, len(instance.items))
+    pack, least = np.ones(shape), np.ones(shape)
+    pack[at], least[at] = offers["pack_size"].to_numpy(), offers["min_order"].to_numpy()
+    return pack, least, joined(instance, instance.catalog.block.offer_lead)
+
+
+def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Purchase orders and transfers to place today, in whole units."""
+    pack, least, lead = _offer_terms(instance)
+    decisions = decide(instance, policy, pack, least)
+    network, ids, block = instance.network, instance.ids, instance.catalog.block
+    today = instance.tables.settings.start_date
+    items, nodes = np.asarray(instance.items), np.asarray(ids.nodes)
+    slot, item = np.nonzero(decisions.bought)
+    units = decisions.bought[slot, item]
+    cost = joined(instance, block.offer_cost)[slot, item]
+    vendor = joined(instance, block.offer_vendor).astype(int)[slot, item]
+    days = np.rint(lead[slot, item]).astype(int)
+    yield (
+        "plan/orders",
+        pl.DataFrame(
+            {
+                "item_id": items[item],
+                "vendor_id": np.asarray(ids.vendors, dtype=object)[vendor] if slot.size else [],
+                "node_id": nodes[np.asarray(network.offer_node, int)[slot]],
+                "units": units,
+                "packs": (units / pack[slot, item]).astype(np.int64),
+                "unit_cost": cost.astype(float),
+                "cost": (cost * units).astype(float),
+                "order_date": [today] * slot.size,
+                "due_date": [today + datetime.timedelta(days=int(day)) for day in days],
+            },
+            schema_overrides={"vendor_id": pl.String, "order_date": pl.Date, "due_date": pl.Date},
+        ).sort("item_id", "vendor_id", "node_id"),
+    )
+    lane, item = np.nonzero(decisions.moved)
+    days = np.rint(np.asarray(network.lane_lead)[lane]).astype(int)
+    yield (
+        "plan/transfers",
+        pl.DataFrame(
+            {
+                "item_id": items[item],
+                "from_node": nodes[np.asarray(network.lane_from, int)[lane]],
+                "to_node": nodes[np.asarray(network.lane_to, int)[lane]],
+                "units": decisions.moved[lane, item],
+                "ship_date": [today] * lane.size,
+                "due_date": [today + datetime.timedelta(days=int(day)) for day in days],
+            },
+            schema_overrides={"ship_date": pl.Date, "due_date": pl.Date},
+        ).sort("item_id", "from_node", "to_node"),
+    )
+
+
+def expected_frames(instance: Instance, holdout: Holdout) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Expected flows and costs on holdout scenarios: by item x node x speed, by item x node, by item."""
+    results, network, ids = holdout.items, instance.network, instance.ids
+    items, nodes = np.asarray(instance.items), np.asarray(ids.nodes)
+    speeds = len(ids.speeds)
+    units = joined(instance, results.speed_units).reshape(speeds, network.nodes, -1)
+    cost = joined(instance, results.speed_cost).reshape(units.shape)
+    speed, node, item = np.nonzero(units > KEPT_ABOVE)
+    shipped = units[speed, node, item]
+    yield (
+        "plan/expected",
+        pl.DataFrame(
+            {
+                "item_id": items[item],
+                "node_id": nodes[node],
+                "speed_id": np.asarray(ids.speeds)[speed],
+                "units": shipped,
+                "outbound_cost": cost[speed, node, item],
+                "handling_cost": shipped * np.asarray(network.handling_cost, float)[node],
+            }
+        ).sort("item_id", "node_id", "speed_id"),
+    )
+    yield "plan/expected_nodes", _node_frame(instance, holdout)
+    yield "plan/expected_items", _item_frame(instance, holdout)
+
+
+def _node_frame(instance: Instance, holdout: Holdout) -> pl.DataFrame:
+    results, network, block = holdout.items, instance.network, instance.catalog.block
+    stock, received = joined(instance, results.stock), joined(instance, results.received)
+    ordered, lane = joined(instance, results.ordered), joined(instance, results.lane)
+    offer_node, lane_to = np.asarray(network.offer_node, int), np.asarray(network.lane_to, int)
+    weight = instance.tables.items["weight_kg"].to_numpy()
+
+    def to_node(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        table = np.zeros(stock.shape)
+        np.add.at(table, rows, values)
+        return table
+
+    days = max(float(np.asarray(network.charged).sum()), 1.0)
+    lane_cost = np.asarray(network.lane_cost_unit)[:, None] + np.asarray(network.lane_cost_kg)[:, None] * weight
+    freight = to_node(offer_node, ordered * joined(instance, block.offer_freight))
+    holding = instance.tables.items["holding_cost"].to_numpy() * np.asarray(network.holding_factor)[:, None]
+    columns = {
+        "on_hand": stock,
+        "received": received,
+        "ordered": to_node(offer_node, ordered) + to_node(lane_to, lane),
+        "purchase_cost": to_node(offer_node, ordered * joined(instance, block.offer_cost)),
+        "inbound_cost": freight + received * np.asarray(network.inbound_cost)[:, None],
+        "transfer_cost": to_node(lane_to, lane * lane_cost),
+        "holding_cost": stock * days * holding,
+    }
+    node, item = np.nonzero((stock > KEPT_ABOVE) | (columns["ordered"] > KEPT_ABOVE) | (received > KEPT_ABOVE))
+    names = {"item_id": np.asarray(instance.items)[item], "node_id": np.asarray(instance.ids.nodes)[node]}
+    return pl.DataFrame({**names, **{name: table[node, item] for name, table in columns.items()}}).sort(
+        "item_id", "node_id"
+    )
+
+
+def _item_frame(instance: Instance, holdout: Holdout) -> pl.DataFrame:
+    results = holdout.items
+    units, terms = results.units, results.terms
+    columns = {
+        "demand": units.demand,
+        "shipped": units.shipped,
+        "lost": units.lost,
+        "downgraded": units.downgraded,
+        "backordered": units.backordered,
+        "lost_cost": terms.lost_sale,
+        "downgrade_cost": terms.downgrade,
+        "backorder_cost": terms.backorder,
+        "terminal_credit": -terms.terminal,
+        "total_cost": terms.total,
+    }
+    return pl.DataFrame(
+        {"item_id": instance.items, **{name: joined(instance, table) for name, table in columns.items()}}
+    )
+
+
+def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout) -> pl.DataFrame:
+    """Price, holdout usage, capacity and relative violation of every resource and bucket.
+
+    Usage and capacity are in the unit of the resources table (storage: average, flows: per day, spend: total,
+    service: share of demand); a price is money per unit of usage and day (spend: per unit of money).
+    """
+    resources = instance.resources
+    used, wanted = holdout.usage.used, holdout.usage.wanted
+    relative, capacity = relative_violation(resources, used, wanted)
+    days = np.maximum(np.asarray(instance.network.charged_per_bucket, float), 1)[:, None]
+    spend = np.asarray([KINDS[kind] == "spend" for kind in instance.kinds])
+    service = np.asarray(resources.is_service)
+    scale = np.where(service, np.maximum(wanted, 1e-12), np.where(spend, 1.0, days))
+    bucket, column = np.nonzero(np.asarray(resources.present))
+    table = instance.tables.resources.unique("resource_id", keep="first", maintain_order=True)
+    scope = ["node_id", "to_node", "vendor_id", "storage_class", "region_group", "speed_id", "measure"]
+    at = (bucket, column)
+    return pl.DataFrame(
+        {
+            "resource_id": np.asarray(instance.ids.resources)[column],
+            "kind": np.asarray(KINDS)[instance.kinds[column]],
+            "bucket": bucket,
+            "price": np.asarray(prices, float)[at],
+            "usage": (used / scale)[at],
+            "capacity": (capacity / scale)[at],
+            "violation": relative[at],
+            **{name: table[name].gather(column) for name in scope},
+        }
+    )
+
+
+def metrics_frame(solution: Solution) -> pl.DataFrame:
+    """One row per step of the solve."""
+    rows = [
+        {
+            "step": step.step,
+            "seconds": step.seconds,
+            "cost": step.cost,
+            "lagrangian": step.lagrangian,
+            "gap": step.gap,
+            "change": step.change if np.isfinite(step.change) else None,
+            "max_violation": step.violation,
+            **{f"violation_{kind}": value for kind, value in step.by_kind.items()},
+            "price_norm": step.price_norm,
+        }
+        for step in solution.history
+    ]
+    return pl.DataFrame(rows, schema_overrides={"change": pl.Float64})
+
+
+def plan_frames(
+    instance: Instance, policy: AbstractPolicy, prices: np.ndarray, holdout: Holdout
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """All tables of a plan with their paths in the run folder."""
+    yield from policy_frames(instance, policy)
+    yield from decision_frames(instance, policy)
+    yield from expected_frames(instance, holdout)
+    yield from flow_frames(instance, holdout)
+    yield "prices", prices_frame(instance, prices, holdout)

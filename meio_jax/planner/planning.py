@@ -1,0 +1,262 @@
+"""Plan an instance: tables and a configuration in, a certified plan out. No files are touched here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+
+from meio_jax.certify.certificate import Certificate
+from meio_jax.certify.confirm import confirmation
+from meio_jax.certify.feasibility import out_of_reach
+from meio_jax.certify.holdout import Holdout, Tally
+from meio_jax.certify.verdict import doubts_feasibility, feasibility_steps, judge_plan, make_certificate
+from meio_jax.config.settings import Config
+from meio_jax.distributed.sharding import item_mesh, local_devices, own_part
+from meio_jax.dual import DUAL_METHODS, BestSoFar, Tolerances
+from meio_jax.instance import KINDS, Instance, build_instance
+from meio_jax.instance.census import Gather, alone
+from meio_jax.objective import OBJECTIVES
+from meio_jax.plan.tables import metrics_frame, plan_frames
+from meio_jax.policy import AbstractPolicy, policy_family
+from meio_jax.progress import AbstractProgress, Silent, Step
+from meio_jax.results import Result
+from meio_jax.scenarios.sampling import ScenarioSettings
+from meio_jax.simulation.rollout import GRADIENT_MODES
+from meio_jax.solver.problem import SearchOptions, build_problem
+from meio_jax.solver.solve import Limits, Solution, State, Trace, initial_state, solve
+from meio_jax.solver.subproblem import InventorySubproblem, Settings
+from meio_jax.tables import Tables
+
+_DENSE_UP_TO_NODES = 4
+_CPU_BATCH_ROWS, _LEAST_BATCH = 5_000, 64
+
+
+@dataclass(frozen=True)
+class Model:
+    """An instance made ready to solve under a configuration."""
+
+    config: Config
+    instance: Instance
+    problem: InventorySubproblem
+    method: BestSoFar
+    limits: Limits
+
+    @property
+    def kind_of(self) -> jax.Array:
+        return jnp.asarray(self.instance.kinds)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A finished plan: solution, holdout results, certificate, and every result as a data frame."""
+
+    model: Model
+    solution: Solution
+    policy: AbstractPolicy
+    holdout: Holdout
+    certificate: Certificate
+
+    @property
+    def result(self) -> Result:
+        """How the solve ended."""
+        return Result[self.certificate.result]
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """All result tables by the name they have in a run folder (`plan/targets`, `prices`, ...)."""
+        tables = dict(plan_frames(self.model.instance, self.policy, np.asarray(self.solution.prices), self.holdout))
+        return {**tables, "metrics": metrics_frame(self.solution)}
+
+
+def block_items(nodes: int, scenarios: int) -> int:
+    """Items per block such that what the backward pass of a day keeps fits the cache (measured in `bench_kernel`)."""
+    rows = _CPU_BATCH_ROWS if jax.default_backend() == "cpu" else 64 * _CPU_BATCH_ROWS
+    batch = max(_LEAST_BATCH, rows // max(nodes, 1))
+    return max(1, batch // scenarios)
+
+
+def assignment_form(wanted: str, nodes: int) -> str:
+    """Dense products for tiny networks on accelerators, sparse rows otherwise (measured in `bench_kernel`)."""
+    if wanted != "auto":
+        return wanted
+    return "dense" if nodes <= _DENSE_UP_TO_NODES and jax.default_backend() != "cpu" else "sparse"
+
+
+def _stored(instance: Instance, config: Config) -> bool:
+    network, layout = instance.network, instance.layout
+    classes = network.waves * network.speeds * network.regions
+    rows = classes + network.offers + network.lanes
+    size = layout.item.size * config.scenarios.train * network.periods * rows * 4
+    return size <= config.scenarios.store_gib * 2**30
+
+
+def per_step(config: Config) -> int:
+    """Scenarios that one step simulates."""
+    return min(config.scenarios.per_step, config.scenarios.train)
+
+
+def settings_of(config: Config, instance: Instance) -> Settings:
+    """The static choices of the item problems."""
+    declared = instance.tables.settings
+    return Settings(
+        objective=OBJECTIVES[config.objective.name](**config.objective.options),
+        scenarios=ScenarioSettings(
+            periods=declared.periods,
+            seed=config.seed,
+            shared_factor_cv=declared.shared_factor_cv,
+        ),
+        rounds=min(config.fulfilment.rounds, instance.network.nodes),
+        tiers=min(config.fulfilment.tiers, len(instance.ids.regions)),
+        form=assignment_form(config.fulfilment.form, instance.network.nodes),
+        gradient=GRADIENT_MODES[config.solve.gradient],
+        dither=config.fulfilment.dither,
+        damping=config.fulfilment.damping,
+        scenarios_per_step=per_step(config),
+    )
+
+
+def prepare(
+    tables: Tables,
+    config: Config,
+    *,
+    start_prices: Callable[[Instance], np.ndarray] | None = None,
+    gather: Gather = alone,
+) -> Model:
+    """Build arrays, starting levels and the dual method.
+
+    Args:
+        tables: A validated instance.
+        config: The configuration; `precision: float64` must be switched on in JAX before (the command line does it).
+        start_prices: Prices `[buckets, resources]` at which the starting levels are set; None: zero.
+        gather: How counts of all processes come together, where the tables hold a part of the catalog only.
+    """
+    dtype = np.dtype(config.precision).type
+    items = config.solve.block_items or block_items(tables.nodes.height, per_step(config))
+    mesh = item_mesh(config.solve.devices)
+    instance = build_instance(
+        tables,
+        block_items=items,
+        bands=config.fulfilment.weight_bands,
+        dtype=dtype,
+        devices=local_devices(mesh),
+        gather=gather,
+    )
+    stationary = config.policy.stationary
+    options = config.solve
+    problem = build_problem(
+        instance.network,
+        instance.resources,
+        instance.catalog,
+        settings_of(config, instance),
+        policy_family(config.policy.name, config.policy.protection),
+        config.scenarios.train,
+        search=SearchOptions(options.learning_rate, options.final_learning_rate, options.max_steps),
+        margin=options.capacity_margin,
+        stationary=tables.settings.stationary_targets if stationary is None else stationary,
+        store=_stored(instance, config),
+        mesh=mesh,
+        prices=None if start_prices is None else jnp.asarray(start_prices(instance), dtype),
+    )
+    # Prices are averaged as well as plans, and the gap of the mean is a little larger than the mean gap.
+    gap = options.gap / 2
+    tolerances = Tolerances(options.violation, gap, options.change)
+    averaging = options.averaging if config.scenarios.train > per_step(config) else 1
+    dual = DUAL_METHODS[config.dual.name](**config.dual.options)
+    method = BestSoFar(dual, options.violation, averaging, gap, options.price_gain)
+    kinds = tuple(KINDS[kind] for kind in instance.kinds)
+    limits = Limits(options.max_steps, options.min_steps, options.check_every, tolerances, kinds)
+    return Model(config, instance, problem, method, limits)
+
+
+def search(
+    model: Model,
+    state: State | None = None,
+    *,
+    progress: AbstractProgress | None = None,
+    on_step: Callable[[State, Step, Trace], None] | None = None,
+    history: tuple[Step, ...] = (),
+) -> Solution:
+    """Run the solver loop from the starting point, or from `state`."""
+    if state is None:
+        state = initial_state(model.problem, model.method)
+    config = model.config
+    asked = None
+    if config.solve.confirm:
+        aimed_at = model.problem.resources
+        asked = confirmation(_given_capacities(model), aimed_at, config, model.method.averaging, per_step(config))
+    return solve(
+        model.problem,
+        model.method,
+        state,
+        model.limits,
+        model.kind_of,
+        progress=progress,
+        on_step=on_step,
+        history=history,
+        confirm=asked,
+    )
+
+
+def _given_capacities(model: Model) -> InventorySubproblem:
+    """The problem with the capacities as the user gave them (no margin)."""
+    return eqx.tree_at(lambda p: p.resources, model.problem, model.problem.everywhere(model.instance.resources))
+
+
+def certify(model: Model, solution: Solution, *, progress: AbstractProgress | None = None) -> Plan:
+    """Judge the best plan of a solve on holdout scenarios and write down what can be said about it."""
+    progress = Silent() if progress is None else progress
+    started = time.perf_counter()
+    problem, config = _given_capacities(model), model.config
+    policy = problem.policy(solution.best)
+    list_prices = solution.best.list_prices
+    progress.stage("holdout")
+    tally = solution.confirmed
+    if tally is None:
+        tally = Tally(problem, policy, list_prices, per_step(config))
+    holdout = tally.upto(config.scenarios.holdout)
+    verdict = judge_plan(model.instance, solution, holdout, config)
+    infeasible = []
+    if doubts_feasibility(verdict, config):
+        progress.stage("feasibility")
+        infeasible = out_of_reach(
+            problem,
+            solution.best,
+            verdict.relative,
+            model.instance.ids.resources,
+            tolerance=config.solve.violation,
+            steps=feasibility_steps(solution, config),
+        )
+    bound = None
+    if config.scenarios.clairvoyant:
+        from meio_jax.certify.clairvoyant import clairvoyant_bound
+
+        progress.stage("clairvoyant bound")
+        found = clairvoyant_bound(problem, solution.prices, config.scenarios.clairvoyant, chunk=per_step(config))
+        bound = float(found.value) if np.isfinite(found.value) else None
+    seconds = solution.seconds + time.perf_counter() - started
+    certificate = make_certificate(
+        model.instance,
+        config,
+        solution,
+        holdout,
+        verdict,
+        infeasible=[one.as_dict() for one in infeasible],
+        bound=bound,
+        seconds=seconds,
+    )
+    own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
+    return Plan(model, solution, own, holdout, certificate)
+
+
+def plan(
+    tables: Tables, config: Config, *, progress: AbstractProgress | None = None, state: State | None = None
+) -> Plan:
+    """Prepare, search and certify in one call."""
+    model = prepare(tables, config)
+    return certify(model, search(model, state, progress=progress), progress=progress)

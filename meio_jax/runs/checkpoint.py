@@ -1,0 +1,285 @@
+"""Checkpoints of a solve: asynchronous, atomic, the last few kept, refused for another instance or configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from meio_jax.errors import InputError, Note, Problem
+from meio_jax.progress import Step
+from meio_jax.runs.portable import Basis, is_per_item
+from meio_jax.runs.step_folders import StepFolders, read_step
+from meio_jax.tables import write_text
+
+logging.getLogger("absl").setLevel(logging.ERROR)
+
+_SEAL = "files.json"
+_PART = re.compile(r"(\d+)-of-(\d+)")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of the catalog a process writes: `index` of `count`, from 0."""
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def folder(self) -> str:
+        return f"{self.index + 1}-of-{self.count}"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A checkpoint that was read.
+
+    `arrays` holds the state by name and `basis` what it refers to, both over the items asked for; `held` marks those
+    of them that the run has, `total` counts all items of the run. `history` has the reports of its steps, `notes` a
+    line per damaged checkpoint that was passed over.
+    """
+
+    step: int
+    arrays: dict[str, np.ndarray]
+    basis: Basis
+    held: np.ndarray
+    total: int
+    history: list[Step]
+    notes: list[str]
+
+
+class Checkpoints:
+    """The checkpoints of one run folder, as written by one process for its part of the catalog.
+
+    Each holds everything that is needed to continue (parameters, optimiser, prices, dual state, step; random keys
+    follow from the seed, the item and the step) with a checksum per array and the identity of the run. Saving
+    happens in the background under a temporary name, so a kill at any moment leaves the earlier ones whole.
+    """
+
+    def __init__(
+        self, folder: Path, *, every: int, keep: int, identity: dict[str, Any], basis: Basis, part: Part | None = None
+    ) -> None:
+        self.every = every
+        self.identity = identity
+        self._part = Part() if part is None else part
+        self._folder = folder.resolve()
+        own = self._folder / self._part.folder
+        own.mkdir(parents=True, exist_ok=True)
+        basis.write(own / "basis.npz")
+        # Parts may be a save apart when a process dies; what is kept must still have a step in common.
+        keep = keep if self._part.count == 1 else max(keep, 2) + 1
+        self._manager: ocp.CheckpointManager | StepFolders = StepFolders(own, keep)
+        if self._part.count == 1:
+            options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, enable_async_checkpointing=True)
+            self._manager = ocp.CheckpointManager(own, options=options)
+        self._unsealed: Path | None = None
+
+    def due(self, step: int) -> bool:
+        """Whether a checkpoint is due after this step."""
+        return bool(self.every) and step % self.every == 0
+
+    def save(self, arrays: dict[str, np.ndarray], history: list[Step]) -> None:
+        """Save now (in the background); the step is the last one of the history (0: before the first)."""
+        step = history[-1].step if history else 0
+        # First, for a step that is still being written is not among those that are there.
+        self._seal()
+        if step in self._manager.all_steps():
+            return
+        # The file format knows no empty arrays (prices of an instance without capacities, say).
+        arrays = {name: array for name, array in arrays.items() if array.size}
+        meta = {
+            "identity": self.identity,
+            "history": [asdict(one) for one in history],
+            "checksums": {name: checksum(array) for name, array in arrays.items()},
+        }
+        if isinstance(self._manager, StepFolders):
+            self._manager.save(step, arrays, meta)
+        else:
+            both = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
+            self._manager.save(step, args=both)
+        self._unsealed = self._folder / self._part.folder / str(step)
+
+    def _seal(self) -> None:
+        """Note the digest of every file of the last checkpoint, once it is complete."""
+        self._manager.wait_until_finished()
+        if self._unsealed is not None and self._unsealed.is_dir():
+            write_text(json.dumps(file_digests(self._unsealed)), self._unsealed / _SEAL)
+        self._unsealed = None
+
+    def close(self) -> None:
+        """Wait for saves under way."""
+        self._seal()
+        self._manager.close()
+
+
+def _by_itself() -> ocp.options.MultiprocessingOptions:
+    """Every process reads by itself: none waits for another one, which may have died."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"part{me}"
+    )
+
+
+def checksum(array: np.ndarray) -> str:
+    """Digest of an array's bytes: file formats do not notice every flipped bit."""
+    return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=8).hexdigest()
+
+
+def file_digests(step: Path) -> dict[str, str]:
+    """Digest of every file of a checkpoint: reading a damaged one with the library leaves loose ends behind."""
+    files = (path for path in sorted(step.rglob("*")) if path.is_file() and path.name != _SEAL)
+    return {
+        str(file.relative_to(step)): hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest() for file in files
+    }
+
+
+def saved_steps(folder: Path) -> list[tuple[int, int]]:
+    """Complete checkpoints of a run as (step, number of parts), the newest first."""
+    steps: dict[int, list[set[int]]] = {}
+    for own in folder.glob("*-of-*"):
+        match = _PART.fullmatch(own.name)
+        if match:
+            found = {int(step.name) for step in own.iterdir() if step.is_dir() and step.name.isdigit()}
+            steps.setdefault(int(match[2]), []).append(found)
+    whole = [(step, count) for count, sets in steps.items() if len(sets) == count for step in set.intersection(*sets)]
+    return sorted(whole, reverse=True)
+
+
+def restore(
+    folder: Path,
+    items: list[str],
+    identity: dict[str, Any] | None,
+    *,
+    partial: bool = False,
+    agree: Callable[[bool], bool] = bool,
+) -> Restored | None:
+    """Read the newest checkpoint that is whole; None where a run has none yet.
+
+    Args:
+        folder: The folder `checkpoints` of a run.
+        items: Items whose arrays are wanted, in this order; whichever parts hold them are read.
+        identity: What the checkpoint must have been made with; None: anything.
+        partial: The run need not hold all of the items.
+        agree: Whether all processes could read a checkpoint, given that this one could.
+
+    Raises:
+        InputError: If none can be read, or it belongs to another instance or configuration.
+    """
+    damaged: dict[int, str] = {}
+    for step, count in saved_steps(folder):
+        try:
+            found, trouble = _read(folder, (step, count), items, identity, partial), "in another part"
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a damaged file, try the one before
+            found, trouble = None, f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+        if agree(found is not None) and found is not None:
+            notes = [f"checkpoint {bad} is damaged and cannot be used ({why})" for bad, why in damaged.items()]
+            return replace(found, notes=notes)
+        damaged[step] = trouble
+    if not damaged:
+        return None
+    remedy = "start again with `meio solve`"
+    raise InputError(
+        [
+            Problem(str(folder), f"checkpoint {step}", "", Note(why), "a whole checkpoint", remedy)
+            for step, why in damaged.items()
+        ]
+    )
+
+
+def read_basis(folder: Path, part: Part) -> Basis:
+    """Ids and units of one part of a run."""
+    return Basis.read(folder / part.folder / "basis.npz")
+
+
+def all_items(folder: Path) -> list[str]:
+    """Ids of all items of a run's newest checkpoint; empty where there is none."""
+    for _, count in saved_steps(folder):
+        return [name for index in range(count) for name in read_basis(folder, Part(index, count)).items]
+    return []
+
+
+def _read(
+    folder: Path, at: tuple[int, int], items: list[str], identity: dict[str, Any] | None, partial: bool
+) -> Restored:
+    """Collect the arrays of some items from the parts of a checkpoint (its step and number of parts)."""
+    step, count = at
+    place = {name: position for position, name in enumerate(items)}
+    arrays: dict[str, np.ndarray] = {}
+    units: dict[str, np.ndarray] = {}
+    held, total, axes = np.zeros(len(items), bool), 0, {}
+    history: list[Step] = []
+    for index in range(count):
+        part = Part(index, count)
+        basis = read_basis(folder, part)
+        axes, total = basis.axes, total + len(basis.items)
+        own = [(source, place[name]) for source, name in enumerate(basis.items) if name in place]
+        # The last part is read in any case where nothing was: what the items share is in all of them.
+        if not own and (arrays or index < count - 1):
+            continue
+        source, target = (np.asarray(side, int) for side in zip(*own, strict=True)) if own else (np.empty(0, int),) * 2
+        found, history = _read_part(folder / part.folder, step, identity, folder)
+        held[target] = True
+        shared = {name: array for name, array in found.items() if not is_per_item(name, array)}
+        for here, there in ((found, arrays), (basis.units, units)):
+            for name in here.keys() - shared.keys():
+                whole = there.setdefault(name, np.zeros((*here[name].shape[:-1], len(items)), here[name].dtype))
+                whole[..., target] = here[name][..., source]
+        arrays.update(shared)
+    if not partial and not held.all():
+        raise ValueError(f"{int(np.sum(~held))} of {len(items)} items are in no part")
+    return Restored(step, arrays, Basis(items, axes, units), held, total, history, [])
+
+
+def _read_part(
+    own: Path, step: int, identity: dict[str, Any] | None, folder: Path
+) -> tuple[dict[str, np.ndarray], list[Step]]:
+    seal = own / str(step) / _SEAL
+    if seal.exists():
+        now = file_digests(seal.parent)
+        for name, digest in json.loads(seal.read_text(encoding="utf-8")).items():
+            if now.get(name) != digest:
+                raise ValueError(f"{name} is not what was saved")
+    written = read_step(own / str(step))
+    arrays, meta = _read_orbax(own.resolve() / str(step)) if written is None else written
+    if identity is not None:
+        check_identity(folder, meta["identity"], identity)
+    wrong = [name for name, digest in meta["checksums"].items() if checksum(arrays[name]) != digest]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is not what was saved")
+    return arrays, [Step(**one) for one in meta["history"]]
+
+
+def _read_orbax(step: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and plain data of a step; the path must be absolute."""
+    alone = _by_itself()
+    with ocp.Checkpointer(ocp.JsonCheckpointHandler(), multiprocessing_options=alone) as reader:
+        meta = reader.restore(step / "meta")
+    with ocp.Checkpointer(ocp.StandardCheckpointHandler(), multiprocessing_options=alone) as reader:
+        found = reader.restore(step / "state")
+    return {name: np.asarray(array) for name, array in found.items()}, meta
+
+
+def check_identity(folder: Path, stored: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Refuse a checkpoint of something else, naming the first difference.
+
+    Raises:
+        InputError: If any entry differs.
+    """
+    for key in dict.fromkeys([*expected, *stored]):
+        ours, theirs = expected.get(key), stored.get(key)
+        if json.dumps(theirs, sort_keys=True, default=str) != json.dumps(ours, sort_keys=True, default=str):
+            remedy = "resume with the instance and configuration that the checkpoint was made with, or use --warm-start"
+            raise InputError([Problem(str(folder), "checkpoint", key, theirs, f"{ours} as in this run", remedy)])

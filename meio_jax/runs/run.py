@@ -1,0 +1,222 @@
+"""The one place that wires things: configuration and instance folder in, run folder out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import polars as pl
+
+from meio_jax.config.settings import Config, load_config
+from meio_jax.distributed.compile_cache import keep_compiled_programs
+from meio_jax.distributed.processes import Together, gather, is_first, join, own_range, watched
+from meio_jax.errors import InputError, Problem
+from meio_jax.generate import generate_instance
+from meio_jax.plan.flows import ORDER, merged_flows, own_flows
+from meio_jax.planner.planning import Plan, certify, prepare
+from meio_jax.planner.streamed_plan import StreamedPlan
+from meio_jax.progress import AbstractProgress
+from meio_jax.runs.checkpoint import saved_steps
+from meio_jax.runs.folder import begin_folder, write_certificate
+from meio_jax.runs.resume import identity, search_saved, table_digests
+from meio_jax.runs.streamed_run import run_streamed, stream_source
+from meio_jax.runs.warm import read_earlier, warm_model
+from meio_jax.tables import (
+    Tables,
+    count_item_rows,
+    read_instance,
+    read_item_block,
+    read_network,
+    scan_item_ids,
+    write_table,
+)
+
+
+def ensure_instance(config: Config, progress: AbstractProgress) -> Path:
+    """The instance folder; generated first if it does not exist and the configuration says how."""
+    folder = config.instance.path
+    if (folder / "instance.yaml").exists():
+        return folder
+    if config.instance.generate is not None:
+        progress.stage(f"generating the instance {folder}")
+        return generate_instance(config.instance.generate, folder)
+    if config.instance.us is not None:
+        from meio_jax.generate.us import build_us_instance
+
+        progress.stage(f"building the US instance {folder}")
+        options = config.instance.us
+        build_us_instance(
+            options.data,
+            folder,
+            options.size,
+            seed=options.seed,
+            form=options.form,
+            periods=options.periods,
+            tightness=options.tightness,
+        )
+        return folder
+    remedy = config.instance.hint or "check `instance.path`, or give `instance.generate`"
+    raise InputError([Problem(str(folder), "", "instance.path", None, "an instance folder", remedy)])
+
+
+def configure_jax(config: Config) -> None:
+    """Precision, compiled programs of earlier processes, and a device per CPU core, before any array is made.
+
+    Programs of one device leave cores idle, since a block that fits the cache is too small to split.
+    """
+    jax.config.update("jax_enable_x64", config.precision == "float64")
+    keep_compiled_programs()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # Refused once arrays exist (in a notebook, say): then the devices are as they are.
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", config.solve.devices or cores)
+
+
+def load_tables(config: Config) -> tuple[Tables, Path]:
+    """Read and validate the instance of a configuration; of several processes each reads its own items only."""
+    folder = config.instance.path
+    if jax.process_count() == 1:
+        return read_instance(folder), folder
+    tables, problems = None, InputError([])
+    try:
+        own = scan_item_ids(folder, *own_range(count_item_rows(folder)))
+        tables = read_item_block(folder, own, read_network(folder))
+    except InputError as error:
+        problems = error
+    found = sum(one["problems"] for one in gather({"problems": problems.count}))
+    if tables is None or found:
+        others = Problem(str(folder), "", "", found, "no problems", "see what the other processes say")
+        raise problems if problems.count else InputError([others])
+    return tables, folder
+
+
+def run_solve(
+    config: Config, progress: AbstractProgress, *, resume: bool = False, warm_start: Path | None = None
+) -> Plan | StreamedPlan:
+    """Solve a configuration and write its run folder.
+
+    Args:
+        config: The configuration.
+        progress: Where to report.
+        resume: Continue from the newest readable checkpoint of the run folder.
+        warm_start: Run folder whose parameters and prices the search starts from.
+
+    Raises:
+        InputError: If the instance or configuration is wrong; then nothing has been written.
+    """
+    if resume and not saved_steps(config.run / "checkpoints"):
+        warm_start = _recorded_start(config.run)
+    config = config if warm_start is None else warm_config(config)
+    configure_jax(config)
+    join()
+    if jax.process_count() > 1:
+        progress = Together(progress, config.solve.check_every)
+    with watched(config.run):
+        return _solve(config, progress, resume, warm_start)
+
+
+def _solve(config: Config, progress: AbstractProgress, resume: bool, warm_start: Path | None) -> Plan | StreamedPlan:
+    if is_first() and not config.stream.generate:
+        ensure_instance(config, progress)
+    gather({"instance": "there"})
+    source = stream_source(config, resume=resume)
+    if source is not None:
+        return run_streamed(config, source, progress, resume=resume, warm_start=warm_start)
+    tables, folder = load_tables(config)
+    progress.stage("preparing arrays and scenarios")
+    start = None
+    if warm_start is None:
+        model = prepare(tables, config, gather=gather)
+    else:
+        earlier = read_earlier(warm_start, tables.items["item_id"].to_list())
+        model, start, report = warm_model(tables, config, earlier, gather)
+        progress.stage(report)
+    digests = table_digests(folder, gather=gather)
+    if is_first() and not resume:
+        more = {} if warm_start is None else {"warm_start": str(warm_start)}
+        begin_folder(config, model.instance, folder, digests, **more)
+    gather({"folder": "there"})
+    solution = search_saved(
+        model, config.run / "checkpoints", identity(config, digests), progress, resume=resume, start=start
+    )
+    finished = certify(model, solution, progress=progress)
+    write_plan(finished, config.run)
+    return finished
+
+
+def _recorded_start(run: Path) -> Path | None:
+    """The run that a run started from, as its folder says."""
+    path = run / "instance.json"
+    found = json.loads(path.read_text(encoding="utf-8")).get("warm_start") if path.exists() else None
+    return None if found is None else Path(found)
+
+
+def warm_config(config: Config) -> Config:
+    """The configuration with the settings of a warm start in place of those of a cold one."""
+    changes = config.warm.model_dump()
+    damping = changes.pop("damping")
+    changes["final_learning_rate"] = min(config.solve.final_learning_rate, config.warm.learning_rate)
+    return config.model_copy(
+        update={
+            "solve": config.solve.model_copy(update=changes),
+            "fulfilment": config.fulfilment.model_copy(update={"damping": damping}),
+        }
+    )
+
+
+def write_plan(plan: Plan, folder: Path) -> None:
+    """Write all tables of a plan and its certificate, each under a temporary name first.
+
+    Of several processes each writes the rows of its own items, and the first puts them together.
+    """
+    parts = folder / "plan" / ".parts"
+    for name, frame in plan.frames().items():
+        if jax.process_count() > 1 and name in ORDER:
+            write_table(
+                own_flows(frame, first=is_first()), parts / Path(name).name / f"{jax.process_index():05d}.parquet"
+            )
+        elif jax.process_count() > 1 and "item_id" in frame.columns:
+            write_table(frame, parts / Path(name).name / f"{jax.process_index():05d}.parquet")
+        elif is_first():
+            write_table(frame, folder / f"{name}.parquet")
+    gather({"parts": "written"})
+    if is_first():
+        for part in sorted(parts.glob("*")):
+            _put_together(part, folder / "plan" / f"{part.name}.parquet")
+        shutil.rmtree(parts, ignore_errors=True)
+        write_certificate(plan.certificate, folder)
+    gather({"plan": "written"})
+
+
+def _put_together(part: Path, target: Path) -> None:
+    """One table of the parts in a folder."""
+    name, files = f"plan/{target.stem}", sorted(part.glob("*.parquet"))
+    if name in ORDER:
+        write_table(merged_flows([pl.read_parquet(file) for file in files], name), target)
+        return
+    unfinished = part.with_suffix(".tmp")
+    pl.scan_parquet(files).sink_parquet(unfinished)
+    unfinished.replace(target)
+
+
+def config_of_run(run: Path) -> Config:
+    """The configuration that a run folder was made with, pointed at that folder."""
+    return load_config(run / "config.yaml").model_copy(update={"run": run})
+
+
+def read_certificate(run: Path) -> dict[str, Any]:
+    """The certificate of a run.
+
+    Raises:
+        InputError: If the folder holds no finished run.
+    """
+    path = run / "certificate.json"
+    if not path.exists():
+        problem = Problem(str(path), "", "", None, "the certificate of a finished run", "give the folder of a run")
+        raise InputError([problem])
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,168 @@
+"""`meio solve` for catalogs that are too large for memory: which ones are, and their run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from meio_jax.config.settings import Config
+from meio_jax.errors import InputError, Problem
+from meio_jax.instance import build_instance
+from meio_jax.instance.item_sources import AbstractSource, FolderSource, GeneratedSource
+from meio_jax.planner.streamed_plan import StreamedPlan, write_streamed_plan
+from meio_jax.planner.streaming import StreamedModel, build_stream, count_stream, search_stream, start_stream
+from meio_jax.progress import AbstractProgress, Preempted, Step
+from meio_jax.results import Result
+from meio_jax.runs.folder import begin_folder, write_certificate
+from meio_jax.runs.resume import identity, table_digests
+from meio_jax.runs.stream_checkpoint import StreamCheckpoints
+from meio_jax.solver.solve import Solution, State, Trace
+from meio_jax.solver.stream import PartFiles
+from meio_jax.tables import count_item_rows, read_item_block, scan_item_ids
+
+_ALWAYS_FIT, _SAMPLE = 20_000, 256
+# Tables, arrays being built, parameters with their moments and means, holdout results: several times the arrays.
+_COPIES = 6
+
+
+def stream_source(config: Config, *, resume: bool = False) -> AbstractSource | None:
+    """The catalog in parts, if it is to be streamed; None where it is solved in memory.
+
+    Args:
+        config: The configuration.
+        resume: Decide as the run that is continued did, whatever memory is free now.
+
+    Raises:
+        InputError: If streaming is asked for in a way that is not possible.
+    """
+    options = config.stream
+    if options.generate:
+        if config.instance.generate is None:
+            problem = Problem("stream", "", "generate", True, "options in `instance.generate`", "add them")
+            raise InputError([problem])
+        return _alone(GeneratedSource(config.instance.generate, options.part_items))
+    about = config.run / "instance.json"
+    if resume and about.exists():
+        streamed = "streamed" in json.loads(about.read_text(encoding="utf-8"))
+        return _alone(_parts(config)) if streamed else None
+    items = count_item_rows(config.instance.path)
+    limit = options.above_items
+    if limit is None:
+        # Of several processes each has its own share of the items in its own memory.
+        return None if items <= _ALWAYS_FIT or jax.process_count() > 1 or _fits(config, items) else _parts(config)
+    return None if items <= limit else _alone(_parts(config))
+
+
+def _parts(config: Config) -> AbstractSource:
+    return FolderSource(config.instance.path, config.stream.part_items)
+
+
+def _alone(source: AbstractSource) -> AbstractSource:
+    if jax.process_count() > 1:
+        remedy = "start one process, or (where the share of each fits in memory) leave `stream` out"
+        problem = Problem("stream", "", "", jax.process_count(), "one process for a streamed catalog", remedy)
+        raise InputError([problem])
+    return source
+
+
+def _fits(config: Config, items: int) -> bool:
+    """Whether the catalog takes less than half of the memory that is free, by the arrays of its first items."""
+    folder = config.instance.path
+    tables = read_item_block(folder, scan_item_ids(folder, 0, _SAMPLE))
+    instance = build_instance(tables, block_items=_SAMPLE, bands=1, dtype=np.dtype(config.precision).type)
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(instance.catalog))
+    return items / tables.items.height * size * _COPIES < _free_memory() / 2
+
+
+def _free_memory() -> float:
+    """Bytes that are free: on the accelerator, or in the machine."""
+    limits = [device.memory_stats() for device in jax.local_devices()]
+    of_devices = sum(one["bytes_limit"] for one in limits if one and "bytes_limit" in one)
+    path = Path("/proc/meminfo")
+    if of_devices or not path.exists():
+        return float(of_devices or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    rows = dict(line.split(":", 1) for line in path.read_text(encoding="utf-8").splitlines())
+    return 1024.0 * int(rows["MemAvailable"].split()[0])
+
+
+def run_streamed(
+    config: Config, source: AbstractSource, progress: AbstractProgress, *, resume: bool, warm_start: Path | None
+) -> StreamedPlan:
+    """Solve a catalog in parts and write its run folder.
+
+    Raises:
+        InputError: If the instance is wrong (then nothing has been written), or a warm start is asked for.
+        Preempted: If the machine was taken away; the state is saved then.
+    """
+    if warm_start is not None:
+        remedy = "leave --warm-start out, or raise `stream.above_items` if the catalog fits in memory"
+        raise InputError([Problem("stream", "", "--warm-start", str(warm_start), "no warm start of parts", remedy)])
+    scratch = (config.run if config.stream.scratch is None else config.stream.scratch) / "scratch"
+    files = PartFiles(scratch)
+    try:
+        counted = count_stream(source, config, files, progress=progress)
+        digests = table_digests(source.folder) if isinstance(source, FolderSource) else {}
+        if not resume:
+            about = {"parts": source.parts, "part_items": source.part_items}
+            begin_folder(config, counted.instance(source.tables(0)), config.instance.path, digests, streamed=about)
+        model = build_stream(counted, files, progress=progress)
+        solution = _search(model, config, files, digests, progress, resume)
+        plan = write_streamed_plan(model, solution, config.run, progress=progress)
+        write_certificate(plan.certificate, config.run)
+        return plan
+    finally:
+        files.close()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _same(config: Config, digests: dict[str, str]) -> dict:
+    """What a checkpoint must agree with: as in memory, and how the catalog is cut into parts."""
+    made = config.instance.generate if config.stream.generate else None
+    return {
+        **identity(config, digests),
+        "stream.part_items": config.stream.part_items,
+        "instance.generate": None if made is None else made.model_dump(mode="json"),
+        "solve.devices": config.solve.devices,
+    }
+
+
+def _search(
+    model: StreamedModel,
+    config: Config,
+    files: PartFiles,
+    digests: dict[str, str],
+    progress: AbstractProgress,
+    resume: bool,
+) -> Solution:
+    """Search, with checkpoints on the way and at the end."""
+    folder, every = config.run / "checkpoints" / "streamed", config.checkpoint.every
+    checkpoints = StreamCheckpoints(
+        folder, files, model.source.parts, keep=config.checkpoint.keep, identity=_same(config, digests)
+    )
+    state = start_stream(model)
+    found = checkpoints.restore(state) if resume else None
+    history: list[Step] = []
+    if found is not None:
+        state, history, notes = found
+        for note in notes:
+            progress.stage(f"{note}; using the one before")
+        progress.stage(f"continuing after step {history[-1].step}")
+    seen = list(history)
+
+    def on_step(now: State, step: Step, trace: Trace) -> None:
+        del trace
+        seen.append(step)
+        if (every and step.step % every == 0) or progress.should_stop():
+            checkpoints.save(now, seen)
+
+    solution = search_stream(model, state, progress=progress, on_step=on_step, history=tuple(history))
+    if every:
+        checkpoints.save(solution.state, seen)
+    if progress.preempted() and solution.result is Result.INTERRUPTED:
+        raise Preempted(f"Told to end after step {solution.steps}; a checkpoint of it is in {folder}.")
+    return solution

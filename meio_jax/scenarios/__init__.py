@@ -1,0 +1,27 @@
+"""Sampled demand and lead times."""
+
+from meio_jax.scenarios.leadtimes import LAWS, LeadTimes, searched_lead
+from meio_jax.scenarios.sampling import (
+    HOLDOUT,
+    SLOW_BELOW,
+    TRAINING,
+    UNITS_APART,
+    Scenarios,
+    ScenarioSettings,
+    item_keys,
+    sample_scenarios,
+)
+
+__all__ = [
+    "HOLDOUT",
+    "LAWS",
+    "SLOW_BELOW",
+    "TRAINING",
+    "UNITS_APART",
+    "LeadTimes",
+    "ScenarioSettings",
+    "Scenarios",
+    "item_keys",
+    "sample_scenarios",
+    "searched_lead",
+]

@@ -1,0 +1,1 @@
+"""One period and one horizon of the network: serve, order, allocate, account."""

@@ -1,0 +1,101 @@
+"""Priced preference lists: which node a demand class asks first, second, third ... at given prices."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from meio_jax.model.network import Network
+
+
+class PreferenceLists(eqx.Module):
+    """Ordered nodes of every demand class, and what a unit shipped that way costs.
+
+    `node == network.nodes` marks the end of a list: nobody is asked.
+    """
+
+    node: Int[Array, "*lead waves speeds rounds regions"]
+    cost_unit: Float[Array, "*lead waves speeds rounds regions"]
+    cost_kg: Float[Array, "*lead waves speeds rounds regions"]
+    carbon: Float[Array, "*lead waves speeds rounds regions"]
+
+
+def preference_lists(
+    network: Network,
+    weight: Float[Array, ""],
+    stockable: Bool[Array, " nodes"],
+    outbound_price: Float[Array, " nodes"],
+    dither: Float[Array, "waves speeds regions nodes"],
+    rounds: int,
+    tiers: int = 1,
+) -> PreferenceLists:
+    """Rank the eligible nodes of each class by priced cost, cheapest first.
+
+    The priced cost of a unit is outbound cost (distance zone and weight), handling, and the opportunity cost of
+    the outbound capacity that the unit uses, so the simulated fulfilment reacts to prices.
+
+    Args:
+        network: The shared network.
+        weight: Weight, in kg, that stands for the group of items.
+        stockable: Nodes where the group may be stocked.
+        outbound_price: Money per unit shipped, by node.
+        dither: Small amounts of money added to the ranking only. Without them whole groups of classes that cost
+            the same change sides together when a price crosses a threshold, and no price splits them.
+        rounds: Nodes that a class asks.
+        tiers: With more than one, classes do not all ask at once: those to which their second choice costs most
+            beyond their first ask first (the regret rule of Vogel for transportation problems), since stock that is
+            scarce is worth most to them.
+
+    Returns:
+        Lists with axes `waves speeds rounds regions` (rounds x tiers); ties go to the node with the lower index.
+    """
+    priced = network.outbound_unit + network.outbound_kg * weight + network.handling_cost + outbound_price
+    allowed = network.eligible & stockable
+    ranked = jnp.where(allowed, priced[None] + dither, jnp.inf)
+    order = jnp.argsort(ranked, axis=-1, stable=True)[..., :rounds]
+    cost = jnp.take_along_axis(ranked, order, axis=-1)
+    found = cost < jnp.inf
+    turn = _turns(cost, tiers)
+
+    def placed(values: Array, idle: int) -> Array:
+        """The lists with the turns of every class: nobody is asked in those of others."""
+        own = jnp.where(turn[..., None, :], jnp.where(found, values, idle)[..., None], idle)
+        return jnp.moveaxis(own.reshape(*own.shape[:-2], -1), -1, -2)
+
+    def read(table: Float[Array, "speeds regions nodes"]) -> Float[Array, "waves speeds rounds regions"]:
+        return placed(jnp.take_along_axis(jnp.broadcast_to(table, allowed.shape), order, axis=-1), 0)
+
+    carbon = jnp.broadcast_to(network.outbound_carbon, network.outbound_unit.shape)
+    return PreferenceLists(
+        node=placed(order, network.nodes),
+        cost_unit=read(network.outbound_unit),
+        cost_kg=read(network.outbound_kg),
+        carbon=read(carbon),
+    )
+
+
+def _turns(cost: Float[Array, "waves speeds regions rounds"], tiers: int) -> Bool[Array, "waves speeds regions tiers"]:
+    """Which of the tiers is a class's own: an equal share of the regions in each, most regret first."""
+    regions = cost.shape[-2]
+    if tiers == 1 or cost.shape[-1] == 1:
+        own = jnp.zeros(cost.shape[:-1], jnp.int32)
+    else:
+        # Without a second choice everything is lost where the first one is empty.
+        first, second = cost[..., 0], cost[..., 1]
+        regret = jnp.where(second < jnp.inf, second - jnp.where(first < jnp.inf, first, 0), jnp.inf)
+        # Classes that nobody serves are last.
+        regret = jnp.where(first < jnp.inf, regret, -jnp.inf)
+        rank = jnp.argsort(jnp.argsort(-regret, axis=-1, stable=True), axis=-1, stable=True)
+        own = rank * tiers // regions
+    return own[..., None] == jnp.arange(tiers, dtype=own.dtype)
+
+
+def group_dither(network: Network, group: Int[Array, ""], size: float) -> Float[Array, "waves speeds regions nodes"]:
+    """Fixed pseudo-random amounts in +-`size` x (mean eligible outbound cost per unit), different in every group."""
+    cost = jnp.where(jnp.any(network.eligible, axis=0), network.outbound_unit, 0)
+    count = jnp.maximum(jnp.sum(jnp.any(network.eligible, axis=0)), 1).astype(cost.dtype)
+    key = jax.random.fold_in(jax.random.key(0), group)
+    # A key of its own for every node: a node that is added moves no amount of the others.
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(network.nodes))
+    spread = jax.vmap(lambda node: jax.random.uniform(node, network.eligible.shape[:-1], cost.dtype, -1, 1))(keys)
+    return size * jnp.sum(cost) / count * jnp.moveaxis(spread, 0, -1)

@@ -1,0 +1,111 @@
+"""Newsvendor starting levels: cover the demand of a node's lead time and review, plus safety stock."""
+
+import jax.numpy as jnp
+from jax.scipy.special import ndtri
+from jaxtyping import Array, Float
+
+from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.resources import Rents
+from meio_jax.policy.base import StartingPoint
+from meio_jax.scenarios.sampling import Scenarios
+from meio_jax.simulation.preferences import PreferenceLists
+
+_LEAST_FRACTILE, _LARGEST_FRACTILE = 0.5, 0.995
+
+
+def customer_rates(
+    network: Network, rates: Float[Array, "buckets waves speeds regions items"], lists: PreferenceLists
+) -> tuple[Float[Array, "buckets nodes items"], Float[Array, "buckets nodes items"]]:
+    """Customer demand per period by node: all at the first choice, and spread over the whole list.
+
+    The spread version halves from choice to choice; it gives nodes that are nobody's first choice a scale on which
+    they can become useful once prices move demand to them.
+    """
+    rounds = lists.node.shape[3]
+    buckets, _, _, _, items = rates.shape
+    flat = rates.reshape(buckets, -1, items)
+    first = jnp.zeros((buckets, network.nodes, items), rates.dtype)
+    spread = first
+    at = jnp.arange(buckets)[:, None]
+    weights = [0.5**p for p in range(rounds)]
+    for p in range(rounds):
+        node = lists.node[:, :, :, p].reshape(buckets, -1)
+        share = spread.at[at, node].add(flat * (weights[p] / sum(weights)), mode="drop")
+        spread = share
+        if p == 0:
+            first = first.at[at, node].add(flat, mode="drop")
+    return first, spread
+
+
+def roll_up(network: Network, rates: Float[Array, "buckets nodes items"]) -> Float[Array, "buckets nodes items"]:
+    """Add to every node what the nodes that it supplies pass on to it."""
+    for tier in network.tiers:
+        for lane, (origin, target) in enumerate(zip(network.lane_from, network.lane_to, strict=True)):
+            if target in tier:
+                rates = rates.at[:, origin].add(network.lane_share[lane] * rates[:, target])
+    return rates
+
+
+def node_leads(network: Network, block: ItemBlock) -> tuple[Float[Array, "nodes items"], Float[Array, "nodes items"]]:
+    """Mean lead time of a node's default sources, and of its faster offer (infinite if it has none), in periods."""
+    lanes = jnp.broadcast_to(network.lane_lead[:, None], (network.lanes, block.items))
+    leads = jnp.concatenate([block.offer_lead, lanes.astype(block.offer_lead.dtype)])
+    target = jnp.asarray((*network.offer_node, *network.lane_to), int)
+    mean = jnp.zeros((network.nodes, block.items), leads.dtype).at[target].add(leads * block.source_share)
+    fast = jnp.full_like(mean, jnp.inf)
+    for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True)):
+        if rank == 1:
+            fast = fast.at[node].set(jnp.where(block.offer_active[slot], block.offer_lead[slot], jnp.inf))
+    return mean, fast
+
+
+def _fractile(network: Network, block: ItemBlock, review_gap: Array, rents: Rents) -> Float[Array, "nodes items"]:
+    """Critical fractile of a node: under-stock cost against holding over one review cycle, both at the prices."""
+    holding = jnp.maximum(network.holding_factor[:, None] * block.holding_cost + rents.held, 1e-9)
+    margin = jnp.maximum(block.lost_sale_cost - rents.moved, 0)
+    lost = margin / (margin + holding * review_gap[:, None] + 1e-12)
+    waiting = block.backorder_cost / (block.backorder_cost + holding)
+    return jnp.clip(jnp.where(block.backorder, waiting, lost), _LEAST_FRACTILE, _LARGEST_FRACTILE)
+
+
+def starting_point(
+    network: Network, block: ItemBlock, scenarios: Scenarios, lists: PreferenceLists, rents: Rents
+) -> StartingPoint:
+    """Levels of a newsvendor at every node, from the moments of the sampled demand, at the prices behind `rents`.
+
+    A position raised at a review must last until the next review's order arrives: lead time + review gap - 1
+    periods. Demand of a node is thinned from the item's total, so its variance is `m (1 + share (V/M - 1))`.
+    """
+    samples = scenarios.demand.shape[-1] // block.items
+    demand = scenarios.demand
+    missing = network.buckets * network.bucket_periods - network.periods
+    lengths = jnp.full(network.buckets, network.bucket_periods, demand.dtype).at[-1].add(-missing)
+    padded = jnp.pad(demand, ((0, missing), (0, 0), (0, 0), (0, 0), (0, 0)))
+    shape = (network.buckets, network.bucket_periods, *demand.shape[1:-1], block.items, samples)
+    rates = padded.reshape(shape).sum((1, -1)) / (samples * lengths[:, None, None, None, None])
+    total = demand.sum((1, 2, 3)).reshape(network.periods, block.items, samples)
+    mean_total = jnp.maximum(total.mean((0, 2)), 1e-9)
+    excess = jnp.maximum(total.var((0, 2)) / mean_total - 1, -1)
+
+    first, spread = customer_rates(network, rates, lists)
+    first, spread = roll_up(network, first), roll_up(network, spread)
+    lead, fast_lead = node_leads(network, block)
+    gap = 1 / jnp.maximum(network.review.astype(lead.dtype).mean(0), 1 / network.periods)
+    z = ndtri(_fractile(network, block, gap, rents))
+
+    def level(rate: Array, cover: Array) -> tuple[Array, Array]:
+        mean = rate * cover
+        share = jnp.clip(rate / mean_total, 0, 1)
+        deviation = jnp.sqrt(mean * jnp.maximum(1 + share * excess, 1e-6))
+        return mean, deviation
+
+    cover = jnp.maximum(lead + gap[:, None] - 1, 1)
+    mean, deviation = level(first, cover)
+    target = mean + z * deviation
+    wide_mean, wide_deviation = level(spread, cover)
+    scale = jnp.where(block.stockable, jnp.maximum(wide_mean + wide_deviation, 1e-3), 0)
+    target = jnp.where(block.stockable, target, 0)
+    fast_cover = jnp.where(jnp.isfinite(fast_lead), fast_lead + gap[:, None] - 1, 0)
+    fast_mean, fast_deviation = level(first, jnp.maximum(fast_cover, 0))
+    fast_target = jnp.minimum(jnp.where(block.stockable, fast_mean + z * fast_deviation, 0), target)
+    return StartingPoint(target, roll_up(network, target), first, fast_target, scale)
