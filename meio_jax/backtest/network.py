@@ -5,6 +5,7 @@ offers (rows of the table), days (periods), buckets. A *class* is speed x region
 """
 
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple
 
 import numpy as np
@@ -115,6 +116,8 @@ class World:
     pipeline_holding: bool
     terminal_credit: float
     shared_factor_cv: float
+    morning: bool
+    start_date: date
 
     @property
     def buckets(self) -> int:
@@ -168,6 +171,8 @@ def read_world(tables) -> World:
         pipeline_holding=bool(settings.pipeline_holding),
         terminal_credit=float(settings.terminal_credit),
         shared_factor_cv=float(settings.shared_factor_cv),
+        morning=str(getattr(settings, "ordering", "evening")) == "morning",
+        start_date=settings.start_date,
     )
 
 

@@ -1,4 +1,4 @@
-"""End of a day: nodes whose review day it is order up to their targets, downstream tiers first; upstream
+"""Orders of a day: nodes whose review day it is order up to their targets, downstream tiers first; upstream
 nodes ship.
 
 What an upstream node cannot ship is not owed; it is asked for again at the next review.
@@ -122,7 +122,7 @@ def _lot(supply, offer, wanted, position, rounding):
 
 
 @inlined
-def _dispatch(state, out, entry):
+def dispatch(state, out, entry):
     """Write down a shipment under way: (item, node, units, day due, source)."""
     item, node, units, due, source = entry
     k = out.filled[0]
@@ -138,13 +138,20 @@ def _dispatch(state, out, entry):
 def _buy(supply_side, kept, order, clock):
     """Place a purchase order of `order = (item, node, offer, wanted, position)`."""
     supply, rules = supply_side
-    state, books, out = kept
     item, node, offer, wanted, position = order
     units = _lot(supply, offer, wanted, position, rules.rounding)
-    if units <= 0:
-        return
+    if units > 0:
+        place(supply_side, kept, (item, node, offer, units), clock)
+
+
+@inlined
+def place(supply_side, kept, order, clock):
+    """Place a purchase order of `order = (item, node, offer, units)`, as it is."""
+    supply, rules = supply_side
+    state, books, out = kept
+    item, node, offer, units = order
     due = clock.day + offer_lead(supply, offer, clock.day, rules.seed)
-    _dispatch(state, out, (item, node, units, due, len(supply.lane_from) + offer))
+    dispatch(state, out, (item, node, units, due, len(supply.lane_from) + offer))
     books.flow[item, 0] += units
     if clock.charged:
         books.cost[item, PURCHASE] += units * supply.offer_cost[offer]
@@ -153,7 +160,7 @@ def _buy(supply_side, kept, order, clock):
 
 
 @inlined
-def _send(network, limited, supply_side, kept, order, clock):
+def send(network, limited, supply_side, kept, order, clock):
     """Send units over a lane now; `order = (item, lane, units)`."""
     catalog, sites = network
     supply, rules = supply_side
@@ -164,7 +171,7 @@ def _send(network, limited, supply_side, kept, order, clock):
     state.on_hand[item, origin] -= units
     limits, used = limited
     use(limits, used, catalog.storage_class[item], item, STORAGE * limits.nodes + origin, -units)
-    _dispatch(state, out, (item, supply.lane_to[lane], units, clock.day + lead, lane))
+    dispatch(state, out, (item, supply.lane_to[lane], units, clock.day + lead, lane))
     if clock.charged:
         kilos = units * catalog.weight[item]
         books.cost[item, TRANSFER] += units * supply.lane_cost_unit[lane] + kilos * supply.lane_cost_kg[lane]
@@ -330,7 +337,7 @@ def _ship_asked(network, limited, supply_side, kept, desk, task):
     for lane in range(len(desk.ask)):
         units = desk.sent[lane] if desk.sent[lane] >= 0 else desk.ask[lane]
         if units > 0:
-            _send(network, limited, supply_side, kept, (item, lane, units), clock)
+            send(network, limited, supply_side, kept, (item, lane, units), clock)
     desk.ask[:] = 0
     desk.sent[:] = -1
     desk.asked_of[:] = 0

@@ -10,7 +10,7 @@ from backtest_instances import orders, same_targets, small_network, targets
 
 from meio_jax.backtest import Options, PlanTable, read_run, read_world, simulate
 from meio_jax.backtest.orders import order_source, read_demand, state_of
-from meio_jax.backtest.simulate import Simulation
+from meio_jax.backtest.simulation import Simulation
 from meio_jax.errors import InputError
 
 LEVELS = {"D": 40, "F1": 12, "F2": 12, "S": 4}
@@ -26,7 +26,7 @@ def test_units_are_conserved_and_stock_is_never_negative(options: Options) -> No
     source = order_source(world, read_demand(world, tables, options), state, options.units_per_order)
     start = int(world.on_hand.sum() + world.on_order[2].sum())
     for day in range(world.periods):
-        run._day(source, day)
+        run.day(source, day)
         assert run.state.on_hand.min() >= 0
         assert run.state.on_order.min() >= 0
         now = int(run.state.on_hand.sum() + run.state.on_order.sum())

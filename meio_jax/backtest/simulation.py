@@ -1,0 +1,280 @@
+"""One world lived through: its state, and the steps of a day.
+
+A day runs: receive, order and ship (on review days), serve the orders in the sequence of their hours, account; where
+the instance says that orders are placed in the evening, ordering comes after serving.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from meio_jax.backtest.books import Clock, State, close_day, empty_books, opened
+from meio_jax.backtest.limits import Used
+from meio_jax.backtest.lookup import bad, solid
+from meio_jax.backtest.network import World
+from meio_jax.backtest.options import Options
+from meio_jax.backtest.orders import Orders, blank_orders, joined
+from meio_jax.backtest.outcome import Run
+from meio_jax.backtest.plan import Levels, PlanSource, PlanTable, Snapshot
+from meio_jax.backtest.receive import receive
+from meio_jax.backtest.review import NEAREST, UP, Desk, Rules, Shipments, review
+from meio_jax.backtest.serve import serve
+from meio_jax.backtest.supply import Supply, with_recorded
+
+Shipment = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Item, node, units and the day promised of what is under way."""
+
+
+def no_shipment() -> Shipment:
+    """Nothing under way."""
+    item, node, units, promised = (np.zeros(0, np.int64) for _ in range(4))
+    return item, node, units, promised
+
+
+class Simulation:
+    """One replication: the state of the world and the order of events.
+
+    Args:
+        world: The instance.
+        plan: Who decides: a plan, a function that may give a new one on every review day, or None where the caller
+            takes the steps of a day by himself.
+        options: What to enforce, what to keep, recorded data.
+        seed: Random state of the replication.
+    """
+
+    def __init__(self, world: World, plan: PlanSource | None, options: Options, seed: np.uint64):
+        self.world, self.options = world, options
+        self.planner: Callable | None = None
+        self.levels: Levels | None = None
+        if isinstance(plan, PlanTable):
+            self.levels = plan.levels(world)
+        else:
+            self.planner = plan
+        supply = world.supply
+        if options.lead_times is not None:
+            supply = solid(with_recorded(supply, options.lead_times, world.vendors, world.periods))
+        rules = Rules(_below(world), UP if options.rounding == "up" else NEAREST, int(world.pipeline_holding), seed)
+        self.supply_side = (supply, rules)
+        resources = len(world.limits.kind)
+        self.used = Used(np.full(resources, np.inf), np.zeros(resources), np.zeros(resources))
+        self.limited = (world.limits, self.used)
+        self.books = empty_books(
+            len(world.items),
+            len(world.nodes),
+            len(world.regions),
+            len(world.speeds),
+            (world.periods, world.buckets),
+            options.detail,
+        )
+        self.usage = np.zeros((2, resources, world.buckets))
+        self.flows = np.zeros((len(supply.lane_from) + len(supply.offer_node), world.buckets), np.int64)
+        self.backlog = blank_orders(0)
+        self.queue = no_shipment()
+        self.due: dict[int, list[Shipment]] = {}
+        self.state = self._start(seed)
+        self.orders_served = 0
+        self.seconds = 0.0
+
+    def _start(self, seed: np.uint64) -> State:
+        """Stock at the start; storage in use follows from it."""
+        world = self.world
+        on_order = np.zeros_like(world.on_hand)
+        item, node, units, due = world.on_order
+        np.add.at(on_order, (item, node), units)
+        self.schedule((item, node, units, due), due)
+        rows, due_row = _due_rows(world, self.levels, self.planner is not None)
+        ahead = np.zeros((rows, world.periods + world.supply.limit if rows else 0), np.int64)
+        if rows:
+            row = due_row[item, node]
+            np.add.at(ahead, (row[row >= 0], np.minimum(due[row >= 0], ahead.shape[1] - 1)), units[row >= 0])
+        state = State(world.on_hand.copy(), on_order, np.zeros_like(on_order), ahead, due_row)
+        scratch = empty_books(len(world.items), len(world.nodes), 1, 1, (1, 1), False)
+        close_day((world.catalog, world.sites), self.limited, (state, scratch), Clock(0, 0, 0))
+        return state
+
+    def run(self, source: Callable[[int], Orders]) -> Run:
+        """All days; returns the books."""
+        began = time.perf_counter()
+        for day in range(self.world.periods):
+            self.day(source, day)
+        self.seconds = time.perf_counter() - began
+        return self.finished()
+
+    def finished(self) -> Run:
+        """The books, with the credit for what is left."""
+        left = self.state.on_hand + self.state.on_order
+        owed = np.zeros(len(self.world.items), np.int64)
+        np.add.at(owed, self.backlog.item, self.backlog.units)
+        credit = self.world.terminal_credit * self.world.catalog.unit_cost * (left.sum(1) - owed)
+        self.books.cost[:, -1] = -credit
+        return Run(self.books, self.state, self.usage, self.flows, owed, self.orders_served, self.seconds)
+
+    def day(self, source: Callable[[int], Orders], day: int) -> None:
+        """One day by the simulation's own plan."""
+        clock = self.open(day)
+        if self.world.morning:
+            self.receive(clock)
+            self._replan(clock)
+            self.review(clock)
+            self.serve(source(day), clock)
+        else:
+            self._replan(clock)
+            self.receive(clock)
+            self.serve(source(day), clock)
+            self.review(clock)
+        self.close(clock)
+
+    def open(self, day: int) -> Clock:
+        """Start a day: the room of every capacity is as the day has it."""
+        world = self.world
+        clock = Clock(day, day // world.bucket_periods, int(day >= world.warmup))
+        modes = (self.options.storage, self.options.inbound, self.options.outbound)
+        opened(self.used, world.limits, modes, clock, world.periods, world.bucket_periods)
+        return clock
+
+    def close(self, clock: Clock) -> None:
+        """End a day: stock is charged, and use of capacities is booked."""
+        close_day((self.world.catalog, self.world.sites), self.limited, (self.state, self.books), clock)
+        if clock.charged:
+            self.usage[0, :, clock.bucket] += self.used.today
+            self.usage[1, :, clock.bucket] = np.maximum(self.usage[1, :, clock.bucket], self.used.today)
+
+    def _replan(self, clock: Clock) -> None:
+        if self.planner is None:
+            return
+        sites = self.world.sites
+        if self.levels is not None and not (clock.day % sites.review_period == sites.review_offset).any():
+            return
+        plan = self.planner(Snapshot(clock.day, self.state.on_hand.copy(), self.state.on_order.copy(), self.world))
+        if plan is None and self.levels is None:
+            raise bad("plan", "", "", "a plan on the first day", None, "return a PlanTable for day 0")
+        if plan is not None:
+            self.levels = plan.levels(self.world)
+
+    def schedule(self, shipment: Shipment, due: np.ndarray) -> None:
+        """Put shipments under way on the calendar, by the day on which they will arrive."""
+        order = np.argsort(due, kind="stable")
+        days, first = np.unique(due[order], return_index=True)
+        for day, rows in zip(days.tolist(), np.split(order, first[1:]), strict=False):
+            item, node, units, promised = (column[rows] for column in shipment)
+            self.due.setdefault(day, []).append((item, node, units, promised))
+
+    def receive(self, clock: Clock) -> None:
+        """Unload what has arrived, as far as there is room."""
+        parts = [self.queue, *self.due.pop(clock.day, [])]
+        item, node, units, promised = (np.concatenate([part[k] for part in parts]) for k in range(4))
+        if len(item):
+            network = (self.world.catalog, self.world.sites)
+            receive(network, self.limited, (self.state, self.books), (item, node, units), clock)
+        waits = units > 0
+        self.queue = (item[waits], node[waits], units[waits], promised[waits])
+
+    def serve(self, fresh: Orders, clock: Clock) -> None:
+        """Serve those who wait and the day's orders, one by one."""
+        world = self.world
+        self.orders_served += len(fresh.item)
+        orders = joined(self.backlog, fresh) if len(self.backlog.item) else fresh
+        if len(self.backlog.item):
+            self.state.waiting[:] = 0
+        room = int((world.catalog.backorders[orders.item] * np.minimum(orders.units, len(world.speeds))).sum())
+        waits = blank_orders(room)
+        waits.late[:] = True
+        network = (world.catalog, world.sites, world.reach)
+        filled = serve(network, self.limited, (self.state, self.books, waits), self.levels, orders, clock)
+        self.backlog = Orders(*[column[:filled] for column in waits])
+
+    def review(self, clock: Clock) -> list[Shipments]:
+        """Nodes whose review day it is order up to their targets; returns what was ordered and shipped."""
+        world, supply = self.world, self.supply_side[0]
+        sites = world.sites
+        due = clock.day % sites.review_period == sites.review_offset
+        if not due.any():
+            return []
+        done = []
+        lanes = len(supply.lane_from)
+        desk = Desk(np.zeros(lanes, np.int64), np.full(lanes, -1), np.zeros(len(due), np.int64), due)
+        for first in range(0, len(world.items), self.options.chunk_items):
+            last = min(first + self.options.chunk_items, len(world.items))
+            room = int(supply.offer_start[last] - supply.offer_start[first]) + (last - first) * lanes
+            out = blank_shipments(room)
+            kept = (self.state, self.books, out)
+            network = (world.catalog, sites)
+            review(network, self.limited, self.supply_side, kept, self.levels, desk, (first, last, clock))
+            self.send(out, clock)
+            done.append(out)
+        return done
+
+    def send(self, out: Shipments, clock: Clock) -> None:
+        """Put what was ordered and shipped on the calendar, and count it."""
+        n = int(out.filled[0])
+        promised = clock.day + promised_days(self.supply_side[0], out.source[:n])
+        self.schedule((out.item[:n], out.node[:n], out.units[:n], promised), out.due[:n])
+        if clock.charged:
+            self.count_flows(out, n, clock)
+
+    def count_flows(self, out: Shipments, n: int, clock: Clock) -> None:
+        """Units by lane and offer, and use of the lane, vendor and spend resources."""
+        world, supply = self.world, self.supply_side[0]
+        source, units, item = out.source[:n], out.units[:n], out.item[:n]
+        self.flows[:, clock.bucket] += np.bincount(source, units, minlength=len(self.flows)).astype(np.int64)
+        lanes = len(supply.lane_from)
+        bought = source >= lanes
+        offer = source - lanes
+        for r, row in enumerate(world.limit_rows.iter_rows(named=True)):
+            if row["kind"] == "lane":
+                lane = source[~bought]
+                taken = np.flatnonzero(~bought)[
+                    (supply.lane_from[lane] == row["node"]) & (supply.lane_to[lane] == row["to_node"])
+                ]
+            elif row["kind"] in ("vendor", "spend"):
+                taken = np.flatnonzero(bought)
+                if row["vendor"] != -1:
+                    taken = taken[supply.offer_vendor[offer[taken]] == row["vendor"]]
+                if row["node"] != -1:
+                    taken = taken[supply.offer_node[offer[taken]] == row["node"]]
+            else:
+                continue
+            if row["storage_class"] != -1:
+                taken = taken[world.catalog.storage_class[item[taken]] == row["storage_class"]]
+            if row["measure"] == "money":
+                amount = float((units[taken] * supply.offer_cost[offer[taken]]).sum())
+            else:
+                amount = float((units[taken] * world.limits.weight[world.limits.measure[r], item[taken]]).sum())
+            self.used.today[r] += amount
+
+
+def blank_shipments(room: int) -> Shipments:
+    """Room for that many shipments."""
+    item, node, units, when, source = (np.zeros(room, np.int64) for _ in range(5))
+    return Shipments(item, node, units, when, source, np.zeros(1, np.int64))
+
+
+def promised_days(supply: Supply, source: np.ndarray) -> np.ndarray:
+    """Days after which a shipment is expected: the mean lead time of its lane or offer, in whole days from 1."""
+    mean = np.concatenate([supply.lane_mean, supply.offer_mean])[source]
+    return np.clip(np.floor(mean + 0.5), 1, supply.limit).astype(np.int64)
+
+
+def _below(world: World) -> np.ndarray:
+    """`[nodes, nodes]`: share of a node's position that counts in the echelon of another."""
+    supply, sites = world.supply, world.sites
+    matrix = np.eye(len(world.nodes))
+    for origin in sites.tier_nodes:  # most downstream first, so the rows below are complete
+        for lane in np.flatnonzero(supply.lane_from == origin):
+            matrix[origin] += supply.lane_share[lane] * matrix[supply.lane_to[lane]]
+    return matrix
+
+
+def _due_rows(world: World, levels: Levels | None, planned_later: bool) -> tuple[int, np.ndarray]:
+    """Rows of the calendar of arrivals, kept only for item and node pairs with more than one offer."""
+    if not planned_later and not (levels and levels.has_fast):
+        return 0, np.zeros((1, 1), np.int64)
+    supply = world.supply
+    count = np.zeros((len(world.items), len(world.nodes)), np.int64)
+    owner = np.repeat(np.arange(len(world.items)), np.diff(supply.offer_start))
+    np.add.at(count, (owner, supply.offer_node), 1)
+    several = count > 1
+    rows = np.full(count.shape, -1, np.int64)
+    rows[several] = np.arange(int(several.sum()))
+    return int(several.sum()), rows

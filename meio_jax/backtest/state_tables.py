@@ -1,0 +1,130 @@
+"""The state of a simulated world, and what it does on a day, as tables of an instance and of a plan."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+
+from meio_jax.backtest.lookup import frame
+from meio_jax.backtest.plan_shares import offer_items
+from meio_jax.backtest.review import Shipments
+from meio_jax.backtest.simulation import Simulation, promised_days
+
+
+def stock_table(simulation: Simulation) -> pl.DataFrame:
+    """Table `on_hand`."""
+    world, stock = simulation.world, simulation.state.on_hand
+    item, node = np.nonzero(stock)
+    return pl.DataFrame(
+        {
+            "item_id": pl.Series("item", world.items, pl.String).gather(item),
+            "node_id": pl.Series("node", world.nodes, pl.String).gather(node),
+            "units": stock[item, node].astype(float),
+        }
+    )
+
+
+def under_way_table(simulation: Simulation, today: int) -> pl.DataFrame:
+    """Table `on_order`: everything that is under way after the receipts of `today`, by the day it is promised for.
+
+    A shipment that is late, or waits outside, is expected tomorrow.
+    """
+    world = simulation.world
+    parts = [simulation.queue, *(part for day in sorted(simulation.due) for part in simulation.due[day])]
+    item, node, units, promised = (np.concatenate([part[k] for part in parts]) for k in range(4))
+    table = pl.DataFrame(
+        {
+            "item_id": pl.Series("item", world.items, pl.String).gather(item),
+            "node_id": pl.Series("node", world.nodes, pl.String).gather(node),
+            "period_due": np.maximum(promised - today, 1),
+            "units": units.astype(float),
+        }
+    )
+    return table.group_by("item_id", "node_id", "period_due", maintain_order=True).agg(pl.col("units").sum())
+
+
+def backlog_table(simulation: Simulation) -> pl.DataFrame:
+    """Demand that waits, by item, region and speed asked for."""
+    world, waits = simulation.world, simulation.backlog
+    table = pl.DataFrame(
+        {
+            "item_id": pl.Series("item", world.items, pl.String).gather(waits.item),
+            "region_id": pl.Series("region", world.regions, pl.String).gather(waits.region),
+            "speed_id": pl.Series("speed", world.speeds, pl.String).gather(waits.speed),
+            "units": waits.units.astype(float),
+        }
+    )
+    return table.group_by("item_id", "region_id", "speed_id", maintain_order=True).agg(pl.col("units").sum())
+
+
+def observed_history(tables, items: list[str], sales: np.ndarray) -> pl.DataFrame:
+    """Past sales, with those of the days lived `[days, items]` added; a day without sales has no row."""
+    history = frame(tables, "forecast")
+    day, item = np.nonzero(sales)
+    start = tables.settings.start_date
+    dates = pl.Series("ds", [start + timedelta(days=int(d)) for d in day], pl.Date)
+    seen = pl.DataFrame(
+        {"item_id": pl.Series("item", items, pl.String).gather(item), "ds": dates, "units": sales[day, item]}
+    )
+    cast = seen.with_columns(pl.col(name).cast(history.schema[name]) for name in seen.columns)
+    return pl.concat([history, cast.select("item_id", "ds", "units")], how="diagonal")
+
+
+def orders_table(simulation: Simulation, done: list[Shipments], day: int) -> pl.DataFrame:
+    """The purchase orders among what was ordered and shipped on a day, with the columns of `plan/orders`."""
+    world, supply = simulation.world, simulation.world.supply
+    _, units, source = _filled(done)
+    bought = source >= len(supply.lane_from)
+    offer, units = source[bought] - len(supply.lane_from), units[bought]
+    today, due = _dates(simulation, source[bought], day)
+    cost = supply.offer_cost[offer]
+    return pl.DataFrame(
+        {
+            "item_id": pl.Series("item", world.items, pl.String).gather(offer_items(supply)[offer]),
+            "vendor_id": pl.Series("vendor", world.vendors, pl.String).gather(supply.offer_vendor[offer]),
+            "node_id": pl.Series("node", world.nodes, pl.String).gather(supply.offer_node[offer]),
+            "units": units,
+            "packs": units // supply.offer_pack[offer],
+            "unit_cost": cost,
+            "cost": cost * units,
+            "order_date": today,
+            "due_date": due,
+        }
+    )
+
+
+def transfers_table(simulation: Simulation, done: list[Shipments], day: int) -> pl.DataFrame:
+    """The transfers among what was ordered and shipped on a day, with the columns of `plan/transfers`."""
+    world, supply = simulation.world, simulation.world.supply
+    item, units, source = _filled(done)
+    moved = source < len(supply.lane_from)
+    lane = source[moved]
+    today, due = _dates(simulation, lane, day)
+    nodes = pl.Series("node", world.nodes, pl.String)
+    return pl.DataFrame(
+        {
+            "item_id": pl.Series("item", world.items, pl.String).gather(item[moved]),
+            "from_node": nodes.gather(supply.lane_from[lane]),
+            "to_node": nodes.gather(supply.lane_to[lane]),
+            "units": units[moved],
+            "ship_date": today,
+            "due_date": due,
+        }
+    )
+
+
+def _filled(done: list[Shipments]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Item, units and source of everything that was ordered and shipped."""
+    columns = [[getattr(out, name)[: int(out.filled[0])] for out in done] for name in ("item", "units", "source")]
+    item, units, source = (np.concatenate([np.zeros(0, np.int64), *parts]) for parts in columns)
+    return item, units, source
+
+
+def _dates(simulation: Simulation, source: np.ndarray, day: int) -> tuple[pl.Series, pl.Series]:
+    """The day, and the days on which what comes from these sources is expected."""
+    today = simulation.world.start_date + timedelta(days=day)
+    ahead = promised_days(simulation.supply_side[0], source)
+    due = [today + timedelta(days=int(days)) for days in ahead]
+    return pl.Series("today", [today] * len(due), pl.Date), pl.Series("due", due, pl.Date)
