@@ -6,23 +6,28 @@ member touches one file only.
 
 import importlib
 import pkgutil
-from types import ModuleType
+import sys
 from typing import Any, TypeVar
 
 Member = TypeVar("Member")
 
 
-def discover(package: ModuleType, base: type, skip: frozenset[str] = frozenset()) -> dict[str, type[Any]]:
-    """Map file names of `package` to the subclass of `base` that each defines.
+def discover(package: str, base: type, skip: frozenset[str] = frozenset()) -> dict[str, type[Any]]:
+    """Map the files of a package to the subclass of `base` that each defines.
+
+    Args:
+        package: Dotted name of the package, which may still be loading: its registry is one of its modules.
+        base: What members extend.
+        skip: Files that hold no member.
 
     Raises:
         TypeError: If a file defines more than one subclass; it must be split or listed in `skip`.
     """
     found = {}
-    for info in pkgutil.iter_modules(package.__path__):
+    for info in pkgutil.iter_modules(sys.modules[package].__path__):
         if info.name in skip or info.name.startswith("_"):
             continue
-        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        module = importlib.import_module(f"{package}.{info.name}")
         own = [
             value
             for value in vars(module).values()

@@ -72,14 +72,6 @@ class Outcome:
         """Mean total cost of a replication, money."""
         return float(np.mean(self.replications["total"].to_numpy()))
 
-    @property
-    def orders_per_second(self) -> float:
-        """Orders served per second of simulation, order stream included."""
-        return float(self._sum("orders") / max(self._sum("seconds"), 1e-9))
-
-    def _sum(self, name: str) -> float:
-        return float(np.sum(self.replications[name].to_numpy()))
-
     def metrics(self) -> dict[str, float]:
         """The figures that labs compare: costs by term, promises kept, distance, stock, violations."""
         total = self.replications.select(pl.col(pl.Float64, pl.Int64).mean()).to_dicts()[0]

@@ -86,11 +86,6 @@ def all_agree(yes: bool) -> bool:
     return all(one["yes"] for one in gather({"yes": yes}))
 
 
-def of_first(value: dict[str, Any]) -> dict[str, Any]:
-    """The value that the first process has."""
-    return gather(value)[0]
-
-
 def own_range(items: int) -> tuple[int, int]:
     """First item of this process and how many it has: neighbours in the table, so that each reads few of its files.
 

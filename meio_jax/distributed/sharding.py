@@ -27,11 +27,6 @@ def item_mesh(devices: int | None = None) -> Mesh | None:
     return Mesh(np.asarray(found), (AXIS,)) if len(found) > 1 else None
 
 
-def device_count(mesh: Mesh | None) -> int:
-    """Devices that share the items."""
-    return 1 if mesh is None else mesh.size
-
-
 def _sum_once(total: Any) -> Any:
     """Sum a tree over devices in one collective: the leaves travel as one flat vector."""
     flat, restore = ravel_pytree(total)

@@ -284,7 +284,7 @@ def explain_run(
     Raises:
         InputError: If run, item or node are not there.
     """
-    from meio_jax.report.data import instance_folder
+    from meio_jax.runs.data import instance_folder
     from meio_jax.runs.run import config_of_run, configure_jax
 
     folder = instance_folder(run, instance)

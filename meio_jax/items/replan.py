@@ -30,6 +30,7 @@ from meio_jax.plan.policy_tables import policy_frames
 from meio_jax.plan.tables import decision_frames
 from meio_jax.planner.planning import settings_of
 from meio_jax.policy import AbstractPolicy, policy_family
+from meio_jax.runs.data import instance_of
 from meio_jax.runs.portable import named_leaves, names_of
 from meio_jax.runs.resume import table_digests
 from meio_jax.runs.warm import match, prices_of, read_earlier, row_axes, source_rows
@@ -364,10 +365,7 @@ def _read_run(run: Path) -> tuple[Config, dict[str, Any], Census]:
 
 def _instance_folder(run: Path, about: Mapping[str, Any], given: Path | None) -> Path:
     """The folder of a run's instance, whose network must be what it was."""
-    folder = Path(str(about["path"])) if given is None else given
-    if not (folder / SETTINGS_FILE).is_file():
-        remedy = "say where the instance is now (`--instance`)"
-        raise InputError([Problem(str(run / "instance.json"), "", "path", str(folder), "an instance folder", remedy)])
+    folder = instance_of(run, about, given)
     wanted = (*NETWORK_TABLES, SETTINGS_FILE.split(".")[0])
     before = {name: digest for name, digest in about["digests"].items() if name.split(".")[0] in wanted}
     now = table_digests(folder, wanted)

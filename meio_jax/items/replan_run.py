@@ -28,22 +28,18 @@ def replan_run(run: Path, items: Path, out: Path, steps: int, instance: Path | N
     """
     configure_jax(config_of_run(run))
     changes, options = read_item_tables(items), ReplanOptions(steps=steps)
-    replanner = Replanner(run, instance)
-    first = replanner.replan(changes, options)
-    # The same call again has its programs compiled.
-    found = replanner.replan(changes, options)
+    found = Replanner(run, instance).replan(changes, options)
     for name, frame in found.frames.items():
         write_table(frame, out / f"{Path(name).name}.parquet")
     write_table(found.items, out / "items.parquet")
     write_table(found.usage, out / "usage.parquet")
-    return _text(found, max(first.seconds - found.seconds, 0.0), out), found.warnings
+    return _text(found, out), found.warnings
 
 
-def _text(found: Replanned, compiling: float, out: Path) -> str:
+def _text(found: Replanned, out: Path) -> str:
     known = found.items.drop_nulls()
     lines = [
-        f"Planned {found.items.height} items again at the run's prices: {compiling:.1f} s to compile, "
-        f"{found.seconds:.3f} s to plan.",
+        f"Planned {found.items.height} items again at the run's prices in {found.seconds:.1f} s, compilation included.",
         f"Expected cost with capacity charges: {known['cost_after'].sum():,.2f}; "
         f"with the run's levels {known['cost_before'].sum():,.2f}.",
     ]

@@ -17,7 +17,7 @@ from meio_jax.errors import InputError, Problem
 from meio_jax.plan.tables import prices_frame
 from meio_jax.planner.planning import certify, search
 from meio_jax.progress import AbstractProgress, Silent
-from meio_jax.report.data import RunData, read_run
+from meio_jax.runs.data import RunData, read_run
 from meio_jax.runs.run import config_of_run, configure_jax, warm_config
 from meio_jax.runs.warm import read_earlier, warm_model
 from meio_jax.tables import read_instance

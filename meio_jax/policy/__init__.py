@@ -1,6 +1,7 @@
 """Replenishment policies and their registry."""
 
 from meio_jax.policy.base import AbstractPolicy as AbstractPolicy
+from meio_jax.policy.base import AbstractReplenishment as AbstractReplenishment
 from meio_jax.policy.base import StartingPoint as StartingPoint
 from meio_jax.policy.base import View as View
 from meio_jax.policy.registry import POLICIES as POLICIES

@@ -59,16 +59,6 @@ class AbstractPolicy(eqx.Module):
     column of the plan's targets; one with a row per source has a name that begins with `source_`.
     """
 
-    @classmethod
-    @abc.abstractmethod
-    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "AbstractPolicy":
-        """The policy at its newsvendor starting point."""
-
-    @classmethod
-    @abc.abstractmethod
-    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "AbstractPolicy":
-        """The natural unit of every leaf, used to make steps of all items comparable."""
-
     @abc.abstractmethod
     def order(self, view: View) -> Float[Array, "sources batch"]:
         """Units that the rows of a tier ask of each of their sources now."""
@@ -77,6 +67,20 @@ class AbstractPolicy(eqx.Module):
         """Stock that demand of this speed may not touch; None where nothing is reserved."""
         del speed
         return None
+
+
+class AbstractReplenishment(AbstractPolicy):
+    """A policy that a search can start from nothing but an item: a member of the registry."""
+
+    @classmethod
+    @abc.abstractmethod
+    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "AbstractReplenishment":
+        """The policy at its newsvendor starting point."""
+
+    @classmethod
+    @abc.abstractmethod
+    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "AbstractReplenishment":
+        """The natural unit of every leaf, used to make steps of all items comparable."""
 
 
 def shortfall(level: Float[Array, "rows batch"], position: Float[Array, "rows batch"]) -> Float[Array, "rows batch"]:

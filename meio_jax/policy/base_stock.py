@@ -3,10 +3,10 @@
 from jaxtyping import Array, Float
 
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.policy.base import AbstractPolicy, StartingPoint, View, shortfall
+from meio_jax.policy.base import AbstractReplenishment, StartingPoint, View, shortfall
 
 
-class BaseStock(AbstractPolicy):
+class BaseStock(AbstractReplenishment):
     """Order up to `target` (units) at each review; sources share the order by the data's shares."""
 
     target: Float[Array, "*buckets nodes items"]

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.policy.base import AbstractPolicy, StartingPoint, View, shortfall
+from meio_jax.policy.base import AbstractReplenishment, StartingPoint, View, shortfall
 
 
-class CappedBaseStock(AbstractPolicy):
+class CappedBaseStock(AbstractReplenishment):
     """Base-stock with a largest order per review; near-optimal for lost sales with long lead times."""
 
     target: Float[Array, "*buckets nodes items"]

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.policy.base import AbstractPolicy, StartingPoint, View, shortfall
+from meio_jax.policy.base import AbstractReplenishment, StartingPoint, View, shortfall
 
 
-class DualIndex(AbstractPolicy):
+class DualIndex(AbstractReplenishment):
     """The fast offer raises what arrives within its lead time to `fast_target`; the slow one tops up to `target`.
 
     A node without a second offer follows plain base-stock. At most two offers per item and node take part: the

@@ -3,10 +3,10 @@
 from jaxtyping import Array, Float
 
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.policy.base import AbstractPolicy, StartingPoint, View, shortfall
+from meio_jax.policy.base import AbstractReplenishment, StartingPoint, View, shortfall
 
 
-class EchelonBaseStock(AbstractPolicy):
+class EchelonBaseStock(AbstractReplenishment):
     """Order up to an echelon `target` (units): own position plus the positions of the nodes supplied from here."""
 
     target: Float[Array, "*buckets nodes items"]

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.policy.base import AbstractPolicy, StartingPoint, View
+from meio_jax.policy.base import AbstractPolicy, AbstractReplenishment, StartingPoint, View
 
 
 class Protected(AbstractPolicy):
@@ -14,17 +14,9 @@ class Protected(AbstractPolicy):
     Row (s - 1) x nodes + n of `protection` is what speed s (s >= 1; speeds run fast to slow) must leave at node n.
     """
 
-    replenishment: AbstractPolicy
+    replenishment: AbstractReplenishment
     protection: Float[Array, "*buckets levels items"]
     nodes: int = eqx.field(static=True)
-
-    @classmethod
-    def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "Protected":
-        raise TypeError("Protected wraps another policy: use `protect(policy_class)` to build one.")
-
-    @classmethod
-    def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "Protected":
-        raise TypeError("Protected wraps another policy: use `protect(policy_class)` to build one.")
 
     def order(self, view: View) -> Float[Array, "sources batch"]:
         return self.replenishment.order(view)
@@ -38,7 +30,7 @@ class Protected(AbstractPolicy):
 class ProtectedFamily(eqx.Module):
     """Builds `Protected` policies around one replenishment class; it stands where a policy class stands."""
 
-    inner: type[AbstractPolicy] = eqx.field(static=True)
+    inner: type[AbstractReplenishment] = eqx.field(static=True)
 
     def start(self, network: Network, block: ItemBlock, at: StartingPoint) -> Protected:
         """Start with a small reserve, a tenth of a day's demand, so that its gradient is not zero."""

@@ -2,14 +2,13 @@
 
 from typing import Protocol, runtime_checkable
 
-from meio_jax import policy as _package
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.policy.base import AbstractPolicy, StartingPoint
+from meio_jax.policy.base import AbstractPolicy, AbstractReplenishment, StartingPoint
 from meio_jax.policy.protected import ProtectedFamily
 from meio_jax.registry import choose, discover
 
-POLICIES: dict[str, type[AbstractPolicy]] = discover(
-    _package, AbstractPolicy, skip=frozenset({"base", "registry", "protected"})
+POLICIES: dict[str, type[AbstractReplenishment]] = discover(
+    "meio_jax.policy", AbstractReplenishment, skip=frozenset({"base", "registry", "protected"})
 )
 
 

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.policy.base import AbstractPolicy, StartingPoint, View, shortfall
+from meio_jax.policy.base import AbstractReplenishment, StartingPoint, View, shortfall
 
 
-class FixedShares(AbstractPolicy):
+class FixedShares(AbstractReplenishment):
     """Order up to `target`; source k of a node gets weight_k / (sum of the node's weights) of each order.
 
     With one offer and one lane this is the tailored base-surge idea (Allon and Van Mieghem 2010) in share form.

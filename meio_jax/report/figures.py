@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from meio_jax.report.data import RunData
+from meio_jax.runs.data import RunData
 
 TIERS = ("dc", "fc", "same_day")
 TIER_NAMES = {"dc": "distribution centre", "fc": "fulfilment centre", "same_day": "same-day site"}

@@ -8,7 +8,6 @@ import hashlib
 from importlib import metadata, resources
 from pathlib import Path
 
-from meio_jax.report.data import RunData, read_run
 from meio_jax.report.figures import compute
 from meio_jax.report.geography import outline_source
 from meio_jax.report.html import Markup, tag
@@ -22,6 +21,7 @@ from meio_jax.report.sections.overview import overview, verdict
 from meio_jax.report.sections.service import service
 from meio_jax.report.sections.settings import settings
 from meio_jax.report.sections.stock import stock
+from meio_jax.runs.data import RunData, read_run
 from meio_jax.tables import write_text
 
 _PARTS = {

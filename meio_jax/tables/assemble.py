@@ -1,4 +1,4 @@
-"""From the parts of each table as read to checked `Tables`."""
+"""From the parts of each table as read to checked frames."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from meio_jax.tables.columns import Table
 from meio_jax.tables.conform import conform
 from meio_jax.tables.context import Context, Scope
 from meio_jax.tables.findings import Findings, Source, View
+from meio_jax.tables.nearest import nearest
 from meio_jax.tables.quantiles import interpret, quantile_columns, quantile_level
 from meio_jax.tables.schema import ITEM_TABLES, TABLE_NAMES, table_schema
 from meio_jax.tables.settings import InstanceSettings
 from meio_jax.tables.sources import Part
-from meio_jax.tables.tables import Tables
 from meio_jax.tables.validate import validate
 
 
@@ -27,8 +27,8 @@ def assemble(
     scope: Scope,
     findings: Findings,
     given: Mapping[str, View] | None = None,
-) -> Tables:
-    """Conform every table, check all of them together and build `Tables`.
+) -> dict[str, pl.DataFrame]:
+    """Conform every table and check all of them together: all tables by name, those that are not there empty.
 
     Args:
         settings: None where `instance.yaml` could not be read (then `findings` says so, and what does not
@@ -70,9 +70,16 @@ def assemble(
                 del sound[name]
     validate(Context(sound, settings, scope, findings))
     findings.raise_if_any()
-    assert settings is not None  # else there were findings
-    frames = {name: views[name].frame if name in views else table_schema(name, form).empty() for name in TABLE_NAMES}
-    return Tables(settings=settings, **frames)
+    return {name: views[name].frame if name in views else table_schema(name, form).empty() for name in TABLE_NAMES}
+
+
+def parts_of(frames: Mapping[str, pl.DataFrame], findings: Findings) -> dict[str, Sequence[Part] | None]:
+    """Frames held in memory as if they had been read; a name that is no table is a finding."""
+    for name in frames:
+        if name not in TABLE_NAMES:
+            near = nearest(name, TABLE_NAMES)
+            findings.add(name, "", "", "", "only known tables", f"did you mean {near}?" if near else "leave it out")
+    return {name: [Part(frame, Source(name))] for name, frame in frames.items() if name in TABLE_NAMES}
 
 
 def _conform_parts(table: Table, parts: Sequence[Part], form: str, findings: Findings) -> tuple[View, bool]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 
 from meio_jax.errors import InputError, Problem
-from meio_jax.tables.assemble import assemble
 from meio_jax.tables.context import Scope
 from meio_jax.tables.findings import Findings, Source, View
 from meio_jax.tables.read import NETWORK_TABLES
@@ -87,7 +86,7 @@ def overlay(network: Tables, base: Tables, changes: Mapping[str, pl.DataFrame]) 
     frames = {name: network.frames()[name] for name in NETWORK_TABLES}
     frames |= {name: base.frames()[name] for name in ITEM_TABLES if name not in changed}
     views = {name: View(table_schema(name, form), Source(name), frame) for name, frame in frames.items()}
-    return assemble(network.settings, parts, Scope.BLOCK, findings, views)
+    return Tables.checked(network.settings, parts, Scope.BLOCK, findings, views)
 
 
 def _completed(name: str, new: pl.DataFrame, old: pl.DataFrame, form: str) -> pl.DataFrame:

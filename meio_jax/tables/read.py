@@ -8,10 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from meio_jax.errors import InputError, Note, Problem
-from meio_jax.tables.assemble import assemble
+from meio_jax.tables.assemble import parts_of
 from meio_jax.tables.context import Scope
 from meio_jax.tables.findings import Findings, Source, View
-from meio_jax.tables.nearest import nearest
 from meio_jax.tables.schema import ITEM_TABLES, TABLE_NAMES, table_schema
 from meio_jax.tables.settings import InstanceSettings, read_settings
 from meio_jax.tables.sources import (
@@ -78,7 +77,7 @@ def read_item_block(folder: Path | str, item_ids: Iterable[str], network: Tables
             parts[name] = read_matching(files, column, wanted, findings)
         elif len(findings.problems) > known:
             parts[name] = None
-    tables = assemble(network.settings, parts, Scope.BLOCK, findings, _network_views(network))
+    tables = Tables.checked(network.settings, parts, Scope.BLOCK, findings, _network_views(network))
     lost = wanted.filter(~wanted.is_in(tables.items.get_column("item_id").implode()))
     for item in lost:
         findings.add("items", "", "item_id", item, "an item of the catalog", "ask for items of the catalog only")
@@ -147,7 +146,7 @@ def network_from_frames(settings: InstanceSettings, frames: Mapping[str, pl.Data
         InputError: with every problem of all tables.
     """
     findings = Findings()
-    return assemble(settings, _parts_of(frames, findings), Scope.NETWORK, findings)
+    return Tables.checked(settings, parts_of(frames, findings), Scope.NETWORK, findings)
 
 
 def item_block_from_frames(network: Tables, frames: Mapping[str, pl.DataFrame]) -> Tables:
@@ -157,21 +156,7 @@ def item_block_from_frames(network: Tables, frames: Mapping[str, pl.DataFrame]) 
         InputError: with every problem of these rows.
     """
     findings = Findings()
-    return assemble(network.settings, _parts_of(frames, findings), Scope.BLOCK, findings, _network_views(network))
-
-
-def tables_from_frames(settings: InstanceSettings, frames: Mapping[str, pl.DataFrame]) -> Tables:
-    """What `Tables.from_frames` does."""
-    findings = Findings()
-    return assemble(settings, _parts_of(frames, findings), Scope.ALL, findings)
-
-
-def _parts_of(frames: Mapping[str, pl.DataFrame], findings: Findings) -> dict[str, Sequence[Part] | None]:
-    for name in frames:
-        if name not in TABLE_NAMES:
-            near = nearest(name, TABLE_NAMES)
-            findings.add(name, "", "", "", "only known tables", f"did you mean {near}?" if near else "leave it out")
-    return {name: [Part(frame, Source(name))] for name, frame in frames.items() if name in TABLE_NAMES}
+    return Tables.checked(network.settings, parts_of(frames, findings), Scope.BLOCK, findings, _network_views(network))
 
 
 def _network_views(network: Tables) -> dict[str, View]:
@@ -200,4 +185,4 @@ def _read_folder(folder: Path, names: Iterable[str], scope: Scope) -> Tables:
             parts[name] = read_parts(files, findings)
         elif len(findings.problems) > known:
             parts[name] = None
-    return assemble(settings, parts, scope, findings)
+    return Tables.checked(settings, parts, scope, findings)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
+from meio_jax.tables.assemble import assemble, parts_of
+from meio_jax.tables.context import Scope
+from meio_jax.tables.findings import Findings, View
+from meio_jax.tables.schema import TABLE_NAMES
 from meio_jax.tables.settings import InstanceSettings
+from meio_jax.tables.sources import Part
 
 
 @dataclass(frozen=True)
@@ -44,14 +50,25 @@ class Tables:
             settings: what `instance.yaml` would say.
             frames: tables by name; optional ones may be left out.
         """
-        from meio_jax.tables.read import tables_from_frames
+        findings = Findings()
+        return cls.checked(settings, parts_of(frames, findings), Scope.ALL, findings)
 
-        return tables_from_frames(settings, frames)
+    @classmethod
+    def checked(
+        cls,
+        settings: InstanceSettings | None,
+        parts: Mapping[str, Sequence[Part] | None],
+        scope: Scope,
+        findings: Findings,
+        given: Mapping[str, View] | None = None,
+    ) -> Tables:
+        """Tables from parts as read; the arguments are those of `assemble`. InputError with all problems."""
+        frames = assemble(settings, parts, scope, findings, given)
+        assert settings is not None  # else there were findings
+        return cls(settings=settings, **frames)
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """All tables by name."""
-        from meio_jax.tables.schema import TABLE_NAMES
-
         return {name: getattr(self, name) for name in TABLE_NAMES}
 
     def replace(self, **changes: pl.DataFrame | InstanceSettings) -> Tables:

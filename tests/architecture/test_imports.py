@@ -71,6 +71,8 @@ ROOMS = (
     "cli",
 )
 
+PRESENTATION = ("report", "cli")
+
 
 def sources(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.rglob("*.py"))
@@ -83,19 +85,25 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(path: Path, *, top: bool = False) -> set[str]:
-    """Every module that a file names in an import, wherever it stands or (`top`) outside functions only."""
+def imported(path: Path) -> set[str]:
+    """Every module that a file names in an import, inside functions too."""
     found = set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in tree.body if top else ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: relative import"
             base = node.module or ""
-            # `from meio_jax import policy` names a module, `from meio_jax.model.costs import Flows` does not.
-            found |= {f"{base}.{alias.name}" for alias in node.names} if base in ("meio_jax",) else {base}
+            # `from meio_jax.items import replan` names a module, `from meio_jax.model.costs import Flows` does not.
+            found |= {name if is_module(name := f"{base}.{alias.name}") else base for alias in node.names}
     return found
+
+
+def is_module(name: str) -> bool:
+    """Whether a dotted name of the planner is a file or a package of it."""
+    pieces = name.split(".")
+    place = PLANNER.joinpath(*pieces[1:])
+    return pieces[0] == "meio_jax" and (place.with_suffix(".py").is_file() or (place / "__init__.py").is_file())
 
 
 def room(name: str) -> str:
@@ -148,22 +156,43 @@ def test_the_list_of_rooms_is_the_tree() -> None:
     assert len(set(ROOMS)) == len(ROOMS)
 
 
-def test_no_import_cycles() -> None:
-    graph = {module_name(p): {n for n in imported(p, top=True) if n.startswith("meio_jax")} for p in sources(PLANNER)}
+def test_no_import_circle() -> None:
+    """Not even one that is broken by an import inside a function."""
+    graph = {module_name(path): imported(path) for path in sources(PLANNER)}
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:
         assert name not in path, " -> ".join((*path[path.index(name) :], name))
-        if name in done:
-            return
-        for other in graph.get(name, ()):
-            # A package and its own modules name each other: the package re-exports.
-            if other != name and not name.startswith(other + ".") and other in graph:
+        if name not in done:
+            for other in sorted(graph[name] & set(graph)):
                 visit(other, (*path, name))
-        done.add(name)
+            done.add(name)
 
     for name in graph:
         visit(name, ())
+
+
+@pytest.mark.parametrize("shown", PRESENTATION)
+def test_only_commands_import_presentation(shown: str) -> None:
+    assert shown in ROOMS
+    for path in sources(PLANNER):
+        own = module_name(path)
+        if room(own) not in (shown, "cli"):
+            assert shown not in {room(name) for name in imported(path)}, f"{own} imports {shown}"
+
+
+def test_the_root_stays_small_and_the_house_low() -> None:
+    modules = [path.stem for path in PLANNER.glob("*.py")]
+    assert len(modules) <= 12, sorted(modules)
+    rooms: dict[str, set[str]] = {name: set() for name in ROOMS}
+    for path in sources(PLANNER):
+        own = room(module_name(path))
+        if own:
+            rooms[own] |= {room(name) for name in imported(path)} - {own, ""}
+    floor: dict[str, int] = {}
+    for name in ROOMS:
+        floor[name] = 1 + max((floor[other] for other in rooms[name]), default=0)
+    assert max(floor.values()) <= 14, floor
 
 
 def test_the_simulator_of_orders_shares_no_code_with_the_rollout() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import Case, close, make_case, make_policy
 
-from meio_jax.policy import POLICIES, StartingPoint, View, policy_family
+from meio_jax.policy import POLICIES, PolicyFamily, StartingPoint, View, policy_family
 from meio_jax.policy.protected import Protected
 
 # A few additions in float32.
@@ -105,10 +105,10 @@ def test_protection_reserves_for_faster_speeds_only() -> None:
     assert POLICIES["base_stock"](levels(1, 1)).reserved(2) is None
 
 
-def test_protected_cannot_be_built_without_an_inner_policy() -> None:
-    case = make_case()
-    with pytest.raises(TypeError, match="wraps"):
-        Protected.start(case.network, case.block, start_of(case))
+def test_protected_is_built_by_its_family_and_is_no_member() -> None:
+    assert not isinstance(Protected, PolicyFamily)
+    assert isinstance(policy_family("base_stock", protection=True), PolicyFamily)
+    assert all(isinstance(member, PolicyFamily) for member in POLICIES.values())
 
 
 def test_echelon_matrix_counts_shares_downstream() -> None:

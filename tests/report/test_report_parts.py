@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from made_runs import make_run
 
 from meio_jax.report.charts import Axes, Series, line_chart
-from meio_jax.report.data import read_run
 from meio_jax.report.figures import compute
 from meio_jax.report.geography import Frame, apart, frame_of, label_places, land_path
 from meio_jax.report.html import prose, tag, text
 from meio_jax.report.numbers import nice_ticks, number, share
 from meio_jax.report.strange import largest, strangest
+from meio_jax.runs.data import read_run
 
 
 def test_text_is_escaped_and_markup_is_not() -> None:

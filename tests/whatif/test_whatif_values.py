@@ -10,7 +10,7 @@ from rich.console import Console
 
 from meio_jax.cli.whatif_text import headline, whatif_text
 from meio_jax.errors import InputError
-from meio_jax.report.data import RunData
+from meio_jax.runs.data import RunData
 from meio_jax.tables import InstanceSettings, Tables
 from meio_jax.whatif import CapacityChange, Check, WhatIf, changed_resources, what_if
 

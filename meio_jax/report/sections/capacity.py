@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from meio_jax.report.data import RunData
 from meio_jax.report.figures import Figures
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, share
 from meio_jax.report.parts import Column, cell, empty, heat, name_cell, section, table, tabs
+from meio_jax.runs.data import RunData
 
 _ROWS = 60
 

@@ -8,10 +8,10 @@ import polars as pl
 import yaml
 
 from meio_jax.report.charts import Axes, Level, Series, line_chart
-from meio_jax.report.data import RunData
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, share
 from meio_jax.report.parts import cards, section
+from meio_jax.runs.data import RunData
 
 _PREFIX = "violation_"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from meio_jax.report.data import RunData
 from meio_jax.report.html import Markup
 from meio_jax.report.numbers import number, whole
 from meio_jax.report.parts import Column, card, cards, cell, empty, name_cell, section, table
+from meio_jax.runs.data import RunData
 
 _ROWS = 12
 

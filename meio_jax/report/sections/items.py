@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from meio_jax.report.charts import sparkline
-from meio_jax.report.data import RunData
 from meio_jax.report.figures import Figures
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, share
 from meio_jax.report.parts import Column, cell, empty, name_cell, section, table, tabs
 from meio_jax.report.strange import Strange, largest, strangest
+from meio_jax.runs.data import RunData
 
 _LISTED = 20
 _PLACES = 12

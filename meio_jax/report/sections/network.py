@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from meio_jax.report.data import RunData
 from meio_jax.report.figures import TIER_COLOURS, TIER_NAMES, TIERS, Figures
 from meio_jax.report.geography import apart, border_path, frame_of, label_places, land_path
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, share, whole
 from meio_jax.report.parts import Column, cell, details, heat, name_cell, section, table
+from meio_jax.runs.data import RunData
 
 _WIDTH, _HEIGHT = 1040.0, 600.0
 _ARCS = 400

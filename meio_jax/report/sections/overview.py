@@ -7,11 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from meio_jax.report.data import RunData
 from meio_jax.report.figures import Figures
 from meio_jax.report.html import Markup, prose, tag
 from meio_jax.report.numbers import number, share, whole
 from meio_jax.report.parts import section
+from meio_jax.runs.data import RunData
 
 _GOOD, _FAIR, _BAD = "good", "fair", "bad"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from meio_jax.report.charts import Axes, Series, line_chart
-from meio_jax.report.data import RunData
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import share, whole
 from meio_jax.report.parts import Column, card, cards, cell, details, empty, name_cell, section, table
+from meio_jax.runs.data import RunData
 
 _REGIONS = 150
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from meio_jax.report.data import RunData
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.parts import Column, cell, details, name_cell, section, table
+from meio_jax.runs.data import RunData
 
 
 def settings(data: RunData) -> Markup:

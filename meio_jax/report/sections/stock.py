@@ -5,11 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from meio_jax.report.charts import Bar, bar_chart
-from meio_jax.report.data import RunData
 from meio_jax.report.figures import TIER_COLOURS, TIER_NAMES, TIERS, Figures
 from meio_jax.report.html import Markup
 from meio_jax.report.numbers import number, share
 from meio_jax.report.parts import Column, card, cards, cell, name_cell, section, table
+from meio_jax.runs.data import RunData
 
 
 def _tiers(figures: Figures) -> pl.DataFrame:

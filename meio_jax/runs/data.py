@@ -1,4 +1,4 @@
-"""What a report is made of: the tables of a run folder, and the few tables of its instance that they refer to."""
+"""What a finished run says: the tables of its folder, and the few tables of its instance that they refer to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from meio_jax.tables.sources import READ_ERRORS, find_files, first_line, scan_fi
 NEEDED = ("prices", "metrics", "plan/targets", "plan/orders", "plan/transfers") + tuple(
     f"plan/{name}" for name in ("expected", "expected_nodes", "expected_items")
 )
-"""Tables of a run folder without which there is no report."""
+"""Tables that every finished run has."""
 
 OPTIONAL = ("plan/flows", "plan/service")
 """Tables that runs of earlier versions do not have."""
@@ -177,7 +177,7 @@ def changed_since(folder: Path, identity: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def read_run(folder: Path, instance: Path | None = None) -> RunData:
-    """Read a run folder for reporting.
+    """Read the folder of a finished run.
 
     Args:
         folder: A run folder.
