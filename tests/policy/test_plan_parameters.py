@@ -10,8 +10,10 @@ import pytest
 from helpers import close
 from tiny import tiny_tables
 
+from meio_jax.errors import InputError
 from meio_jax.instance import Instance, build_instance
 from meio_jax.plan.decisions import orders_now
+from meio_jax.plan.levels import policy_of_tables
 from meio_jax.plan.policy_tables import policy_frames
 from meio_jax.policy import POLICIES, AbstractPolicy, StartingPoint, policy_family
 from meio_jax.policy.protected import Protected
@@ -117,3 +119,25 @@ def test_orders_follow_the_shares(instance: Instance, item: str, vendor: str, st
     slot = instance.network.offer_node.index(instance.ids.nodes.index("fc1"))
     bought, _ = orders_now(instance, policy)
     close(bought[slot, instance.items.index(item)], share * (target - stock), tolerance=ROUNDING)
+
+
+@pytest.mark.parametrize("protection", [False, True])
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_tables_read_back_order_the_same(instance: Instance, name: str, protection: bool) -> None:
+    """In blocks of another size, by the parameters of each bucket: today's orders to the last digit that is kept."""
+    frames = dict(policy_frames(instance, drawn(instance, name, protection=protection)))
+    other = build_instance(tiny_tables(), block_items=3)
+    for bucket in range(instance.network.buckets):
+        policy = drawn(instance, name, protection=protection)
+        now = jax.tree.map(lambda leaf, b=bucket: leaf[:, b : b + 1], policy)
+        again = policy_of_tables(other, name, frames, bucket)
+        assert all(leaf.shape[1] == 1 for leaf in jax.tree.leaves(again))
+        for ours, theirs in zip(orders_now(instance, now), orders_now(other, again), strict=True):
+            assert np.max(ours) > 0
+            close(theirs, ours, tolerance=ROUNDING)
+
+
+def test_tables_of_another_policy_are_refused(instance: Instance) -> None:
+    frames = dict(policy_frames(instance, drawn(instance, "base_stock", protection=False)))
+    with pytest.raises(InputError, match="fast_target"):
+        policy_of_tables(instance, "dual_index", frames, 0)

@@ -1,0 +1,1 @@
+"""Parts of the execution experiment: small instances, and the days that are lived by their plans."""

@@ -1,0 +1,72 @@
+"""Today's orders and transfers at the levels of a run that was made on an earlier day."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from meio_jax.errors import InputError, Problem
+from meio_jax.instance import build_instance
+from meio_jax.plan.levels import policy_of_tables
+from meio_jax.plan.tables import decision_frames
+from meio_jax.planner.planning import block_items, per_step
+from meio_jax.runs.run import config_of_run
+from meio_jax.tables import Tables
+
+_PER_BUCKET = ("plan/targets", "plan/protection", "plan/shares", "prices")
+
+
+class FixedLevels:
+    """The levels and prices of a finished run, for the days after it: nothing is searched.
+
+    Each day follows the bucket that it lies in, days after the last bucket follow that one.
+
+    Args:
+        run: Folder of a finished run.
+        tables: The instance that the run planned: its first day and the length of its buckets.
+
+    Raises:
+        InputError: If the folder holds no finished run.
+    """
+
+    def __init__(self, run: Path, tables: Tables) -> None:
+        if not (run / "plan" / "targets.parquet").exists():
+            remedy = "give the folder of a run, or solve first"
+            raise InputError([Problem(str(run / "plan" / "targets"), "", "", None, "the targets of a run", remedy)])
+        self.run, self.config = run, config_of_run(run)
+        self._start, self._days = tables.settings.start_date, tables.settings.bucket_periods
+        paths = {name: run / f"{name}.parquet" for name in _PER_BUCKET}
+        self._frames = {name: pl.read_parquet(path) for name, path in paths.items() if path.exists()}
+        self._last = int(np.max(self._frames["plan/targets"]["bucket"].to_numpy(), initial=0))
+
+    def bucket(self, tables: Tables) -> int:
+        """Bucket of the run that the first day of an instance lies in.
+
+        Raises:
+            InputError: If that day is before the run.
+        """
+        day = (tables.settings.start_date - self._start).days
+        if day < 0:
+            found, expected = str(tables.settings.start_date), f"a day not before the run's first, {self._start}"
+            remedy = "give the instance of a later day"
+            raise InputError([Problem("instance.yaml", "key start_date", "", found, expected, remedy)])
+        return min(day // self._days, self._last)
+
+    def decide(self, tables: Tables) -> dict[str, pl.DataFrame]:
+        """`plan/orders` and `plan/transfers` of the first day of an instance."""
+        items = self.config.solve.block_items or block_items(tables.nodes.height, per_step(self.config))
+        dtype = np.dtype(self.config.precision).type
+        bands = self.config.fulfilment.weight_bands
+        instance = build_instance(tables, block_items=items, bands=bands, dtype=dtype)
+        policy = policy_of_tables(instance, self.config.policy.name, self._frames, self.bucket(tables))
+        return dict(decision_frames(instance, policy))
+
+    def today(self, tables: Tables) -> dict[str, pl.DataFrame]:
+        """The run's tables of levels and prices for the first day of an instance, as its only bucket (number 0)."""
+        at = self.bucket(tables)
+        return {
+            name: frame.filter(pl.col("bucket") == at).with_columns(bucket=pl.lit(0, frame.schema["bucket"]))
+            for name, frame in self._frames.items()
+        }
