@@ -14,6 +14,7 @@ import polars as pl
 
 from meio_jax.backtest.books import Clock
 from meio_jax.backtest.compiled import missing_numba, numba
+from meio_jax.backtest.daily import Day, Ledger
 from meio_jax.backtest.given import read_given
 from meio_jax.backtest.lookup import bad
 from meio_jax.backtest.network import read_world
@@ -71,6 +72,7 @@ class Execution:
         demand = read_demand(self.world, lived, options)
         self._source = order_source(self.world, demand, state, options.units_per_order)
         self._simulation = Simulation(self.world, None, options, state)
+        self._ledger = Ledger(self._simulation)
         self._asked: list[np.ndarray] = []
         self._clock: Clock | None = None
         self._began = time.perf_counter()
@@ -160,15 +162,21 @@ class Execution:
         done = self._simulation.review(self._present())
         return orders_table(self._simulation, done, self.day), transfers_table(self._simulation, done, self.day)
 
-    def finish(self) -> None:
-        """Serve the day's customers, account, and receive what the next morning brings."""
+    def finish(self) -> Day:
+        """Serve the day's customers, account, and receive what the next morning brings.
+
+        Returns:
+            What the day added to the books; receipts count for the day on whose morning they come.
+        """
         clock, simulation = self._present(), self._simulation
         fresh: Orders = self._source(clock.day)
         simulation.serve(fresh, clock)
         simulation.close(clock)
         asked = np.bincount(fresh.item, fresh.units, minlength=len(self.world.items)).astype(np.int64)
         self._asked.append(asked)
+        done = self._ledger.close(clock.day)
         self._open()
+        return done
 
     def outcome(self) -> Outcome:
         """Costs, service and use of capacities of the days lived."""

@@ -26,6 +26,10 @@ class Options:
             `units`.
         lead_times: recorded vendor lead times: `vendor_id`, `day` (of the order) and `days`; others are
             sampled.
+        deliveries: recorded short deliveries: `vendor_id`, `day` (of the order) and `share` of it that arrives. What is
+            missing is not paid for and never comes; who ordered learns of it when the rest arrives.
+        short_deliveries: (chance, share): where nothing is recorded, an order arrives short with that chance, and
+            then with that share of its units.
         units_per_order: units of one sampled order (1: every unit is an order of its own).
         rounding: to packs: `nearest`, or `up`.
         detail: keep units and outbound cost by item, node and speed, and promises kept by item and speed.
@@ -38,6 +42,8 @@ class Options:
     actual: pl.DataFrame | None = None
     orders: pl.DataFrame | None = None
     lead_times: pl.DataFrame | None = None
+    deliveries: pl.DataFrame | None = None
+    short_deliveries: tuple[float, float] = (0.0, 1.0)
     units_per_order: int = 1
     rounding: Literal["nearest", "up"] = "nearest"
     detail: bool = False
@@ -60,6 +66,9 @@ class Options:
                     getattr(self, name),
                     "change the option",
                 )
+        if not all(0 <= part <= 1 for part in self.short_deliveries):
+            found, remedy = self.short_deliveries, "change the option"
+            raise bad("options", "", "short_deliveries", "a chance and a share, each from 0 to 1", found, remedy)
         for name in ("units_per_order", "chunk_items"):
             if getattr(self, name) < 1:
                 raise bad("options", "", name, "1 or more", getattr(self, name), "change the option")

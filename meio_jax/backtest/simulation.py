@@ -6,10 +6,12 @@ the instance says that orders are placed in the evening, ordering comes after se
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-from meio_jax.backtest.books import Clock, State, close_day, empty_books, opened
+from meio_jax.backtest.books import C_PURCHASED, INBOUND, PURCHASE, Clock, State, close_day, empty_books, opened
+from meio_jax.backtest.deliveries import Deliveries
 from meio_jax.backtest.limits import Used
 from meio_jax.backtest.lookup import bad, solid
 from meio_jax.backtest.network import World
@@ -24,6 +26,16 @@ from meio_jax.backtest.supply import Supply, with_recorded
 
 Shipment = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Item, node, units and the day promised of what is under way."""
+
+
+class Missing(NamedTuple):
+    """What orders that arrive on a day lack: arrays of item, node, units, the day promised, and offer."""
+
+    item: np.ndarray
+    node: np.ndarray
+    units: np.ndarray
+    promised: np.ndarray
+    offer: np.ndarray
 
 
 def no_shipment() -> Shipment:
@@ -72,6 +84,8 @@ class Simulation:
         self.backlog = blank_orders(0)
         self.queue = no_shipment()
         self.due: dict[int, list[Shipment]] = {}
+        self.deliveries = Deliveries(world, options, seed)
+        self.missing: dict[int, list[Missing]] = {}
         self.state = self._start(seed)
         self.orders_served = 0
         self.seconds = 0.0
@@ -162,6 +176,8 @@ class Simulation:
 
     def receive(self, clock: Clock) -> None:
         """Unload what has arrived, as far as there is room."""
+        for lacking in self.missing.pop(clock.day, []):
+            self._take_back(lacking, clock)
         parts = [self.queue, *self.due.pop(clock.day, [])]
         item, node, units, promised = (np.concatenate([part[k] for part in parts]) for k in range(4))
         if len(item):
@@ -207,11 +223,39 @@ class Simulation:
 
     def send(self, out: Shipments, clock: Clock) -> None:
         """Put what was ordered and shipped on the calendar, and count it."""
-        n = int(out.filled[0])
-        promised = clock.day + promised_days(self.supply_side[0], out.source[:n])
-        self.schedule((out.item[:n], out.node[:n], out.units[:n], promised), out.due[:n])
+        n, supply = int(out.filled[0]), self.supply_side[0]
+        item, node, due, units = out.item[:n], out.node[:n], out.due[:n], out.units[:n]
+        promised = clock.day + promised_days(supply, out.source[:n])
+        if not self.deliveries.complete:
+            units = units - self._left_out(out, n, promised, clock)
+        self.schedule((item, node, units, promised), due)
         if clock.charged:
             self.count_flows(out, n, clock)
+
+    def _left_out(self, out: Shipments, n: int, promised: np.ndarray, clock: Clock) -> np.ndarray:
+        """Units that vendors leave out of what was ordered, `[shipments]`; they are found missing on the day due."""
+        supply = self.supply_side[0]
+        rows = np.flatnonzero(out.source[:n] >= len(supply.lane_from))
+        offer = out.source[rows] - len(supply.lane_from)
+        lacking = np.zeros(n, np.int64)
+        vendor, key = supply.offer_vendor[offer], supply.offer_key[offer]
+        lacking[rows] = self.deliveries.missing(vendor, key, out.units[rows], clock.day)
+        for row, source in zip(rows[lacking[rows] > 0], offer[lacking[rows] > 0], strict=True):
+            at = slice(row, row + 1)
+            found = Missing(out.item[at], out.node[at], lacking[at], promised[at], np.array([source]))
+            self.missing.setdefault(int(out.due[row]), []).append(found)
+        return lacking
+
+    def _take_back(self, lacking: Missing, clock: Clock) -> None:
+        """What does not come is not on order any more, and not paid for."""
+        supply = self.supply_side[0]
+        item, units, offer = lacking.item, lacking.units, lacking.offer
+        np.subtract.at(self.state.on_order, (item, lacking.node), units)
+        np.subtract.at(self.books.flow[:, 0], item, units)
+        if clock.charged:
+            np.subtract.at(self.books.cost[:, PURCHASE], item, units * supply.offer_cost[offer])
+            np.subtract.at(self.books.cost[:, INBOUND], item, units * supply.offer_freight[offer])
+            np.subtract.at(self.books.tally[:, C_PURCHASED], item, units)
 
     def count_flows(self, out: Shipments, n: int, clock: Clock) -> None:
         """Units by lane and offer, and use of the lane, vendor and spend resources."""

@@ -33,6 +33,8 @@ def under_way_table(simulation: Simulation, today: int) -> pl.DataFrame:
     """
     world = simulation.world
     parts = [simulation.queue, *(part for day in sorted(simulation.due) for part in simulation.due[day])]
+    # Nobody knows yet that these will not come.
+    parts += [lacking[:4] for day in sorted(simulation.missing) for lacking in simulation.missing[day]]
     item, node, units, promised = (np.concatenate([part[k] for part in parts]) for k in range(4))
     table = pl.DataFrame(
         {

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from backtest_instances import same_targets, single_node, small_network
 
-from meio_jax.backtest import Execution, PlanTable, read_world, simulate, window
+from meio_jax.backtest import Execution, Options, PlanTable, read_world, simulate, window
 from meio_jax.errors import InputError
 
 FIXED = {"dispersion": 0.0, "law": "fixed"}
@@ -226,3 +226,52 @@ def test_days_end() -> None:
     assert np.shape(execution.sales) == (1, 1)
     with pytest.raises(InputError, match="at least 1"):
         Execution(single_node(1.0), 0)
+
+
+def test_days_add_up_to_the_books() -> None:
+    tables = small_network()
+    execution = Execution(tables, 14, seed=4)
+    days = []
+    for _ in range(14):
+        execution.follow(PlanTable(same_targets(tables, **LEVELS)))
+        days.append(execution.finish())
+    total = execution.outcome().replications.row(0, named=True)
+    for term in ("purchase", "holding", "outbound", "lost_sale", "backorder"):
+        assert sum(day.cost[term] for day in days) == pytest.approx(total[term])
+    assert sum(day.units["demand"] for day in days) == total["demand"] == sum(day.promises[:, 0].sum() for day in days)
+    assert days[-1].stock.sum() + days[-1].on_order == execution.outcome().balance["end"][0]
+    hall = tables.resources["resource_id"].to_list().index("hall")
+    capacity = execution.outcome().capacity.filter(resource_id="hall")
+    assert np.mean([day.usage[hall] for day in days[:7]]) == pytest.approx(capacity["usage"][0])
+
+
+def test_a_short_delivery_is_found_when_it_arrives_and_not_paid_for() -> None:
+    tables = single_node(0.0, lead=2, item={"unit_cost": 3.0})
+    short = pl.DataFrame({"vendor_id": ["v"], "day": [1], "share": [0.4]})
+    execution = Execution(tables, 7, options=Options(deliveries=short))
+    stock, coming = [], []
+    for day in range(5):
+        execution.execute(order(10 if day < 2 else 0), NO_TRANSFERS)
+        execution.finish()
+        morning = execution.morning()
+        stock.append(morning.on_hand["units"].sum())
+        coming.append(morning.on_order["units"].sum())
+    assert stock == [0, 10, 14, 14, 14]
+    assert coming == [10, 10, 0, 0, 0]
+    outcome = execution.outcome()
+    assert outcome.metrics()["purchased"] == 14
+    assert outcome.balance.row(0, named=True)["end"] == outcome.balance.row(0, named=True)["purchased"] == 14
+
+
+def test_drawn_short_deliveries_come_as_often_as_said() -> None:
+    tables = single_node(0.0, items=400, lead=1)
+    execution = Execution(tables, 2, seed=9, options=Options(short_deliveries=(0.25, 0.5)))
+    orders = pl.DataFrame(
+        {"item_id": [f"i{k}" for k in range(400)], "vendor_id": ["v"] * 400, "node_id": ["n"] * 400, "units": [8] * 400}
+    )
+    execution.execute(orders, NO_TRANSFERS)
+    execution.finish()
+    units = execution.morning().on_hand["units"]
+    assert set(units.to_list()) == {4.0, 8.0}
+    # Three standard errors of a share of 0.25 in 400.
+    assert (units == 4.0).mean() == pytest.approx(0.25, abs=0.065)
