@@ -1,30 +1,17 @@
-"""Sales with known laws, and a stand-in for the library of models."""
+"""Sales with known laws."""
 
 from __future__ import annotations
 
 import datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
 
+from meio_jax.forecast.panel import Calendar, Panel, Regressors, make_panel
+from meio_jax.tables.periods import PeriodLength
+
 END = datetime.date(2025, 3, 2)
 """Last day of all made sales."""
-
-
-class _MeanOf:
-    def __init__(self, **options: Any) -> None:
-        del options
-
-    def forecast(self, y: np.ndarray, h: int) -> dict[str, np.ndarray]:
-        """The mean of the past, every day."""
-        return {"mean": np.full(h, y.mean())}
-
-
-class MeanModels:
-    """Stands in for `statsforecast.models`: every model foretells the mean."""
-
-    AutoETS = TSB = CrostonSBA = HistoricAverage = _MeanOf
 
 
 def steady(rng: np.random.Generator, days: int, mean: float, dispersion: float = 0.0) -> np.ndarray:
@@ -43,3 +30,18 @@ def sales_frame(sales: dict[str, np.ndarray]) -> pl.DataFrame:
             pl.DataFrame({"item_id": [name] * kept.size, "ds": [days[at] for at in kept], "units": units[kept]})
         )
     return pl.concat(parts)
+
+
+def panel_of(
+    units: np.ndarray,
+    horizon: int,
+    period: PeriodLength = "day",
+    start: datetime.date = END + datetime.timedelta(days=1),
+    available: np.ndarray | None = None,
+    regressors: Regressors | None = None,
+) -> Panel:
+    """A panel of sales `[items, past]`, all of them known unless `available` says otherwise."""
+    units = np.atleast_2d(units).astype(float)
+    known = np.ones(units.shape, bool) if available is None else available
+    names = [f"item{at}" for at in range(len(units))]
+    return make_panel(names, units, known, Calendar(period, start, units.shape[1], horizon), regressors)

@@ -242,11 +242,28 @@ def forecast(
         Path, typer.Argument(help="Instance with past sales, or a CSV or Parquet file: item_id, ds, units.")
     ],
     out: Annotated[Path, typer.Option(help="New folder: the instance with sample paths, or their table alone.")],
-    periods: Annotated[int, typer.Option(help="Days to forecast, for a file (an instance says its own).")] = 42,
-    paths: Annotated[int, typer.Option(help="Sample paths per item.")] = 200,
+    periods: Annotated[
+        int | None, typer.Option(help="Periods to forecast, for a file; default 42 days, 13 weeks or 6 months.")
+    ] = None,
+    period: Annotated[
+        Literal["day", "week", "month"] | None,
+        typer.Option(help="Length of a period of a file (an instance says its own); default a day."),
+    ] = None,
+    paths: Annotated[
+        int | None, typer.Option(help="Sample paths per item; default 1,000, fewer in large catalogs.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Master seed: same seed, same sales, same paths of an item.")] = 0,
-    history_days: Annotated[int, typer.Option(help="Most recent days of sales that are used.")] = 364,
-    holdout: Annotated[int, typer.Option(help="Last days of the history to judge the forecast on; 0: none.")] = 28,
+    history_days: Annotated[int, typer.Option(help="Most recent days of sales that are used.")] = 1098,
+    holdout: Annotated[
+        int | None,
+        typer.Option(help="Last periods to judge the forecast on; default 28 days, 8 weeks or 6 months; 0: none."),
+    ] = None,
+    events: Annotated[
+        Path | None, typer.Option(help="Events of past and horizon, CSV or Parquet: event, ds and perhaps item_id.")
+    ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="Selling prices of past and horizon, CSV or Parquet: item_id, ds, price.")
+    ] = None,
     block_items: Annotated[int, typer.Option(help="Items in memory together.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON.")] = False,
     quiet: Quiet = False,
@@ -255,15 +272,15 @@ def forecast(
     from meio_jax.forecast import ForecastOptions, forecast_run
     from meio_jax.forecast.text import forecast_text
 
-    options = ForecastOptions(periods, paths, seed, history_days, holdout, block_items)
+    options = ForecastOptions(periods, paths, seed, history_days, holdout, block_items, period)
     progress = _progress(quiet)
     try:
-        found = forecast_run(source, out, options, progress)
+        found = forecast_run(source, out, options, progress, events=events, prices=prices)
     finally:
         progress.close()
         progress.release()
     if as_json:
-        typer.echo(json.dumps(found.calibration.as_dict() if found.calibration else None, indent=1))
+        typer.echo(json.dumps(found.as_dict(), indent=1))
     else:
         _out.print(forecast_text(found))
 

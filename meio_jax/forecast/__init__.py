@@ -1,4 +1,4 @@
-"""Sales history to sample paths of demand, with calibration on days held out."""
+"""Sales history to sample paths of demand, with calibration on periods held out."""
 
 from meio_jax.forecast.judge import Calibration
 from meio_jax.forecast.options import ForecastOptions

@@ -1,33 +1,18 @@
-"""Sample paths of one item: whole units, never negative, the same whatever else is in the catalog."""
+"""Sample paths: whole units (or fractions where an item is sold in fractions), never negative."""
 
 from __future__ import annotations
 
+import datetime
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
-from meio_jax.forecast.classes import demand_class
-from meio_jax.forecast.rates import rates
-from meio_jax.forecast.spread import Spread, find_spread, look_back
+from meio_jax.forecast.model import Fitted, fit, learn
+from meio_jax.forecast.panel import Calendar, make_panel
+from meio_jax.tables.periods import PeriodLength
 
-LONG_BLOCK = 28
-"""Days of the blocks that some paths are made of: long enough to hold a pause of sales, or the end of one."""
-
-_GROUP = 6
-_FROM_BLOCKS = (4, 5)
-"""Of every six paths, four follow the model and two are blocks of the past. Pairs, since plans are optimised on even
-paths and judged on odd ones."""
-
-
-@dataclass(frozen=True)
-class ItemForecast:
-    """Rate of every day `[horizon]`, spread around it, and the past sales that some paths are made of."""
-
-    kind: str
-    rate: np.ndarray
-    spread: Spread
-    units: np.ndarray
+_MOST_RATIO = 20.0
 
 
 def generator(seed: int, item: str, purpose: str = "paths") -> np.random.Generator:
@@ -36,77 +21,52 @@ def generator(seed: int, item: str, purpose: str = "paths") -> np.random.Generat
     return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
 
 
-def forecast_item(units: np.ndarray, horizon: int) -> ItemForecast:
-    """Forecast one item.
+def draw(found: Fitted, item: int, paths: int, rng: np.random.Generator) -> Float[np.ndarray, "paths horizon"]:
+    """Sample paths of one item of a forecast.
+
+    A path has one gamma factor for its level and may be that of an item that sells no more. Whole units are negative
+    binomial around it; fractions are the item's own past, each period over what was expected of it.
 
     Args:
-        units: Its sales by day, `[days]`; the horizon begins the day after the last.
-        horizon: Days to forecast.
-
-    Raises:
-        InputError: If statsforecast is not installed.
-    """
-    past = look_back(units)
-    kind = demand_class(units)
-    return ItemForecast(kind, rates(past, kind, horizon), find_spread(past, horizon), units)
-
-
-def _model_paths(found: ItemForecast, paths: int, rng: np.random.Generator) -> np.ndarray:
-    """Poisson draws around a rate that is scaled by a factor of the path and one of each day (both gamma)."""
-    level, day = found.spread.level, found.spread.day
-    mean = found.rate * rng.gamma(1 / level, level, (paths, 1))
-    if day > 1e-6:
-        mean = mean * rng.gamma(1 / day, day, (paths, found.rate.size))
-    return rng.poisson(mean)
-
-
-def block_paths(
-    units: np.ndarray, horizon: int, paths: int, rng: np.random.Generator, block: int = LONG_BLOCK
-) -> np.ndarray:
-    """Paths pieced together of blocks of the past that begin on the weekday they stand for (Kunsch 1989).
-
-    Args:
-        units: Sales by day, `[days]`, at least one.
-        horizon: Days of a path.
+        found: Forecast of some items.
+        item: Which of them.
         paths: How many.
         rng: Random numbers.
-        block: Days of a block, whole weeks; fewer where the past is shorter.
-
-    Returns:
-        Sales, `[paths, horizon]`.
     """
-    days = units.size
-    length = min(block, days // 7 * 7) or days
-    choices = (days - length) // 7 + 1
-    count = -(-horizon // length)
-    start = days - length - 7 * rng.integers(0, choices, (paths, count))
-    at = start[:, :, None] + np.arange(length)
-    return units[at].reshape(paths, -1)[:, :horizon]
+    level, alive = float(found.spread.level[item]), float(found.alive[item])
+    factor = rng.gamma(1 / level, level, paths)
+    if alive < 1:
+        factor *= (rng.random(paths) < alive) / max(alive, 1e-9)
+    mean = factor[:, None] * found.rate[item]
+    if found.whole[item]:
+        period = float(found.spread.period[item])
+        return rng.poisson(mean * rng.gamma(1 / period, period, mean.shape)).astype(float)
+    ratio = found.ratio[item][~np.isnan(found.ratio[item])]
+    ratio = np.minimum(ratio, _MOST_RATIO)
+    return mean * rng.choice(ratio / ratio.mean(), mean.shape)
 
 
-def draw(found: ItemForecast, paths: int, rng: np.random.Generator) -> np.ndarray:
-    """Sample paths of a forecast, `[paths, horizon]`, whole units."""
-    drawn = _model_paths(found, paths, rng)
-    from_blocks = np.isin(np.arange(paths) % _GROUP, _FROM_BLOCKS)
-    blocks = block_paths(found.units, found.rate.size, int(from_blocks.sum()), rng)
-    drawn[from_blocks] = np.rint(blocks).astype(drawn.dtype)
-    return drawn
-
-
-def sample_paths(units: np.ndarray, item: str, horizon: int, paths: int = 200, seed: int = 0) -> np.ndarray:
-    """Sample paths of the demand of one item.
+def sample_paths(
+    units: Float[np.ndarray, " past"],
+    item: str,
+    horizon: int,
+    paths: int = 1000,
+    seed: int = 0,
+    *,
+    start: datetime.date = datetime.date(2025, 1, 6),
+    period: PeriodLength = "day",
+) -> Float[np.ndarray, "paths horizon"]:
+    """Sample paths of the demand of one item by itself.
 
     Args:
-        units: Its sales by day, `[days]`, from its first day to the day before the horizon.
+        units: Its sales, from its first period to the one before the horizon.
         item: Its id, which with the seed keys the random numbers.
-        horizon: Days to forecast.
+        horizon: Periods to forecast.
         paths: How many.
         seed: Master seed.
-
-    Returns:
-        Whole units, `[paths, horizon]`.
-
-    Raises:
-        InputError: If statsforecast is not installed.
+        start: First day of the horizon.
+        period: Length of a period.
     """
-    return draw(forecast_item(units, horizon), paths, generator(seed, item))
+    past = np.asarray(units, float)[None]
+    panel = make_panel([item], past, np.ones(past.shape, bool), Calendar(period, start, past.shape[1], horizon))
+    return draw(fit(panel, learn(panel)), 0, paths, generator(seed, item))

@@ -5,27 +5,34 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from meio_jax.errors import InputError, Note, Problem
-from meio_jax.forecast.judge import Calibration, Judged, calibration, judge_item
-from meio_jax.forecast.options import ForecastOptions
-from meio_jax.forecast.paths import sample_paths
-from meio_jax.forecast.rates import require_library
+from meio_jax.forecast.advice import Counts, advice
+from meio_jax.forecast.judge import Calibration, Judged, calibration, judge_block
+from meio_jax.forecast.model import Shared, fit, learn
+from meio_jax.forecast.options import HELD_OUT, HORIZON, ForecastOptions
+from meio_jax.forecast.panel import Panel
+from meio_jax.forecast.paths import draw, generator
+from meio_jax.forecast.regressors import Known
 from meio_jax.forecast.sales import Source, open_source
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.tables import remove_table, write_settings, write_table, write_text
+from meio_jax.tables.periods import PeriodLength
 
 CALIBRATION_FILE = "calibration.json"
 
 
 @dataclass(frozen=True)
 class Forecasted:
-    """What was written: the folder, how many items and days, and the calibration (None where not asked for)."""
+    """What was written: the folder, how many items and periods, the calibration (None where not asked for), and when
+    the forecast should not be used (`advice`, sentences)."""
 
     folder: Path
     items: int
@@ -33,6 +40,12 @@ class Forecasted:
     paths: int
     start: str
     calibration: Calibration | None
+    period: PeriodLength = "day"
+    advice: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any] | None:
+        """The content of `calibration.json`; None where nothing was held out."""
+        return None if self.calibration is None else {**self.calibration.as_dict(), "advice": self.advice}
 
 
 def paths_frame(drawn: list[tuple[str, np.ndarray]]) -> pl.DataFrame:
@@ -75,7 +88,7 @@ def _check(options: ForecastOptions) -> None:
             ("holdout", options.holdout, 0),
             ("block_items", options.block_items, 1),
         )
-        if value < least
+        if value is not None and value < least
     ]
     problems = [
         Problem("meio forecast", "", f"--{name.replace('_', '-')}", value, f"{least} or more", "correct the option")
@@ -85,48 +98,91 @@ def _check(options: ForecastOptions) -> None:
         raise InputError(problems)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What is forecast: horizon, paths, and the periods held out to judge it."""
+
+    source: Source
+    options: ForecastOptions
+    periods: int
+    paths: int
+    held_out: int
+
+    def panels(self) -> Iterator[Panel]:
+        """Sales of all items, a block at a time."""
+        return self.source.blocks(self.options.block_items, self.periods, self.options.history_days)
+
+
+def _plan_work(source: Source, options: ForecastOptions) -> _Work:
+    settings, length = source.settings, source.period
+    periods = settings.periods if settings is not None else options.periods or HORIZON[length]
+    held_out = HELD_OUT[length] if options.holdout is None else options.holdout
+    return _Work(source, options, periods, options.path_count(len(source.items), periods), held_out)
+
+
 def _write_paths(
-    source: Source, periods: int, folder: Path, options: ForecastOptions, progress: AbstractProgress
-) -> list[Judged | None]:
-    """Forecast block by block; one Parquet part each."""
+    work: _Work, shared: Shared, before: Shared | None, folder: Path, progress: AbstractProgress
+) -> tuple[list[Judged | None], Counts]:
+    """Forecast block by block; one part each. `before`: what the catalog shared before the held-out periods."""
     judged: list[Judged | None] = []
-    done = 0
-    for number, block in enumerate(source.blocks(options.block_items)):
-        drawn = []
-        for name, units in block:
-            if options.holdout:
-                judged.append(judge_item(units, name, options))
-            recent = units[-options.history_days :]
-            drawn.append((name, sample_paths(recent, name, periods, options.paths, options.seed)))
+    counts = Counts()
+    for number, panel in enumerate(work.panels()):
+        seed = work.options.seed
+        if before is not None:
+            judged += judge_block(panel, before, work.held_out, seed)
+        found = fit(panel, shared)
+        counts.add(panel, found)
+        drawn = [(name, draw(found, item, work.paths, generator(seed, name))) for item, name in enumerate(panel.names)]
         write_table(paths_frame(drawn), folder / "forecast" / f"part-{number:05d}.parquet")
-        done += len(block)
-        progress.stage(f"forecast of {done:,} of {len(source.items):,} items")
-    return judged
+        progress.stage(f"forecast of {counts.items:,} of {len(work.source.items):,} items")
+    return judged, counts
+
+
+def _forecast(work: _Work, folder: Path, progress: AbstractProgress) -> tuple[Calibration | None, list[str]]:
+    """Write the table `forecast` into a folder; its calibration, and when it should not be used."""
+    sample = work.source.sample(work.periods, work.options.history_days)
+    judge = 0 < work.held_out < sample.calendar.past
+    before = learn(sample.cut(work.held_out)) if judge else None
+    shared = learn(sample)
+    judged, counts = _write_paths(work, shared, before, folder, progress)
+    period = work.source.period
+    if work.held_out and not judge:
+        judged = [None] * counts.items
+    found = calibration(judged, work.held_out, period) if work.held_out else None
+    return found, advice(counts, shared, found, period)
 
 
 def forecast_run(
-    source: Path, out: Path, options: ForecastOptions | None = None, progress: AbstractProgress | None = None
+    source: Path,
+    out: Path,
+    options: ForecastOptions | None = None,
+    progress: AbstractProgress | None = None,
+    *,
+    events: Path | None = None,
+    prices: Path | None = None,
 ) -> Forecasted:
     """Forecast all items of an instance or of a file of sales, and write a folder.
 
     Args:
-        source: An instance folder with a forecast of form `history`, or a CSV or Parquet file `item_id, ds, units`.
+        source: An instance folder with a forecast of form `history`, or a CSV or Parquet file `item_id, ds, units` and
+            optionally `available`.
         out: Folder to write: the instance with sample paths in place of its sales, or for a file the table `forecast/`
             alone; and `calibration.json`.
         options: What to forecast with.
         progress: Where to report.
+        events: File of events (`event, ds`, optionally `item_id`), past and to come.
+        prices: File of selling prices (`item_id, ds, price`), past and to come.
 
     Raises:
-        InputError: If statsforecast is missing, or source, target or options cannot be used; then nothing is written.
+        InputError: If source, target or options cannot be used; then nothing is written.
     """
     options = ForecastOptions() if options is None else options
     progress = Silent() if progress is None else progress
     _check(options)
-    require_library()
     _check_target(source, out)
-    sales = open_source(source)
+    sales = open_source(source, options.period, Known.read(events, prices))
+    work = _plan_work(sales, options)
     settings = sales.settings
-    periods = options.periods if settings is None else settings.periods
     unfinished = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         unfinished.mkdir(parents=True)
@@ -134,13 +190,14 @@ def forecast_run(
             shutil.copytree(source, unfinished, dirs_exist_ok=True)
             remove_table(unfinished, "forecast")
             write_settings(settings.model_copy(update={"forecast": "paths"}), unfinished)
-        judged = _write_paths(sales, periods, unfinished, options, progress)
-        found = calibration(judged, options) if options.holdout else None
-        if found is not None:
+        calibrated, said = _forecast(work, unfinished, progress)
+        start = sales.start.isoformat()
+        found = Forecasted(out, len(sales.items), work.periods, work.paths, start, calibrated, sales.period, said)
+        if calibrated is not None:
             write_text(json.dumps(found.as_dict(), indent=1), unfinished / CALIBRATION_FILE)
         if out.exists():
             out.rmdir()
         unfinished.rename(out)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return Forecasted(out, len(sales.items), periods, options.paths, sales.start.isoformat(), found)
+    return found

@@ -11,7 +11,7 @@ from meio_jax.forecast.judge import BASELINE_BLOCK, Calibration
 from meio_jax.forecast.run import CALIBRATION_FILE, Forecasted
 
 _COVERED = {
-    "day 80%": "day_coverage_80",
+    "{period} 80%": "day_coverage_80",
     "sum 50%": "horizon_coverage_50",
     "sum 80%": "horizon_coverage_80",
     "sum 95%": "horizon_coverage_95",
@@ -19,10 +19,11 @@ _COVERED = {
 
 
 def _table(found: Calibration) -> Table:
-    title = f"Calibration on the last {found.holdout} days of the history, held out"
+    title = f"Calibration on the last {found.holdout} {found.period}s of the history, held out"
     table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
     table.add_column("demand")
-    for heading in ("items", "bias", *_COVERED, "day loss", "sum loss"):
+    covered = [heading.format(period=found.period) for heading in _COVERED]
+    for heading in ("items", "bias", *covered, f"{found.period} loss", "sum loss"):
         table.add_column(heading, justify="right")
     for row in found.rows:
         if row["class"] == "all":
@@ -37,22 +38,24 @@ def _table(found: Calibration) -> Table:
 
 
 def forecast_text(found: Forecasted) -> RenderableType:
-    """What was written, and how well the paths fit."""
+    """What was written, how well the paths fit, and when they should not be used."""
     head = (
-        f"Wrote {found.paths} paths of {found.periods} days from {found.start} on for {found.items:,} items to "
-        f"{found.folder}."
+        f"Wrote {found.paths} paths of {found.periods} {found.period}s from {found.start} on for {found.items:,} items "
+        f"to {found.folder}."
     )
     parts: list[RenderableType] = [escape(head)]
     one = found.calibration
     if one is not None and one.rows:
         parts += ["", _table(one)]
         parts.append(
-            f"[dim]Columns with % count how often the truth lay in that central interval, of a day or of the sum of "
-            f"all {one.holdout} days. Loss: pinball loss against that of a bootstrap in blocks of {BASELINE_BLOCK} "
-            "days.[/dim]"
+            f"[dim]Columns with % count how often the truth lay in that central interval, of a {one.period} or of the "
+            f"sum of all {one.holdout} {one.period}s. Loss: pinball loss against that of a bootstrap in blocks of "
+            f"{BASELINE_BLOCK[one.period]} {one.period}s.[/dim]"
         )
     if one is not None and one.too_short:
-        parts.append(f"{one.too_short:,} items have too short a history to hold days out.")
+        parts.append(f"{one.too_short:,} items have too short a history to hold {one.period}s out.")
+    if found.advice:
+        parts += ["", "[bold]When not to use it[/bold]", *(escape(f"* {sentence}") for sentence in found.advice)]
     if one is not None:
-        parts.append(escape(f"All figures: {found.folder / CALIBRATION_FILE}"))
+        parts += ["", escape(f"All figures: {found.folder / CALIBRATION_FILE}")]
     return Group(*parts)

@@ -7,16 +7,23 @@ from typing import Any, Literal
 
 import polars as pl
 
-ColumnType = Literal["string", "int", "float", "date"]
+ColumnType = Literal["string", "int", "float", "date", "bool"]
 
 DTYPES: dict[str, Any] = {
     "string": pl.String(),
     "int": pl.Int64(),
     "float": pl.Float64(),
     "date": pl.Date(),
+    "bool": pl.Boolean(),
 }
 
-_NOUNS = {"string": "text", "int": "a whole number", "float": "a number", "date": "a date (YYYY-MM-DD)"}
+_NOUNS = {
+    "string": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "date": "a date (YYYY-MM-DD)",
+    "bool": "true or false",
+}
 
 
 @dataclass(frozen=True)

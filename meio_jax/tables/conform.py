@@ -69,6 +69,8 @@ def _cast(column: Column, raw: pl.Series) -> tuple[pl.Series, pl.Series | None]:
         cast = raw if texts else (raw.cast(pl.String) if raw.dtype.is_integer() else whole)
     elif column.type == "date":
         cast = _to_date(raw, texts, whole)
+    elif column.type == "bool":
+        cast = _to_bool(raw, texts, whole)
     else:
         cast = _to_number(raw, texts, whole, column.type == "int")
     failed = cast.is_null() & raw.is_not_null()
@@ -98,6 +100,23 @@ def _to_date(raw: pl.Series, texts: bool, failed: pl.Series) -> pl.Series:
         day = raw.dt.date()
         return day.set(day.cast(raw.dtype) != raw, None)
     return failed
+
+
+_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
+
+
+def _to_bool(raw: pl.Series, texts: bool, failed: pl.Series) -> pl.Series:
+    """True and false, as such, as 0 and 1, or as words in any case."""
+    if raw.dtype == pl.Boolean:
+        return raw
+    if texts:
+        word = raw.str.strip_chars().str.to_lowercase()
+    elif raw.dtype.is_numeric():
+        word = raw.cast(pl.Float64).replace_strict([0.0, 1.0], ["0", "1"], default=None, return_dtype=pl.String)
+    else:
+        return failed
+    words = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
+    return word.replace_strict(list(words), list(words.values()), default=None, return_dtype=pl.Boolean)
 
 
 def _report_cells(

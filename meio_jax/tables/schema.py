@@ -26,6 +26,7 @@ _string = partial(_column, "string")
 _float = partial(_column, "float")
 _int = partial(_column, "int")
 _date = partial(_column, "date")
+_bool = partial(_column, "bool")
 _money = partial(_column, "float", ge=0)
 
 _LATITUDE = _float("latitude", "for maps only", "degrees", ge=-90, le=90, nullable=True)
@@ -352,13 +353,18 @@ FORECASTS: dict[str, Table] = {
     ),
     "history": Table(
         "forecast",
-        "Form `history`: past sales, drawn from in blocks of `history_block` days. The history of an item "
-        "runs from its first row to the day before `start_date`; a day without a row is a day without "
+        "Form `history`: past sales, drawn from in blocks of `history_block` periods. The history of an item "
+        "runs from its first row to the day before `start_date`; a period without a row is one without "
         "sales.",
         (
             _string("item_id", "the item"),
-            _date("ds", "day, before `start_date`"),
-            _float("units", "sales", "units per day", ge=0),
+            _date("ds", "day before `start_date`; where `period` is not a day, any day of the period"),
+            _float("units", "sales", "units per period", ge=0),
+            _bool(
+                "available",
+                "whether the item was in stock all period; if not, its sales are the least that demand can have been",
+                default=True,
+            ),
         ),
         key=("item_id", "ds"),
         references=(_ITEM,),
@@ -396,5 +402,7 @@ def table_schema(name: str, form: str) -> Table:
 
 
 def table_columns(name: str) -> set[str]:
-    """Names of the columns of table `name`, over all forms of the forecast."""
+    """Names of the columns of table `name`, over all forms of the forecast; none of a table that is no part."""
+    if name not in TABLE_NAMES:
+        return set()
     return {column for form in FORECASTS for column in table_schema(name, form).column_names}

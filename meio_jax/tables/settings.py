@@ -7,11 +7,14 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import yaml
+from jaxtyping import Int, Shaped
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.tables.nearest import nearest
+from meio_jax.tables.periods import PeriodLength, period_date, period_numbers
 
 SETTINGS_FILE = "instance.yaml"
 
@@ -25,7 +28,12 @@ class InstanceSettings(BaseModel):
 
     name: str = Field(min_length=1, description="name of the instance, for reports")
     start_date: Annotated[datetime.date, Field(strict=False)] = Field(description="first day of the horizon: period 0")
-    periods: int = Field(ge=1, description="length of the horizon in periods (days)")
+    period: PeriodLength = Field(
+        default="day",
+        description="length of a period: of history, forecast, lead times, reviews and capacities alike; "
+        "a month begins on the day of the month of `start_date`",
+    )
+    periods: int = Field(ge=1, description="length of the horizon in periods")
     bucket_periods: int = Field(default=7, ge=1, description="periods that share one target and one price")
     warmup_periods: int = Field(default=0, ge=0, description="first periods, simulated but not charged")
     wave_ends: Annotated[tuple[float, ...], Field(strict=False)] = Field(
@@ -105,7 +113,15 @@ class InstanceSettings(BaseModel):
     @property
     def end_date(self) -> datetime.date:
         """First day after the horizon."""
-        return self.start_date + datetime.timedelta(days=self.periods)
+        return self.date_of(self.periods)
+
+    def date_of(self, period: int) -> datetime.date:
+        """First day of a period; negative periods are before the horizon."""
+        return period_date(self.start_date, period, self.period)
+
+    def periods_of(self, dates: Shaped[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]:
+        """Number of the period in which each date (`datetime64`) falls; negative before the horizon."""
+        return period_numbers(dates, self.start_date, self.period)
 
 
 class _UniqueKeys(yaml.SafeLoader):

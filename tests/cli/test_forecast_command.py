@@ -1,18 +1,18 @@
 """`meio forecast`: sales in, an instance that solves out."""
 
+import datetime
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from made_sales import MeanModels, sales_frame, steady
+from made_sales import sales_frame, steady
 from polars.testing import assert_frame_equal
 from small_runs import Command, config_content, write_config
 from tiny import ITEMS, PERIODS, tiny_frames, tiny_settings, tiny_tables
 
-from meio_jax.forecast import ForecastOptions, forecast_run, rates
+from meio_jax.forecast import ForecastOptions, forecast_run
 from meio_jax.tables import Tables, read_instance, write_instance
 
 DAYS = 120
@@ -28,11 +28,6 @@ def sales() -> dict[str, np.ndarray]:
 def instance(tmp_path: Path) -> Path:
     frames = {**tiny_frames("history"), "forecast": sales_frame(sales())}
     return write_instance(Tables.from_frames(tiny_settings("history"), **frames), tmp_path / "instance")
-
-
-@pytest.fixture
-def plain_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "_library", lambda: MeanModels)
 
 
 def test_an_instance_with_paths_solves(meio: Command, instance: Path, tmp_path: Path) -> None:
@@ -53,7 +48,7 @@ def test_an_instance_with_paths_solves(meio: Command, instance: Path, tmp_path: 
     assert (tmp_path / "run/certificate.json").is_file()
 
 
-def test_blocks_order_and_form_of_the_source_change_nothing(plain_models: None, instance: Path, tmp_path: Path) -> None:
+def test_blocks_order_and_form_of_the_source_change_nothing(instance: Path, tmp_path: Path) -> None:
     options = ForecastOptions(paths=6, holdout=0, periods=PERIODS)
     whole = forecast_run(instance, tmp_path / "whole", options)
     assert whole.calibration is None
@@ -69,7 +64,7 @@ def test_blocks_order_and_form_of_the_source_change_nothing(plain_models: None, 
     assert_frame_equal(one, other, check_exact=True)
 
 
-def test_json_is_the_calibration(plain_models: None, meio: Command, instance: Path, tmp_path: Path) -> None:
+def test_json_is_the_calibration(meio: Command, instance: Path, tmp_path: Path) -> None:
     called = meio("forecast", instance, "--out", tmp_path / "out", "--paths", 6, "--json", "--quiet")
     assert json.loads(called.out) == json.loads((tmp_path / "out/calibration.json").read_text())
 
@@ -84,9 +79,7 @@ def test_json_is_the_calibration(plain_models: None, meio: Command, instance: Pa
         (lambda rows: rows.with_columns(pl.lit("soon").alias("ds")), "'soon'"),
     ],
 )
-def test_sales_that_cannot_be_used(
-    plain_models: None, meio: Command, tmp_path: Path, change: object, words: str
-) -> None:
+def test_sales_that_cannot_be_used(meio: Command, tmp_path: Path, change: object, words: str) -> None:
     change(sales_frame({"a": np.ones(40)})).write_csv(tmp_path / "sales.csv")
     called = meio("forecast", tmp_path / "sales.csv", "--out", tmp_path / "out")
     assert called.status == 2
@@ -94,7 +87,7 @@ def test_sales_that_cannot_be_used(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sales.csv"]
 
 
-def test_what_else_is_refused(plain_models: None, meio: Command, instance: Path, tmp_path: Path) -> None:
+def test_what_else_is_refused(meio: Command, instance: Path, tmp_path: Path) -> None:
     other = write_instance(tiny_tables("mean"), tmp_path / "mean")
     (tmp_path / "empty").mkdir()
     for words, expected in (
@@ -103,6 +96,7 @@ def test_what_else_is_refused(plain_models: None, meio: Command, instance: Path,
         ((tmp_path / "empty", "--out", tmp_path / "out"), "without instance.yaml"),
         ((instance, "--out", other), "a new or empty folder"),
         ((instance, "--out", instance / "inside"), "outside the instance"),
+        ((instance, "--out", tmp_path / "out", "--period", "week"), "the period of the instance"),
         ((instance, "--out", tmp_path / "out", "--paths", 1, "--holdout", -1), "--holdout"),
     ):
         called = meio("forecast", *words)
@@ -111,21 +105,43 @@ def test_what_else_is_refused(plain_models: None, meio: Command, instance: Path,
         assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_library_is_named(
-    meio: Command, instance: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "statsforecast", None)
-    called = meio("forecast", instance, "--out", tmp_path / "out")
-    assert called.status == 2
-    assert ".[forecast]" in called.err
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_horizon_follows_the_last_day_of_all(plain_models: None, tmp_path: Path) -> None:
-    """An item whose last row is earlier has not sold since."""
-    units = np.ones(60)
-    stopped = np.where(np.arange(60) < 20, 30.0, 0.0)
+def test_the_horizon_follows_the_last_day_of_all(tmp_path: Path) -> None:
+    """An item whose last row is earlier has not sold since: it is not foretold what it sold before."""
+    units = np.ones(200)
+    stopped = np.where(np.arange(200) < 60, 30.0, 0.0)
     sales_frame({"on": units, "off": stopped}).write_parquet(tmp_path / "sales.parquet")
     forecast_run(tmp_path / "sales.parquet", tmp_path / "out", ForecastOptions(paths=60, periods=7, holdout=0))
     table = pl.read_parquet(tmp_path / "out/forecast/*.parquet")
-    assert set(table.filter(item_id="on", path=4)["units"]) == {1.0}
+    assert table.filter(item_id="on")["units"].mean() == pytest.approx(1, abs=0.2)
+    assert table.filter(item_id="off")["units"].mean() < 0.1
+
+
+def test_events_prices_and_empty_shelves_are_read_from_files(meio: Command, tmp_path: Path) -> None:
+    """A fair every 30 days trebles sales, also in the horizon; days without stock sold nothing and say nothing."""
+    rng = np.random.default_rng(4)
+    days = [datetime.date(2024, 1, 1) + datetime.timedelta(days=at) for at in range(407)]
+    fair = np.arange(407) % 30 == 5
+    rows = []
+    for item in range(12):
+        units = rng.poisson(np.where(fair, 15.0, 5.0)).astype(float)
+        out = (np.arange(407) >= 300) & (np.arange(407) < 330)
+        units[out] = 0
+        rows += [(f"i{item}", days[at], units[at], "no" if out[at] else "yes") for at in range(400)]
+    pl.DataFrame(rows, ["item_id", "ds", "units", "available"], orient="row").write_csv(tmp_path / "sales.csv")
+    pl.DataFrame({"event": ["fair"] * 14, "ds": [days[at] for at in np.flatnonzero(fair)]}).write_csv(
+        tmp_path / "events.csv"
+    )
+    prices = pl.DataFrame({"item_id": ["i0"], "ds": [days[0]], "price": [2.0]})
+    prices.write_csv(tmp_path / "prices.csv")
+    files = ("--events", tmp_path / "events.csv", "--prices", tmp_path / "prices.csv")
+    words = ("forecast", tmp_path / "sales.csv", "--out", tmp_path / "out", *files, "--periods", 7, "--paths", 200)
+    called = meio(*words, "--quiet")
+    assert called.status == 0, called.err
+    mean = pl.read_parquet(tmp_path / "out/forecast/*.parquet").group_by("period").agg(pl.col("units").mean())
+    found = mean.sort("period")["units"].to_numpy()
+    expected = np.where(fair[400:], 15.0, 5.0)
+    np.testing.assert_allclose(found, expected, rtol=0.15)
+    prices.with_columns(price=-1.0).write_csv(tmp_path / "prices.csv")
+    called = meio(*words[:3], tmp_path / "other", *files)
+    assert called.status == 2
+    assert "price" in called.err

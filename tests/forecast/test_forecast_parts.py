@@ -1,23 +1,19 @@
-"""Classes, spread, blocks, paths and their judgement, against laws that are known."""
+"""Classes, levels, spread, paths and their judgement, against laws that are known."""
 
 import numpy as np
 import pytest
-from made_sales import MeanModels, steady
+from made_sales import panel_of, steady
 from scipy import stats
 
-from meio_jax.forecast import rates
+from meio_jax.forecast.bootstrap import block_paths
 from meio_jax.forecast.classes import demand_class
-from meio_jax.forecast.judge import calibration, judge_item, pinball, places
-from meio_jax.forecast.options import ForecastOptions
-from meio_jax.forecast.paths import ItemForecast, block_paths, draw, generator, sample_paths
-from meio_jax.forecast.spread import Spread, find_spread, look_back
+from meio_jax.forecast.judge import calibration, judge_block, pinball, places
+from meio_jax.forecast.level import smooth
+from meio_jax.forecast.model import Fitted, fit, learn
+from meio_jax.forecast.paths import draw, generator, sample_paths
+from meio_jax.forecast.spread import Spread
 
 FOUR_ERRORS = 4.0
-
-
-@pytest.fixture
-def plain_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "_library", lambda: MeanModels)
 
 
 @pytest.mark.parametrize(
@@ -35,51 +31,88 @@ def test_items_fall_into_the_classes_of_the_literature(units: list[int], kind: s
     assert demand_class(np.asarray(units, float)) == kind
 
 
-def test_the_week_is_found_and_follows_the_last_day() -> None:
-    week = np.asarray([0.5, 0.5, 1.0, 1.0, 1.0, 1.5, 1.5])
-    units = 200 * np.tile(week, 52)
-    past = look_back(units)
-    np.testing.assert_allclose(past.week, week, atol=0.03)
-    np.testing.assert_allclose(past.expected[-28:], units[-28:], rtol=0.1)
-    # Three days later the coming week begins three days later.
-    np.testing.assert_allclose(look_back(np.append(units, units[:3])).week, np.roll(week, -3), atol=0.03)
+def test_levels_are_discounted_sums_over_discounted_exposure() -> None:
+    """Against the sums written out: half-life 2, periods that are not known left out."""
+    rng = np.random.default_rng(1)
+    units, exposure = rng.poisson(5, (1, 30)).astype(float), rng.uniform(0.5, 2, (1, 30))
+    known = rng.random((1, 30)) < 0.7
+    found = smooth(units, exposure, known, (2.0,), 4)
+    at = np.flatnonzero(known[0])
+    first = units[0, at[:4]].sum() / exposure[0, at[:4]].sum()
+    weight = 0.5 ** (np.arange(at.size)[::-1] / 2)
+    start = 2.0 * 0.5 ** (at.size / 2)
+    above, below = start * first + weight @ units[0, at], start + weight @ exposure[0, at]
+    assert found.last[0, 0] == pytest.approx(above / below)
+    assert found.before[0, 0, 0] == pytest.approx(first)
 
 
-def test_a_slow_mover_keeps_a_flat_week() -> None:
-    units = np.zeros(364)
-    units[::28] = 1
-    assert np.abs(look_back(units).week - 1).max() < 0.2
+@pytest.mark.parametrize(
+    ("mean", "dispersion"),
+    [(40.0, 0.02), (20.0, 1.0), (0.3, 0.0), (3.0, 5.0)],
+    ids=["fast", "erratic", "slow", "lumpy"],
+)
+def test_the_mean_is_found_whatever_the_class(mean: float, dispersion: float) -> None:
+    rng = np.random.default_rng(7)
+    panel = panel_of(np.stack([steady(rng, 364, mean, dispersion) for _ in range(30)]), 14)
+    rate = fit(panel, learn(panel)).rate
+    assert rate.shape == (30, 14)
+    assert rate.min() >= 0
+    # Thirty items: the level that is followed is some weeks of sales.
+    error = FOUR_ERRORS * np.sqrt((mean + dispersion * mean**2) / (30 * 20))
+    assert rate.mean() == pytest.approx(mean, abs=error)
+
+
+def test_the_week_is_in_the_rate_of_fast_and_of_slow_items() -> None:
+    week = np.asarray([0.2, 0.2, 1.0, 1.0, 1.0, 1.8, 1.8])
+    rng = np.random.default_rng(8)
+    panel = panel_of(np.stack([rng.poisson(mean * np.tile(week, 52)) for mean in (60.0, 4.0)]), 14)
+    rate = fit(panel, learn(panel)).rate
+    np.testing.assert_allclose(rate[0] / rate[0].mean(), np.tile(week, 2), atol=0.1)
+    assert rate[1, [5, 6, 12, 13]].mean() > 2 * rate[1, [0, 1, 7, 8]].mean()
 
 
 def test_spread_is_that_of_the_law() -> None:
     """Over many items: what a negative binomial varies by day, and what moves the level of all days."""
     rng = np.random.default_rng(5)
-    steady_days = [find_spread(look_back(steady(rng, 364, 20.0, 0.4)), 28) for _ in range(60)]
-    assert np.mean([one.day for one in steady_days]) == pytest.approx(0.4, abs=0.1)
-    assert np.mean([one.level for one in steady_days]) < 0.06
-    moving = []
-    for _ in range(60):
-        level = np.repeat(rng.gamma(1 / 0.3, 0.3, 13), 28)
-        moving.append(find_spread(look_back(rng.poisson(20 * level).astype(float)), 28))
-    assert np.mean([one.level for one in moving]) > 0.15
-    assert find_spread(look_back(np.asarray([1.0, 2.0, 0.0])), 28).level == pytest.approx(0.1)
+    panel = panel_of(np.stack([steady(rng, 364, 20.0, 0.4) for _ in range(60)]), 28)
+    days = fit(panel, learn(panel)).spread
+    assert days.period.mean() == pytest.approx(0.4, abs=0.1)
+    assert days.level.mean() < 0.06
+    level = np.repeat(rng.gamma(1 / 0.3, 0.3, (60, 13)), 28, axis=1)
+    moving = panel_of(rng.poisson(20 * level), 28)
+    assert fit(moving, learn(moving)).spread.level.mean() > 0.15
+
+
+def _known(rate: np.ndarray, level: float, period: float, *, alive: float = 1.0, whole: bool = True) -> Fitted:
+    spread = Spread(np.asarray([level]), np.asarray([period]))
+    ratio = np.asarray([[0.0, 1.0, 2.0, np.nan]])
+    return Fitted(["a"], ["smooth"], rate[None], np.asarray([alive]), spread, np.asarray([whole]), ratio)
 
 
 def test_paths_have_the_rate_and_the_spread_asked_for() -> None:
-    """Mean rate; variance of a day rate + (level + day + level day) rate^2, covariance of two days level rate^2."""
-    rate, level, day, count = 3.0, 0.2, 0.5, 120_000
-    found = ItemForecast("smooth", np.full(2, rate), Spread(level, day), np.full(56, rate))
-    drawn = draw(found, count, np.random.default_rng(1))
-    from_model = np.isin(np.arange(count) % 6, (0, 1, 2, 3))
-    assert (drawn[~from_model] == rate).all()
-    paths = drawn[from_model].astype(float)
-    variance = rate + ((1 + level) * (1 + day) - 1) * rate**2
-    error = FOUR_ERRORS * np.sqrt(variance / len(paths))
+    """Mean rate; variance of a period rate + (level + period + level period) rate^2, covariance of two level rate^2."""
+    rate, level, period, count = 3.0, 0.2, 0.5, 120_000
+    paths = draw(_known(np.full(2, rate), level, period), 0, count, np.random.default_rng(1))
+    variance = rate + ((1 + level) * (1 + period) - 1) * rate**2
+    error = FOUR_ERRORS * np.sqrt(variance / count)
     np.testing.assert_allclose(paths.mean(0), rate, atol=error)
     np.testing.assert_allclose(paths.var(0), variance, rtol=0.05)
     np.testing.assert_allclose(np.cov(paths.T)[0, 1], level * rate**2, rtol=0.1)
-    assert drawn.dtype.kind == "i"
-    assert drawn.min() >= 0
+    assert (paths == np.round(paths)).all()
+    assert paths.min() >= 0
+
+
+def test_an_item_that_may_have_stopped_has_paths_without_any_sale() -> None:
+    paths = draw(_known(np.full(5, 50.0), 0.01, 0.01, alive=0.4), 0, 20_000, np.random.default_rng(2))
+    assert (paths.sum(1) == 0).mean() == pytest.approx(0.6, abs=FOUR_ERRORS * np.sqrt(0.24 / 20_000))
+    assert paths.mean() == pytest.approx(50, rel=0.05)
+
+
+def test_fractions_are_drawn_as_fractions_around_the_rate() -> None:
+    paths = draw(_known(np.full(4, 0.4), 0.005, 0.01, whole=False), 0, 40_000, np.random.default_rng(3))
+    assert paths.mean() == pytest.approx(0.4, rel=0.02)
+    assert (paths == 0).mean() == pytest.approx(1 / 3, abs=0.01)
+    assert ((paths > 0) & (paths < 1)).any()
 
 
 def test_blocks_stand_on_their_weekday_and_are_whole_pieces() -> None:
@@ -96,19 +129,24 @@ def test_blocks_stand_on_their_weekday_and_are_whole_pieces() -> None:
     )
 
 
-def test_an_item_has_its_paths_whatever_else_there_is(plain_models: None) -> None:
-    units = steady(np.random.default_rng(3), 200, 0.4, 0.5)
-    first = sample_paths(units, "a", 14, 30, seed=1)
-    np.testing.assert_array_equal(sample_paths(units, "a", 14, 30, seed=1), first)
+def test_an_item_has_its_paths_whatever_else_is_forecast_with_it() -> None:
+    rng = np.random.default_rng(3)
+    units = np.stack([steady(rng, 200, 0.4, 0.5) for _ in range(3)])
+    panel = panel_of(units, 14)
+    shared = learn(panel)
+    together = fit(panel, shared)
+    for at in range(3):
+        alone = fit(panel_of(units[at], 14), shared)
+        drawn = [draw(*one, 30, generator(1, "a")) for one in ((together, at), (alone, 0))]
+        np.testing.assert_array_equal(*drawn)
+    first = sample_paths(units[0], "a", 14, 30, seed=1)
+    np.testing.assert_array_equal(sample_paths(units[0], "a", 14, 30, seed=1), first)
     for name, seed in (("b", 1), ("a", 2)):
-        assert (sample_paths(units, name, 14, 30, seed=seed) != first).any()
+        assert (sample_paths(units[0], name, 14, 30, seed=seed) != first).any()
     assert generator(1, "a").random() != generator(1, "a", "calibration").random()
-    # Training plans on even paths and judges on odd ones: both hold both kinds.
-    kinds = np.isin(np.arange(30) % 6, (4, 5))
-    assert kinds[::2].mean() == kinds[1::2].mean() == pytest.approx(1 / 3)
 
 
-def test_an_item_that_never_sold_will_hardly_sell(plain_models: None) -> None:
+def test_an_item_that_never_sold_will_hardly_sell() -> None:
     assert not sample_paths(np.zeros(100), "never", 28).any()
 
 
@@ -125,12 +163,11 @@ def test_pinball_and_places_are_those_of_the_definition() -> None:
     assert stats.kstest(ties, "uniform").pvalue > 1e-4
 
 
-def test_a_right_forecast_covers_what_it_says(plain_models: None) -> None:
-    """Steady Poisson items, a mean that is known well: coverage is nominal, and the baseline is worse."""
+def test_a_right_forecast_covers_what_it_says() -> None:
+    """Steady Poisson items, a mean that is known well: coverage is nominal."""
     rng = np.random.default_rng(6)
-    options = ForecastOptions(paths=200, holdout=28)
-    sales = {f"item{at}": steady(rng, 400, 6.0) for at in range(60)}
-    found = calibration([judge_item(units, name, options) for name, units in sales.items()], options)
+    panel = panel_of(np.stack([steady(rng, 400, 6.0) for _ in range(60)]), 14)
+    found = calibration(judge_block(panel, learn(panel.cut(28)), 28, 0), 28)
     row = found.row()
     assert row["items"] == 60
     assert row["foretold"] == pytest.approx(row["sold"], rel=0.05)
@@ -142,20 +179,9 @@ def test_a_right_forecast_covers_what_it_says(plain_models: None) -> None:
     assert found.as_dict()["rows"][-1]["class"] == "all"
 
 
-def test_a_history_that_is_too_short_is_counted_apart(plain_models: None) -> None:
-    options = ForecastOptions(holdout=28, paths=10)
-    found = calibration([judge_item(np.ones(days), "x", options) for days in (40, 56)], options)
+def test_a_history_that_is_too_short_is_counted_apart() -> None:
+    units = np.ones((2, 56))
+    units[0, :30] = 0
+    panel = panel_of(units, 14)
+    found = calibration(judge_block(panel, learn(panel.cut(28)), 28, 0), 28)
     assert (found.items, found.too_short) == (1, 1)
-
-
-def test_models_that_fail_leave_the_smoothed_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken(MeanModels):
-        class AutoETS:
-            def __init__(self, **options: object) -> None: ...
-
-            def forecast(self, y: np.ndarray, h: int) -> dict[str, np.ndarray]:
-                return {"mean": np.full(h, np.nan)}
-
-    monkeypatch.setattr(rates, "_library", lambda: Broken)
-    past = look_back(np.full(100, 5.0))
-    np.testing.assert_allclose(rates.rates(past, "smooth", 3), 5.0)

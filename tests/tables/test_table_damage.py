@@ -236,7 +236,7 @@ def test_damaged_forecasts_are_named(name, tmp_path):
 
 
 SETTINGS = {
-    "unknown key": ({"period": 14}, "key period", "did you mean periods?"),
+    "unknown key": ({"perods": 14}, "key perods", "did you mean periods?"),
     "no date": ({"start_date": None}, "key start_date", "a date (YYYY-MM-DD)"),
     "no days": ({"periods": 0}, "key periods", "found 0", "greater than or equal to 1"),
     "text for number": ({"periods": "56"}, "key periods", "'56'", "integer"),
