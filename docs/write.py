@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from meio_jax.cli.docs import command_page
-from meio_jax.config.docs import configuration_page
-from meio_jax.tables import format_page
+from generators.commands import command_page
+from generators.configuration import configuration_page
+from generators.table_format import format_page
 
 PAGES = {"format.md": format_page, "configuration.md": configuration_page, "cli.md": command_page}
 

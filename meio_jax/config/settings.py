@@ -6,16 +6,27 @@ A file may name a `base` file; its own keys override those of the base, level by
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from meio_jax.dual import DUAL_METHODS
 from meio_jax.errors import InputError, Problem
 from meio_jax.generate import GenerateOptions
 from meio_jax.objective import OBJECTIVES
 from meio_jax.policy import POLICIES
+
+
+def _member_of(family: dict[str, type]) -> AfterValidator:
+    """A name must be that of a member of the family."""
+
+    def known(value: str) -> str:
+        if value not in family:
+            raise ValueError(f"unknown name {value!r}; choose one of {', '.join(sorted(family))}")
+        return value
+
+    return AfterValidator(known)
 
 
 class _Part(BaseModel):
@@ -64,36 +75,21 @@ class Choice(_Part):
 class PolicyPart(_Part):
     """Which parameters are decided."""
 
-    name: str = Field(default="base_stock", description="name of a policy")
+    name: Annotated[str, _member_of(POLICIES)] = Field(default="base_stock", description="name of a policy")
     protection: bool = Field(default=False, description="decide protection levels as well")
     stationary: bool | None = Field(default=None, description="one target for all buckets; empty: as the instance says")
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        return _member(value, POLICIES)
 
 
 class ObjectivePart(Choice):
     """What is minimised."""
 
-    name: str = Field(default="expected_cost", description="name of an objective")
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        return _member(value, OBJECTIVES)
+    name: Annotated[str, _member_of(OBJECTIVES)] = Field(default="expected_cost", description="name of an objective")
 
 
 class DualPart(Choice):
     """How prices are found."""
 
-    name: str = Field(default="augmented", description="name of a dual method")
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        return _member(value, DUAL_METHODS)
+    name: Annotated[str, _member_of(DUAL_METHODS)] = Field(default="augmented", description="name of a dual method")
 
 
 class FulfilmentPart(_Part):
@@ -211,12 +207,6 @@ class Config(_Part):
     warm: WarmPart = WarmPart()
     stream: StreamPart = StreamPart()
     checkpoint: CheckpointPart = CheckpointPart()
-
-
-def _member(value: str, family: dict[str, type]) -> str:
-    if value not in family:
-        raise ValueError(f"unknown name {value!r}; choose one of {', '.join(sorted(family))}")
-    return value
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from meio_jax.config.settings import Config
 from meio_jax.errors import InputError, Note, Problem
@@ -86,6 +87,28 @@ def _axes(instance: Instance) -> dict[str, Any]:
     return {**dates, "bucket_periods": chosen.bucket_periods, "resources": instance.ids.resources}
 
 
+def first_item(instance: Instance, settings: Settings, prices: Array, list_prices: Array) -> OneItem:
+    """The problem of the first item of an instance whose blocks hold one item each.
+
+    Args:
+        instance: With `block_items=1`.
+        settings: Of the evaluation.
+        prices: What capacity use is charged, `[buckets, resources]`.
+        list_prices: What fulfilment options are ranked by.
+    """
+    block = jax.tree.map(lambda leaf: leaf[0], instance.catalog.block)
+    rows = np.asarray([instance.kinds == number for number in range(len(KINDS))])
+    return OneItem(
+        network=instance.network,
+        resources=instance.resources,
+        settings=settings,
+        block=block,
+        prices=prices,
+        lists=block_lists(instance.network, instance.resources, settings, block, list_prices),
+        kind_rows=jnp.asarray(rows, prices.dtype),
+    )
+
+
 def item_of_run(run: Path, folder: Path, config: Config, item: str) -> ItemOfRun:
     """Read one item of a run; nothing else of the catalog is built.
 
@@ -109,15 +132,5 @@ def item_of_run(run: Path, folder: Path, config: Config, item: str) -> ItemOfRun
     settings = settings_of(config, instance)
     axes = _axes(instance)
     prices, listed = (jnp.asarray(prices_of(earlier, axes, name), dtype) for name in ("dual.price", "best.list_prices"))
-    block = jax.tree.map(lambda leaf: leaf[0], instance.catalog.block)
-    rows = np.asarray([instance.kinds == number for number in range(len(KINDS))]).astype(dtype)
-    problem = OneItem(
-        network=instance.network,
-        resources=instance.resources,
-        settings=settings,
-        block=block,
-        prices=prices,
-        lists=block_lists(instance.network, instance.resources, settings, block, listed),
-        kind_rows=jnp.asarray(rows),
-    )
+    problem = first_item(instance, settings, prices, listed)
     return ItemOfRun(item, config, instance, settings, problem, _policy(instance, config, earlier))

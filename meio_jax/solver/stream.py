@@ -23,11 +23,18 @@ from jaxtyping import Array, Float, Int
 from meio_kernels.projection import nonnegative
 
 from meio_jax.dual.best import BestSoFar
-from meio_jax.model.resources import Resources, bound, excess
+from meio_jax.model.resources import Resources
 from meio_jax.policy import AbstractPolicy
-from meio_jax.solver.price_scale import natural_price_scale, service_price_scale
 from meio_jax.solver.solve import State, Trace, averaging_weight, joint_step
-from meio_jax.solver.subproblem import AbstractSubproblem, Evaluation, InventorySubproblem, Totals
+from meio_jax.solver.subproblem import (
+    AbstractSubproblem,
+    Evaluation,
+    InventorySubproblem,
+    Totals,
+    evaluation_of,
+    ranking_prices,
+    unit_of_prices,
+)
 
 
 class Shared(eqx.Module):
@@ -51,25 +58,14 @@ class Swept(AbstractSubproblem[Shared]):
         return jnp.zeros_like(self.resources.capacity)
 
     def price_scale(self, evaluation: Evaluation, kind: Int[Array, " resources"]) -> Float[Array, "buckets resources"]:
-        service = self.resources.is_service
-        natural = natural_price_scale(evaluation.terms, evaluation.bound, kind)
-        floors = service_price_scale(evaluation.terms, jnp.where(service, evaluation.bound, 0))
-        return jnp.where(service, floors, natural)
+        return unit_of_prices(self.resources, evaluation, kind)
 
     def evaluate(self, prices: Array, warm: Shared) -> tuple[Evaluation, Shared]:
-        totals = self.totals
-        evaluation = Evaluation(
-            value=totals.value,
-            excess=excess(self.resources, totals.usage),
-            bound=bound(self.resources, totals.usage),
-            slack=jnp.full_like(totals.value, jnp.nan),
-            terms=totals.terms,
-        )
-        return evaluation, Shared(self.ranking_prices(prices, warm), warm.count + 1)
+        return evaluation_of(self.resources, self.totals), Shared(self.ranking_prices(prices, warm), warm.count + 1)
 
     def ranking_prices(self, prices: Array, warm: Shared) -> Float[Array, "buckets resources"]:
         """Running mean of the prices, by which fulfilment options are ranked."""
-        return self.damping * warm.list_prices + (1 - self.damping) * prices
+        return ranking_prices(warm.list_prices, prices, self.damping)
 
 
 class PartState(eqx.Module):

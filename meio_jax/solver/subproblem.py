@@ -153,6 +153,33 @@ def scenario_costs(block: ItemBlock, outcome: Outcome) -> ScenarioCosts:
     )
 
 
+def evaluation_of(resources: Resources, totals: Totals) -> Evaluation:
+    """What the dual method is told of a sweep."""
+    return Evaluation(
+        value=totals.value,
+        excess=excess(resources, totals.usage),
+        bound=bound(resources, totals.usage),
+        slack=jnp.full_like(totals.value, jnp.nan),
+        terms=totals.terms,
+    )
+
+
+def unit_of_prices(
+    resources: Resources, evaluation: Evaluation, kind: Int[Array, " resources"]
+) -> Float[Array, "buckets resources"]:
+    """Unit in which each price moves: service floors have one of their own."""
+    natural = natural_price_scale(evaluation.terms, evaluation.bound, kind)
+    floors = service_price_scale(evaluation.terms, jnp.where(resources.is_service, evaluation.bound, 0))
+    return jnp.where(resources.is_service, floors, natural)
+
+
+def ranking_prices(
+    before: Float[Array, "buckets resources"], prices: Float[Array, "buckets resources"], damping: float
+) -> Float[Array, "buckets resources"]:
+    """Running mean of the prices, by which fulfilment options are ranked."""
+    return damping * before + (1 - damping) * prices
+
+
 def evaluate_block(
     network: Network,
     resources: Resources,
@@ -204,10 +231,7 @@ class InventorySubproblem(AbstractSubproblem[Search]):
         return self.placed(Search(self.first, optimiser, self.zero_prices(), jnp.zeros((), jnp.int32)))
 
     def price_scale(self, evaluation: Evaluation, kind: Int[Array, " resources"]) -> Float[Array, "buckets resources"]:
-        service = self.resources.is_service
-        natural = natural_price_scale(evaluation.terms, evaluation.bound, kind)
-        floors = service_price_scale(evaluation.terms, jnp.where(service, evaluation.bound, 0))
-        return jnp.where(service, floors, natural)
+        return unit_of_prices(self.resources, evaluation, kind)
 
     def placed(self, search: Search) -> Search:
         """The same state on the devices of the mesh: what belongs to items is shared out, the rest copied."""
@@ -225,19 +249,11 @@ class InventorySubproblem(AbstractSubproblem[Search]):
         return jax.tree.map(jnp.multiply, search.raw, self.scale)
 
     def evaluate(self, prices: Array, warm: Search) -> tuple[Evaluation, Search]:
-        keep = self.settings.damping
-        list_prices = keep * warm.list_prices + (1 - keep) * prices
+        list_prices = ranking_prices(warm.list_prices, prices, self.settings.damping)
         totals, gradient = self.sweep(prices, list_prices, warm.raw, warm.count % self.chunks)
         updates, optimiser = self.optimiser.update(gradient, warm.optimiser, warm.raw)
         raw = jax.tree.map(nonnegative, optax.apply_updates(warm.raw, updates))
-        evaluation = Evaluation(
-            value=totals.value,
-            excess=excess(self.resources, totals.usage),
-            bound=bound(self.resources, totals.usage),
-            slack=jnp.full_like(totals.value, jnp.nan),
-            terms=totals.terms,
-        )
-        return evaluation, Search(raw, optimiser, list_prices, warm.count + 1)
+        return evaluation_of(self.resources, totals), Search(raw, optimiser, list_prices, warm.count + 1)
 
     def sweep(
         self, prices: Array, list_prices: Array, raw: AbstractPolicy, chunk: Int[Array, ""]

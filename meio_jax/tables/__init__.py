@@ -2,7 +2,6 @@
 
 from meio_jax.errors import InputError, Problem
 from meio_jax.tables.columns import Column, Reference, Table
-from meio_jax.tables.docs import format_page
 from meio_jax.tables.quantiles import quantile_levels, quantile_name
 from meio_jax.tables.read import (
     count_item_rows,
@@ -30,7 +29,6 @@ __all__ = [
     "Table",
     "Tables",
     "count_item_rows",
-    "format_page",
     "item_block_from_frames",
     "network_from_frames",
     "quantile_levels",

@@ -9,10 +9,9 @@ from typing import Any
 import jax
 import polars as pl
 import pytest
+from write import PAGES as GENERATED
 
 from meio_jax.cli import BAD_INPUT, app
-from meio_jax.cli.docs import command_page
-from meio_jax.config.docs import configuration_page
 from meio_jax.dual import DUAL_METHODS
 from meio_jax.objective import OBJECTIVES
 from meio_jax.policy import POLICIES
@@ -21,7 +20,6 @@ from meio_jax.results import Result
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md")])
-GENERATED = {"configuration.md": configuration_page, "cli.md": command_page}
 OBJECTIVE_LINES = 15
 
 

@@ -10,11 +10,10 @@ import polars as pl
 
 from meio_jax.config import Config
 from meio_jax.explain import ItemOfRun
-from meio_jax.instance import KINDS, build_instance
-from meio_jax.items.marginal import OneItem
+from meio_jax.instance import build_instance
+from meio_jax.items.one_item import first_item
 from meio_jax.planner import settings_of
 from meio_jax.policy.base_stock import BaseStock
-from meio_jax.solver.subproblem import block_lists
 from meio_jax.tables import InstanceSettings, Tables
 
 MEAN, DISPERSION = 20.0, 0.2
@@ -69,25 +68,9 @@ def shop(target: float, **objective: object) -> ItemOfRun:
     instance = build_instance(shop_tables(), block_items=1, dtype=np.float64)
     settings = settings_of(config, instance)
     prices = jnp.asarray([[STORAGE_PRICE, INBOUND_PRICE]])
-    block = jax_first(instance.catalog.block)
-    problem = OneItem(
-        network=instance.network,
-        resources=instance.resources,
-        settings=settings,
-        block=block,
-        prices=prices,
-        lists=block_lists(instance.network, instance.resources, settings, block, prices),
-        kind_rows=jnp.asarray([[float(k == kind) for k in instance.kinds] for kind in range(len(KINDS))]),
-    )
+    problem = first_item(instance, settings, prices, prices)
     level = jnp.asarray([target, 0.0]).reshape(1, 2, 1)
     return ItemOfRun("paper", config, instance, settings, problem, BaseStock(level))
-
-
-def jax_first(tree: object) -> object:
-    """The first block."""
-    import jax
-
-    return jax.tree.map(lambda leaf: leaf[0], tree)
 
 
 def demand(one: ItemOfRun, count: int) -> np.ndarray:

@@ -16,7 +16,6 @@ from meio_jax.tables import (
     ITEM_TABLES,
     TABLE_NAMES,
     Tables,
-    format_page,
     quantile_levels,
     read_instance,
     read_item_block,
@@ -221,8 +220,3 @@ def test_settings_derive_sizes(tmp_path):
     assert str(settings.end_date) == "2025-03-17"
     with pytest.raises(ValueError, match="frozen"):
         settings.periods = 3
-
-
-def test_format_page_is_up_to_date():
-    page = Path(__file__).parents[2] / "docs" / "format.md"
-    assert page.read_text(encoding="utf-8") == format_page(), "write format_page() to docs/format.md"

@@ -8,14 +8,14 @@ from typing import Any
 
 from typer.models import ArgumentInfo
 
+from generators.configuration import default_text, type_name
 from meio_jax.cli.commands import BAD_INPUT, app
-from meio_jax.config.docs import default_text, type_name
 from meio_jax.results import Result
 
 _INTRODUCTION = """\
 # The command `meio`
 
-*This page is generated from the commands by `meio_jax.cli.docs.command_page`; a test keeps it up to date.*
+*This page is generated from the commands by `python docs/write.py`; a test keeps it up to date.*
 
 `meio COMMAND --help` prints the same. Progress and errors go to standard error, results to standard output. On a
 terminal, progress is one live line; piped, it is plain lines; `--quiet` shows none.

@@ -20,7 +20,7 @@ from meio_jax.policy import POLICIES
 _INTRODUCTION = """\
 # Configuration
 
-*This page is generated from the settings by `meio_jax.config.docs.configuration_page`; a test keeps it up to date.*
+*This page is generated from the settings by `python docs/write.py`; a test keeps it up to date.*
 
 A configuration is a YAML file for `meio solve`. Only `instance.path` and `run` must be given. An unknown key is an
 error, and all problems of a file are told at once. A file may name another one as `base: FILE` (relative to itself, at

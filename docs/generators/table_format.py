@@ -12,7 +12,7 @@ from meio_jax.tables.settings import InstanceSettings
 _INTRODUCTION = """\
 # Format of an instance
 
-*This page is generated from the schema by `meio_jax.tables.format_page`; a test keeps it up to date.*
+*This page is generated from the schema by `python docs/write.py`; a test keeps it up to date.*
 
 An instance is a folder with the settings `instance.yaml` and one table for each name below. A table is a
 file `NAME.parquet`, a file `NAME.csv`, or a folder `NAME/` of Parquet parts (read in order of their names;
