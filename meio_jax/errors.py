@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,11 +44,55 @@ class Problem:
         else:
             found = f"found {_show(self.value)}; "
         text = f"{place}: {found}expected {self.expected}."
-        return f"{text} To mend: {self.remedy}." if self.remedy else text
+        return visible(f"{text} To mend: {self.remedy}." if self.remedy else text)
+
+
+@dataclass(frozen=True)
+class InputWarning:
+    """Something in the input that can be used, but is probably not what was meant.
+
+    `kind` is a short fixed name ("history ended"), by which programs tell warnings apart; `count` is how often it
+    was met, `what` says what was met, `example` is the first place, and `remedy` what to do about it.
+    """
+
+    kind: str
+    count: int
+    what: str
+    example: str
+    remedy: str
+
+    def __str__(self) -> str:
+        first = f" {'First' if self.count > 1 else 'Found'}: {self.example}." if self.example else ""
+        remedy = f" To mend: {self.remedy}." if self.remedy else ""
+        return visible(f"{self.what} ({self.kind}: {self.count}).{first}{remedy}")
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain data for JSON."""
+        return dataclasses.asdict(self)
+
+    def as_problem(self) -> Problem:
+        """The same as a problem, for `--strict`."""
+        found = Note(f"{self.what} ({self.count})" + (f"; first: {self.example}" if self.example else ""))
+        return Problem("warning", self.kind, "", found, "none, as --strict is given", self.remedy)
+
+
+def visible(text: str) -> str:
+    """The text with escapes in place of what a terminal would act on, or not show: control and format characters."""
+    return "".join(_escaped(char) if unicodedata.category(char) in _UNSEEN else char for char in text)
+
+
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def _show(value: object) -> str:
-    text = repr(value) if isinstance(value, str) and not isinstance(value, Note) else str(value)
+    try:
+        text = repr(value) if isinstance(value, str) and not isinstance(value, Note) else str(value)
+    except ValueError:
+        return "a number of thousands of digits"
     text = " ".join(text.split())
     return text if len(text) <= 120 else text[:117] + "..."
 
@@ -76,6 +122,11 @@ class InputError(Exception):
         if more:
             lines.append(f"  ... and {more} more")
         return "\n".join(lines)
+
+    @classmethod
+    def from_warnings(cls, warnings: Sequence[InputWarning]) -> InputError:
+        """The same as an error, for those who want warnings to stop them (`--strict`)."""
+        return cls([one.as_problem() for one in warnings])
 
     def __reduce__(self):
         return (type(self), (self.problems, self.omitted))

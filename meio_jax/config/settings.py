@@ -12,10 +12,23 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from meio_jax.dual import DUAL_METHODS
-from meio_jax.errors import InputError, Problem
+from meio_jax.errors import InputError, Note, Problem, visible
 from meio_jax.generate import GenerateOptions
 from meio_jax.objective import OBJECTIVES
+from meio_jax.plain_yaml import as_text, parse_yaml, read_small
 from meio_jax.policy import POLICIES
+
+MOST = 10**9
+"""Upper bound of every count: beyond it lies what integers of devices hold."""
+
+
+def _plain(value: Path) -> Path:
+    if visible(str(value)) != str(value):
+        raise ValueError("a path without control characters or invisible ones")
+    return value
+
+
+SafePath = Annotated[Path, AfterValidator(_plain)]
 
 
 def _member_of(family: dict[str, type]) -> AfterValidator:
@@ -36,20 +49,22 @@ class _Part(BaseModel):
 class UsOptions(_Part):
     """The US instance of real data (see docs/us_network.md)."""
 
-    data: Path = Field(description="folder of the real data")
+    data: SafePath = Field(description="folder of the real data")
     size: Literal["small", "full"] = Field(default="small", description="how much of the data is used")
-    seed: int = Field(default=0, ge=0, description="seed of what is drawn: items, sizes, vendors, starting stock")
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="seed of what is drawn: items, sizes, vendors, starting stock"
+    )
     form: Literal["history", "mean"] | None = Field(
         default=None, description="form of the forecast; empty: small has history, full has mean"
     )
-    periods: int = Field(default=42, ge=7, description="horizon, days")
-    tightness: float = Field(default=1.0, gt=0, description="factor on all capacities but service floors")
+    periods: int = Field(default=42, ge=7, le=3660, description="horizon, days")
+    tightness: float = Field(default=1.0, gt=0, le=1e6, description="factor on all capacities but service floors")
 
 
 class InstancePart(_Part):
     """Where the instance is; `generate` makes it first if the folder does not exist."""
 
-    path: Path = Field(description="folder of the instance, relative to the working directory")
+    path: SafePath = Field(description="folder of the instance, relative to the working directory")
     generate: GenerateOptions | None = Field(default=None, description="options of a synthetic instance")
     us: UsOptions | None = Field(default=None, description="options of the real-data US instance")
     hint: str | None = Field(default=None, description="what to tell a user whose folder is missing")
@@ -58,11 +73,13 @@ class InstancePart(_Part):
 class ScenarioPart(_Part):
     """How many scenarios are drawn for each item, and how much memory stored ones may take."""
 
-    train: int = Field(default=4096, ge=1, description="scenarios per item that the plan is optimised on")
-    per_step: int = Field(default=16, ge=1, description="scenarios of a step; steps take them in turn")
-    holdout: int = Field(default=1024, ge=2, description="scenarios per item that the plan is judged on")
-    clairvoyant: int = Field(default=4, ge=0, description="scenarios per item for the clairvoyant bound; 0: none")
-    store_gib: float = Field(default=2.0, ge=0, description="keep training scenarios in memory up to this size")
+    train: int = Field(default=4096, ge=1, le=MOST, description="scenarios per item that the plan is optimised on")
+    per_step: int = Field(default=16, ge=1, le=MOST, description="scenarios of a step; steps take them in turn")
+    holdout: int = Field(default=1024, ge=2, le=MOST, description="scenarios per item that the plan is judged on")
+    clairvoyant: int = Field(
+        default=4, ge=0, le=MOST, description="scenarios per item for the clairvoyant bound; 0: none"
+    )
+    store_gib: float = Field(default=2.0, ge=0, le=1e6, description="keep training scenarios in memory up to this size")
 
 
 class Choice(_Part):
@@ -95,11 +112,14 @@ class DualPart(Choice):
 class FulfilmentPart(_Part):
     """Preference lists of the simulated fulfilment."""
 
-    rounds: int = Field(default=4, ge=1, description="nodes that a demand class asks in turn")
+    rounds: int = Field(default=4, ge=1, le=1000, description="nodes that a demand class asks in turn")
     tiers: int = Field(
-        default=1, ge=1, description="turns in which classes ask, those that have most to lose first; 1: all together"
+        default=1,
+        ge=1,
+        le=1000,
+        description="turns in which classes ask, those that have most to lose first; 1: all together",
     )
-    weight_bands: int = Field(default=3, ge=1, description="weight bands that share preference lists")
+    weight_bands: int = Field(default=3, ge=1, le=1000, description="weight bands that share preference lists")
     form: Literal["auto", "sparse", "dense"] = Field(
         default="auto", description="how preference lists are computed; auto: by network size and device"
     )
@@ -112,29 +132,35 @@ class FulfilmentPart(_Part):
 class SolvePart(_Part):
     """How long to search and when to stop."""
 
-    max_steps: int = Field(default=150, ge=1, description="steps after which the search stops in any case")
-    min_steps: int = Field(default=40, ge=1, description="steps before the search may stop")
-    check_every: int = Field(default=5, ge=1, description="steps between checks of the tolerances")
-    learning_rate: float = Field(default=0.1, gt=0, description="first step, in units of mean lead-time demand")
-    final_learning_rate: float = Field(default=0.003, gt=0, description="last step, same unit")
-    violation: float = Field(default=0.005, gt=0, description="largest relative capacity violation")
-    gap: float = Field(default=0.01, gt=0, description="largest coupling gap")
-    change: float = Field(default=0.001, gt=0, description="largest relative change of cost between checks")
+    max_steps: int = Field(default=150, ge=1, le=MOST, description="steps after which the search stops in any case")
+    min_steps: int = Field(default=40, ge=1, le=MOST, description="steps before the search may stop")
+    check_every: int = Field(default=5, ge=1, le=MOST, description="steps between checks of the tolerances")
+    learning_rate: float = Field(default=0.1, gt=0, le=100, description="first step, in units of mean lead-time demand")
+    final_learning_rate: float = Field(default=0.003, gt=0, le=100, description="last step, same unit")
+    violation: float = Field(default=0.005, gt=0, le=1e9, description="largest relative capacity violation")
+    gap: float = Field(default=0.01, gt=0, le=1e9, description="largest coupling gap")
+    change: float = Field(default=0.001, gt=0, le=1e9, description="largest relative change of cost between checks")
     averaging: int = Field(
-        default=64, ge=1, description="steps over which plans, usage and cost are averaged (at most the recent third)"
+        default=64,
+        ge=1,
+        le=MOST,
+        description="steps over which plans, usage and cost are averaged (at most the recent third)",
     )
     capacity_margin: float = Field(
         default=0.005, ge=0, lt=0.5, description="capacity kept back while optimising, against sampling error"
     )
     price_gain: float = Field(
-        default=1.0, ge=1, description="factor on the steps of prices, for the first 3 % by which a capacity is missed"
+        default=1.0,
+        ge=1,
+        le=1e6,
+        description="factor on the steps of prices, for the first 3 % by which a capacity is missed",
     )
-    block_items: int | None = Field(default=None, ge=1, description="items per block; empty: by network size")
+    block_items: int | None = Field(default=None, ge=1, le=MOST, description="items per block; empty: by network size")
     devices: int | None = Field(
-        default=None, ge=1, description="devices that share the items; empty: all (on the CPU one per core)"
+        default=None, ge=1, le=MOST, description="devices that share the items; empty: all (on the CPU one per core)"
     )
     feasibility_steps: int = Field(
-        default=60, ge=0, description="steps spent on proving that a capacity is out of reach"
+        default=60, ge=0, le=MOST, description="steps spent on proving that a capacity is out of reach"
     )
     gradient: Literal["checkpointed", "direct"] = Field(
         default="checkpointed", description="recompute each day in the backward pass, or keep everything"
@@ -148,10 +174,12 @@ class SolvePart(_Part):
 class WarmPart(_Part):
     """What replaces the settings of `solve` when a search starts from an earlier run (why: docs/reruns.md)."""
 
-    max_steps: int = Field(default=60, ge=1, description="steps after which the search stops in any case")
-    min_steps: int = Field(default=10, ge=1, description="steps before the search may stop")
-    check_every: int = Field(default=2, ge=1, description="steps between checks of the tolerances")
-    learning_rate: float = Field(default=0.03, gt=0, description="first step, in units of mean lead-time demand")
+    max_steps: int = Field(default=60, ge=1, le=MOST, description="steps after which the search stops in any case")
+    min_steps: int = Field(default=10, ge=1, le=MOST, description="steps before the search may stop")
+    check_every: int = Field(default=2, ge=1, le=MOST, description="steps between checks of the tolerances")
+    learning_rate: float = Field(
+        default=0.03, gt=0, le=100, description="first step, in units of mean lead-time demand"
+    )
     capacity_margin: float = Field(
         default=0.01, ge=0, lt=0.5, description="capacity kept back while optimising, against sampling error"
     )
@@ -160,7 +188,10 @@ class WarmPart(_Part):
         description="stop by means over steps and their error, or by holdout scenarios; false: by the means alone",
     )
     price_gain: float = Field(
-        default=4.0, ge=1, description="factor on the steps of prices, for the first 3 % by which a capacity is missed"
+        default=4.0,
+        ge=1,
+        le=1e6,
+        description="factor on the steps of prices, for the first 3 % by which a capacity is missed",
     )
     damping: float = Field(default=0.9, ge=0, lt=1, description="how much of their prices the lists keep per step")
 
@@ -171,15 +202,16 @@ class StreamPart(_Part):
     above_items: int | None = Field(
         default=None,
         ge=0,
+        le=MOST,
         description="stream catalogs of more items than this; empty: those that fill half the memory",
     )
     part_items: int = Field(
-        default=8192, ge=1, description="items of a part; memory grows with it, not with the catalog"
+        default=8192, ge=1, le=MOST, description="items of a part; memory grows with it, not with the catalog"
     )
     generate: bool = Field(
         default=False, description="make the items of `instance.generate` part by part, without writing an instance"
     )
-    scratch: Path | None = Field(
+    scratch: SafePath | None = Field(
         default=None, description="folder for scratch files, about as large as the catalog; empty: in the run folder"
     )
 
@@ -187,16 +219,18 @@ class StreamPart(_Part):
 class CheckpointPart(_Part):
     """How often the state of the search is saved."""
 
-    every: int = Field(default=25, ge=0, description="steps between checkpoints; 0: none")
-    keep: int = Field(default=2, ge=1, description="checkpoints kept")
+    every: int = Field(default=25, ge=0, le=MOST, description="steps between checkpoints; 0: none")
+    keep: int = Field(default=2, ge=1, le=MOST, description="checkpoints kept")
 
 
 class Config(_Part):
     """All settings of `meio solve`."""
 
     instance: InstancePart
-    run: Path = Field(description="folder of the run, relative to the working directory")
-    seed: int = Field(default=0, description="seed of all scenarios: same seed, same machine, same plan")
+    run: SafePath = Field(description="folder of the run, relative to the working directory")
+    seed: int = Field(
+        default=0, ge=-(2**63), lt=2**63, description="seed of all scenarios: same seed, same machine, same plan"
+    )
     precision: Literal["float32", "float64"] = Field(default="float32", description="floating-point type")
     scenarios: ScenarioPart = ScenarioPart()
     policy: PolicyPart = PolicyPart()
@@ -220,21 +254,13 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    def problem(found: object, expected: str, remedy: str) -> InputError:
-        return InputError([Problem(str(path), "", "", found, expected, remedy)])
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise problem(None, "a configuration file", "check the path; the folder `configs` has examples") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise problem(str(error), "a readable UTF-8 text file", "save the file as UTF-8 text") from None
-    except yaml.YAMLError as error:
-        raise problem(
-            " ".join(str(error).split()), "plain YAML", "correct the line named; tags are not allowed"
-        ) from None
+    remedy = "check the path; the folder `configs` has examples"
+    absent = Problem(str(path), "", "", None, "a configuration file", remedy)
+    content = parse_yaml(as_text(read_small(path, str(path), absent), str(path)), str(path))
     if not isinstance(content, dict):
-        raise problem(type(content).__name__, "a mapping of keys to values", "start from a file in `configs`")
+        found = Note("an empty file" if content is None else f"a {type(content).__name__}")
+        remedy = "start from a file in `configs`"
+        raise InputError([Problem(str(path), "", "", found, "a mapping of keys to values", remedy)])
     return content
 
 
@@ -289,11 +315,13 @@ def _check_options(config: Config) -> None:
 
 def _as_problem(place: str, detail: Any) -> Problem:
     key = ".".join(str(part) for part in detail["loc"])
-    known = detail["type"] == "extra_forbidden"
+    unknown = detail["type"] == "extra_forbidden"
     missing = detail["type"] == "missing"
-    expected = "no such key" if known else detail["msg"].removeprefix("Value error, ")
-    remedy = "remove or rename the key" if known else "add the key" if missing else "correct the value"
-    return Problem(place, "", key, None if missing else detail.get("input"), expected, remedy)
+    said = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    said = f"a value {said}" if said.startswith(("less", "greater")) else said
+    expected = "no such key" if unknown else "a value" if missing else said
+    remedy = "remove or rename the key" if unknown else "add the key" if missing else "correct the value"
+    return Problem(place, f"key {key}" if key else "", "", None if missing else detail.get("input"), expected, remedy)
 
 
 def dump_config(config: Config) -> str:

@@ -34,7 +34,7 @@ def join() -> None:
     if jax.distributed.is_initialized():
         return
     given = {name: os.environ.get(name) for name in (_ADDRESS, _COUNT, _INDEX)}
-    if given[_ADDRESS] is None and all(int(os.environ.get(name) or 1) == 1 for name in _TASKS):
+    if given[_ADDRESS] is None and all(_whole(name, 1) == 1 for name in _TASKS):
         return
     lacking = [name for name, value in given.items() if value is None] if given[_ADDRESS] is not None else []
     if lacking:
@@ -47,8 +47,8 @@ def join() -> None:
             # Under a scheduler the library would give each process one device only; here it has all it sees.
             jax.distributed.initialize(
                 given[_ADDRESS],
-                int(given[_COUNT] or 1),
-                int(given[_INDEX] or 0),
+                _whole(_COUNT, 1),
+                _whole(_INDEX, 0),
                 cluster_detection_method="deactivate",
             )
     except (RuntimeError, ValueError) as error:
@@ -61,7 +61,20 @@ def join() -> None:
 def starts_first() -> bool:
     """Whether the environment says that this process is the first, before it has joined."""
     names = (_INDEX, "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
-    return all(int(os.environ.get(name) or 0) == 0 for name in names)
+    return all(_whole(name, 0) == 0 for name in names)
+
+
+def _whole(name: str, absent: int) -> int:
+    """The whole number in a variable of the environment.
+
+    Raises:
+        InputError: If it holds something else.
+    """
+    text = (os.environ.get(name) or str(absent)).strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        problem = Problem("environment", "", name, text, "a whole number >= 0", "correct or unset the variable")
+        raise InputError([problem])
+    return int(text)
 
 
 def is_first() -> bool:

@@ -14,6 +14,7 @@ RESOURCE_KINDS: tuple[ResourceKind, ...] = (
     "storage", "inbound", "outbound", "lane", "vendor", "spend", "service",
 )  # fmt: skip
 MAX_ITEMS = 10**9
+_Nodes = Annotated[int, Field(ge=0, le=10_000)]
 
 
 class GenerateOptions(BaseModel):
@@ -42,29 +43,25 @@ class GenerateOptions(BaseModel):
         partition_items: items per part file; more items than this makes the item tables folders of parts.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     shape: Shape = "national"
     items: Annotated[int, Field(ge=1, le=MAX_ITEMS)] = 500
-    nodes_per_tier: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] = (
-        2,
-        5,
-        3,
-    )
-    regions: Annotated[int, Field(ge=1)] = 8
+    nodes_per_tier: tuple[_Nodes, _Nodes, _Nodes] = (2, 5, 3)
+    regions: Annotated[int, Field(ge=1, le=10_000)] = 8
     speeds: Annotated[int, Field(ge=1, le=5)] = 3
     waves: Annotated[int, Field(ge=1, le=24)] = 2
-    periods: Annotated[int, Field(ge=1)] = 42
-    bucket_periods: Annotated[int, Field(ge=1)] = 7
+    periods: Annotated[int, Field(ge=1, le=3660)] = 42
+    bucket_periods: Annotated[int, Field(ge=1, le=3660)] = 7
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     forecast: ForecastForm = "mean"
-    tightness: Annotated[float, Field(gt=0)] = 1.0
+    tightness: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     resources: tuple[ResourceKind, ...] = RESOURCE_KINDS
-    vendors: Annotated[int, Field(ge=1)] | None = None
-    profiles: Annotated[int, Field(ge=2)] = 12
-    paths: Annotated[int, Field(ge=1)] = 16
-    history_days: Annotated[int, Field(ge=14)] = 182
-    start_date: date = date(2025, 6, 2)
+    vendors: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    profiles: Annotated[int, Field(ge=2, le=100_000)] = 12
+    paths: Annotated[int, Field(ge=1, le=100_000)] = 16
+    history_days: Annotated[int, Field(ge=14, le=7305)] = 182
+    start_date: Annotated[date, Field(ge=date(1980, 1, 1), le=date(2200, 12, 31))] = date(2025, 6, 2)
     partition_items: Annotated[int, Field(ge=1)] = 50_000
 
     @model_validator(mode="after")

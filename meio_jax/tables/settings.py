@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import yaml
 from jaxtyping import Int, Shaped
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Note, Problem, visible
+from meio_jax.plain_yaml import as_text, parse_yaml, read_small
 from meio_jax.tables.nearest import nearest
 from meio_jax.tables.periods import PeriodLength, period_date, period_numbers
 
 SETTINGS_FILE = "instance.yaml"
+EARLIEST, LATEST = datetime.date(1950, 1, 1), datetime.date(2200, 12, 31)
+"""Days outside of these are taken for slips in every table."""
+_OTHER_NAMES = ("instance.yml", "instance.YAML", "Instance.yaml", "INSTANCE.YAML", "instance.json", "instance.yaml.txt")
+LONGEST = 3660
+"""Most periods of a horizon, and most days of anything that is counted in days: ten years."""
 
 ForecastForm = Literal["paths", "quantiles", "mean", "history"]
 
@@ -26,7 +31,7 @@ class InstanceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    name: str = Field(min_length=1, description="name of the instance, for reports")
+    name: str = Field(min_length=1, max_length=200, description="name of the instance, for reports")
     start_date: Annotated[datetime.date, Field(strict=False)] = Field(description="first day of the horizon: period 0")
     period: PeriodLength = Field(
         default="day",
@@ -38,14 +43,18 @@ class InstanceSettings(BaseModel):
     warmup_periods: int = Field(default=0, ge=0, description="first periods, simulated but not charged")
     wave_ends: Annotated[tuple[float, ...], Field(strict=False)] = Field(
         min_length=1,
+        max_length=96,
         description="ends of the waves in hours of the day, ascending, the last 24; wave w holds the orders "
         "placed in (end of wave w-1, end of wave w]",
     )
-    currency: str = Field(default="USD", min_length=1, description="the one currency of all money columns")
+    currency: str = Field(
+        default="USD", min_length=1, max_length=20, description="the one currency of all money columns"
+    )
     forecast: ForecastForm = Field(description="form of the table `forecast`")
     shared_factor_cv: float = Field(
         default=0.0,
         ge=0,
+        le=10,
         description="coefficient of variation of the gamma factor that scales all demand of a region and day",
     )
     autocorrelation: float = Field(
@@ -54,15 +63,25 @@ class InstanceSettings(BaseModel):
         lt=1,
         description="correlation of a day with the next in the Gaussian copula that joins quantiles",
     )
-    history_block: int = Field(default=7, ge=1, description="days per block when past sales are bootstrapped")
+    history_block: int = Field(default=7, ge=1, le=366, description="days per block when past sales are bootstrapped")
+    history_row_days: int = Field(
+        default=1,
+        ge=1,
+        le=31,
+        description="days that a row of past sales stands for, from its day on; its units are spread over them evenly",
+    )
+    history_limit: int = Field(
+        default=7305, ge=1, le=36525, description="how many days before start_date past sales may go back at most"
+    )
     pipeline_holding: bool = Field(default=False, description="charge holding cost on stock under way as well")
     terminal_credit: float = Field(
         default=1.0,
         ge=0,
+        le=100,
         description="credit for stock left at the horizon, as a multiple of replacement cost",
     )
     stationary_targets: bool = Field(default=False, description="one target for all buckets")
-    lead_time_limit: int = Field(default=120, ge=1, description="longest lead time accepted, in days")
+    lead_time_limit: int = Field(default=120, ge=1, le=LONGEST, description="longest lead time accepted, in days")
 
     @field_validator("start_date", mode="before")
     @classmethod
@@ -73,6 +92,20 @@ class InstanceSettings(BaseModel):
             return datetime.date.fromisoformat(value)
         except (TypeError, ValueError):
             raise ValueError("expected a date (YYYY-MM-DD)") from None
+
+    @field_validator("start_date")
+    @classmethod
+    def _within_a_century(cls, value: datetime.date) -> datetime.date:
+        if not EARLIEST <= value <= LATEST:
+            raise ValueError(f"expected a day from {EARLIEST} to {LATEST}")
+        return value
+
+    @field_validator("name", "currency")
+    @classmethod
+    def _can_be_shown(cls, value: str) -> str:
+        if visible(value) != value:
+            raise ValueError("expected text without control characters or invisible ones")
+        return value
 
     @field_validator("wave_ends", mode="before")
     @classmethod
@@ -124,47 +157,22 @@ class InstanceSettings(BaseModel):
         return period_numbers(dates, self.start_date, self.period)
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """The safe loader, but a key given twice is an error rather than a silent overwrite."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
-        for key_node, _ in node.value:
-            if isinstance(key_node, yaml.ScalarNode) and key_node.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key {key_node.value!r} given twice", problem_mark=key_node.start_mark
-                )
-            if isinstance(key_node, yaml.ScalarNode):
-                seen.add(key_node.value)
-        return super().construct_mapping(node, deep=deep)
-
-
 def read_settings(folder: Path) -> InstanceSettings:
     """Read and check `instance.yaml` of a folder. InputError with every problem found."""
-    path = Path(folder) / SETTINGS_FILE
-    if not path.is_file():
-        raise InputError(
-            [
-                _problem(
-                    "",
-                    "",
-                    "",
-                    f"a file {SETTINGS_FILE} in {folder}",
-                    "write the file; docs/format.md lists its keys",
-                )
-            ]
-        )
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except UnicodeDecodeError as error:
-        raise InputError([_problem(f"byte {error.start}", "", "", "UTF-8 text", "save the file as UTF-8")]) from None
-    except yaml.YAMLError as error:
-        raise InputError([_yaml_problem(error)]) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            [_problem("", "", Note(error), "readable plain YAML", "correct or rewrite the file")]
-        ) from None
-    return settings_from_mapping(content)
+    return read_settings_bytes(folder)[0]
+
+
+def read_settings_bytes(folder: Path) -> tuple[InstanceSettings, bytes]:
+    """The settings of a folder, and the bytes that they were read from.
+
+    Raises:
+        InputError: With every problem found.
+    """
+    found = [name for name in _OTHER_NAMES if (Path(folder) / name).is_file()]
+    remedy = f"rename {found[0]}" if found else "write the file; docs/format.md lists its keys"
+    absent = _problem("", "", "", f"a file {SETTINGS_FILE} in {folder}", remedy)
+    content = read_small(Path(folder) / SETTINGS_FILE, SETTINGS_FILE, absent)
+    return settings_from_mapping(parse_yaml(as_text(content, SETTINGS_FILE), SETTINGS_FILE)), content
 
 
 def settings_from_mapping(content: object) -> InstanceSettings:
@@ -180,13 +188,6 @@ def settings_from_mapping(content: object) -> InstanceSettings:
 
 def _problem(where: str, key: str, value: object, expected: str, remedy: str) -> Problem:
     return Problem(SETTINGS_FILE, f"key {key}" if key else where, "", value, expected, remedy)
-
-
-def _yaml_problem(error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}" if mark is not None else ""
-    what = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return _problem(where, "", Note(what), "plain YAML without tags or repeated keys", "correct the line")
 
 
 def _from_pydantic(entry: Any) -> Problem:
