@@ -39,6 +39,10 @@ class AbstractProgress(abc.ABC):
         """Called when something other than a step begins, such as the holdout evaluation."""
         del name
 
+    def warning(self, text: str) -> None:
+        """Called with what the user should know about the input, before the search."""
+        del text
+
     def should_stop(self) -> bool:
         """True once the user asked to stop."""
         return False

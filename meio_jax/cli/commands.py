@@ -27,6 +27,7 @@ BAD_INPUT = 2
 _out = Console(soft_wrap=True)
 _err = Console(stderr=True, soft_wrap=True)
 
+Strict = Annotated[bool, typer.Option("--strict", help="Take warnings about the input for errors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -38,15 +39,22 @@ def _progress(quiet: bool):
 
 
 @app.command()
-def validate(folder: Annotated[Path, typer.Argument(help="Folder of an instance.")]) -> None:
-    """Check an instance folder and report every problem."""
+def validate(
+    folder: Annotated[Path, typer.Argument(help="Folder of an instance.")],
+    strict: Strict = False,
+) -> None:
+    """Check an instance folder: every problem, what is probably not meant, and a summary of what was read."""
+    from meio_jax.cli.terminal import show_warning
+    from meio_jax.errors import visible
     from meio_jax.tables import read_instance
+    from meio_jax.tables.summary import summary_of_tables
 
     tables = read_instance(folder)
-    _out.print(
-        f"{folder} is valid: {tables.items.height} items, {tables.nodes.height} nodes, "
-        f"{tables.regions.height} regions, {tables.settings.periods} periods."
-    )
+    for one in tables.warnings:
+        show_warning(_err, str(one))
+    if strict and tables.warnings:
+        raise InputError.from_warnings(tables.warnings)
+    _out.print(f"{visible(str(folder))} is valid.\n{summary_of_tables(tables)}", markup=False, highlight=False)
 
 
 @app.command()
@@ -115,6 +123,7 @@ def solve(
     run: Annotated[Path | None, typer.Option(help="Run folder; overrides the configuration.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed; overrides the configuration.")] = None,
     warm_start: Annotated[Path | None, typer.Option(help="Earlier run to start from.")] = None,
+    strict: Strict = False,
 ) -> None:
     """Solve an instance and write a run folder."""
     from meio_jax.config.settings import load_config
@@ -123,7 +132,8 @@ def solve(
     loaded = load_config(config)
     changes = {key: value for key, value in {"run": run, "seed": seed}.items() if value is not None}
     _solve_and_show(
-        lambda progress: run_solve(loaded.model_copy(update=changes), progress, warm_start=warm_start), quiet
+        lambda progress: run_solve(loaded.model_copy(update=changes), progress, warm_start=warm_start, strict=strict),
+        quiet,
     )
 
 

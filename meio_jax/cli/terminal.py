@@ -85,6 +85,9 @@ class LiveProgress(Interruptible):
     def stage(self, name: str) -> None:
         self.console.print(f"[dim]{name} ...[/dim]")
 
+    def warning(self, text: str) -> None:
+        show_warning(self.console, text)
+
     def close(self) -> None:
         super().close()
         self.bar.stop()
@@ -114,13 +117,28 @@ class PlainProgress(Interruptible):
     def stage(self, name: str) -> None:
         self.console.print(f"{name} ...", soft_wrap=True)
 
+    def warning(self, text: str) -> None:
+        show_warning(self.console, text)
+
 
 class QuietProgress(Interruptible):
-    """Nothing, but signals still stop cleanly."""
+    """Nothing but warnings; signals still stop cleanly."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+
+    def warning(self, text: str) -> None:
+        show_warning(self.console, text)
+
+
+def show_warning(console: Console, text: str) -> None:
+    """One line on the terminal, as it is: no part of it is markup."""
+    console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def choose_progress(console: Console, *, quiet: bool) -> Interruptible:
     """Live on a terminal, plain when piped, silent with --quiet."""
     if quiet:
-        return QuietProgress()
+        return QuietProgress(console)
     return LiveProgress(console) if sys.stderr.isatty() else PlainProgress(console)

@@ -15,8 +15,8 @@ from meio_jax.dual import DUAL_METHODS
 from meio_jax.errors import InputError, Note, Problem, visible
 from meio_jax.generate import GenerateOptions
 from meio_jax.objective import OBJECTIVES
-from meio_jax.plain_yaml import as_text, parse_yaml, read_small
 from meio_jax.policy import POLICIES
+from meio_jax.tables.plain_yaml import as_text, parse_yaml, read_small
 
 MOST = 10**9
 """Upper bound of every count: beyond it lies what integers of devices hold."""

@@ -131,6 +131,10 @@ class Together(AbstractProgress):
         if is_first():
             self._inner.stage(name)
 
+    def warning(self, text: str) -> None:
+        if is_first():
+            self._inner.warning(text)
+
     def should_stop(self) -> bool:
         return self._stop
 

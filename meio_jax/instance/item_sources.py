@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from meio_jax.errors import InputError, Note, Problem
 from meio_jax.generate import GenerateOptions
 from meio_jax.generate.build import add_need, item_frames, item_pieces, plan_network
 from meio_jax.generate.capacity import Need, resources_table
@@ -24,6 +25,7 @@ from meio_jax.tables import (
     read_network,
     scan_item_ids,
 )
+from meio_jax.tables.sources import stamps
 
 
 class AbstractSource(abc.ABC):
@@ -51,13 +53,19 @@ class FolderSource(AbstractSource):
 
     def __init__(self, folder: Path, part_items: int) -> None:
         self.folder, self.part_items = folder, part_items
+        self._stamps = stamps(folder)
         self.items = count_item_rows(folder)
         self._network = read_network(folder)
 
     def tables(self, part: int) -> Tables:
         """The items of a part; ids are read anew each time, since those of a large catalog fill memory."""
         first, after = self.bounds(part)
-        return read_item_block(self.folder, scan_item_ids(self.folder, first, after - first), self._network)
+        found = read_item_block(self.folder, scan_item_ids(self.folder, first, after - first), self._network)
+        if stamps(self.folder) != self._stamps:
+            remedy = "put the files back as they were and resume, or solve again"
+            expected = "an instance that stays as it is while it is solved in parts"
+            raise InputError([Problem(str(self.folder), "", "", Note("files that changed"), expected, remedy)])
+        return found
 
 
 class GeneratedSource(AbstractSource):

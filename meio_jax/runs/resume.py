@@ -18,6 +18,8 @@ from meio_jax.results import Result
 from meio_jax.runs.checkpoint import Checkpoints, Part, restore
 from meio_jax.runs.portable import basis_of, from_named, to_named
 from meio_jax.solver.solve import Solution, State, Trace, initial_state
+from meio_jax.tables.digests import joint_digest
+from meio_jax.tables.sources import instance_files
 
 # What a run may change between a checkpoint and its continuation without changing a number.
 _FREE = ("run", "checkpoint", "instance", "solve.devices", "stream")
@@ -31,11 +33,11 @@ def table_digests(folder: Path, only: Collection[str] | None = None, gather: Gat
         only: Names of tables (or of other files without their extension) that are wanted; None: all.
         gather: How hashes of all processes come together; each reads its share of the parts of a table.
     """
-    tables: dict[str, list[Path]] = {}
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = file.relative_to(folder).parts[0]
-        if only is None or name.split(".")[0] in only:
-            tables.setdefault(name, []).append(file)
+    tables = {
+        name: list(files)
+        for name, files in sorted(instance_files(folder).items())
+        if only is None or name.split(".")[0] in only
+    }
     process, processes = (0, 1) if gather is alone else (jax.process_index(), jax.process_count())
     own = {
         str(file): _file_digest(folder, file)
@@ -44,7 +46,7 @@ def table_digests(folder: Path, only: Collection[str] | None = None, gather: Gat
         if number * processes // len(files) == process
     }
     known = {name: digest for part in gather(own) for name, digest in part.items()}
-    return {name: _together([known[str(file)] for file in files]) for name, files in tables.items()}
+    return {name: joint_digest([known[str(file)] for file in files]) for name, files in tables.items()}
 
 
 def _file_digest(folder: Path, file: Path) -> str:
@@ -53,10 +55,6 @@ def _file_digest(folder: Path, file: Path) -> str:
         while chunk := content.read(1 << 22):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _together(digests: list[str]) -> str:
-    return digests[0] if len(digests) == 1 else hashlib.blake2b("".join(digests).encode(), digest_size=16).hexdigest()
 
 
 def identity(config: Config, digests: dict[str, str]) -> dict[str, Any]:

@@ -96,7 +96,12 @@ def load_tables(config: Config) -> tuple[Tables, Path]:
 
 
 def run_solve(
-    config: Config, progress: AbstractProgress, *, resume: bool = False, warm_start: Path | None = None
+    config: Config,
+    progress: AbstractProgress,
+    *,
+    resume: bool = False,
+    warm_start: Path | None = None,
+    strict: bool = False,
 ) -> Plan | StreamedPlan:
     """Solve a configuration and write its run folder.
 
@@ -105,6 +110,7 @@ def run_solve(
         progress: Where to report.
         resume: Continue from the newest readable checkpoint of the run folder.
         warm_start: Run folder whose parameters and prices the search starts from.
+        strict: Whether warnings about the input are errors.
 
     Raises:
         InputError: If the instance or configuration is wrong; then nothing has been written.
@@ -117,10 +123,24 @@ def run_solve(
     if jax.process_count() > 1:
         progress = Together(progress, config.solve.check_every)
     with watched(config.run):
-        return _solve(config, progress, resume, warm_start)
+        return _solve(config, progress, resume, warm_start, strict)
 
 
-def _solve(config: Config, progress: AbstractProgress, resume: bool, warm_start: Path | None) -> Plan | StreamedPlan:
+def heed(tables: Tables, progress: AbstractProgress, *, strict: bool) -> None:
+    """Show what was found in the input that is probably not meant.
+
+    Raises:
+        InputError: With all of it, if `strict`.
+    """
+    if strict and tables.warnings:
+        raise InputError.from_warnings(tables.warnings)
+    for one in tables.warnings:
+        progress.warning(str(one))
+
+
+def _solve(
+    config: Config, progress: AbstractProgress, resume: bool, warm_start: Path | None, strict: bool
+) -> Plan | StreamedPlan:
     if is_first() and not config.stream.generate:
         ensure_instance(config, progress)
     gather({"instance": "there"})
@@ -128,6 +148,7 @@ def _solve(config: Config, progress: AbstractProgress, resume: bool, warm_start:
     if source is not None:
         return run_streamed(config, source, progress, resume=resume, warm_start=warm_start)
     tables, folder = load_tables(config)
+    heed(tables, progress, strict=strict)
     progress.stage("preparing arrays and scenarios")
     start = None
     if warm_start is None:
@@ -136,9 +157,11 @@ def _solve(config: Config, progress: AbstractProgress, resume: bool, warm_start:
         earlier = read_earlier(warm_start, tables.items["item_id"].to_list())
         model, start, report = warm_model(tables, config, earlier, gather)
         progress.stage(report)
-    digests = table_digests(folder, gather=gather)
+    # Of one process they are those of the bytes that were read, whatever has become of the folder since.
+    digests = dict(tables.digests) if jax.process_count() == 1 else table_digests(folder, gather=gather)
     if is_first() and not resume:
-        more = {} if warm_start is None else {"warm_start": str(warm_start)}
+        more: dict[str, Any] = {} if warm_start is None else {"warm_start": str(warm_start)}
+        more["warnings"] = [one.as_dict() for one in tables.warnings]
         begin_folder(config, model.instance, folder, digests, **more)
     gather({"folder": "there"})
     solution = search_saved(

@@ -17,6 +17,7 @@ from meio_jax.tables.nearest import nearest
 from meio_jax.tables.quantiles import interpret, quantile_columns, quantile_level
 from meio_jax.tables.schema import ITEM_TABLES, TABLE_NAMES, table_schema
 from meio_jax.tables.settings import InstanceSettings
+from meio_jax.tables.settle import settle, spread_rows
 from meio_jax.tables.sources import Part
 from meio_jax.tables.validate import validate
 
@@ -64,13 +65,16 @@ def assemble(
             views[name] = view
             if not fits:
                 continue
-            sound[name] = view
+            views[name] = sound[name] = view = settle(view, findings)
             if not table.optional and view.frame.height == 0 and scope is not Scope.BLOCK:
                 findings.add(view.source.label, "", "", Note("no rows"), "at least one row", "fill in the table")
                 del sound[name]
     validate(Context(sound, settings, scope, findings))
     findings.raise_if_any()
-    return {name: views[name].frame if name in views else table_schema(name, form).empty() for name in TABLE_NAMES}
+    frames = {name: views[name].frame if name in views else table_schema(name, form).empty() for name in TABLE_NAMES}
+    if settings is not None and form == "history":
+        frames["forecast"] = spread_rows(frames["forecast"], settings.history_row_days)
+    return frames
 
 
 def parts_of(frames: Mapping[str, pl.DataFrame], findings: Findings) -> dict[str, Sequence[Part] | None]:

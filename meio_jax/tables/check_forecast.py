@@ -8,8 +8,9 @@ import itertools
 import polars as pl
 
 from meio_jax.errors import Note
+from meio_jax.tables.check_history import check_history
 from meio_jax.tables.context import Context
-from meio_jax.tables.findings import DETAILED, View
+from meio_jax.tables.findings import DETAILED, ROW, View
 from meio_jax.tables.quantiles import quantile_levels, quantile_name
 from meio_jax.tables.settings import InstanceSettings
 
@@ -22,10 +23,14 @@ def check_forecast(context: Context) -> None:
     (forecast,) = found
     settings = context.settings
     if settings.forecast == "history":
-        _check_history(context, forecast, settings)
-    else:
-        _check_horizon(context, forecast, settings)
-        _check_complete(context, forecast, settings)
+        check_history(context, forecast, settings)
+        return
+    _check_horizon(context, forecast, settings)
+    _check_complete(context, forecast, settings)
+    if settings.forecast == "paths":
+        _check_paths(context, forecast)
+    if settings.forecast == "mean":
+        _check_laws(context, forecast)
     if settings.forecast == "quantiles":
         _check_crossing(context, forecast)
     _check_every_item(context, forecast)
@@ -112,21 +117,34 @@ def _check_crossing(context: Context, forecast: View) -> None:
         )
 
 
-def _check_history(context: Context, forecast: View, settings: InstanceSettings) -> None:
-    start = settings.start_date
-    context.findings.add_rows(
-        forecast,
-        forecast.rows(pl.col("ds") >= start),
-        "ds",
-        f"a day before {start} (start_date in instance.yaml)",
-        "remove the row or move start_date",
+def _check_paths(context: Context, forecast: View) -> None:
+    """Paths of an item are numbered from 0 without a gap, and all items have as many: scenarios take them in turn."""
+    counts = (
+        forecast.numbered()
+        .drop_nulls(["item_id", "path"])
+        .group_by("item_id", maintain_order=True)
+        .agg(pl.col("path").max() + 1, pl.col("path").n_unique().alias("__count"), pl.col(ROW).min())
+        .collect()
     )
-    latest = start - datetime.timedelta(days=settings.history_block)
-    first = forecast.numbered().sort("ds").group_by("item_id", maintain_order=True).first()
+    most = counts.select(pl.col("path").max()).item() or 1
+    wrong = counts.filter((pl.col("__count") != pl.col("path")) | (pl.col("path") != most))
     context.findings.add_rows(
         forecast,
-        first.filter((pl.col("ds") > latest) & (pl.col("ds") < start)).collect(),
-        "ds",
-        f"a history of at least {settings.history_block} days (history_block), from {latest} or earlier",
-        "add earlier rows (with 0 where nothing was sold) or choose a shorter history_block",
+        wrong,
+        "path",
+        f"{most} paths, numbered from 0 to {most - 1}, as the item with most has",
+        "give every item as many paths, numbered from 0 without a gap",
+        note="{__count} paths, the last of them numbered by {path} - 1",
+    )
+
+
+def _check_laws(context: Context, forecast: View) -> None:
+    """An item has one law of demand."""
+    first = pl.col("law").first().over("item_id")
+    context.findings.add_rows(
+        forecast,
+        forecast.rows(pl.col("law") != first),
+        "law",
+        "the same law in all rows of an item",
+        "choose one law for the item",
     )

@@ -21,7 +21,7 @@ _NOUNS = {
     "string": "text",
     "int": "a whole number",
     "float": "a number",
-    "date": "a date (YYYY-MM-DD)",
+    "date": "a date (YYYY-MM-DD), 1950 to 2200",
     "bool": "true or false",
 }
 
@@ -31,7 +31,9 @@ class Column:
     """One column of a table.
 
     A column with a `default`, or one that is `nullable`, may be absent and its cells may be empty: they take
-    the default or stay empty (null). The range is given by `ge`, `gt`, `le`, `lt`.
+    the default or stay empty (null). The range is given by `ge`, `gt`, `le`, `lt`; `hint` says what to do about a
+    value that is outside. `fraction` of a whole number says what becomes of parts of one: they are refused (""),
+    rounded up, or read as 1 where they go into 1 without rest; both with a warning.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Column:
     default: object = None
     nullable: bool = False
     allowed: tuple[str, ...] = ()
+    hint: str = "correct the value"
+    fraction: Literal["", "up", "of one"] = ""
 
     @property
     def required(self) -> bool:

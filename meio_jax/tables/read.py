@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -10,20 +11,22 @@ import polars as pl
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.tables.assemble import parts_of
 from meio_jax.tables.context import Scope
+from meio_jax.tables.digests import file_digest, joint_digest
 from meio_jax.tables.findings import Findings, Source, View
 from meio_jax.tables.schema import ITEM_TABLES, TABLE_NAMES, table_schema
-from meio_jax.tables.settings import InstanceSettings, read_settings
+from meio_jax.tables.settings import SETTINGS_FILE, InstanceSettings, read_settings_bytes
 from meio_jax.tables.sources import (
     READ_ERRORS,
     Files,
     Part,
-    check_strays,
     find_files,
     first_line,
     read_matching,
     read_parts,
     scan_file,
+    stamps,
 )
+from meio_jax.tables.strays import check_parts, check_strays
 from meio_jax.tables.tables import Tables
 
 NETWORK_TABLES = tuple(name for name in TABLE_NAMES if name not in ITEM_TABLES)
@@ -171,18 +174,37 @@ def _read_folder(folder: Path, names: Iterable[str], scope: Scope) -> Tables:
             [Problem(str(folder), "", "", "", "a folder with the tables of an instance", "check the path")]
         )
     findings = Findings()
-    settings = None
+    settings, digests = None, {}
     try:
-        settings = read_settings(folder)
+        settings, content = read_settings_bytes(folder)
+        digests[SETTINGS_FILE] = file_digest(SETTINGS_FILE, content)
     except InputError as error:
         findings.extend(error)
-    check_strays(folder, findings)
+    before = stamps(folder)
+    unread = _list_folder(folder, findings)
     parts: dict[str, Sequence[Part] | None] = {}
     for name in names:
         known = len(findings.problems)
         files = find_files(folder, name, findings)
         if files is not None:
-            parts[name] = read_parts(files, findings)
-        elif len(findings.problems) > known:
+            if files.folder is not None:
+                check_parts(folder, name, findings)
+            parts[name] = found = read_parts(files, findings)
+            if found:
+                digests[files.label.rstrip("/")] = joint_digest([part.digest for part in found])
+        elif len(findings.problems) > known or name in unread:
             parts[name] = None
-    return Tables.checked(settings, parts, scope, findings)
+    if stamps(folder) != before:
+        remedy = "try again when it is written"
+        findings.add(str(folder), "", "", Note("files that changed"), "an instance that stays as it is", remedy)
+    return replace(Tables.checked(settings, parts, scope, findings), digests=digests)
+
+
+def _list_folder(folder: Path, findings: Findings) -> set[str]:
+    """What is in the folder and not read is told; names of tables that are there in a form that is not read."""
+    try:
+        return check_strays(folder, findings)
+    except OSError as error:
+        found, remedy = Note(first_line(error)), "see who may read it"
+        findings.add(str(folder), "", "", found, "a folder that can be listed", remedy)
+        return set()

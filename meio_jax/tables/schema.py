@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from meio_jax.tables.columns import Column, ColumnType, Reference, Table
+from meio_jax.tables.settings import LONGEST
 
 ITEM_TABLES = ("items", "offers", "forecast", "on_hand", "on_order")
 """Tables that grow with the catalog; all others describe the network and are small."""
@@ -18,7 +19,22 @@ RESOURCE_KINDS = ("storage", "inbound", "outbound", "lane", "vendor", "spend", "
 MEASURES = ("units", "m3", "kg", "money")
 
 
+MOST = 1e9
+"""Upper end of a number whose column says no other: sums over catalog and horizon stay within 32-bit floats."""
+
+_BACKLOG_HINT = (
+    "write 0; units owed to customers at the start are demand that waits: add them to the forecast of period 0 "
+    "(items of unmet `backorder` then serve them first)"
+)
+_LEAD_HINT = (
+    "write 1 for what is there the next morning, the soonest that is planned: what is ordered in the morning of day t "
+    "with a lead time of L days can be used from the morning of day t + L"
+)
+
+
 def _column(type: ColumnType, name: str, meaning: str, unit: str = "", **rest: Any) -> Column:
+    if type in ("float", "int"):
+        rest.setdefault("le", MOST if type == "float" else int(MOST))
     return Column(name, type, meaning, unit, **rest)
 
 
@@ -27,7 +43,8 @@ _float = partial(_column, "float")
 _int = partial(_column, "int")
 _date = partial(_column, "date")
 _bool = partial(_column, "bool")
-_money = partial(_column, "float", ge=0)
+_money = partial(_column, "float", ge=0, le=1e12)
+_days = partial(_column, "int", unit="days", le=LONGEST)
 
 _LATITUDE = _float("latitude", "for maps only", "degrees", ge=-90, le=90, nullable=True)
 _LONGITUDE = _float("longitude", "for maps only", "degrees", ge=-180, le=180, nullable=True)
@@ -43,8 +60,8 @@ ITEMS = Table(
     "What is sold.",
     (
         _string("item_id", "the item"),
-        _float("volume_m3", "volume of one unit", "m3", gt=0),
-        _float("weight_kg", "weight of one unit", "kg", gt=0),
+        _float("volume_m3", "volume of one unit; 0 where no resource counts m3", "m3", ge=0, le=1e6),
+        _float("weight_kg", "weight of one unit; 0 where no resource counts kg", "kg", ge=0, le=1e6),
         _money("price", "selling price", "money per unit"),
         _money("unit_cost", "replacement cost; values stock left at the horizon", "money per unit"),
         _money("holding_cost", "cost of holding a unit for a day", "money per unit and day"),
@@ -89,8 +106,8 @@ NODES = Table(
         _float("holding_factor", "multiplies the holding cost of every item", ge=0, default=1.0),
         _money("handling_cost", "cost of handling a unit shipped to a customer", "money per unit", default=0.0),
         _money("inbound_cost", "cost of receiving a unit", "money per unit", default=0.0),
-        _int("review_period", "days from one review to the next", "days", ge=1, default=1),
-        _int("review_offset", "period of the first review; less than `review_period`", "days", ge=0, default=0),
+        _days("review_period", "days from one review to the next", ge=1, default=1),
+        _days("review_offset", "period of the first review; less than `review_period`", ge=0, default=0),
         _string(
             "allocation",
             "how scarce stock is shared among the nodes supplied",
@@ -107,12 +124,13 @@ LANES = Table(
     (
         _string("from_node", "node that ships"),
         _string("to_node", "node that receives"),
-        _int("lead_time", "mean lead time", "days", ge=1),
+        _days("lead_time", "mean lead time", ge=1, hint=_LEAD_HINT),
         _float(
             "lead_time_sd",
             "standard deviation of the lead time; 0: always `lead_time`, else gamma, rounded to days, at least 1",
             "days",
             ge=0,
+            le=LONGEST,
             default=0.0,
         ),
         _money("cost_per_unit", "transfer cost by unit", "money per unit", default=0.0),
@@ -140,7 +158,7 @@ REGIONS = Table(
         _string("region_id", "the region"),
         _LATITUDE,
         _LONGITUDE,
-        _float("population", "inhabitants, for reports", "persons", ge=0, default=0.0),
+        _float("population", "inhabitants, for reports", "persons", ge=0, le=1e11, default=0.0),
         _string("region_group", "group of regions, for service floors", default="all"),
         _COUNTRY,
     ),
@@ -152,7 +170,7 @@ SPEEDS = Table(
     "Promises made to customers. Fast to slow is the order of (`promise_days`, `deliver_by_hour`).",
     (
         _string("speed_id", "the speed"),
-        _int("promise_days", "days from the day of the order to the day of delivery", "days", ge=0),
+        _days("promise_days", "days from the day of the order to the day of delivery", ge=0),
         _float("deliver_by_hour", "hour of that day by which the parcel is there", "hours", gt=0, le=24),
         _float("cost_factor", "multiplies the outbound cost of `transit`", gt=0, default=1.0),
     ),
@@ -165,7 +183,7 @@ TRANSIT = Table(
     (
         _string("node_id", "node that ships"),
         _string("region_id", "region of the customer"),
-        _float("hours", "hours from departure to delivery", "hours", ge=0),
+        _float("hours", "hours from departure to delivery", "hours", ge=0, le=24 * LONGEST),
         _int("zone", "distance zone, for reports", ge=1, default=1),
         _money("cost_per_unit", "outbound cost by unit", "money per unit"),
         _money("cost_per_kg", "outbound cost by weight", "money per kg", default=0.0),
@@ -198,16 +216,24 @@ OFFERS = Table(
         _string("node_id", "node that receives"),
         _money("unit_cost", "purchase cost", "money per unit"),
         _money("freight_cost", "inbound freight", "money per unit", default=0.0),
-        _float("lead_time_mean", "mean lead time", "days", ge=1),
-        _float("lead_time_sd", "standard deviation of the lead time", "days", ge=0, default=0.0),
+        _float("lead_time_mean", "mean lead time", "days", ge=1, le=LONGEST, hint=_LEAD_HINT),
+        _float("lead_time_sd", "standard deviation of the lead time", "days", ge=0, le=LONGEST, default=0.0),
         _string(
             "lead_time_law",
             "distribution of the lead time; `empirical` draws from `lead_times`",
             default="fixed",
             allowed=("fixed", "gamma", "empirical"),
         ),
-        _int("pack_size", "orders are multiples of this", "units", ge=1, default=1),
-        _int("min_order", "least order, if any", "units", ge=0, default=0),
+        _int(
+            "pack_size",
+            "orders are multiples of this; a part of 1, such as 0.5, is read as 1: orders are whole units",
+            "units",
+            ge=1,
+            default=1,
+            fraction="of one",
+            hint="write whole units; a part of a unit must go into 1 without rest, such as 0.5 or 0.25",
+        ),
+        _int("min_order", "least order, if any; rounded up to whole units", "units", ge=0, default=0, fraction="up"),
         _float("share", "weight of this offer among those of the item at the node", ge=0, default=1.0),
     ),
     key=("item_id", "vendor_id", "node_id"),
@@ -221,7 +247,7 @@ LEAD_TIMES = Table(
     "Lead times observed of a vendor; needed for offers of law `empirical`. Rows may repeat.",
     (
         _string("vendor_id", "the vendor"),
-        _int("days", "lead time", "days", ge=1),
+        _days("days", "lead time", ge=1, hint=_LEAD_HINT),
         _float("weight", "weight of this lead time among those of the vendor", gt=0, default=1.0),
     ),
     optional=True,
@@ -267,7 +293,7 @@ RESOURCES = Table(
             nullable=True,
             allowed=MEASURES,
         ),
-        _float("capacity", "most (service: least) that may be used", "in `measure`", ge=0),
+        _float("capacity", "most (service: least) that may be used", "in `measure`", ge=0, le=1e15),
     ),
     key=("resource_id", "bucket"),
     references=(_NODE, Reference(("to_node",), "nodes", ("node_id",)), _SPEED),
@@ -277,7 +303,11 @@ RESOURCES = Table(
 ON_HAND = Table(
     "on_hand",
     "Stock at the start of period 0. A pair without a row holds none.",
-    (_string("item_id", "the item"), _string("node_id", "the node"), _float("units", "stock", "units", ge=0)),
+    (
+        _string("item_id", "the item"),
+        _string("node_id", "the node"),
+        _float("units", "stock", "units", ge=0, hint=_BACKLOG_HINT),
+    ),
     key=("item_id", "node_id"),
     references=(_ITEM, _NODE),
     optional=True,
@@ -290,7 +320,13 @@ ON_ORDER = Table(
     (
         _string("item_id", "the item"),
         _string("node_id", "node that receives"),
-        _int("period_due", "period at whose start it arrives", "period", ge=0),
+        _int(
+            "period_due",
+            "period at whose start it arrives; an overdue order (less than 0) is taken to arrive in period 0",
+            "period",
+            ge=-LONGEST,
+            le=LONGEST,
+        ),
         _float("units", "units under way", "units", ge=0),
     ),
     references=(_ITEM, _NODE),
@@ -298,7 +334,7 @@ ON_ORDER = Table(
     item_column="item_id",
 )
 
-_PERIOD = _int("period", "period of the horizon, from 0", "period", ge=0)
+_PERIOD = _int("period", "period of the horizon, from 0", "period", ge=0, le=LONGEST)
 
 FORECASTS: dict[str, Table] = {
     "paths": Table(
@@ -306,7 +342,7 @@ FORECASTS: dict[str, Table] = {
         "Form `paths`: sample paths of demand. Every path of an item covers every period.",
         (
             _string("item_id", "the item"),
-            _int("path", "number of the path", ge=0),
+            _int("path", "number of the path, from 0", ge=0, le=99_999),
             _PERIOD,
             _float("units", "demand", "units per day", ge=0),
         ),
@@ -338,6 +374,7 @@ FORECASTS: dict[str, Table] = {
                 "dispersion d. negative_binomial: variance = mean + d mean^2 (0: Poisson); normal, gamma: "
                 "variance = d mean^2",
                 ge=0,
+                le=1e6,
                 default=0.0,
             ),
             _string(
@@ -359,7 +396,12 @@ FORECASTS: dict[str, Table] = {
         (
             _string("item_id", "the item"),
             _date("ds", "day before `start_date`; where `period` is not a day, any day of the period"),
-            _float("units", "sales", "units per period", ge=0),
+            _float(
+                "units",
+                "sales; a return (below 0) is taken off the sales before it",
+                "units per period",
+                ge=-MOST,
+            ),
             _bool(
                 "available",
                 "whether the item was in stock all period; if not, its sales are the least that demand can have been",

@@ -12,9 +12,9 @@ from jaxtyping import Int, Shaped
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from meio_jax.errors import InputError, Note, Problem, visible
-from meio_jax.plain_yaml import as_text, parse_yaml, read_small
 from meio_jax.tables.nearest import nearest
 from meio_jax.tables.periods import PeriodLength, period_date, period_numbers
+from meio_jax.tables.plain_yaml import as_text, parse_yaml, read_small
 
 SETTINGS_FILE = "instance.yaml"
 EARLIEST, LATEST = datetime.date(1950, 1, 1), datetime.date(2200, 12, 31)

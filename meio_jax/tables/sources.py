@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from meio_jax.errors import Note
+from meio_jax.tables.csv_text import read_csv_bytes
+from meio_jax.tables.digests import file_digest
 from meio_jax.tables.findings import Findings, Source
-from meio_jax.tables.nearest import nearest
 from meio_jax.tables.schema import TABLE_NAMES, table_columns
+from meio_jax.tables.settings import SETTINGS_FILE
 
 READ_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 """What polars may raise on a damaged file. PanicException is no Exception and must be named."""
@@ -18,10 +22,11 @@ READ_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError,
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one file (or frame) as they are, and where they come from."""
+    """The rows of one file (or frame) as they are, where they come from, and the digest of the file."""
 
     frame: pl.DataFrame
     source: Source
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,23 +74,26 @@ def find_files(folder: Path, name: str, findings: Findings) -> Files | None:
     return None
 
 
+def instance_files(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """All files of an instance that are read: by name in the folder, the parts of a table in order of their names."""
+    found = [find_files(folder, name, Findings()) for name in TABLE_NAMES]
+    tables = {(files.folder or files.paths[0]).name: files.paths for files in found if files is not None}
+    settings = folder / SETTINGS_FILE
+    return {**tables, **({SETTINGS_FILE: (settings,)} if settings.is_file() else {})}
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Size, time of change and number of every file that is read, by path: they differ once a file was written."""
+    found = {}
+    for file in (file for files in instance_files(folder).values() for file in files):
+        status = file.stat()
+        found[str(file)] = (status.st_size, status.st_mtime_ns, status.st_ino)
+    return found
+
+
 def _visible(path: Path, root: Path) -> bool:
     # names that start with . or _ are temporary or belong to the writer, as is the habit of Spark and Arrow
     return path.is_file() and not any(part[0] in "._" for part in path.relative_to(root).parts)
-
-
-def check_strays(folder: Path, findings: Findings) -> None:
-    """Add a problem for every table file whose name is no table: a misspelt optional table would be left
-    unread.
-    """
-    for path in sorted(folder.iterdir()):
-        is_table = path.is_file() and path.suffix in (".csv", ".parquet")
-        if not is_table or path.stem in TABLE_NAMES or path.name[0] in "._":
-            continue
-        near = nearest(path.stem, TABLE_NAMES)
-        hint = f"did you mean {near}{path.suffix}? " if near else ""
-        expected = "only files of known tables (" + ", ".join(TABLE_NAMES) + ")"
-        findings.add(path.name, "", "", "", expected, f"{hint}rename the file or move it out of the folder")
 
 
 def scan_file(files: Files, path: Path) -> pl.LazyFrame:
@@ -95,9 +103,15 @@ def scan_file(files: Files, path: Path) -> pl.LazyFrame:
     frame = pl.scan_parquet(path, hive_partitioning=False, glob=False)
     if files.folder is None:
         return frame
+    return frame.with_columns(_hive_columns(files, path, frame.collect_schema().names()))
+
+
+def _hive_columns(files: Files, path: Path, inside: Collection[str]) -> list[pl.Expr]:
+    """What the names of the folders `name=value` say, as columns of the part that lies in them."""
+    if files.folder is None:
+        return []
     pairs = [part.split("=", 1) for part in path.relative_to(files.folder).parts[:-1] if "=" in part]
-    inside = frame.collect_schema().names()
-    return frame.with_columns([pl.lit(value).alias(key) for key, value in pairs if key not in inside])
+    return [pl.lit(value).alias(key) for key, value in pairs if key not in inside]
 
 
 def hive_keys(files: Files) -> set[str]:
@@ -140,16 +154,24 @@ def read_matching(files: Files, column: str, values: pl.Series, findings: Findin
 
 
 def _read_file(files: Files, path: Path, findings: Findings) -> Part | None:
+    """The rows of a file, parsed from the very bytes that are digested."""
     label = files.part_label(path)
     try:
-        if path.stat().st_size == 0:
+        content = path.read_bytes()
+        if not content:
             findings.add(label, "", "", Note("an empty file"), "a table with a header", "write the table anew")
             return None
-        frame = _read_csv(path, label, findings) if files.kind == "csv" else scan_file(files, path).collect()
+        if files.kind == "csv":
+            frame = read_csv_bytes(content, label, findings)
+        else:
+            frame = pl.read_parquet(io.BytesIO(content), hive_partitioning=False)
+            frame = frame.with_columns(_hive_columns(files, path, frame.columns))
     except READ_ERRORS as error:
         _unreadable(files, label, error, findings)
         return None
-    return None if frame is None else Part(_drop_hive(files, frame), Source(label, files.kind))
+    if frame is None:
+        return None
+    return Part(_drop_hive(files, frame), Source(label, files.kind), file_digest(label, content))
 
 
 def _drop_hive(files: Files, frame: pl.DataFrame) -> pl.DataFrame:
@@ -166,33 +188,3 @@ def first_line(error: BaseException) -> str:
 def _unreadable(files: Files, label: str, error: BaseException, findings: Findings) -> None:
     kind = "a CSV file with a header and equally long rows" if files.kind == "csv" else "a whole Parquet file"
     findings.add(label, "", "", Note(first_line(error)), kind, "write the file anew; it may have been cut off")
-
-
-def _read_csv(path: Path, label: str, findings: Findings) -> pl.DataFrame | None:
-    broken = _first_line_not_utf8(path)
-    if broken:
-        findings.add(
-            label,
-            f"line {broken}",
-            "",
-            Note("bytes that are not UTF-8"),
-            "UTF-8 text",
-            "save the file as UTF-8",
-        )
-        return None
-    frame = pl.read_csv(path, infer_schema=False)
-    if frame.width == 1 and any(mark in frame.columns[0] for mark in ";\t|"):
-        findings.add(label, "line 1", "", frame.columns[0], "columns parted by commas", "save the file with commas")
-        return None
-    return frame
-
-
-def _first_line_not_utf8(path: Path) -> int:
-    """Number of the first line that is not UTF-8, 0 where all are. Read by line: the file may be large."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number
-    return 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from meio_jax.errors import InputWarning
 from meio_jax.tables.assemble import assemble, parts_of
 from meio_jax.tables.context import Scope
 from meio_jax.tables.findings import Findings, View
@@ -24,6 +25,9 @@ class Tables:
     `settings.forecast`; in form quantiles, `unique_id`, `ds` and one column `q<level>` per level,
     ascending. Empty cells (null) are left in `latitude`, `longitude` and in the scope, bucket and measure
     columns of `resources` only.
+
+    `warnings` are what was found that can be used but is probably not meant, `digests` those of the bytes that
+    were read (by name of the file or folder), and `read_from` names the file of each table that was read.
     """
 
     settings: InstanceSettings
@@ -41,6 +45,9 @@ class Tables:
     on_hand: pl.DataFrame
     on_order: pl.DataFrame
     lead_times: pl.DataFrame
+    warnings: tuple[InputWarning, ...] = field(default=(), compare=False)
+    digests: Mapping[str, str] = field(default_factory=dict, compare=False)
+    read_from: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def from_frames(cls, settings: InstanceSettings, **frames: pl.DataFrame) -> Tables:
@@ -65,7 +72,9 @@ class Tables:
         """Tables from parts as read; the arguments are those of `assemble`. InputError with all problems."""
         frames = assemble(settings, parts, scope, findings, given)
         assert settings is not None  # else there were findings
-        return cls(settings=settings, **frames)
+        labels = {name: pieces[0].source.label.split("/")[0] for name, pieces in parts.items() if pieces}
+        tables = cls(settings=settings, **frames)  # type: ignore[arg-type]
+        return replace(tables, warnings=findings.merged_warnings(), read_from=labels)
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """All tables by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meio_jax.tables.check_forecast import check_forecast
+from meio_jax.tables.check_ids import check_near_ids
 from meio_jax.tables.check_items import check_items
 from meio_jax.tables.check_keys import check_keys, check_references
 from meio_jax.tables.check_network import check_network
@@ -17,6 +18,7 @@ def validate(context: Context) -> None:
     if context.scope is not Scope.BLOCK:
         check_network(context)
         check_resources(context)
+        check_near_ids(context)
     if context.scope is not Scope.NETWORK:
         check_items(context)
         check_forecast(context)

@@ -1,5 +1,6 @@
 """Bad input: status 2, one message that names the file, and nothing written."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -137,10 +138,41 @@ def test_a_folder_that_does_not_exist(meio: Command, tmp_path: Path) -> None:
         (("--speeds", "9"), "speeds"),
         (("--shape", "flat"), "shape"),
         (("--tightness", "-1"), "tightness"),
+        (("--tightness", "inf"), "tightness"),
+        (("--tightness", "nan"), "tightness"),
+        (("--periods", "1000000000"), "periods"),
+        (("--regions", "1000000000"), "regions"),
+        (("--nodes", "1,1,1000000000"), "nodes"),
+        (("--nodes", "9" * 5000 + ",1,1"), "--nodes"),
     ],
 )
 def test_wrong_options_of_generate(meio: Command, tmp_path: Path, options: tuple[str, ...], named: str) -> None:
     refused(meio, tmp_path, ("generate", tmp_path / "made", *options), named)
+
+
+@pytest.mark.parametrize("name", ["JAX_PROCESS_ID", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"])
+def test_an_environment_that_is_no_number(
+    meio: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "abc")
+    config = write_config(tmp_path / "config.yaml", config_content(tmp_path / "absent", tmp_path / "run"))
+    refused(meio, tmp_path, ("solve", config), name, "'abc'", "a whole number")
+
+
+def test_what_was_read_and_what_is_probably_not_meant(meio: Command, tmp_path: Path, tiny_folder: Path) -> None:
+    folder = tmp_path / "a[bold]b"
+    shutil.copytree(tiny_folder, folder)
+    called = meio("validate", folder, "--strict")
+    assert (called.status, called.err) == (0, "")
+    for text in ("a[bold]b is valid", "items              3 rows  items.parquet", "3 items, 3 nodes", "units a day"):
+        assert text in called.out
+    (folder / "notes.txt").write_text("x", encoding="utf-8")
+    called = meio("validate", folder)
+    assert called.status == 0
+    assert called.err.startswith("warning: entries of the folder are not read (not read: 1). Found: 'notes.txt'.")
+    refused(meio, tmp_path, ("validate", folder, "--strict"), "notes.txt", "--strict")
+    config = write_config(tmp_path / "config.yaml", config_content(folder, tmp_path / "run"))
+    refused(meio, tmp_path, ("solve", config, "--strict"), "notes.txt", "--strict")
 
 
 def test_unknown_command(meio: Command, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from meio_jax.tables import read_instance
 
 CELLS = {
     "negative price": (put("items", 1, price=-1.0), "items", "row 2 (item_id=B)", "-1.0", ">= 0"),
-    "zero volume": (put("items", 0, volume_m3=0.0), "items", "item_id=A", "volume_m3", "> 0"),
+    "zero volume": (put("items", 0, volume_m3=0.0), "items", "item_id=A", "volume_m3", "storage counts m3"),
     "nan": (put("items", 0, weight_kg=float("nan")), "items", "item_id=A", "nan", "weight_kg"),
     "infinity": (put("transit", 3, hours=float("inf")), "transit", "row 4", "inf", "hours"),
     "null": (put("items", 2, unit_cost=None), "items", "item_id=C", "nothing", "unit_cost"),
@@ -200,10 +200,14 @@ FORECASTS = {
     "history in future": (
         "history", put("forecast", 0, ds=START), "ds=2025-03-03", "2025-03-03", "before 2025-03-03"
     ),
-    "history too short": (
-        "history", drop_row("forecast", pl.col("ds") < START - 6 * DAY),
-        "item_id=A", "2025-02-25", "at least 7 days",
+    "history before all": (
+        "history", put("forecast", 0, ds=START - 7306 * DAY), "item_id=A", "2005-03-02", "7305 days before the start"
     ),
+    "paths of one item only": (
+        "paths", drop_row("forecast", (pl.col("item_id") == "B") & (pl.col("path") == 1)),
+        "item_id=B", "1 paths", "2 paths, numbered from 0 to 1",
+    ),
+    "two laws": ("mean", put("forecast", 3, law="fixed"), "item_id=A, period=3", "'fixed'", "the same law"),
     "wrong form": ("history", lambda f: f.update(tiny_frames("mean")), "header", "period", "a known column"),
 }  # fmt: skip
 
@@ -296,7 +300,12 @@ FILES = {
     "latin-1": (_as_csv("nodes", lambda b: b.replace(b"dc1", b"d\xe9p")), "nodes.csv", "line 2", "UTF-8"),
     "binary csv": (_as_csv("nodes", lambda b: b"\x00\xff\x01" * 50), "nodes.csv", "line 1", "UTF-8"),
     "semicolons": (_as_csv("speeds", lambda b: b.replace(b",", b";")), "speeds.csv", "parted by commas"),
-    "ragged": (_as_csv("speeds", lambda b: b + b"a,1,2,3,4,5,6\n"), "speeds.csv", "equally long rows"),
+    "ragged": (
+        _as_csv("speeds", lambda b: b + b"a,1,2,3,4,5,6\n"),
+        "speeds.csv, line 4",
+        "7 cells",
+        "4 cells",
+    ),
     "csv cell": (
         _as_csv("speeds", lambda b: b.replace(b",5,", b",five,")),
         "speeds.csv, line 3",

@@ -1,0 +1,188 @@
+"""Checks of past sales: days that cannot be, and histories that are probably not what they seem."""
+
+from __future__ import annotations
+
+import datetime
+
+import polars as pl
+
+from meio_jax.errors import Note
+from meio_jax.tables.context import Context, Scope
+from meio_jax.tables.findings import ROW, View
+from meio_jax.tables.settings import InstanceSettings
+
+LONG_GAP = 90
+"""Days without a row that are told, where they are a third of the history or more."""
+LONG_SILENCE = 28
+"""Days without a row before the start that are told, where they are four times the longest gap before or more."""
+_REGULAR = 6
+"""Rows of an item that are enough to see that they are weeks or months."""
+
+
+def check_history(context: Context, history: View, settings: InstanceSettings) -> None:
+    """Run every check of this module."""
+    _check_days(context, history, settings)
+    inside = history.numbered().filter(pl.col("ds") < settings.start_date).drop_nulls(["item_id", "ds"])
+    spans = _spans(inside, settings).collect()
+    _warn_of_short(context, history, spans, settings)
+    _warn_of_gaps(context, history, inside, spans)
+    _warn_of_end(context, history, spans, settings)
+    if settings.history_row_days == 1:
+        _check_rhythm(context, history, spans)
+    _warn_of_none(context, history)
+
+
+def _check_days(context: Context, history: View, settings: InstanceSettings) -> None:
+    start, span = settings.start_date, settings.history_row_days
+    last = start - datetime.timedelta(days=span)
+    days = f", each row standing for {span} days (history_row_days)" if span > 1 else ""
+    context.findings.add_rows(
+        history,
+        history.rows(pl.col("ds") > last),
+        "ds",
+        f"a day before {start} (start_date in instance.yaml){days}" if span == 1 else f"a day up to {last}{days}",
+        "remove the row or move start_date",
+    )
+    first = start - datetime.timedelta(days=settings.history_limit)
+    context.findings.add_rows(
+        history,
+        history.rows(pl.col("ds") < first),
+        "ds",
+        f"a day from {first} on ({settings.history_limit} days before the start: history_limit in instance.yaml); "
+        "every day from the first row on counts, and those without a row count as days without sales",
+        "correct the day or remove the row",
+    )
+
+
+def _spans(inside: pl.LazyFrame, settings: InstanceSettings) -> pl.LazyFrame:
+    """Of every item: rows, first and last day, longest and shortest gap, the day after the longest gap, row number."""
+    gap = pl.col("ds").diff().dt.total_days()
+    last = pl.lit(settings.start_date - datetime.timedelta(days=settings.history_row_days))
+    return (
+        inside.sort("item_id", "ds")
+        .group_by("item_id", maintain_order=True)
+        .agg(
+            pl.len().alias("rows"),
+            pl.col(ROW).min(),
+            pl.col("ds").min().alias("first"),
+            pl.col("ds").max().alias("last"),
+            gap.max().fill_null(1).alias("gap"),
+            gap.min().fill_null(1).alias("step"),
+            (gap % 7 == 0).all().alias("weeks"),
+            gap.is_between(28, 31).all().alias("months"),
+            pl.col("ds").get(gap.fill_null(0).arg_max()).alias("resumed"),
+            pl.col("units").sum().alias("sold"),
+        )
+        .with_columns(
+            (pl.lit(settings.start_date) - pl.col("first")).dt.total_days().alias("length"),
+            (last - pl.col("last")).dt.total_days().alias("silence"),
+        )
+    )
+
+
+def _warn_of_short(context: Context, history: View, spans: pl.DataFrame, settings: InstanceSettings) -> None:
+    block = settings.history_block
+    context.findings.warn_rows(
+        history,
+        spans.filter((pl.col("length") < block) & (pl.col("length") > 0)),
+        "short history",
+        f"items with less than {block} days of past sales (history_block): the days that they have are repeated",
+        "{length} days, from {first} on",
+        "add earlier rows at the rate that is expected (those of a like item, say), or choose a shorter history_block",
+    )
+
+
+def _warn_of_gaps(context: Context, history: View, inside: pl.LazyFrame, spans: pl.DataFrame) -> None:
+    wide = spans.filter((pl.col("gap") >= LONG_GAP) & (pl.col("gap") * 3 >= pl.col("length")))
+    if wide.is_empty():
+        return
+    after = inside.join(wide.lazy().select("item_id", "resumed"), on="item_id").filter(
+        pl.col("ds") >= pl.col("resumed")
+    )
+    recent = after.group_by("item_id").agg(pl.col("units").sum().alias("since")).collect()
+    told = wide.join(recent, on="item_id", how="left").with_columns(
+        (pl.col("since") / (pl.col("length") - (pl.col("resumed") - pl.col("first")).dt.total_days()))
+        .round(2)
+        .alias("rate"),
+        (pl.col("sold") / pl.col("length")).round(2).alias("mean"),
+    )
+    context.findings.warn_rows(
+        history,
+        told,
+        "gap in history",
+        f"items without a row for {LONG_GAP} days or more, a third of their history at least: these count as days "
+        "without sales",
+        "nothing for {gap} days up to {resumed}; {rate} a day since then, {mean} a day over all",
+        "correct the day, or remove the rows before the gap",
+    )
+
+
+def _warn_of_end(context: Context, history: View, spans: pl.DataFrame, settings: InstanceSettings) -> None:
+    if spans.is_empty():
+        return
+    remedy = (
+        "bring the history up to the day before start_date, or move start_date; remove items that are discontinued, or "
+        "keep them without offers to sell off their stock"
+    )
+    silent = int(spans.select(pl.col("silence").min()).item())
+    if context.scope is Scope.ALL and silent > settings.history_block:
+        last = spans.select(pl.col("last").max()).item()
+        what = "the history of every item ended long before the start: the days since count as days without sales"
+        example = f"the last row of all is of {last}, {silent} days before the day before {settings.start_date}"
+        context.findings.warn("history ended", spans.height, what, example, remedy)
+        return
+    context.findings.warn_rows(
+        history,
+        spans.filter((pl.col("silence") >= LONG_SILENCE) & (pl.col("silence") >= 4 * pl.col("gap"))),
+        "history ended",
+        "items whose history ended long before the start: the days since count as days without sales",
+        "last row {last}, {silence} days before",
+        remedy,
+    )
+
+
+def _check_rhythm(context: Context, history: View, spans: pl.DataFrame) -> None:
+    """Rows of weeks or months: an error where all items have them, since demand would come on one day of seven."""
+    many = spans.filter(pl.col("rows") >= _REGULAR)
+    for word, days, regular in (
+        ("weekly", 7, pl.col("weeks") & (pl.col("step") == 7)),
+        ("monthly", 30, pl.col("months")),
+    ):
+        found = many.filter(regular)
+        if found.is_empty():
+            continue
+        if found.height == many.height and context.scope is Scope.ALL:
+            row = found.row(0, named=True)
+            context.findings.add(
+                history.source.label,
+                f"item_id={row['item_id']}",
+                "ds",
+                Note(f"{word} rows: {row['rows']} rows from {row['first']} to {row['last']}, as for every item"),
+                "sales by day (a day without a row is a day without sales)",
+                f"set history_row_days: {days} in instance.yaml if a row is the sum of {days} days from its day on, or "
+                "add rows of 0 for the days between if sales are made on these days only",
+            )
+            continue
+        context.findings.warn_rows(
+            history,
+            found,
+            f"{word} history",
+            f"items with {word} rows among items with daily ones: the days between count as days without sales",
+            "{rows} rows from {first} to {last}",
+            "spread the units over the days that a row stands for, or add rows of 0 for the days between",
+        )
+
+
+def _warn_of_none(context: Context, history: View) -> None:
+    if not (found := context.get("items")):
+        return
+    (items,) = found
+    bare = items.numbered().join(history.frame.lazy().select("item_id"), on="item_id", how="anti").collect()
+    context.findings.warn_rows(
+        items,
+        bare.drop_nulls("item_id"),
+        "no history",
+        "items without past sales are planned with no demand",
+        "no row in forecast",
+        "add rows at the rate that is expected, such as those of a like item, or remove the item",
+    )

@@ -1,0 +1,75 @@
+"""What a checked instance holds, in figures that a planner recognises."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from meio_jax.errors import visible
+from meio_jax.tables.quantiles import quantile_levels, quantile_name
+from meio_jax.tables.tables import Tables
+
+
+def daily_units(tables: Tables) -> pl.DataFrame:
+    """Mean demand of every item: item_id, units (a day). Rough where the forecast is quantiles: their mean."""
+    forecast, form = tables.forecast, tables.settings.forecast
+    if form == "quantiles":
+        levels = [pl.col(quantile_name(level)) for level in quantile_levels(forecast)]
+        return forecast.group_by(pl.col("unique_id").alias("item_id")).agg(
+            pl.mean_horizontal(levels).mean().alias("units")
+        )
+    if form == "history":
+        days = (pl.lit(tables.settings.start_date) - pl.col("ds").min()).dt.total_days()
+        return forecast.group_by("item_id").agg(pl.col("units").sum() / days)
+    column = "mean" if form == "mean" else "units"
+    return forecast.group_by("item_id").agg(pl.col(column).mean().alias("units"))
+
+
+def summary_of_tables(tables: Tables) -> str:
+    """The tables that were read with their rows, then demand, stock and what capacities are asked for at sight."""
+    lines = ["tables read:"]
+    for name, frame in tables.frames().items():
+        source = tables.read_from.get(name)
+        lines.append(f"  {name:<10} {frame.height:>9,} rows" + (f"  {source}" if source else "  (not there)"))
+    return visible_lines([*lines, *_figures(tables)])
+
+
+def visible_lines(lines: list[str]) -> str:
+    """The lines as one text, each without characters that a terminal would act on."""
+    return "\n".join(visible(line) for line in lines)
+
+
+def _figures(tables: Tables) -> list[str]:
+    settings, demand = tables.settings, daily_units(tables)
+    units = float(demand["units"].sum() or 0.0)
+    lines = [
+        f"{tables.items.height:,} items, {tables.nodes.height:,} nodes, {tables.regions.height:,} regions, "
+        f"{tables.offers['vendor_id'].n_unique():,} vendors; {settings.periods} days from {settings.start_date}",
+        f"demand: {units:,.1f} units a day ({settings.forecast})",
+    ]
+    stock = float(tables.on_hand["units"].sum() or 0.0)
+    coming = float(tables.on_order["units"].sum() or 0.0)
+    cover = f", {stock / units:,.1f} days of demand" if units else ""
+    lines.append(f"stock: {stock:,.0f} units{cover}; on order: {coming:,.0f} units")
+    return lines + _capacity(tables, demand)
+
+
+def _capacity(tables: Tables, demand: pl.DataFrame) -> list[str]:
+    """Demand and stock against the capacities of each kind, all nodes together."""
+    items = tables.items.select("item_id", pl.lit(1.0).alias("one"), "volume_m3", "weight_kg")
+    amount = {"units": "one", "m3": "volume_m3", "kg": "weight_kg"}
+    flows = demand.join(items, on="item_id")
+    stocks = tables.on_hand.join(items, on="item_id")
+    lines = []
+    for kind, rows, word in (
+        ("storage", stocks, "starting stock"),
+        ("outbound", flows, "demand"),
+        ("vendor", flows, "demand"),
+    ):
+        for measure, column in amount.items():
+            limits = tables.resources.filter((pl.col("kind") == kind) & (pl.col("measure") == measure))
+            total = float(limits.group_by("resource_id").agg(pl.col("capacity").mean())["capacity"].sum())
+            if not total:
+                continue
+            used = float((rows["units"] * rows[column]).sum())
+            lines.append(f"{kind} capacity: {total:,.1f} {measure}, {word} {used:,.1f} ({used / total:.0%})")
+    return lines
