@@ -120,8 +120,7 @@ def _depth(tables: Tables) -> int:
         return 0
     if form == "paths":
         return int(forecast["path"].to_numpy().max()) + 1
-    start = np.datetime64(tables.settings.start_date, "D")
-    return int((start - forecast["ds"].to_numpy().astype("datetime64[D]").min()).astype(int))
+    return int(-tables.settings.periods_of(forecast["ds"].to_numpy().astype("datetime64[D]")).min())
 
 
 def _thinned(weights: np.ndarray) -> np.ndarray:

@@ -39,9 +39,8 @@ def _quantiles(tables: Tables, items: list[str], layout: Layout, dtype: type, de
 
 
 def _period(tables: Tables) -> np.ndarray:
-    """Day of the horizon of every forecast row."""
-    start = np.datetime64(tables.settings.start_date, "D")
-    return (tables.forecast["ds"].to_numpy().astype("datetime64[D]") - start).astype(int)
+    """Period of the horizon of every forecast row."""
+    return tables.settings.periods_of(tables.forecast["ds"].to_numpy().astype("datetime64[D]"))
 
 
 def _mean(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
@@ -61,7 +60,8 @@ def _history(tables: Tables, items: list[str], layout: Layout, dtype: type, dept
     days = int(-day.min(initial=-depth))
     history = np.zeros((days, len(items)))
     item = positions(table["item_id"], items)
-    history[day + days, item] = table["units"].to_numpy()
+    # Several days of one week or month add up.
+    np.add.at(history, (day + days, item), table["units"].to_numpy())
     first = np.full(len(items), days)
     np.minimum.at(first, item, day + days)
     return HistoryDemand(

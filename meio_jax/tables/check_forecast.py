@@ -8,7 +8,7 @@ import itertools
 import polars as pl
 
 from meio_jax.errors import Note
-from meio_jax.tables.check_history import check_history
+from meio_jax.tables.check_history import check_history, with_period
 from meio_jax.tables.context import Context
 from meio_jax.tables.findings import DETAILED, ROW, View
 from meio_jax.tables.quantiles import quantile_levels, quantile_name
@@ -52,10 +52,7 @@ def _check_every_item(context: Context, forecast: View) -> None:
 
 
 def _with_period(forecast: View, settings: InstanceSettings) -> pl.LazyFrame:
-    frame = forecast.numbered()
-    if settings.forecast != "quantiles":
-        return frame
-    return frame.with_columns((pl.col("ds") - pl.lit(settings.start_date)).dt.total_days().alias("period"))
+    return forecast.numbered() if settings.forecast != "quantiles" else with_period(forecast, settings).lazy()
 
 
 def _check_horizon(context: Context, forecast: View, settings: InstanceSettings) -> None:

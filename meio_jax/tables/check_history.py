@@ -9,12 +9,13 @@ import polars as pl
 from meio_jax.errors import Note
 from meio_jax.tables.context import Context, Scope
 from meio_jax.tables.findings import ROW, View
+from meio_jax.tables.periods import PeriodLength
 from meio_jax.tables.settings import InstanceSettings
 
-LONG_GAP = 90
-"""Days without a row that are told, where they are a third of the history or more."""
-LONG_SILENCE = 28
-"""Days without a row before the start that are told, where they are four times the longest gap before or more."""
+LONG_GAP: dict[PeriodLength, int] = {"day": 90, "week": 13, "month": 3}
+"""Periods without a row that are told, where they are a third of the history or more."""
+LONG_SILENCE: dict[PeriodLength, int] = {"day": 28, "week": 8, "month": 3}
+"""Periods without a row before the start that are told, where they are four times the longest gap before or more."""
 _REGULAR = 6
 """Rows of an item that are enough to see that they are weeks or months."""
 
@@ -22,14 +23,21 @@ _REGULAR = 6
 def check_history(context: Context, history: View, settings: InstanceSettings) -> None:
     """Run every check of this module."""
     _check_days(context, history, settings)
-    inside = history.numbered().filter(pl.col("ds") < settings.start_date).drop_nulls(["item_id", "ds"])
+    inside = with_period(history, settings).lazy().filter(pl.col("period") < 0)
     spans = _spans(inside, settings).collect()
     _warn_of_short(context, history, spans, settings)
-    _warn_of_gaps(context, history, inside, spans)
+    _warn_of_gaps(context, history, inside, spans, settings)
     _warn_of_end(context, history, spans, settings)
-    if settings.history_row_days == 1:
+    if settings.history_row_days == 1 and settings.period == "day":
         _check_rhythm(context, history, spans)
     _warn_of_none(context, history)
+
+
+def with_period(view: View, settings: InstanceSettings) -> pl.DataFrame:
+    """Rows whose day is known, numbered in `ROW`, with the number of their period in `period`."""
+    frame = view.numbered().drop_nulls([view.table.item_column, "ds"]).collect()
+    numbers = settings.periods_of(frame.get_column("ds").to_numpy().astype("datetime64[D]"))
+    return frame.with_columns(pl.Series("period", numbers, dtype=pl.Int64))
 
 
 def _check_days(context: Context, history: View, settings: InstanceSettings) -> None:
@@ -55,9 +63,11 @@ def _check_days(context: Context, history: View, settings: InstanceSettings) -> 
 
 
 def _spans(inside: pl.LazyFrame, settings: InstanceSettings) -> pl.LazyFrame:
-    """Of every item: rows, first and last day, longest and shortest gap, the day after the longest gap, row number."""
-    gap = pl.col("ds").diff().dt.total_days()
-    last = pl.lit(settings.start_date - datetime.timedelta(days=settings.history_row_days))
+    """Of every item: rows, first and last day, longest and shortest gap, the day after the longest gap, row number.
+
+    Gaps, lengths and silences are counted in periods.
+    """
+    gap = pl.col("period").diff()
     return (
         inside.sort("item_id", "ds")
         .group_by("item_id", maintain_order=True)
@@ -71,11 +81,10 @@ def _spans(inside: pl.LazyFrame, settings: InstanceSettings) -> pl.LazyFrame:
             (gap % 7 == 0).all().alias("weeks"),
             gap.is_between(28, 31).all().alias("months"),
             pl.col("ds").get(gap.fill_null(0).arg_max()).alias("resumed"),
+            pl.col("period").get(gap.fill_null(0).arg_max()).alias("again"),
+            -pl.col("period").min().alias("length"),
+            (-settings.history_row_days - pl.col("period").max()).alias("silence"),
             pl.col("units").sum().alias("sold"),
-        )
-        .with_columns(
-            (pl.lit(settings.start_date) - pl.col("first")).dt.total_days().alias("length"),
-            (last - pl.col("last")).dt.total_days().alias("silence"),
         )
     )
 
@@ -86,14 +95,17 @@ def _warn_of_short(context: Context, history: View, spans: pl.DataFrame, setting
         history,
         spans.filter((pl.col("length") < block) & (pl.col("length") > 0)),
         "short history",
-        f"items with less than {block} days of past sales (history_block): the days that they have are repeated",
-        "{length} days, from {first} on",
+        f"items with less than {block} {settings.period}s of past sales (history_block): what they have is repeated",
+        f"{{length}} {settings.period}s, from {{first}} on",
         "add earlier rows at the rate that is expected (those of a like item, say), or choose a shorter history_block",
     )
 
 
-def _warn_of_gaps(context: Context, history: View, inside: pl.LazyFrame, spans: pl.DataFrame) -> None:
-    wide = spans.filter((pl.col("gap") >= LONG_GAP) & (pl.col("gap") * 3 >= pl.col("length")))
+def _warn_of_gaps(
+    context: Context, history: View, inside: pl.LazyFrame, spans: pl.DataFrame, settings: InstanceSettings
+) -> None:
+    least, word = LONG_GAP[settings.period], settings.period
+    wide = spans.filter((pl.col("gap") >= least) & (pl.col("gap") * 3 >= pl.col("length")))
     if wide.is_empty():
         return
     after = inside.join(wide.lazy().select("item_id", "resumed"), on="item_id").filter(
@@ -101,18 +113,16 @@ def _warn_of_gaps(context: Context, history: View, inside: pl.LazyFrame, spans: 
     )
     recent = after.group_by("item_id").agg(pl.col("units").sum().alias("since")).collect()
     told = wide.join(recent, on="item_id", how="left").with_columns(
-        (pl.col("since") / (pl.col("length") - (pl.col("resumed") - pl.col("first")).dt.total_days()))
-        .round(2)
-        .alias("rate"),
+        (pl.col("since") / -pl.col("again")).round(2).alias("rate"),
         (pl.col("sold") / pl.col("length")).round(2).alias("mean"),
     )
     context.findings.warn_rows(
         history,
         told,
         "gap in history",
-        f"items without a row for {LONG_GAP} days or more, a third of their history at least: these count as days "
+        f"items without a row for {least} {word}s or more, a third of their history at least: these count as {word}s "
         "without sales",
-        "nothing for {gap} days up to {resumed}; {rate} a day since then, {mean} a day over all",
+        f"nothing for {{gap}} {word}s up to {{resumed}}; {{rate}} a {word} since then, {{mean}} a {word} over all",
         "correct the day, or remove the rows before the gap",
     )
 
@@ -124,19 +134,20 @@ def _warn_of_end(context: Context, history: View, spans: pl.DataFrame, settings:
         "bring the history up to the day before start_date, or move start_date; remove items that are discontinued, or "
         "keep them without offers to sell off their stock"
     )
+    word = settings.period
     silent = int(spans.select(pl.col("silence").min()).item())
     if context.scope is Scope.ALL and silent > settings.history_block:
         last = spans.select(pl.col("last").max()).item()
-        what = "the history of every item ended long before the start: the days since count as days without sales"
-        example = f"the last row of all is of {last}, {silent} days before the day before {settings.start_date}"
+        what = f"the history of every item ended long before the start: what follows counts as {word}s without sales"
+        example = f"the last row of all is of {last}, with {silent} {word}s between it and {settings.start_date}"
         context.findings.warn("history ended", spans.height, what, example, remedy)
         return
     context.findings.warn_rows(
         history,
-        spans.filter((pl.col("silence") >= LONG_SILENCE) & (pl.col("silence") >= 4 * pl.col("gap"))),
+        spans.filter((pl.col("silence") >= LONG_SILENCE[word]) & (pl.col("silence") >= 4 * pl.col("gap"))),
         "history ended",
-        "items whose history ended long before the start: the days since count as days without sales",
-        "last row {last}, {silence} days before",
+        f"items whose history ended long before the start: what follows counts as {word}s without sales",
+        f"last row {{last}}, with {{silence}} {word}s between it and the start",
         remedy,
     )
 

@@ -38,8 +38,8 @@ class InstanceSettings(BaseModel):
         description="length of a period: of history, forecast, lead times, reviews and capacities alike; "
         "a month begins on the day of the month of `start_date`",
     )
-    periods: int = Field(ge=1, description="length of the horizon in periods")
-    bucket_periods: int = Field(default=7, ge=1, description="periods that share one target and one price")
+    periods: int = Field(ge=1, le=LONGEST, description="length of the horizon in periods")
+    bucket_periods: int = Field(default=7, ge=1, le=LONGEST, description="periods that share one target and one price")
     warmup_periods: int = Field(default=0, ge=0, description="first periods, simulated but not charged")
     wave_ends: Annotated[tuple[float, ...], Field(strict=False)] = Field(
         min_length=1,
@@ -126,6 +126,12 @@ class InstanceSettings(BaseModel):
         if value and value[-1] != 24:
             raise ValueError("expected the last wave to end at 24")
         return value
+
+    @model_validator(mode="after")
+    def _rows_of_days_only(self) -> InstanceSettings:
+        if self.history_row_days > 1 and self.period != "day":
+            raise ValueError(f"expected history_row_days of 1 where period is {self.period}")
+        return self
 
     @model_validator(mode="after")
     def _warmup_within_horizon(self) -> InstanceSettings:

@@ -88,9 +88,9 @@ def spread_rows(history: pl.DataFrame, days: int) -> pl.DataFrame:
     if days == 1 or history.is_empty():
         return history
     lag = pl.DataFrame({"__lag": list(range(days))}, schema={"__lag": pl.Int64})
-    daily = (
-        history.lazy()
-        .join(lag.lazy(), how="cross", maintain_order="left")
-        .select("item_id", pl.col("ds") + pl.duration(days=pl.col("__lag")), pl.col(_UNITS) / days)
+    daily = history.lazy().join(lag.lazy(), how="cross", maintain_order="left")
+    daily = daily.select(
+        "item_id", pl.col("ds") + pl.duration(days=pl.col("__lag")), pl.col(_UNITS) / days, "available"
     )
-    return daily.group_by("item_id", "ds", maintain_order=True).agg(pl.col(_UNITS).sum()).collect()
+    found = daily.group_by("item_id", "ds", maintain_order=True)
+    return found.agg(pl.col(_UNITS).sum(), pl.col("available").all()).collect()

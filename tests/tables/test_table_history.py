@@ -69,14 +69,14 @@ def test_an_item_whose_history_ended_is_told() -> None:
     found = warned(history({**PLAIN, "B": daily(3.0, 120, 40)}), "history ended")
     assert found.count == 1
     assert "item_id=B" in found.example
-    assert "39 days before" in found.example
+    assert "39 days between" in found.example
     assert "discontinued" in found.remedy
 
 
 def test_a_table_that_ended_long_before_the_start_is_told_once() -> None:
     found = warned(history({item: daily(8.0, 300, 123) for item in "ABC"}), "history ended")
     assert found.count == 3
-    assert "122 days before" in found.example
+    assert "122 days between" in found.example
     assert "move start_date" in found.remedy
 
 
@@ -137,6 +137,16 @@ def test_one_weekly_item_among_daily_ones_is_a_warning() -> None:
     assert found.count == 1
 
 
+def test_a_horizon_of_weeks_counts_in_weeks() -> None:
+    tables = history(WEEKLY, period="week", history_block=4)
+    assert tables.warnings == ()
+    demand = build_instance(tables, block_items=3, bands=1).catalog.demand
+    assert demand.history.shape[-2] == 26
+    np.testing.assert_array_equal(np.asarray(demand.history), 56.0)
+    ended = {item: {7 * week: 56.0 for week in range(26, 10, -1)} for item in "ABC"}
+    assert "with 10 weeks between" in warned(history(ended, period="week", history_block=4), "history ended").example
+
+
 def test_rows_that_overlap_when_spread_are_added() -> None:
-    frame = pl.DataFrame({"item_id": ["A", "A"], "ds": [START, START + DAY], "units": [4.0, 2.0]})
+    frame = pl.DataFrame({"item_id": ["A", "A"], "ds": [START, START + DAY], "units": [4.0, 2.0], "available": True})
     assert spread_rows(frame, 2)["units"].to_list() == [2.0, 3.0, 1.0]
