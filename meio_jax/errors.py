@@ -130,3 +130,16 @@ class InputError(Exception):
 
     def __reduce__(self):
         return (type(self), (self.problems, self.omitted))
+
+
+class Refusal(InputError):
+    """One thing that a command does not do, as things are; told in one line."""
+
+    def __init__(self, problem: Problem):
+        super().__init__([problem])
+
+    def __str__(self) -> str:
+        return str(self.problems[0])
+
+    def __reduce__(self):
+        return (type(self), (self.problems[0],))

@@ -2,6 +2,7 @@
 
 import abc
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Step:
 
 
 class Preempted(Exception):
-    """The machine is taken away: what was done is saved, and the program ends without writing a plan."""
+    """Told to end: what was done is saved, and the program ends without writing a plan."""
 
 
 class ProcessLost(Exception):
@@ -51,8 +52,20 @@ class AbstractProgress(abc.ABC):
         """True once the machine is being taken away: there is time to save the state, not to write a plan."""
         return False
 
+    def check(self) -> None:
+        """Called often where there is no step, such as between scenarios of the holdout.
+
+        Raises:
+            Preempted: If the program was told to end at once.
+        """
+        return None
+
+    def begun(self, run: Path) -> None:
+        """Called once there is something in the run folder that `meio resume` can continue."""
+        del run
+
     def close(self) -> None:
-        """Called once when the solve ends."""
+        """Called once when the search ends."""
         return None
 
 

@@ -13,6 +13,7 @@ What is relaxed: any unit may be downgraded (the simulation moves a share), unit
 among waves by priority. Review days, cut-offs, eligible nodes and sampled lead times are kept.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import equinox as eqx
@@ -428,6 +429,7 @@ def clairvoyant_bound(
     scenarios: int,
     *,
     chunk: int = 16,
+    check: Callable[[], None] = lambda: None,
 ) -> ClairvoyantBound:
     """Bound the expected cost of every plan from below, on holdout scenarios, at the given prices.
 
@@ -436,6 +438,7 @@ def clairvoyant_bound(
         prices: Any non-negative prices; the closer to optimal, the better the bound.
         scenarios: Number of holdout scenarios, from the first on (rounded up to whole chunks).
         chunk: Scenarios handled together; fewer than `scenarios` bounds the memory.
+        check: Called before each of them; it may raise to end the work.
 
     Returns:
         The bound. It concerns costs: risk measures that weigh bad scenarios more are at least as large.
@@ -445,6 +448,7 @@ def clairvoyant_bound(
     chunks = max(1, -(-scenarios // chunk))
     total: np.ndarray = np.zeros(())
     for number in range(chunks):
+        check()
         ids = jnp.arange(number * chunk, (number + 1) * chunk, dtype=jnp.int32)
         total = total + np.asarray(own_part(_sweep(problem, prices, ids)), np.float64)
     per_item = total / chunks

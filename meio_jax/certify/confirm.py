@@ -22,7 +22,12 @@ _FIRST, _CLEAR, _SOON = 6, 2.5, 6
 
 
 def confirmation(
-    problem: InventorySubproblem, aimed_at: Resources, config: Config, averaging: int, chunk: int
+    problem: InventorySubproblem,
+    aimed_at: Resources,
+    config: Config,
+    averaging: int,
+    chunk: int,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Callable[[State, Step], Tally | None]:
     """What a solve asks when its tolerances are checked: what shows that its plan meets them, else None.
 
@@ -37,6 +42,7 @@ def confirmation(
         config: Tolerances and number of holdout scenarios.
         averaging: Over how many steps the search averages.
         chunk: Scenarios simulated together.
+        should_stop: Whether the search is to stop after this step anyway: then nothing is simulated.
     """
     options = config.solve
     # Means over steps see few scenarios, and the capacities less a margin; a simulation takes as long as some steps.
@@ -55,6 +61,8 @@ def confirmation(
             return None
         answer = None
         while answer is None:
+            if should_stop():
+                return None
             tally.advance()
             ended = tally.scenarios >= config.scenarios.holdout
             answer = kept(problem.resources, tally.usage, options.violation, ended=ended)

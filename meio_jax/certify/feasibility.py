@@ -97,6 +97,7 @@ def out_of_reach(
     *,
     tolerance: float,
     steps: int,
+    check: Callable[[], None] = lambda: None,
 ) -> list[OutOfReach]:
     """Of the capacities that the best plan violates most, those that no plan can meet.
 
@@ -107,11 +108,14 @@ def out_of_reach(
         names: Resource ids.
         tolerance: Violations up to this count as met.
         steps: Gradient steps per resource.
+        check: Called after each of them; it may raise to end the work.
     """
     service = np.asarray(problem.resources.is_service)
 
     def trials(bucket: int, column: int) -> Iterator[Evaluation]:
-        return _trials(problem, best, bucket, column, steps)
+        for evaluation in _trials(problem, best, bucket, column, steps):
+            check()
+            yield evaluation
 
     return unreachable(trials, relative, names, service, tolerance)
 

@@ -123,9 +123,18 @@ class Tally:
         policy: Parameters in units, with a leading block axis.
         prices: Prices that rank the fulfilment options, `[buckets, resources]`.
         chunk: Scenarios simulated together.
+        check: Called before each of them; it may raise to end the work.
     """
 
-    def __init__(self, problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, chunk: int = 16) -> None:
+    def __init__(
+        self,
+        problem: InventorySubproblem,
+        policy: AbstractPolicy,
+        prices: Array,
+        chunk: int = 16,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.check = check
         self._problem = eqx.tree_at(lambda p: p.catalog.scenarios, problem, None, is_leaf=lambda leaf: leaf is None)
         self._policy, self._prices, self._chunk = policy, prices, chunk
         self._total: Any = None
@@ -138,6 +147,7 @@ class Tally:
 
     def advance(self) -> None:
         """Simulate the next scenarios."""
+        self.check()
         ids = jnp.arange(self.scenarios, self.scenarios + self._chunk, dtype=jnp.int32)
         swept = _sweep(self._problem, self._policy, self._prices, ids)
         part = jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), swept)
@@ -156,17 +166,10 @@ class Tally:
         own = np.asarray(self._total[0].objective.sum() / len(self._usage))
         return float(sum_over_processes(own))
 
-    def upto(self, scenarios: int, should_stop: Callable[[], bool] = lambda: False) -> Holdout:
-        """Simulate on to this many scenarios (rounded up to whole chunks), and give the results.
-
-        Args:
-            scenarios: Number of scenarios in all.
-            should_stop: Asked between chunks; what is done by then is returned.
-        """
+    def upto(self, scenarios: int) -> Holdout:
+        """Simulate on to this many scenarios in all (rounded up to whole chunks), and give the results."""
         while not self._usage or self.scenarios < scenarios:
             self.advance()
-            if should_stop():
-                break
         return self._results()
 
     def _results(self) -> Holdout:
@@ -186,7 +189,7 @@ def evaluate_holdout(
     scenarios: int,
     *,
     chunk: int = 16,
-    should_stop: Callable[[], bool] = lambda: False,
+    check: Callable[[], None] = lambda: None,
 ) -> Holdout:
     """Simulate a plan on holdout scenarios: a `Tally` in one call."""
-    return Tally(problem, policy, prices, chunk).upto(scenarios, should_stop)
+    return Tally(problem, policy, prices, chunk, check).upto(scenarios)

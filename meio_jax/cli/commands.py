@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
+from meio_jax.cli.endings import BAD_INPUT, ending
+from meio_jax.cli.signals import Ended, Listener
 from meio_jax.errors import InputError
-from meio_jax.progress import Preempted, ProcessLost
+from meio_jax.progress import ProcessLost
 from meio_jax.results import Result
 
 app = typer.Typer(
@@ -22,7 +25,7 @@ app = typer.Typer(
     help="Plan multi-echelon inventory with shared capacity: what to buy, where to place it, what capacity is worth.",
 )
 
-BAD_INPUT = 2
+_LISTENER: ContextVar[Listener] = ContextVar("listener")
 
 _out = Console(soft_wrap=True)
 _err = Console(stderr=True, soft_wrap=True)
@@ -35,7 +38,7 @@ def _progress(quiet: bool):
     from meio_jax.cli.terminal import choose_progress
     from meio_jax.distributed.processes import starts_first
 
-    return choose_progress(_err, quiet=quiet or not starts_first())
+    return choose_progress(_err, _LISTENER.get(), quiet=quiet or not starts_first())
 
 
 @app.command()
@@ -70,6 +73,7 @@ def generate(
     shape: Annotated[str, typer.Option(help="local, national or global.")] = "national",
     forecast: Annotated[str, typer.Option(help="mean, paths, quantiles or history.")] = "mean",
     tightness: Annotated[float, typer.Option(help="Capacity as a share of the need.")] = 1.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an instance generated there before.")] = False,
 ) -> None:
     """Write a synthetic instance."""
     from pydantic import ValidationError
@@ -112,7 +116,7 @@ def generate(
                 )
             ]
         ) from None
-    folder = generate_instance(options, out)
+    folder = generate_instance(options, out, overwrite=overwrite)
     _out.print(f"Wrote {options.items} items to {folder}.")
 
 
@@ -124,6 +128,9 @@ def solve(
     seed: Annotated[int | None, typer.Option(help="Seed; overrides the configuration.")] = None,
     warm_start: Annotated[Path | None, typer.Option(help="Earlier run to start from.")] = None,
     strict: Strict = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run in the folder, once this one is complete.")
+    ] = False,
 ) -> None:
     """Solve an instance and write a run folder."""
     from meio_jax.config.settings import load_config
@@ -132,7 +139,9 @@ def solve(
     loaded = load_config(config)
     changes = {key: value for key, value in {"run": run, "seed": seed}.items() if value is not None}
     _solve_and_show(
-        lambda progress: run_solve(loaded.model_copy(update=changes), progress, warm_start=warm_start, strict=strict),
+        lambda progress: run_solve(
+            loaded.model_copy(update=changes), progress, warm_start=warm_start, strict=strict, overwrite=overwrite
+        ),
         quiet,
     )
 
@@ -140,9 +149,9 @@ def solve(
 @app.command()
 def resume(run: Annotated[Path, typer.Argument(help="Run folder.")], quiet: Quiet = False) -> None:
     """Continue an interrupted run from its newest checkpoint."""
-    from meio_jax.runs.run import config_of_run, run_solve
+    from meio_jax.runs.run import config_to_resume, run_solve
 
-    config = config_of_run(run)
+    config = config_to_resume(run)
     _solve_and_show(lambda progress: run_solve(config, progress, resume=True), quiet)
 
 
@@ -152,7 +161,6 @@ def _solve_and_show(work, quiet: bool) -> None:
         plan = work(progress)
     finally:
         progress.close()
-        progress.release()
     from meio_jax.cli.summary import summary
     from meio_jax.distributed.processes import starts_first
 
@@ -174,7 +182,7 @@ def replan(
     """Plan the items of some tables again at a run's prices, without touching the rest."""
     from meio_jax.items.replan_run import replan_run
 
-    text, warnings = replan_run(run, items, run / "replan" if out is None else out, steps, instance)
+    text, warnings = replan_run(run, items, out, steps, instance)
     _out.print(text, markup=False, highlight=False)
     for warning in warnings:
         _err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
@@ -196,20 +204,10 @@ def export(
     format: Annotated[Literal["csv", "parquet"], typer.Option(help="csv or parquet.")] = "csv",
 ) -> None:
     """Write the tables of a run in another format."""
-    import polars as pl
+    from meio_jax.runs.export import export_run
 
-    from meio_jax.runs.run import read_certificate
-    from meio_jax.tables import write_table, write_text
-
-    certificate = read_certificate(run)
-    target = out or run / "export"
-    # The tables by item of a streamed run are folders of parts, and stay so.
-    for path in sorted([*run.glob("*.parquet"), *run.glob("plan/*.parquet"), *run.glob("plan/*/*.parquet")]):
-        destination = target / path.relative_to(run).with_suffix(f".{format}")
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        write_table(pl.read_parquet(path), destination)
-    write_text(json.dumps(certificate, indent=1), target / "certificate.json")
-    _out.print(f"Wrote the tables of {run} to {target}.")
+    target = export_run(run, out, format)
+    _out.print(f"Wrote the tables of {run} to {target}.", markup=False, highlight=False)
 
 
 @app.command()
@@ -276,6 +274,7 @@ def forecast(
     ] = None,
     block_items: Annotated[int, typer.Option(help="Items in memory together.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier forecast in the folder.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Turn past sales into sample paths of demand, and say how well such paths would have fitted."""
@@ -285,10 +284,9 @@ def forecast(
     options = ForecastOptions(periods, paths, seed, history_days, holdout, block_items, period)
     progress = _progress(quiet)
     try:
-        found = forecast_run(source, out, options, progress, events=events, prices=prices)
+        found = forecast_run(source, out, options, progress, events=events, prices=prices, overwrite=overwrite)
     finally:
         progress.close()
-        progress.release()
     if as_json:
         typer.echo(json.dumps(found.as_dict(), indent=1))
     else:
@@ -318,7 +316,6 @@ def whatif(
         )
     finally:
         progress.close()
-        progress.release()
     if as_json:
         typer.echo(json.dumps(found.as_dict(), indent=1))
     else:
@@ -326,17 +323,28 @@ def whatif(
 
 
 def main() -> None:
-    """Entry point: input errors end with status 2 and one message."""
+    """Entry point: what users can mend ends with one message and a documented status, and so do signals."""
+    listener = Listener(Result.INTERRUPTED.value)
+    _LISTENER.set(listener)
     try:
-        app()
-    except InputError as error:
-        _err.print(str(error), style="red", markup=False, highlight=False)
-        raise SystemExit(BAD_INPUT) from None
-    except Preempted as notice:
-        _err.print(f"{notice} Continue with `meio resume`.", markup=False, highlight=False)
+        with listener.listening():
+            app()
+    except Ended:
+        _say(listener.last_words())
         raise SystemExit(Result.INTERRUPTED.value) from None
-    except ProcessLost as notice:
-        _err.print(str(notice), style="red", markup=False, highlight=False)
-        sys.stderr.flush()
-        # The usual end would wait for the process that is gone.
-        os._exit(Result.INTERRUPTED.value)
+    except Exception as error:
+        found = ending(error, listener.run)
+        if found is None:
+            raise
+        status, text = found
+        _say(text, style="red" if status == BAD_INPUT or isinstance(error, ProcessLost) else None)
+        if isinstance(error, ProcessLost):
+            sys.stderr.flush()
+            # The usual end would wait for the process that is gone.
+            os._exit(status)
+        raise SystemExit(status) from None
+
+
+def _say(text: str, style: str | None = None) -> None:
+    """A message to standard error, as it is."""
+    _err.print(text, style=style, markup=False, highlight=False)

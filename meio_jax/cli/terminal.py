@@ -5,39 +5,49 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from types import FrameType
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from meio_jax.cli.signals import Listener
 from meio_jax.progress import AbstractProgress, Preempted, Step
 
 _PLAIN_SECONDS = 5.0
 
 
 class Interruptible(AbstractProgress):
-    """Turns Ctrl-C (SIGINT) or SIGTERM into a clean stop after the step; a second Ctrl-C ends the program at once.
+    """Turns Ctrl-C (SIGINT) or SIGTERM into a clean stop after the step.
 
     After Ctrl-C the best plan so far is written; SIGTERM, by which schedulers take a machine away, leaves time for a
-    checkpoint only, and none is needed where no step is under way.
+    checkpoint only. Where no step is under way there is nothing to save: then the program ends at once, as it does
+    after a second signal. The flags are set by the thread that listens.
     """
 
-    def __init__(self) -> None:
-        self.stopped = self.terminated = self.stepping = False
-        self._before = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._on_signal)
+    def __init__(self, listener: Listener) -> None:
+        self.stopped = self.terminated = self.searching = self.searched = False
+        self._listener = listener
+        listener.last_words = self.last_words
+        listener.heard = self.on_signal
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        if self.stopped and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.stopped = True
+    def on_signal(self, number: int) -> None:
+        """What is done about a signal; called by the thread that listens."""
+        again, self.stopped = self.stopped, True
         self.terminated = self.terminated or number == signal.SIGTERM
-        if self.terminated and not self.stepping:
-            raise Preempted("Told to end between the steps of a search.")
-        what = "a checkpoint will be saved" if self.terminated else "the best plan so far will be written"
-        self.stage(f"stopping after this step; {what}")
+        if self.searching and not again:
+            what = "a checkpoint will be saved" if self.terminated else "the best plan so far will be written"
+            self.stage(f"stopping after this step; {what}")
+        elif self.searched and not again and number == signal.SIGINT:
+            self.stage("the plan is being judged and written; Ctrl-C again ends the program at once")
+        else:
+            self._listener.end_soon()
+
+    def last_words(self) -> str:
+        """What the program says when it ends at once."""
+        run = self._listener.run
+        if run is None:
+            return "Ended as told, before anything was written."
+        return f"Ended as told; what is saved is whole. Continue with `meio resume {run}`."
 
     def should_stop(self) -> bool:
         return self.stopped
@@ -45,24 +55,26 @@ class Interruptible(AbstractProgress):
     def preempted(self) -> bool:
         return self.terminated
 
-    def release(self) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+    def check(self) -> None:
+        if self._listener.ending:
+            raise Preempted(self.last_words())
+
+    def begun(self, run: Path) -> None:
+        self._listener.run = run
 
     def update(self, step: Step) -> None:
         del step
-        self.stepping = True
+        self.searching = True
 
     def close(self) -> None:
-        self.stepping = False
+        self.searching, self.searched = False, True
 
 
 class LiveProgress(Interruptible):
     """One line that is redrawn: step, cost, largest violation, gap, time left."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__()
+    def __init__(self, console: Console, listener: Listener) -> None:
+        super().__init__(listener)
         self.console = console
         self.bar = Progress(
             TextColumn("[bold]solve"),
@@ -83,7 +95,7 @@ class LiveProgress(Interruptible):
         self.bar.update(self.task, completed=step.step, figures=figures)
 
     def stage(self, name: str) -> None:
-        self.console.print(f"[dim]{name} ...[/dim]")
+        self.console.print(f"{name} ...", style="dim", markup=False)
 
     def warning(self, text: str) -> None:
         show_warning(self.console, text)
@@ -96,8 +108,8 @@ class LiveProgress(Interruptible):
 class PlainProgress(Interruptible):
     """A line every few seconds, for logs and pipes."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__()
+    def __init__(self, console: Console, listener: Listener) -> None:
+        super().__init__(listener)
         self.console = console
         self.last = -_PLAIN_SECONDS
 
@@ -115,7 +127,7 @@ class PlainProgress(Interruptible):
         )
 
     def stage(self, name: str) -> None:
-        self.console.print(f"{name} ...", soft_wrap=True)
+        self.console.print(f"{name} ...", soft_wrap=True, markup=False)
 
     def warning(self, text: str) -> None:
         show_warning(self.console, text)
@@ -124,8 +136,8 @@ class PlainProgress(Interruptible):
 class QuietProgress(Interruptible):
     """Nothing but warnings; signals still stop cleanly."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__()
+    def __init__(self, console: Console, listener: Listener) -> None:
+        super().__init__(listener)
         self.console = console
 
     def warning(self, text: str) -> None:
@@ -137,8 +149,8 @@ def show_warning(console: Console, text: str) -> None:
     console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
-def choose_progress(console: Console, *, quiet: bool) -> Interruptible:
+def choose_progress(console: Console, listener: Listener, *, quiet: bool) -> Interruptible:
     """Live on a terminal, plain when piped, silent with --quiet."""
     if quiet:
-        return QuietProgress(console)
-    return LiveProgress(console) if sys.stderr.isatty() else PlainProgress(console)
+        return QuietProgress(console, listener)
+    return LiveProgress(console, listener) if sys.stderr.isatty() else PlainProgress(console, listener)

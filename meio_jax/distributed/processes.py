@@ -141,6 +141,12 @@ class Together(AbstractProgress):
     def preempted(self) -> bool:
         return self._preempted
 
+    def check(self) -> None:
+        self._inner.check()
+
+    def begun(self, run: Path) -> None:
+        self._inner.begun(run)
+
     def close(self) -> None:
         self._inner.close()
 

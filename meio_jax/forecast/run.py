@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Problem, Refusal
+from meio_jax.folders import Claim, check_claim, held, written_beside
 from meio_jax.forecast.advice import Counts, advice
 from meio_jax.forecast.judge import Calibration, Judged, calibration, judge_block
 from meio_jax.forecast.model import Shared, fit, learn
@@ -23,8 +23,9 @@ from meio_jax.forecast.paths import draw, generator
 from meio_jax.forecast.regressors import Known
 from meio_jax.forecast.sales import Source, open_source
 from meio_jax.progress import AbstractProgress, Silent
-from meio_jax.tables import remove_table, write_settings, write_table, write_text
+from meio_jax.tables import write_settings, write_table, write_text
 from meio_jax.tables.periods import PeriodLength
+from meio_jax.tables.sources import instance_files
 
 CALIBRATION_FILE = "calibration.json"
 
@@ -69,13 +70,20 @@ def _indices(drawn: list[tuple[str, np.ndarray]]) -> tuple[list[np.ndarray], lis
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def _check_target(source: Path, out: Path) -> None:
-    """The folder to write is new: nothing of the user's is overwritten."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        found = Note("a file" if not out.is_dir() else "a folder with content")
-        raise InputError([Problem(str(out), "", "--out", found, "a new or empty folder", "give another name")])
+def _check_target(source: Path, out: Path, claim: Claim) -> None:
+    """The folder to write is new, or an earlier forecast: nothing of the user's is overwritten."""
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise InputError([Problem(str(out), "", "--out", "", "a folder outside the instance", "give another name")])
+        raise Refusal(Problem(str(out), "--out", "", "", "a folder outside the instance", "give another name"))
+    check_claim(out, claim)
+
+
+def _copy_instance(source: Path, folder: Path) -> None:
+    """All tables of an instance but its forecast."""
+    for name, files in instance_files(source).items():
+        for file in files if name.split(".")[0] != "forecast" else ():
+            target = folder / file.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
 
 
 def _check(options: ForecastOptions) -> None:
@@ -160,6 +168,7 @@ def forecast_run(
     *,
     events: Path | None = None,
     prices: Path | None = None,
+    overwrite: bool = False,
 ) -> Forecasted:
     """Forecast all items of an instance or of a file of sales, and write a folder.
 
@@ -172,6 +181,7 @@ def forecast_run(
         progress: Where to report.
         events: File of events (`event, ds`, optionally `item_id`), past and to come.
         prices: File of selling prices (`item_id, ds, price`), past and to come.
+        overwrite: Replace an earlier forecast in that folder, once this one is whole.
 
     Raises:
         InputError: If source, target or options cannot be used; then nothing is written.
@@ -179,25 +189,18 @@ def forecast_run(
     options = ForecastOptions() if options is None else options
     progress = Silent() if progress is None else progress
     _check(options)
-    _check_target(source, out)
+    claim = Claim("forecast", "--out", overwrite=overwrite)
+    _check_target(source, out, claim)
     sales = open_source(source, options.period, Known.read(events, prices))
     work = _plan_work(sales, options)
     settings = sales.settings
-    unfinished = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        unfinished.mkdir(parents=True)
+    with held(out, "meio forecast"), written_beside(out, claim) as coming:
         if settings is not None:
-            shutil.copytree(source, unfinished, dirs_exist_ok=True)
-            remove_table(unfinished, "forecast")
-            write_settings(settings.model_copy(update={"forecast": "paths"}), unfinished)
-        calibrated, said = _forecast(work, unfinished, progress)
+            _copy_instance(source, coming)
+            write_settings(settings.model_copy(update={"forecast": "paths"}), coming)
+        calibrated, said = _forecast(work, coming, progress)
         start = sales.start.isoformat()
         found = Forecasted(out, len(sales.items), work.periods, work.paths, start, calibrated, sales.period, said)
         if calibrated is not None:
-            write_text(json.dumps(found.as_dict(), indent=1), unfinished / CALIBRATION_FILE)
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+            write_text(json.dumps(found.as_dict(), indent=1), coming / CALIBRATION_FILE)
     return found

@@ -2,7 +2,7 @@
 
 from meio_jax.generate.build import generate_instance
 from meio_jax.generate.capacity import Need, accumulate_need, by_bucket, resources_table
-from meio_jax.generate.files import clear_table, write_frame, write_text
+from meio_jax.generate.files import write_frame, write_text
 from meio_jax.generate.geography import Places, choose_sites, distance_km, parcel_zone, region_groups
 from meio_jax.generate.items import Items
 from meio_jax.generate.network_tables import describe, items_table, network_tables
@@ -14,7 +14,7 @@ from meio_jax.generate.vendors import Vendors, offers_table
 
 __all__ = [
     "RESOURCE_KINDS", "GenerateOptions", "Items", "Need", "Network", "Places", "Profiles", "Vendors",
-    "accumulate_need", "assemble", "by_bucket", "choose_sites", "clear_table", "default_speeds", "describe",
+    "accumulate_need", "assemble", "by_bucket", "choose_sites", "default_speeds", "describe",
     "distance_km", "due_by_bucket", "finish_profiles", "generate_instance", "items_table", "network_tables",
     "offers_table",
     "parcel_zone", "plan_stock", "region_groups", "resources_table", "shares_table", "starting_stock",

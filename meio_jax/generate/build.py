@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from meio_jax.folders import Claim, check_claim, held, written_beside
 from meio_jax.generate.capacity import Need, accumulate_need, by_bucket, resources_table
 from meio_jax.generate.demand import forecast_table, mean_demand
-from meio_jax.generate.files import clear_table, write_frame, write_text
+from meio_jax.generate.files import write_frame, write_text
 from meio_jax.generate.items import ITEM_BLOCK, Items, draw_items, item_ids, stream
 from meio_jax.generate.network_tables import describe, items_table, network_tables
 from meio_jax.generate.options import GenerateOptions
@@ -23,23 +24,34 @@ ITEM_TABLES = ("items", "offers", "forecast", "on_hand", "on_order")
 Progress = Callable[[int, int], None]
 
 
-def generate_instance(options: GenerateOptions, folder: Path, progress: Progress | None = None) -> Path:
-    """Write a synthetic instance to `folder` (made if missing; tables of an older instance are replaced).
+def generate_instance(
+    options: GenerateOptions, folder: Path, progress: Progress | None = None, *, overwrite: bool = False
+) -> Path:
+    """Write a synthetic instance to `folder`, which is made if missing.
 
     Args:
         options: what to generate.
         folder: where to.
         progress: called with (items done, items in all) after each part.
+        overwrite: replace an instance that was generated there before, once this one is whole.
 
     Returns:
         The folder.
+
+    Raises:
+        Refusal: If the folder holds anything that may not be replaced; then nothing is written.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    claim = Claim("instance", "", overwrite=overwrite)
+    check_claim(folder, claim)
+    with held(folder, "meio generate"), written_beside(folder, claim) as coming:
+        _write(options, coming, progress)
+    return folder
+
+
+def _write(options: GenerateOptions, folder: Path, progress: Progress | None) -> None:
     network, profiles, vendors = plan_network(options)
     need = Need.empty(len(profiles.name), options.buckets, len(vendors.vendor_id), len(network.node_id))
-    for name in ITEM_TABLES:
-        clear_table(folder, name)
     parts = -(-options.items // options.partition_items)
     for part in range(parts):
         low = part * options.partition_items
@@ -61,7 +73,6 @@ def generate_instance(options: GenerateOptions, folder: Path, progress: Progress
         horizon=(options.periods, options.bucket_periods),
     )  # fmt: skip
     for name, frame in tables.items():
-        clear_table(folder, name)
         if frame.height or name not in ("resources", "lanes", "lead_times"):
             write_frame(folder, name, frame)
     write_text(folder / "instance.yaml", describe(
@@ -70,7 +81,6 @@ def generate_instance(options: GenerateOptions, folder: Path, progress: Progress
         wave_ends=network.wave_ends,
         forecast=options.forecast,
     ))  # fmt: skip
-    return folder
 
 
 def plan_network(options: GenerateOptions) -> tuple[Network, Profiles, Vendors]:

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import polars as pl
-
-
-def clear_table(folder: Path, name: str) -> None:
-    """Remove a table of an older instance."""
-    for path in (folder / f"{name}.parquet", folder / f"{name}.csv"):
-        path.unlink(missing_ok=True)
-    if (folder / name).is_dir():
-        shutil.rmtree(folder / name)
 
 
 def write_frame(folder: Path, name: str, frame: pl.DataFrame, part: int | None = None) -> None:

@@ -189,7 +189,8 @@ def search(
     asked = None
     if config.solve.confirm:
         aimed_at = model.problem.resources
-        asked = confirmation(_given_capacities(model), aimed_at, config, model.method.averaging, per_step(config))
+        stop = Silent().should_stop if progress is None else progress.should_stop
+        asked = confirmation(_given_capacities(model), aimed_at, config, model.method.averaging, per_step(config), stop)
     return solve(
         model.problem,
         model.method,
@@ -219,6 +220,7 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
     tally = solution.confirmed
     if tally is None:
         tally = Tally(problem, policy, list_prices, per_step(config))
+    tally.check = progress.check
     holdout = tally.upto(config.scenarios.holdout)
     verdict = judge_plan(model.instance, solution, holdout, config)
     infeasible = []
@@ -231,13 +233,16 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
             model.instance.ids.resources,
             tolerance=config.solve.violation,
             steps=feasibility_steps(solution, config),
+            check=progress.check,
         )
     bound = None
     if config.scenarios.clairvoyant:
         from meio_jax.certify.clairvoyant import clairvoyant_bound
 
         progress.stage("clairvoyant bound")
-        found = clairvoyant_bound(problem, solution.prices, config.scenarios.clairvoyant, chunk=per_step(config))
+        found = clairvoyant_bound(
+            problem, solution.prices, config.scenarios.clairvoyant, chunk=per_step(config), check=progress.check
+        )
         bound = float(found.value) if np.isfinite(found.value) else None
     seconds = solution.seconds + time.perf_counter() - started
     certificate = make_certificate(

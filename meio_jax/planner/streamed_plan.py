@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def write_streamed_plan(
     progress.stage("holdout" + (" and clairvoyant bound" if config.scenarios.clairvoyant else ""))
     parts = zip(best_policies(model, solution), read_ahead(model.source, model.stream.files), strict=True)
     for (part, problem, policy), tables in parts:
-        _write_part(model, solution, (part, problem, policy), tables, unfinished, sums)
+        _write_part(model, solution, (part, problem, policy), tables, unfinished, sums, progress.check)
     if sums.holdout is None:
         raise ValueError("a source has at least one part")
     for table in sorted(unfinished.iterdir()):
@@ -97,7 +98,7 @@ def write_streamed_plan(
     verdict, infeasible = judge_plan(instance, solution, sums.holdout, config), []
     if doubts_feasibility(verdict, config):
         progress.stage("feasibility")
-        infeasible = out_of_reach(model, solution, verdict.relative)
+        infeasible = out_of_reach(model, solution, verdict.relative, progress.check)
     certificate = make_certificate(
         instance,
         config,
@@ -118,12 +119,13 @@ def _write_part(
     tables: Tables,
     folder: Path,
     sums: _Sums,
+    check: Callable[[], None],
 ) -> None:
     part, problem, policy = at
     config = model.config
     prices = np.asarray(solution.prices)
     holdout = evaluate_holdout(
-        problem, policy, solution.best.list_prices, config.scenarios.holdout, chunk=per_step(config)
+        problem, policy, solution.best.list_prices, config.scenarios.holdout, chunk=per_step(config), check=check
     )
     own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
     for name, frame in plan_frames(model.counted.instance(tables), own, prices, holdout):
@@ -136,7 +138,9 @@ def _write_part(
     if config.scenarios.clairvoyant:
         from meio_jax.certify.clairvoyant import clairvoyant_bound
 
-        found = clairvoyant_bound(problem, solution.prices, config.scenarios.clairvoyant, chunk=per_step(config))
+        found = clairvoyant_bound(
+            problem, solution.prices, config.scenarios.clairvoyant, chunk=per_step(config), check=check
+        )
         sums.bound += float(np.sum(found.per_item))
     sums.add(holdout)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import equinox as eqx
 import jax
@@ -18,13 +18,16 @@ from meio_jax.solver.stream import PartState, Shared, Stream
 from meio_jax.solver.subproblem import Evaluation
 
 
-def out_of_reach(model: StreamedModel, solution: Solution, relative: np.ndarray) -> list[OutOfReach]:
+def out_of_reach(
+    model: StreamedModel, solution: Solution, relative: np.ndarray, check: Callable[[], None] = lambda: None
+) -> list[OutOfReach]:
     """Of the capacities that the best plan violates most, those that no plan can meet.
 
     Args:
         model: The catalog in parts; the state of its search is left as it is.
         solution: The search.
         relative: Relative violation of the best plan, `[buckets, resources]`.
+        check: Called after each sweep; it may raise to end the work.
     """
     instance, config = model.first.instance, model.config
     steps = max(feasibility_steps(solution, config) // 2, 1)
@@ -42,7 +45,12 @@ def out_of_reach(model: StreamedModel, solution: Solution, relative: np.ndarray)
         )
         yield from _trial(proof, prices, ranking, (1.0, improved), steps)
 
-    return unreachable(trials, relative, instance.ids.resources, service, config.solve.violation)
+    def checked(bucket: int, column: int) -> Iterator[Evaluation]:
+        for evaluation in trials(bucket, column):
+            check()
+            yield evaluation
+
+    return unreachable(checked, relative, instance.ids.resources, service, config.solve.violation)
 
 
 def _trial(

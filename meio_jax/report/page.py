@@ -8,6 +8,8 @@ import hashlib
 from importlib import metadata, resources
 from pathlib import Path
 
+from meio_jax.errors import Note, Problem, Refusal
+from meio_jax.folders import used
 from meio_jax.report.figures import compute
 from meio_jax.report.geography import outline_source
 from meio_jax.report.html import Markup, tag
@@ -37,6 +39,10 @@ _PARTS = {
     "settings": "Settings",
 }
 
+_GENERATOR = "meio-jax report"
+# The head of a page holds its style, which is some kilobytes.
+_LOOKED_AT = 2_000
+
 
 def _asset(name: str) -> str:
     return resources.files("meio_jax.report").joinpath("assets", name).read_text(encoding="utf-8")
@@ -56,6 +62,7 @@ def _head(title: str, style: str, script: str) -> Markup:
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=policy),
         tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name_="generator", content=_GENERATOR),
         tag("meta", name_="referrer", content="no-referrer"),
         tag("title", title),
         tag("style", Markup(style)),
@@ -128,7 +135,23 @@ def write_report(run: Path, out: Path | None = None, instance: Path | None = Non
         The file written.
 
     Raises:
-        InputError: If the run or its instance cannot be read; then nothing is written.
+        InputError: If the run or its instance cannot be read, or the file is something else; then nothing is written.
     """
-    page = render(read_run(run, instance))
-    return write_text(page, out or run / "report.html")
+    path = out or run / "report.html"
+    with used(run, "meio report"):
+        _check_target(path)
+        return write_text(render(read_run(run, instance)), path)
+
+
+def _check_target(path: Path) -> None:
+    """The file to write is new, or an earlier report."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            own = _GENERATOR in file.read(_LOOKED_AT)
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError):
+        own = False
+    if not own:
+        found = Note("a folder" if path.is_dir() else "a file that is no report of this program")
+        raise Refusal(Problem(str(path), "--out", "", found, "a new file, or an earlier report", "give another name"))

@@ -30,7 +30,7 @@ def table_digests(folder: Path, only: Collection[str] | None = None, gather: Gat
 
     Args:
         folder: The instance.
-        only: Names of tables (or of other files without their extension) that are wanted; None: all.
+        only: Names of tables (`instance`: the settings) that are wanted; None: all.
         gather: How hashes of all processes come together; each reads its share of the parts of a table.
     """
     tables = {

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,17 @@ import polars as pl
 from meio_jax.config.settings import Config, load_config
 from meio_jax.distributed.compile_cache import keep_compiled_programs
 from meio_jax.distributed.processes import Together, gather, is_first, join, own_range, watched
-from meio_jax.errors import InputError, Problem
+from meio_jax.errors import InputError, Note, Problem, Refusal
+from meio_jax.folders import held
 from meio_jax.generate import generate_instance
 from meio_jax.plan.flows import ORDER, merged_flows, own_flows
 from meio_jax.planner.planning import Plan, certify, prepare
 from meio_jax.planner.streamed_plan import StreamedPlan
 from meio_jax.progress import AbstractProgress
 from meio_jax.runs.checkpoint import saved_steps
-from meio_jax.runs.folder import begin_folder, write_certificate
+from meio_jax.runs.folder import RunFolder, check_new, open_again, open_new, stays, unfinished_place
 from meio_jax.runs.resume import identity, search_saved, table_digests
 from meio_jax.runs.streamed_run import run_streamed, stream_source
-from meio_jax.runs.warm import read_earlier, warm_model
 from meio_jax.tables import (
     Tables,
     count_item_rows,
@@ -102,6 +103,7 @@ def run_solve(
     resume: bool = False,
     warm_start: Path | None = None,
     strict: bool = False,
+    overwrite: bool = False,
 ) -> Plan | StreamedPlan:
     """Solve a configuration and write its run folder.
 
@@ -111,19 +113,27 @@ def run_solve(
         resume: Continue from the newest readable checkpoint of the run folder.
         warm_start: Run folder whose parameters and prices the search starts from.
         strict: Whether warnings about the input are errors.
+        overwrite: Replace the run that the folder holds, once this one is complete.
 
     Raises:
-        InputError: If the instance or configuration is wrong; then nothing has been written.
+        InputError: If the instance or configuration is wrong, or the run folder may not be written; then nothing has
+            been written.
     """
-    if resume and not saved_steps(config.run / "checkpoints"):
-        warm_start = _recorded_start(config.run)
-    config = config if warm_start is None else warm_config(config)
     configure_jax(config)
     join()
     if jax.process_count() > 1:
         progress = Together(progress, config.solve.check_every)
-    with watched(config.run):
-        return _solve(config, progress, resume, warm_start, strict)
+    if is_first() and not resume and not config.stream.generate:
+        # Before the instance is made, which may take long: a folder that is refused later would have been for nothing.
+        check_new(config.run, overwrite=overwrite)
+        ensure_instance(config, progress)
+    with watched(config.run), _opened(config.run, resume, overwrite) as folder:
+        if resume:
+            progress.begun(config.run)
+        if resume and not saved_steps(folder.checkpoints):
+            warm_start = _recorded_start(folder.place)
+        config = config if warm_start is None else warm_config(config)
+        return _solve(config, folder, progress, resume, warm_start, strict)
 
 
 def heed(tables: Tables, progress: AbstractProgress, *, strict: bool) -> None:
@@ -138,17 +148,39 @@ def heed(tables: Tables, progress: AbstractProgress, *, strict: bool) -> None:
         progress.warning(str(one))
 
 
+@contextlib.contextmanager
+def _opened(run: Path, resume: bool, overwrite: bool) -> Iterator[RunFolder]:
+    """The run folder, held by the first process for all of them."""
+    with contextlib.ExitStack() as stack:
+        folder, refused = RunFolder(run, run), None
+        if is_first():
+            try:
+                stack.enter_context(held(run, f"meio {'resume' if resume else 'solve'}"))
+                folder = open_again(run) if resume else open_new(run, overwrite=overwrite)
+            except InputError as error:
+                refused = error
+        said = gather({"place": str(folder.place), "refused": refused is not None})[0]
+        if said["refused"]:
+            others = Problem(str(run), "", "", Note("refused"), "a run folder", "see what the first process says")
+            raise refused or Refusal(others)
+        yield RunFolder(run, Path(said["place"]))
+
+
 def _solve(
-    config: Config, progress: AbstractProgress, resume: bool, warm_start: Path | None, strict: bool
+    config: Config,
+    folder: RunFolder,
+    progress: AbstractProgress,
+    resume: bool,
+    warm_start: Path | None,
+    strict: bool,
 ) -> Plan | StreamedPlan:
-    if is_first() and not config.stream.generate:
-        ensure_instance(config, progress)
     gather({"instance": "there"})
-    source = stream_source(config, resume=resume)
+    source = stream_source(config, folder.place, resume=resume)
     if source is not None:
-        return run_streamed(config, source, progress, resume=resume, warm_start=warm_start)
-    tables, folder = load_tables(config)
+        return run_streamed(config, folder, source, progress, resume=resume, warm_start=warm_start)
+    tables, instance = load_tables(config)
     heed(tables, progress, strict=strict)
+    progress.check()
     progress.stage("preparing arrays and scenarios")
     start = None
     if warm_start is None:
@@ -157,18 +189,24 @@ def _solve(
         earlier = read_earlier(warm_start, tables.items["item_id"].to_list())
         model, start, report = warm_model(tables, config, earlier, gather)
         progress.stage(report)
+    progress.check()
     # Of one process they are those of the bytes that were read, whatever has become of the folder since.
-    digests = dict(tables.digests) if jax.process_count() == 1 else table_digests(folder, gather=gather)
+    digests = dict(tables.digests) if jax.process_count() == 1 else table_digests(instance, gather=gather)
     if is_first() and not resume:
         more: dict[str, Any] = {} if warm_start is None else {"warm_start": str(warm_start)}
         more["warnings"] = [one.as_dict() for one in tables.warnings]
-        begin_folder(config, model.instance, folder, digests, **more)
+        folder.begin(config, model.instance, instance, digests, **more)
     gather({"folder": "there"})
-    solution = search_saved(
-        model, config.run / "checkpoints", identity(config, digests), progress, resume=resume, start=start
-    )
+    progress.begun(config.run)
+    solution = search_saved(model, folder.checkpoints, identity(config, digests), progress, resume=resume, start=start)
     finished = certify(model, solution, progress=progress)
-    write_plan(finished, config.run)
+    if is_first():
+        folder.prepare_results()
+    gather({"results": "awaited"})
+    write_plan(finished, folder.coming)
+    if is_first() and not folder.finish(finished.certificate):
+        progress.stage(stays(folder))
+    gather({"run": "finished"})
     return finished
 
 
@@ -193,7 +231,7 @@ def warm_config(config: Config) -> Config:
 
 
 def write_plan(plan: Plan, folder: Path) -> None:
-    """Write all tables of a plan and its certificate, each under a temporary name first.
+    """Write all tables of a plan, each under a temporary name first.
 
     Of several processes each writes the rows of its own items, and the first puts them together.
     """
@@ -212,7 +250,6 @@ def write_plan(plan: Plan, folder: Path) -> None:
         for part in sorted(parts.glob("*")):
             _put_together(part, folder / "plan" / f"{part.name}.parquet")
         shutil.rmtree(parts, ignore_errors=True)
-        write_certificate(plan.certificate, folder)
     gather({"plan": "written"})
 
 
@@ -230,6 +267,15 @@ def _put_together(part: Path, target: Path) -> None:
 def config_of_run(run: Path) -> Config:
     """The configuration that a run folder was made with, pointed at that folder."""
     return load_config(run / "config.yaml").model_copy(update={"run": run})
+
+
+def config_to_resume(run: Path) -> Config:
+    """The configuration of the run that `meio resume` continues, pointed at its folder.
+
+    Raises:
+        InputError: If the folder holds no run.
+    """
+    return load_config(unfinished_place(run) / "config.yaml").model_copy(update={"run": run})
 
 
 def read_certificate(run: Path) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 
 import jax
@@ -12,13 +12,14 @@ import numpy as np
 
 from meio_jax.config.settings import Config
 from meio_jax.errors import InputError, Problem
+from meio_jax.folders import Claim, Mark, check_claim, remove, write_mark
 from meio_jax.instance import build_instance
 from meio_jax.instance.item_sources import AbstractSource, FolderSource, GeneratedSource
 from meio_jax.planner.streamed_plan import StreamedPlan, write_streamed_plan
 from meio_jax.planner.streaming import StreamedModel, build_stream, count_stream, search_stream, start_stream
 from meio_jax.progress import AbstractProgress, Preempted, Step
 from meio_jax.results import Result
-from meio_jax.runs.folder import begin_folder, write_certificate
+from meio_jax.runs.folder import RunFolder, stays
 from meio_jax.runs.resume import identity, table_digests
 from meio_jax.runs.stream_checkpoint import StreamCheckpoints
 from meio_jax.solver.solve import Solution, State, Trace
@@ -30,11 +31,12 @@ _ALWAYS_FIT, _SAMPLE = 20_000, 256
 _COPIES = 6
 
 
-def stream_source(config: Config, *, resume: bool = False) -> AbstractSource | None:
+def stream_source(config: Config, place: Path, *, resume: bool = False) -> AbstractSource | None:
     """The catalog in parts, if it is to be streamed; None where it is solved in memory.
 
     Args:
         config: The configuration.
+        place: Where the run is written.
         resume: Decide as the run that is continued did, whatever memory is free now.
 
     Raises:
@@ -46,7 +48,7 @@ def stream_source(config: Config, *, resume: bool = False) -> AbstractSource | N
             problem = Problem("stream", "", "generate", True, "options in `instance.generate`", "add them")
             raise InputError([problem])
         return _alone(GeneratedSource(config.instance.generate, options.part_items))
-    about = config.run / "instance.json"
+    about = place / "instance.json"
     if resume and about.exists():
         streamed = "streamed" in json.loads(about.read_text(encoding="utf-8"))
         return _alone(_parts(config)) if streamed else None
@@ -91,7 +93,13 @@ def _free_memory() -> float:
 
 
 def run_streamed(
-    config: Config, source: AbstractSource, progress: AbstractProgress, *, resume: bool, warm_start: Path | None
+    config: Config,
+    folder: RunFolder,
+    source: AbstractSource,
+    progress: AbstractProgress,
+    *,
+    resume: bool,
+    warm_start: Path | None,
 ) -> StreamedPlan:
     """Solve a catalog in parts and write its run folder.
 
@@ -102,22 +110,44 @@ def run_streamed(
     if warm_start is not None:
         remedy = "leave --warm-start out, or raise `stream.above_items` if the catalog fits in memory"
         raise InputError([Problem("stream", "", "--warm-start", str(warm_start), "no warm start of parts", remedy)])
-    scratch = (config.run if config.stream.scratch is None else config.stream.scratch) / "scratch"
+    scratch = _scratch(config, folder)
     files = PartFiles(scratch)
     try:
         counted = count_stream(source, config, files, progress=progress)
         digests = table_digests(source.folder) if isinstance(source, FolderSource) else {}
         if not resume:
             about = {"parts": source.parts, "part_items": source.part_items}
-            begin_folder(config, counted.instance(source.tables(0)), config.instance.path, digests, streamed=about)
+            folder.begin(config, counted.instance(source.tables(0)), config.instance.path, digests, streamed=about)
+        progress.begun(config.run)
         model = build_stream(counted, files, progress=progress)
-        solution = _search(model, config, files, digests, progress, resume)
-        plan = write_streamed_plan(model, solution, config.run, progress=progress)
-        write_certificate(plan.certificate, config.run)
+        solution = _search(model, config, folder, files, digests, progress, resume)
+        folder.prepare_results()
+        plan = write_streamed_plan(model, solution, folder.coming, progress=progress)
+        if not folder.finish(plan.certificate):
+            progress.stage(stays(folder))
         return plan
     finally:
         files.close()
-        shutil.rmtree(scratch, ignore_errors=True)
+        remove(scratch)
+
+
+def _scratch(config: Config, folder: RunFolder) -> Path:
+    """Folder of this run's scratch files; what a run that was killed left in it is taken away.
+
+    Raises:
+        Refusal: If the folder was made by something else.
+    """
+    if config.stream.scratch is None:
+        scratch = folder.place / "scratch"
+    else:
+        name = hashlib.blake2b(str(folder.home.resolve()).encode(), digest_size=8).hexdigest()
+        scratch = config.stream.scratch / f"meio-scratch-{name}"
+        claim = Claim("scratch", "stream.scratch", str(folder.home.resolve()), flag=False)
+        check_claim(scratch, claim)
+    remove(scratch)
+    scratch.mkdir(parents=True)
+    write_mark(scratch, Mark("scratch", (), str(folder.home.resolve())))
+    return scratch
 
 
 def _same(config: Config, digests: dict[str, str]) -> dict:
@@ -134,13 +164,14 @@ def _same(config: Config, digests: dict[str, str]) -> dict:
 def _search(
     model: StreamedModel,
     config: Config,
+    run: RunFolder,
     files: PartFiles,
     digests: dict[str, str],
     progress: AbstractProgress,
     resume: bool,
 ) -> Solution:
     """Search, with checkpoints on the way and at the end."""
-    folder, every = config.run / "checkpoints" / "streamed", config.checkpoint.every
+    folder, every = run.checkpoints / "streamed", config.checkpoint.every
     checkpoints = StreamCheckpoints(
         folder, files, model.source.parts, keep=config.checkpoint.keep, identity=_same(config, digests)
     )

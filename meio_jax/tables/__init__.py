@@ -15,7 +15,7 @@ from meio_jax.tables.read import (
 from meio_jax.tables.schema import FORECASTS, ITEM_TABLES, TABLE_NAMES, table_schema
 from meio_jax.tables.settings import InstanceSettings, read_settings
 from meio_jax.tables.tables import Tables
-from meio_jax.tables.write import remove_table, write_instance, write_settings, write_table, write_text
+from meio_jax.tables.write import write_instance, write_settings, write_table, write_text
 
 __all__ = [
     "FORECASTS",
@@ -37,7 +37,6 @@ __all__ = [
     "read_item_block",
     "read_network",
     "read_settings",
-    "remove_table",
     "scan_item_ids",
     "table_schema",
     "write_instance",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import uuid
 from pathlib import Path
 from typing import Literal
@@ -12,7 +11,8 @@ from typing import Literal
 import polars as pl
 import yaml
 
-from meio_jax.tables.schema import TABLE_NAMES, table_schema
+from meio_jax.folders import Claim, check_claim, held, written_beside
+from meio_jax.tables.schema import table_schema
 from meio_jax.tables.settings import SETTINGS_FILE, InstanceSettings
 from meio_jax.tables.tables import Tables
 
@@ -69,8 +69,10 @@ def write_instance(
     folder: Path | str,
     format: Literal["parquet", "csv"] = "parquet",
     partition_rows: int | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Path:
-    """Write an instance folder (made if missing); tables of the same names in any form are replaced.
+    """Write an instance folder (made if missing).
 
     Args:
         tables: what to write. Empty optional tables are left out.
@@ -79,12 +81,22 @@ def write_instance(
         partition_rows: with parquet, tables that grow with the catalog and are longer than this become a
             folder of parts of about so many rows; an item's rows never straddle two parts where they are
             together in the table.
+        overwrite: replace an instance that was written there before, once this one is whole.
+
+    Raises:
+        Refusal: If the folder holds anything that may not be replaced; then nothing is written.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    claim = Claim("instance", "", overwrite=overwrite)
+    check_claim(folder, claim)
+    with held(folder, "write_instance"), written_beside(folder, claim) as coming:
+        _write_tables(tables, coming, format, partition_rows)
+    return folder
+
+
+def _write_tables(tables: Tables, folder: Path, format: Literal["parquet", "csv"], partition_rows: int | None) -> None:
     for name, frame in tables.frames().items():
         table = table_schema(name, tables.settings.forecast)
-        remove_table(folder, name)
         if table.optional and frame.height == 0:
             continue
         if format == "parquet" and partition_rows and table.item_column and frame.height > partition_rows:
@@ -93,17 +105,6 @@ def write_instance(
         else:
             write_table(frame, folder / f"{name}.{format}")
     write_settings(tables.settings, folder)
-    return folder
-
-
-def remove_table(folder: Path, name: str) -> None:
-    """Remove table `name` of an instance folder in whichever form it is there."""
-    if name not in TABLE_NAMES:
-        raise ValueError(f"{name}: expected one of {', '.join(TABLE_NAMES)}")
-    for suffix in ("parquet", "csv"):
-        (folder / f"{name}.{suffix}").unlink(missing_ok=True)
-    if (folder / name).is_dir():
-        shutil.rmtree(folder / name)
 
 
 def _parts(frame: pl.DataFrame, item_column: str, rows: int) -> list[pl.DataFrame]:

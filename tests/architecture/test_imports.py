@@ -44,6 +44,7 @@ ROOMS = (
     "results",
     "registry",
     "progress",
+    "folders",
     "backtest",
     "tables",
     "generate",

@@ -94,7 +94,7 @@ def test_what_else_is_refused(meio: Command, instance: Path, tmp_path: Path) -> 
         ((other, "--out", tmp_path / "out"), "form history"),
         ((tmp_path / "nothing.csv", "--out", tmp_path / "out"), "no such table"),
         ((tmp_path / "empty", "--out", tmp_path / "out"), "without instance.yaml"),
-        ((instance, "--out", other), "a new or empty folder"),
+        ((instance, "--out", other), "an absent or empty folder"),
         ((instance, "--out", instance / "inside"), "outside the instance"),
         ((instance, "--out", tmp_path / "out", "--period", "week"), "the period of the instance"),
         ((instance, "--out", tmp_path / "out", "--paths", 1, "--holdout", -1), "--holdout"),

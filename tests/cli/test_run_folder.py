@@ -47,7 +47,7 @@ def test_tables_have_their_columns(finished: Finished, name: str) -> None:
 
 def test_nothing_else_is_left_in_the_folder(finished: Finished) -> None:
     expected = {f"{name}.parquet" for name in COLUMNS} | {"config.yaml", "certificate.json", "instance.json"}
-    expected |= {"census.json"}
+    expected |= {"census.json", ".meio.json", ".meio.lock"}
     found = {str(p.relative_to(finished.folder)) for p in finished.folder.rglob("*") if p.is_file()}
     assert expected <= found
     assert all(name.startswith("checkpoints/") for name in found - expected), found - expected

@@ -137,7 +137,8 @@ def test_more_items_leave_the_first_ones_as_they_are(tmp_path: Path) -> None:
 
 def test_an_older_instance_is_replaced(tmp_path: Path) -> None:
     make(tmp_path, **{**TINY, "partition_items": 10})
-    tables = make(tmp_path, items=5, nodes_per_tier=(1, 0, 0), regions=1, resources=())
+    options = GenerateOptions(items=5, nodes_per_tier=(1, 0, 0), regions=1, resources=())
+    tables = read_instance(generate_instance(options, tmp_path, overwrite=True))
     assert tables.items.height == 5
     assert tables.lanes.height == 0
     assert tables.resources.height == 0

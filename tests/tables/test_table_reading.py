@@ -195,9 +195,10 @@ def test_unknown_frame_is_refused():
 def test_rewriting_in_another_form_leaves_one_form(tmp_path):
     tables = tiny_tables()
     for suffix, rows in (("csv", None), ("parquet", 2), ("parquet", None)):
-        write_instance(tables, tmp_path, format=suffix, partition_rows=rows)
+        write_instance(tables, tmp_path, format=suffix, partition_rows=rows, overwrite=True)
         assert_same(read_instance(tmp_path), tables)
-    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+    hidden = {path.name for path in tmp_path.iterdir() if path.name.startswith(".")}
+    assert hidden == {".meio.json", ".meio.lock"}, "the marker and the lock alone"
 
 
 def test_a_failed_write_leaves_the_old_table(tmp_path, monkeypatch):

@@ -13,7 +13,6 @@ from meio_jax.generate import (
     Need,
     accumulate_need,
     by_bucket,
-    clear_table,
     describe,
     due_by_bucket,
     items_table,
@@ -89,7 +88,6 @@ def write_instance(
     seed: int,
 ) -> None:
     """Write all tables, and the kept-apart sales to `actuals/actual.parquet` if there are any."""
-    folder.mkdir(parents=True, exist_ok=True)
     network, items, profiles = parts.network, parts.items, parts.profiles
     mean = daily_means(sales, parts, periods)
     plan = plan_stock(
@@ -123,9 +121,7 @@ def write_instance(
         **stock_tables(network, plan, on_hand, u[1], parts.ids, periods),
     }
     for name, frame in tables.items():
-        clear_table(folder, name)
         write_frame(folder, name, frame)
-    clear_table(folder, "actuals")
     if sales.future.shape[1]:
         days = sales.future.shape[1]
         ds = [sales.start + timedelta(days=k) for k in range(days)]

@@ -1,0 +1,65 @@
+"""How the command ends where something stands in its way: one message, and an exit status that is documented."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from meio_jax.errors import InputError
+from meio_jax.progress import Preempted, ProcessLost
+from meio_jax.results import Result
+
+BAD_INPUT = 2
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "free some space there, or ask for a larger quota",
+    errno.EFBIG: "lift the limit on the size of files (`ulimit -f`)",
+    errno.EROFS: "choose a folder that can be written",
+    errno.EACCES: "choose a folder that you may read and write",
+    errno.EPERM: "choose a folder that you may read and write",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "choose a path whose every part but the last is a folder",
+    errno.EISDIR: "choose a name that is not a folder's",
+    errno.EEXIST: "choose another name",
+    errno.ENOENT: "leave the folder in place while a command works in it",
+    errno.ENOTEMPTY: "leave the folder alone while a command works in it",
+    errno.EIO: "check the disk",
+    errno.ESTALE: "check the network file system",
+    errno.ELOOP: "mend the symbolic link",
+    errno.EMFILE: "raise the limit on open files (`ulimit -n`)",
+    errno.ENOMEM: "free some memory",
+}
+
+
+def ending(error: BaseException, run: Path | None) -> tuple[int, str] | None:
+    """Exit status and message of an error that users can do something about; None of all others.
+
+    Args:
+        error: What was raised.
+        run: Run folder that `meio resume` can continue, if there is one.
+    """
+    if isinstance(error, InputError):
+        return BAD_INPUT, str(error)
+    if isinstance(error, Preempted | ProcessLost):
+        words = str(error)
+        more = "" if run is None or "meio resume" in words else f" Continue with `meio resume {run}`."
+        return Result.INTERRUPTED.value, words + more
+    if isinstance(error, OSError) and error.errno in _REMEDIES:
+        return (BAD_INPUT if run is None else Result.INTERRUPTED.value), _file_trouble(error, run)
+    if isinstance(error, MemoryError):
+        then = "" if run is None else f", then continue with `meio resume {run}`"
+        remedy = f"Free some memory, or lower `solve.block_items`, `scenarios.per_step` or `scenarios.store_gib`{then}."
+        return (BAD_INPUT if run is None else Result.INTERRUPTED.value), f"Out of memory. {remedy}"
+    return None
+
+
+def _file_trouble(error: OSError, run: Path | None) -> str:
+    where = error.filename2 or error.filename
+    place = f"{os.fsdecode(where)}: " if isinstance(where, str | bytes | os.PathLike) else ""
+    assert error.errno is not None  # known above
+    reason = (error.strerror or os.strerror(error.errno)).rstrip(".").lower()
+    then = "give the command again" if run is None else f"continue with `meio resume {run}`"
+    remedy = _REMEDIES[error.errno]
+    return f"Cannot read or write {place}{reason}. What was complete is as it was. To go on: {remedy}, then {then}."

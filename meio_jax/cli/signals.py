@@ -1,0 +1,102 @@
+"""Ctrl-C (SIGINT) and SIGTERM: heard at once, wherever the program is.
+
+A handler of Python runs only when the interpreter does, not while compiled code works, and what it raises is lost
+inside callbacks. So a thread of its own listens: it sets flags that loops look at, and if the program has not ended
+soon after it was told to end at once, the thread ends it. Everything that is written takes its place as a whole, so
+that nothing is lost by that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+GRACE = 1.5
+"""Seconds between being told to end at once and being ended."""
+
+Heard = Callable[[int], None]
+
+
+class Ended(BaseException):
+    """Told to end at once; no `KeyboardInterrupt`, which libraries catch and tell in their own words."""
+
+
+class Listener:
+    """The thread that hears signals.
+
+    `heard` is called with the number of every signal, in the thread; None: any signal ends the program at once, with
+    `last_words` and the exit status. `run` is the run folder that can be continued.
+    """
+
+    def __init__(self, status: int) -> None:
+        self.heard: Heard | None = None
+        self.run: Path | None = None
+        self.last_words: Callable[[], str] = lambda: "Ended as told; what was there before is as it was."
+        self._status = status
+        self._ending = threading.Event()
+        self._done = threading.Event()
+
+    @property
+    def ending(self) -> bool:
+        """Whether the program was told to end at once."""
+        return self._ending.is_set()
+
+    def end_soon(self) -> None:
+        """End the program after a moment, unless it ends by itself until then."""
+        if not self._ending.is_set():
+            self._ending.set()
+            threading.Thread(target=self._end, daemon=True).start()
+
+    def _end(self) -> None:
+        if not self._done.wait(GRACE):
+            # The cursor is hidden by a live line.
+            cursor = "\x1b[?25h\n" if sys.stderr.isatty() else ""
+            sys.stderr.write(f"{cursor}{self.last_words()}\n")
+            sys.stderr.flush()
+            os._exit(self._status)
+
+    def _listen(self, pipe: int) -> None:
+        while True:
+            for number in os.read(pipe, 64):
+                if number == 0:
+                    return
+                if self.heard is None:
+                    self.end_soon()
+                else:
+                    self.heard(number)
+
+    def _in_main_thread(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self.heard is None:
+            raise Ended
+
+    @contextmanager
+    def listening(self) -> Iterator[Listener]:
+        """Listen as long as the context lasts; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        hears, tells = os.pipe()
+        os.set_blocking(tells, False)
+        thread = threading.Thread(target=self._listen, args=(hears,), daemon=True)
+        before = {number: signal.signal(number, self._in_main_thread) for number in (signal.SIGINT, signal.SIGTERM)}
+        woken = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+        thread.start()
+        try:
+            yield self
+        finally:
+            signal.set_wakeup_fd(woken)
+            for number, handler in before.items():
+                # A program that ends is not disturbed by one more.
+                signal.signal(number, signal.SIG_IGN if self.ending else handler)
+            self._done.set()
+            os.write(tells, b"\0")
+            thread.join()
+            os.close(hears)
+            os.close(tells)
