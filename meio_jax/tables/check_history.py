@@ -28,7 +28,8 @@ def check_history(context: Context, history: View, settings: InstanceSettings) -
     _warn_of_short(context, history, spans, settings)
     _warn_of_gaps(context, history, inside, spans, settings)
     _warn_of_end(context, history, spans, settings)
-    if settings.history_row_days == 1 and settings.period == "day":
+    # Who writes `period: day` has said that the rows are days.
+    if settings.history_row_days == 1 and "period" not in settings.model_fields_set:
         _check_rhythm(context, history, spans)
     _warn_of_none(context, history)
 
@@ -170,8 +171,9 @@ def _check_rhythm(context: Context, history: View, spans: pl.DataFrame) -> None:
                 "ds",
                 Note(f"{word} rows: {row['rows']} rows from {row['first']} to {row['last']}, as for every item"),
                 "sales by day (a day without a row is a day without sales)",
-                f"set history_row_days: {days} in instance.yaml if a row is the sum of {days} days from its day on, or "
-                "add rows of 0 for the days between if sales are made on these days only",
+                f"set history_row_days: {days} in instance.yaml if a row is the sum of {days} days from its day on, "
+                f"period: {word[:-2]} to plan by the {word[:-2]}, or period: day if sales are made on "
+                "these days only",
             )
             continue
         context.findings.warn_rows(

@@ -6,7 +6,7 @@ import polars as pl
 
 from meio_jax.tables.context import Context
 from meio_jax.tables.findings import ROW
-from meio_jax.tables.settings import InstanceSettings
+from meio_jax.tables.reach import ranked_speeds, served
 
 SHARE_TOLERANCE = 1e-6
 
@@ -131,14 +131,10 @@ def _check_reach(context: Context) -> None:
     if not found or not context.settings:
         return
     regions, speeds, transit, cutoffs = found
-    ranked = (
-        speeds.frame.lazy()
-        .filter(pl.col("speed_id").is_not_null())
-        .sort("promise_days", "deliver_by_hour", "speed_id")
-        .with_row_index("__rank")
-    )
-    served = _served(context.settings, transit.frame.lazy(), cutoffs.frame.lazy(), ranked).collect()
-    lost = regions.numbered().join(served.lazy(), on="region_id", how="anti").collect()
+    ranked = ranked_speeds(speeds.frame)
+    found_pairs = served(context.settings, transit.frame.lazy(), cutoffs.frame.lazy(), ranked)
+    slowest = found_pairs.group_by("region_id", "wave").agg(pl.col("__rank").max().alias("__slowest")).collect()
+    lost = regions.numbered().join(slowest.lazy(), on="region_id", how="anti").collect()
     context.findings.add_rows(
         regions,
         lost,
@@ -149,12 +145,12 @@ def _check_reach(context: Context) -> None:
     if not (demand := context.get("shares")):
         return
     (shares,) = demand
-    reached = pl.col("region_id").is_in(served.get_column("region_id").unique().implode())
+    reached = pl.col("region_id").is_in(slowest.get_column("region_id").unique().implode())
     unserved = (
         shares.numbered()
         .filter((pl.col("share") > 0) & reached & (pl.col("wave") < context.settings.waves))
         .join(ranked.select("speed_id", "__rank"), on="speed_id")
-        .join(served.lazy(), on=["region_id", "wave"], how="left")
+        .join(slowest.lazy(), on=["region_id", "wave"], how="left")
         .filter(pl.col("__slowest").is_null() | (pl.col("__slowest") < pl.col("__rank")))
         .collect()
     )
@@ -166,27 +162,6 @@ def _check_reach(context: Context) -> None:
         "time for "
         "{speed_id} in wave {wave}",
         "move the share to another class, or add transit and cut-offs that serve it",
-    )
-
-
-def _served(
-    settings: InstanceSettings, transit: pl.LazyFrame, cutoffs: pl.LazyFrame, ranked: pl.LazyFrame
-) -> pl.LazyFrame:
-    """The slowest speed served: region_id, wave, __slowest (its rank from fast to slow)."""
-    waves = pl.LazyFrame(
-        {"wave": list(range(settings.waves)), "__end": list(settings.wave_ends)},
-        schema={"wave": pl.Int64, "__end": pl.Float64},
-    )
-    departure = pl.col("cutoff_hour") + pl.when(pl.col("__end") > pl.col("cutoff_hour")).then(24.0).otherwise(0.0)
-    due = 24.0 * pl.col("promise_days") + pl.col("deliver_by_hour")
-    return (
-        transit.select("node_id", "region_id", "hours")
-        .join(cutoffs, on="node_id")
-        .join(ranked.select("speed_id", "__rank", "promise_days", "deliver_by_hour"), on="speed_id")
-        .join(waves, how="cross")
-        .filter(departure + pl.col("hours") <= due)
-        .group_by("region_id", "wave")
-        .agg(pl.col("__rank").max().alias("__slowest"))
     )
 
 

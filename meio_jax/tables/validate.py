@@ -6,8 +6,11 @@ from meio_jax.tables.check_forecast import check_forecast
 from meio_jax.tables.check_ids import check_near_ids
 from meio_jax.tables.check_items import check_items
 from meio_jax.tables.check_keys import check_keys, check_references
+from meio_jax.tables.check_meaning import check_meaning
 from meio_jax.tables.check_network import check_network
+from meio_jax.tables.check_reach import check_reach
 from meio_jax.tables.check_resources import check_resources
+from meio_jax.tables.check_room import check_room
 from meio_jax.tables.context import Context, Scope
 
 
@@ -19,6 +22,9 @@ def validate(context: Context) -> None:
         check_network(context)
         check_resources(context)
         check_near_ids(context)
+    check_reach(context)
+    check_meaning(context)
+    check_room(context)
     if context.scope is not Scope.NETWORK:
         check_items(context)
         check_forecast(context)

@@ -162,14 +162,15 @@ def test_an_environment_that_is_no_number(
 def test_what_was_read_and_what_is_probably_not_meant(meio: Command, tmp_path: Path, tiny_folder: Path) -> None:
     folder = tmp_path / "a[bold]b"
     shutil.copytree(tiny_folder, folder)
-    called = meio("validate", folder, "--strict")
-    assert (called.status, called.err) == (0, "")
+    called = meio("validate", folder)
+    assert called.status == 0
+    assert called.err.startswith("warning: shares of demand at a speed that no node meets")
     for text in ("a[bold]b is valid", "items              3 rows  items.parquet", "3 items, 3 nodes", "units a day"):
         assert text in called.out
     (folder / "notes.txt").write_text("x", encoding="utf-8")
     called = meio("validate", folder)
     assert called.status == 0
-    assert called.err.startswith("warning: entries of the folder are not read (not read: 1). Found: 'notes.txt'.")
+    assert "warning: entries of the folder are not read (not read: 1). Found: 'notes.txt'." in called.err
     refused(meio, tmp_path, ("validate", folder, "--strict"), "notes.txt", "--strict")
     config = write_config(tmp_path / "config.yaml", config_content(folder, tmp_path / "run"))
     refused(meio, tmp_path, ("solve", config, "--strict"), "notes.txt", "--strict")

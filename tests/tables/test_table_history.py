@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from folders import settings_content
-from test_table_door import kinds, warned
+from test_table_door import TINY, kinds, warned
 from tiny import START, tiny_frames
 
 from meio_jax.errors import InputError
@@ -26,8 +26,9 @@ def history(sales: dict[str, dict[int, float]], **settings: object) -> Tables:
     """The tiny instance with these sales: by item, units by days before the start."""
     rows = [(item, START - back * DAY, units) for item, days in sales.items() for back, units in days.items()]
     frames = tiny_frames("history")
+    content = {key: value for key, value in settings_content("history").items() if key != "period"}
     frames["forecast"] = pl.DataFrame(rows, schema=["item_id", "ds", "units"], orient="row")
-    return Tables.from_frames(settings_from_mapping(settings_content("history") | settings), **frames)
+    return Tables.from_frames(settings_from_mapping({**content, **settings}), **frames)
 
 
 def daily(units: float, first: int = 60, last: int = 1) -> dict[int, float]:
@@ -43,7 +44,7 @@ PLAIN = {"A": daily(8.0), "B": daily(3.0), "C": daily(1.0)}
 
 def test_a_plain_history_has_no_warnings() -> None:
     tables = history(PLAIN)
-    assert tables.warnings == ()
+    assert kinds(tables) == TINY
     assert rate(tables, "A") == 8.0
 
 
@@ -117,13 +118,14 @@ WEEKLY = {item: {7 * week: 56.0 for week in range(26, 0, -1)} for item in "ABC"}
 def test_weekly_rows_are_refused_with_advice() -> None:
     with pytest.raises(InputError, match=r"weekly rows: 26 rows.*history_row_days: 7"):
         history(WEEKLY)
+    assert "weekly" not in "".join(kinds(history(WEEKLY, period="day")))
     with pytest.raises(InputError, match=r"monthly rows.*history_row_days: 30"):
         history({item: {30 * month: 240.0 for month in range(8, 0, -1)} for item in "ABC"})
 
 
 def test_rows_of_weeks_are_spread_over_their_days() -> None:
     tables = history(WEEKLY, history_row_days=7)
-    assert tables.warnings == ()
+    assert kinds(tables) == TINY
     assert tables.forecast.height == 3 * 26 * 7
     assert tables.forecast["units"].unique().to_list() == [8.0]
     assert tables.forecast["ds"].max() == START - DAY
@@ -139,7 +141,7 @@ def test_one_weekly_item_among_daily_ones_is_a_warning() -> None:
 
 def test_a_horizon_of_weeks_counts_in_weeks() -> None:
     tables = history(WEEKLY, period="week", history_block=4)
-    assert tables.warnings == ()
+    assert kinds(tables) == TINY
     demand = build_instance(tables, block_items=3, bands=1).catalog.demand
     assert demand.history.shape[-2] == 26
     np.testing.assert_array_equal(np.asarray(demand.history), 56.0)
