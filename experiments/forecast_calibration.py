@@ -131,7 +131,9 @@ def _bootstrap(panel: Panel) -> np.ndarray:
 def _auto_ets(panel: Panel, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Quantiles `[levels, items, horizon]` and point forecasts of some items."""
     calendar = panel.calendar
-    season = SEASON[calendar.length] if SEASON[calendar.length] <= MOST_SEASON else 1
+    # Too short for a season, or too long a season: smoothed without one.
+    long_enough = int(panel.known[items].sum(1).min()) >= 3 * calendar.horizon + 3 * SEASON[calendar.length]
+    season = SEASON[calendar.length] if SEASON[calendar.length] <= MOST_SEASON and long_enough else 1
     rows = [
         (panel.names[at], period, units)
         for at in items
@@ -139,7 +141,8 @@ def _auto_ets(panel: Panel, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ]
     frame = pl.DataFrame(rows, ["unique_id", "ds", "y"], orient="row").to_pandas()
     intervals = ConformalIntervals(h=calendar.horizon, n_windows=3)
-    models = StatsForecast([AutoETS(season_length=season, prediction_intervals=intervals)], freq=1, n_jobs=1)
+    model = AutoETS(season_length=season, prediction_intervals=intervals)
+    models = StatsForecast([model], freq=1, n_jobs=1)
     found = pl.from_pandas(models.forecast(df=frame, h=calendar.horizon, level=[50, 80, 90]))
     sides = ("lo-90", "lo-80", "lo-50", "", "hi-50", "hi-80", "hi-90")
     order = {panel.names[at]: number for number, at in enumerate(items)}
@@ -174,7 +177,7 @@ def _judged(paths: np.ndarray, truth: np.ndarray, known: np.ndarray, rng: np.ran
 def rows_of(sales: Sales, origin: int) -> Iterator[pl.DataFrame]:
     """One row per item and contender."""
     panel = sales.panel(origin)
-    sold_before = panel.known.sum(1) >= 3 * sales.horizon
+    sold_before = panel.known.sum(1) >= 3 * sales.horizon + 12
     truth, known = (one[:, origin : origin + sales.horizon] for one in (sales.units, sales.available))
     about = {"item": panel.names, "sold": np.where(known, truth, 0).sum(1), "kept": sold_before}
     rng = np.random.default_rng(origin)

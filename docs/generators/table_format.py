@@ -19,8 +19,12 @@ file `NAME.parquet`, a file `NAME.csv`, or a folder `NAME/` of Parquet parts (re
 sub-folders `key=value` may group them). Only one of these may be there. Everything is checked before
 anything is computed, and all problems are told at once.
 
-* Money is in one currency, volume in m3, weight in kg, time in days where nothing else is said; period 0 is
-  the day `start_date`.
+* Money is in one currency, volume in m3, weight in kg, time in days where nothing else is said; period 0
+  begins on the day `start_date`.
+* A period is a day, unless `period` in instance.yaml makes it a week or a month. Then read *day* as *period* in
+  everything that is counted by periods: lead times, review periods, the cost of holding and of waiting, capacities,
+  forecast and history. Promises, hours and cut-offs (and which node reaches a region in time) stay days and hours.
+  Dates of orders are first days of periods; a date in a table may be any day of its period.
 * Ids are text. An id column of whole numbers is read as text; in CSV, `007` stays `007`.
 * Columns may come in any order. An unknown column is an error: it may be a misspelt one.
 * *Default*: the column may be left out and its cells may be empty. Columns marked *required* must be there

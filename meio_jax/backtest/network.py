@@ -15,6 +15,7 @@ from meio_jax.backtest.limits import Limits, read_limits
 from meio_jax.backtest.lookup import compressed, frame, integers, numbers, rows_of, solid, texts
 from meio_jax.backtest.sales import id_keys
 from meio_jax.backtest.supply import Supply, read_supply, vendor_ids
+from meio_jax.tables.periods import PeriodLength
 
 KINDS = ("dc", "fc", "same_day")
 EARTH_KM = 6371.0088
@@ -118,6 +119,7 @@ class World:
     shared_factor_cv: float
     morning: bool
     start_date: date
+    period: PeriodLength
 
     @property
     def buckets(self) -> int:
@@ -173,6 +175,7 @@ def read_world(tables) -> World:
         shared_factor_cv=float(settings.shared_factor_cv),
         morning=str(getattr(settings, "ordering", "evening")) == "morning",
         start_date=settings.start_date,
+        period=settings.period,
     )
 
 

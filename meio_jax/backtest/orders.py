@@ -12,6 +12,7 @@ from meio_jax.backtest.lookup import bad, rows_of, solid
 from meio_jax.backtest.network import World
 from meio_jax.backtest.options import Options
 from meio_jax.backtest.sales import Forecast, id_keys, read_forecast, recorded_sales, sample_sales
+from meio_jax.tables.periods import PERIODS_PER_CYCLE
 
 
 class Orders(NamedTuple):
@@ -29,8 +30,6 @@ class Orders(NamedTuple):
     coin: np.ndarray
     late: np.ndarray
 
-
-WEEK = 7
 
 OrderSource = Callable[[int], Orders]
 """Gives the orders of a day, sorted by hour."""
@@ -57,13 +56,13 @@ def state_of(seed: int, replication: int) -> np.uint64:
 
 
 @compiled
-def _weekly_factors(cv, keys, state, out):
-    """Gamma factors of mean 1 on all demand of an item in a week: `out [items, days]`."""
+def _weekly_factors(cv, keys, state, week, out):
+    """Gamma factors of mean 1 on all demand of an item in a week (`week` periods): `out [items, periods]`."""
     shape = 1.0 / (cv * cv)
     for i in range(out.shape[0]):
         own = draws.key(draws.key(state, draws.FACTOR), keys[i])
         for t in range(out.shape[1]):
-            _, draw = draws.gamma(draws.key(own, t // WEEK), shape)
+            _, draw = draws.gamma(draws.key(own, t // week), shape)
             out[i, t] = draw / shape
 
 
@@ -141,10 +140,11 @@ def sampled_orders(world: World, demand: Forecast | np.ndarray, state: np.uint64
     """
     split, catalog, cv = world.split, world.catalog, world.shared_factor_cv
     varied = isinstance(demand, Forecast) and cv > 0
+    factor_periods = PERIODS_PER_CYCLE[world.period]
     if isinstance(demand, Forecast):
         scale = np.ones((len(world.items), world.periods) if varied else (1, 1))
         if varied:
-            _weekly_factors(cv, catalog.key, state, scale)
+            _weekly_factors(cv, catalog.key, state, factor_periods, scale)
         sales = sample_sales(demand, catalog.key, scale, state)
     else:
         sales = demand
@@ -155,7 +155,7 @@ def sampled_orders(world: World, demand: Forecast | np.ndarray, state: np.uint64
 
     def day(t: int) -> Orders:
         out = blank_orders(int(np.sum(-(-by_day[t].astype(np.int64) // lot))))
-        week = draws.derived(state, draws.TILT, t // WEEK)
+        week = draws.derived(state, draws.TILT, t // factor_periods)
         shared = (draws.derived(state, draws.SPLIT, t), week, float(cv), region_key, tilt, weights, lot)
         n = _day_orders(split, catalog.profile, catalog.key, by_day[t], shared, out)
         order = np.argsort(out.hour[:n])

@@ -5,7 +5,6 @@ Draws are keyed by (seed, replication, item id), so an item sees the same sales 
 
 import hashlib
 import math
-from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +13,8 @@ import polars as pl
 from meio_jax.backtest import draws
 from meio_jax.backtest.compiled import compiled
 from meio_jax.backtest.lookup import bad, frame, rows_of, solid
+from meio_jax.tables.availability import filled_sales
+from meio_jax.tables.periods import PERIODS_PER_CYCLE
 
 LAWS = ("negative_binomial", "normal", "gamma", "fixed")
 
@@ -42,6 +43,7 @@ class Forecast(NamedTuple):
     periods: int
     rho: float
     block: int
+    cycle: int
 
 
 def read_forecast(tables) -> Forecast:
@@ -56,7 +58,8 @@ def _read_forecast(tables) -> Forecast:
     empty2, empty = np.zeros((1, 1)), np.zeros(0)
     law = np.zeros((1, 1), np.int8)
     none = np.zeros(len(ids) + 1, np.int64)
-    tail = (periods, float(settings.autocorrelation), int(settings.history_block))
+    cycle = PERIODS_PER_CYCLE[settings.period]
+    tail = (periods, float(settings.autocorrelation), int(settings.history_block), cycle)
     if form == "mean":
         at = (rows_of(table["item_id"], ids), table["period"].to_numpy())
         value, spread = np.zeros((len(ids), periods)), np.zeros((len(ids), periods))
@@ -69,7 +72,7 @@ def _read_forecast(tables) -> Forecast:
     if form == "quantiles":
         names = sorted((name for name in table.columns if name[:1] == "q"), key=lambda name: float(name[1:]))
         item = rows_of(table["unique_id"], ids)
-        day = (table["ds"].cast(pl.Date) - settings.start_date).dt.total_days().to_numpy()
+        day = settings.periods_of(table["ds"].cast(pl.Date).to_numpy())
         values = np.zeros((len(ids), periods, len(names)))
         inside = (day >= 0) & (day < periods)
         values[item[inside], day[inside]] = table.select(names).to_numpy()[inside]
@@ -93,13 +96,20 @@ def _paths(table: pl.DataFrame, ids: list[str], periods: int) -> tuple[np.ndarra
 
 def _history(table: pl.DataFrame, ids: list[str], settings) -> tuple[np.ndarray, np.ndarray]:
     item = rows_of(table["item_id"], ids)
-    last = settings.start_date - timedelta(days=1)
-    age = (pl.select(pl.lit(last) - table["ds"].cast(pl.Date)).to_series().dt.total_days()).to_numpy()
+    age = -1 - settings.periods_of(table["ds"].cast(pl.Date).to_numpy())
     length = np.zeros(len(ids), np.int64)
     np.maximum.at(length, item, age + 1)
     start = np.concatenate([[0], np.cumsum(length)])
     series = np.zeros(start[-1])
-    np.add.at(series, start[item + 1] - 1 - age, table["units"].cast(pl.Float64).to_numpy())
+    at = start[item + 1] - 1 - age
+    np.add.at(series, at, table["units"].cast(pl.Float64).to_numpy())
+    if "available" in table.columns:
+        known = np.ones(series.size, bool)
+        np.logical_and.at(known, at, table["available"].fill_null(True).to_numpy())
+        cycle = PERIODS_PER_CYCLE[settings.period]
+        for row in np.unique(item[~known[at]]):
+            own = slice(start[row], start[row + 1])
+            series[own] = filled_sales(series[own, None], known[own, None], cycle)[:, 0]
     return series, start
 
 
@@ -120,7 +130,7 @@ def sample_sales(forecast: Forecast, keys: np.ndarray, scale: np.ndarray, seed: 
     elif forecast.form == "paths":
         _draw_paths(forecast.series, forecast.start, keys, scale, seed, out)
     else:
-        _draw_history(forecast.series, forecast.start, forecast.block, keys, scale, seed, out)
+        _draw_history(forecast.series, forecast.start, (forecast.block, forecast.cycle), keys, scale, seed, out)
     return out
 
 
@@ -195,8 +205,12 @@ def _draw_paths(series, start, keys, scale, seed, out):
 
 
 @compiled
-def _draw_history(series, start, block, keys, scale, seed, out):
-    """Blocks of past days laid end to end; whole weeks start on the weekday where they are put."""
+def _draw_history(series, start, blocks, keys, scale, seed, out):
+    """Blocks of past periods laid end to end; whole weeks of days start on the weekday where they are put.
+
+    `blocks` are the periods of a block and of the cycle of weekdays (1 where there is none).
+    """
+    block, cycle = blocks
     for i in range(out.shape[0]):
         state = draws.key(draws.key(seed, draws.DEMAND), keys[i])
         length = start[i + 1] - start[i]
@@ -208,11 +222,11 @@ def _draw_history(series, start, block, keys, scale, seed, out):
             if t % block == 0:
                 state, u = draws.uniform(state)
                 choices = length - size + 1
-                if block % 7 == 0 and choices > 7:
+                if block % cycle == 0 and choices > cycle:
                     # the horizon starts the day after the history ends: position p has the weekday of p -
                     # length
-                    offset = (t + length) % 7
-                    first = offset + 7 * int(u * ((choices - 1 - offset) // 7 + 1))
+                    offset = (t + length) % cycle
+                    first = offset + cycle * int(u * ((choices - 1 - offset) // cycle + 1))
                 else:
                     first = int(u * choices)
             units = series[start[i] + first + (t % block) % size] * _scale(scale, i, t)
@@ -225,7 +239,7 @@ def recorded_sales(actual: pl.DataFrame, ids: list[str], settings) -> np.ndarray
     if "period" in actual.columns:
         period = actual["period"].to_numpy()
     elif "ds" in actual.columns:
-        period = (actual["ds"].cast(pl.Date) - settings.start_date).dt.total_days().to_numpy()
+        period = settings.periods_of(actual["ds"].cast(pl.Date).to_numpy())
     else:
         raise bad("recorded sales", "", "period", "a column `period`, or `ds` with dates")
     inside = (period >= 0) & (period < settings.periods)

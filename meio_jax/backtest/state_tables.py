@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import numpy as np
 import polars as pl
 
@@ -11,6 +9,7 @@ from meio_jax.backtest.lookup import frame
 from meio_jax.backtest.plan_shares import offer_items
 from meio_jax.backtest.review import Shipments
 from meio_jax.backtest.simulation import Simulation, promised_days
+from meio_jax.tables.periods import period_date
 
 
 def stock_table(simulation: Simulation) -> pl.DataFrame:
@@ -65,13 +64,13 @@ def observed_history(tables, items: list[str], sales: np.ndarray) -> pl.DataFram
     """Past sales, with those of the days lived `[days, items]` added; a day without sales has no row."""
     history = frame(tables, "forecast")
     day, item = np.nonzero(sales)
-    start = tables.settings.start_date
-    dates = pl.Series("ds", [start + timedelta(days=int(d)) for d in day], pl.Date)
+    dates = pl.Series("ds", [tables.settings.date_of(int(d)) for d in day], pl.Date)
     seen = pl.DataFrame(
         {"item_id": pl.Series("item", items, pl.String).gather(item), "ds": dates, "units": sales[day, item]}
     )
     cast = seen.with_columns(pl.col(name).cast(history.schema[name]) for name in seen.columns)
-    return pl.concat([history, cast.select("item_id", "ds", "units")], how="diagonal")
+    both = pl.concat([history, cast.select("item_id", "ds", "units")], how="diagonal")
+    return both.with_columns(pl.col("available").fill_null(True)) if "available" in both.columns else both
 
 
 def orders_table(simulation: Simulation, done: list[Shipments], day: int) -> pl.DataFrame:
@@ -126,7 +125,8 @@ def _filled(done: list[Shipments]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _dates(simulation: Simulation, source: np.ndarray, day: int) -> tuple[pl.Series, pl.Series]:
     """The day, and the days on which what comes from these sources is expected."""
-    today = simulation.world.start_date + timedelta(days=day)
+    world = simulation.world
+    today = period_date(world.start_date, day, world.period)
     ahead = promised_days(simulation.supply_side[0], source)
-    due = [today + timedelta(days=int(days)) for days in ahead]
+    due = [period_date(world.start_date, day + int(periods), world.period) for periods in ahead]
     return pl.Series("today", [today] * len(due), pl.Date), pl.Series("due", due, pl.Date)

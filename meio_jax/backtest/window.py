@@ -6,14 +6,11 @@ capacity of a bucket stays what it was on every single day, whatever day the win
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import numpy as np
 import polars as pl
 
 from meio_jax.backtest.lookup import frame
-
-_WEEK = 7
+from meio_jax.tables.periods import PERIODS_PER_CYCLE
 
 
 def window(tables, first: int, periods: int):
@@ -30,7 +27,7 @@ def window(tables, first: int, periods: int):
     settings = tables.settings
     moved = settings.model_copy(
         update={
-            "start_date": settings.start_date + timedelta(days=first),
+            "start_date": settings.date_of(first),
             "periods": periods,
             "warmup_periods": min(max(settings.warmup_periods - first, 0), periods - 1),
         }
@@ -44,10 +41,10 @@ def window(tables, first: int, periods: int):
     )
 
 
-def source_days(known: int, first: int, periods: int) -> np.ndarray:
+def source_days(known: int, first: int, periods: int, cycle: int = 7) -> np.ndarray:
     """Day of a forecast of `known` days that each day of a window takes its values from, `[periods]`."""
     day = first + np.arange(periods)
-    cycle = min(_WEEK, known)
+    cycle = min(cycle, known)
     return np.where(day < known, day, known - cycle + (day - known) % cycle)
 
 
@@ -56,11 +53,12 @@ def _forecast(tables, first: int, periods: int) -> pl.DataFrame:
     form = str(settings.forecast)
     if form == "history":
         return table
-    days = pl.DataFrame({"day_": np.arange(periods), "from_": source_days(settings.periods, first, periods)})
+    source = source_days(settings.periods, first, periods, PERIODS_PER_CYCLE[settings.period])
+    days = pl.DataFrame({"day_": np.arange(periods), "from_": source})
     if form == "quantiles":
-        age = (pl.col("ds").cast(pl.Date) - pl.lit(settings.start_date)).dt.total_days()
-        start = pl.lit(settings.start_date + timedelta(days=first))
-        value = (start + pl.duration(days=pl.col("day_"))).cast(table.schema["ds"]).alias("ds")
+        age = pl.lit(pl.Series(settings.periods_of(table["ds"].cast(pl.Date).to_numpy())))
+        dates = [settings.date_of(first + number) for number in range(periods)]
+        value = pl.lit(pl.Series(dates, dtype=pl.Date)).gather(pl.col("day_")).cast(table.schema["ds"]).alias("ds")
     else:
         age, value = pl.col("period"), pl.col("day_").cast(table.schema["period"]).alias("period")
     joined = table.with_columns(age.cast(pl.Int64).alias("from_")).join(days, on="from_", how="inner")

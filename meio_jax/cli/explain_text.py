@@ -33,7 +33,7 @@ def money(value: float) -> str:
 
 def _terms(one: Explanation) -> Table:
     table = Table(
-        title=f"One unit more of {escape(one.item_id)} at {escape(one.node_id)}, in every week", title_justify="left"
+        title=f"One unit more of {escape(one.item_id)} at {escape(one.node_id)}, in every bucket", title_justify="left"
     )
     table.add_column("what it does")
     table.add_column(f"{one.currency} per unit", justify="right")
@@ -62,7 +62,7 @@ def _capacity(one: Explanation, kind: str) -> str:
     if kind != "storage" or one.storage_rent == 0:
         return f"{kind} capacity, at its price"
     size = f": price × {one.volume_m3:.4g} m³" if one.storage_measure == "m3" else ""
-    return f"storage capacity ({money(one.storage_rent)} a unit and day{size})"
+    return f"storage capacity ({money(one.storage_rent)} a unit and {one.period}{size})"
 
 
 def _neighbours(one: Explanation) -> Table:
@@ -109,7 +109,7 @@ def _places(one: Explanation) -> Table:
 
 def _level(one: Explanation) -> str:
     low, high = min(one.units), max(one.units)
-    return f"{low} units" if low == high else f"{low} to {high} units, by week,"
+    return f"{low} units" if low == high else f"{low} to {high} units, by bucket,"
 
 
 def _why(one: Explanation) -> str:
@@ -148,7 +148,7 @@ def paragraph(one: Explanation) -> str:
     """Why this many units, in words."""
     start = (
         f"{one.node_id} orders {one.item_id} up to {_level(one)} and holds {one.mean_on_hand:,.1f} on average over "
-        f"{one.days} days ({one.today:,.0f} today)."
+        f"{one.days} {one.period}s ({one.today:,.0f} today)."
     )
     today = f"A unit more in stock there today would be worth {money(one.worth_today)} {one.currency}."
     return f"{start} {_why(one)}: {_verdict(one)} {today}"
@@ -161,7 +161,7 @@ def explanation_text(one: Explanation) -> RenderableType:
         parts.append(_changes(one.changes))
     parts.append(_places(one))
     parts.append(
-        f"[dim]Means over {one.scenarios} holdout scenarios; {one.currency} over {one.days} days; fulfilment lists and "
-        "capacity prices as the run left them.[/dim]"
+        f"[dim]Means over {one.scenarios} holdout scenarios; {one.currency} over {one.days} {one.period}s; fulfilment "
+        "lists and capacity prices as the run left them.[/dim]"
     )
     return Group(*parts)

@@ -11,18 +11,19 @@ from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario
 class HistoryDemand(AbstractDemand):
     """The horizon is pieced together of blocks of the item's own past; days before `valid_from` do not count.
 
-    The last row of `history` is the day before the horizon. Blocks of whole weeks start on the weekday that
-    they stand for, so the weekly pattern is kept. A history shorter than a block is repeated backwards from
-    its end.
+    The last row of `history` is the period before the horizon. Blocks of whole cycles (7 days; 1 where periods are
+    weeks or months) start on the weekday that they stand for, so the weekly pattern is kept. A history
+    shorter than a block is repeated backwards from its end.
     """
 
     history: Float[Array, "*blocks history_days items"]
     valid_from: Int[Array, "*blocks items"]
     block: int = eqx.field(static=True, default=7)
+    cycle: int = eqx.field(static=True, default=7)
 
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
         days = self.history.shape[0]
-        step = 7 if self.block % 7 == 0 else 1
+        step = self.cycle if self.block % self.cycle == 0 else 1
         item = jnp.arange(draws.scenario.shape[0], dtype=jnp.int32) // samples
         length = jnp.maximum(by_scenario(days - self.valid_from, samples), 1)
         choices = jnp.maximum((length - self.block) // step + 1, 1)

@@ -11,6 +11,8 @@ from meio_jax.instance.blocks import Layout
 from meio_jax.instance.convert import to_jax
 from meio_jax.instance.ids import positions
 from meio_jax.tables import Tables
+from meio_jax.tables.availability import filled_sales
+from meio_jax.tables.periods import PERIODS_PER_CYCLE
 
 
 def _paths(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
@@ -62,12 +64,17 @@ def _history(tables: Tables, items: list[str], layout: Layout, dtype: type, dept
     item = positions(table["item_id"], items)
     # Several days of one week or month add up.
     np.add.at(history, (day + days, item), table["units"].to_numpy())
+    cycle = PERIODS_PER_CYCLE[tables.settings.period]
+    available = np.ones(history.shape, bool)
+    np.logical_and.at(available, (day + days, item), table["available"].to_numpy())
+    history = filled_sales(history, available, cycle)
     first = np.full(len(items), days)
     np.minimum.at(first, item, day + days)
     return HistoryDemand(
         to_jax(layout.cut(history), dtype),
         to_jax(layout.cut(np.minimum(first, days - 1)), dtype),
         tables.settings.history_block,
+        cycle,
     )
 
 

@@ -80,6 +80,7 @@ class Explanation:
     storage_measure: str
     changes: list[Change]
     places: list[Place]
+    period: str = "day"
 
     @property
     def gross(self) -> float:
@@ -160,10 +161,12 @@ def _changes(one: ItemOfRun, steps: _Steps, node: int) -> list[Change]:
     (more, used_more), (less, used_less) = steps.change(True), steps.change(False)
     total = (float(more.total), float(less.total))
     block, currency = one.problem.block, one.instance.tables.settings.currency
+    period = one.instance.tables.settings.period
+    per_period = f"per unit and {period}"
     figures = {
         "lost_sale": ("lost-sale cost", "per unit", float(block.lost_sale_cost[0])),
-        "backorder": ("backorder cost", "per unit and day", float(block.backorder_cost[0])),
-        "holding": ("holding cost", "per unit and day", float(block.holding_cost[0])),
+        "backorder": ("backorder cost", per_period, float(block.backorder_cost[0])),
+        "holding": ("holding cost", per_period, float(block.holding_cost[0])),
     }
     found = []
     for term, (name, unit, now) in figures.items():
@@ -178,7 +181,7 @@ def _changes(one: ItemOfRun, steps: _Steps, node: int) -> list[Change]:
         if here == 0:
             continue
         measure = {"m3": "m³", "units": "unit", None: "unit"}.get(table["measure"][row], table["measure"][row])
-        unit = f"{currency} per {measure}" + (" and day" if table["kind"][row] == "storage" else "")
+        unit = f"{currency} per {measure}" + (f" and {period}" if table["kind"][row] == "storage" else "")
         own = (float(used_more[row]), float(used_less[row]))
         found.append(_change(f"price of {name}", unit, float(prices[:, row].mean()), own, total))
     return [change for change in found if change is not None]
@@ -227,6 +230,7 @@ def explain(one: ItemOfRun, node: str | None = None, scenarios: int = 512) -> Ex
         node_id=one.instance.ids.nodes[at],
         currency=one.instance.tables.settings.currency,
         days=int(days),
+        period=one.instance.tables.settings.period,
         scenarios=weights.total.shape[0],
         targets=level[:, at].tolist(),
         units=np.rint(level[:, at]).astype(int).tolist(),

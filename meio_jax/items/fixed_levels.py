@@ -36,7 +36,7 @@ class FixedLevels:
             remedy = "give the folder of a run, or solve first"
             raise InputError([Problem(str(run / "plan" / "targets"), "", "", None, "the targets of a run", remedy)])
         self.run, self.config = run, config_of_run(run)
-        self._start, self._days = tables.settings.start_date, tables.settings.bucket_periods
+        self._settings = tables.settings
         paths = {name: run / f"{name}.parquet" for name in _PER_BUCKET}
         self._frames = {name: pl.read_parquet(path) for name, path in paths.items() if path.exists()}
         self._last = int(np.max(self._frames["plan/targets"]["bucket"].to_numpy(), initial=0))
@@ -47,12 +47,14 @@ class FixedLevels:
         Raises:
             InputError: If that day is before the run.
         """
-        day = (tables.settings.start_date - self._start).days
-        if day < 0:
-            found, expected = str(tables.settings.start_date), f"a day not before the run's first, {self._start}"
+        day = np.asarray([tables.settings.start_date], "datetime64[D]")
+        period = int(self._settings.periods_of(day)[0])
+        if period < 0:
+            first = self._settings.start_date
+            found, expected = str(tables.settings.start_date), f"a day not before the run's first, {first}"
             remedy = "give the instance of a later day"
             raise InputError([Problem("instance.yaml", "key start_date", "", found, expected, remedy)])
-        return min(day // self._days, self._last)
+        return min(period // self._settings.bucket_periods, self._last)
 
     def decide(self, tables: Tables) -> dict[str, pl.DataFrame]:
         """`plan/orders` and `plan/transfers` of the first day of an instance."""

@@ -83,7 +83,7 @@ def _policy(instance: Instance, config: Config, earlier: Earlier) -> AbstractPol
 
 def _axes(instance: Instance) -> dict[str, Any]:
     chosen = instance.tables.settings
-    dates = {"start_date": chosen.start_date.isoformat(), "periods": chosen.periods}
+    dates = {"start_date": chosen.start_date.isoformat(), "period": chosen.period, "periods": chosen.periods}
     return {**dates, "bucket_periods": chosen.bucket_periods, "resources": instance.ids.resources}
 
 

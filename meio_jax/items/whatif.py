@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -125,13 +124,13 @@ class WhatIf:
         return asdict(self)
 
 
-def _unit(row: dict[str, Any]) -> str:
+def _unit(row: dict[str, Any], period: str) -> str:
     if row["kind"] == "service":
         return "share of demand"
     measure = {"m3": "m³", None: "units"}.get(row["measure"], row["measure"])
     if row["kind"] == "spend":
         return "money"
-    return f"{measure} on an average day" if row["kind"] == "storage" else f"{measure} a day"
+    return f"{measure} on an average {period}" if row["kind"] == "storage" else f"{measure} a {period}"
 
 
 def _chosen(prices: pl.DataFrame, resource: str, buckets: list[int] | None, run: Path) -> pl.DataFrame:
@@ -173,8 +172,9 @@ def _value(data: RunData, row: dict[str, Any], change: CapacityChange) -> Bucket
         expected = "a share from 0 to 1" if floor else "a capacity of zero or more"
         remedy = f"the capacity is {before:.6g} now"
         raise InputError([Problem(_COMMAND, f"bucket {row['bucket']}", "--capacity", after, expected, remedy)])
-    first, days = data.buckets[row["bucket"]]
-    first += datetime.timedelta(days=max(0, data.network.settings.warmup_periods - _offset(data, first)))
+    _, days = data.buckets[row["bucket"]]
+    settings = data.network.settings
+    first = settings.date_of(max(row["bucket"] * settings.bucket_periods, settings.warmup_periods))
     size = _wanted(data, row) if floor else 1.0 if kind == "spend" else float(days)
     tighter = after > before if floor else after < before
     usage = float(row["usage"])
@@ -192,10 +192,6 @@ def _value(data: RunData, row: dict[str, Any], change: CapacityChange) -> Bucket
         change=money if tighter else -money,
         says=says,
     )
-
-
-def _offset(data: RunData, day: datetime.date) -> int:
-    return (day - data.network.settings.start_date).days
 
 
 def _beyond(one: BucketValue) -> bool:
@@ -221,7 +217,7 @@ def what_if(data: RunData, resource: str, asked: str, buckets: list[int] | None 
     return WhatIf(
         resource=resource,
         kind=rows[0]["kind"],
-        measure=_unit(rows[0]),
+        measure=_unit(rows[0], data.period),
         currency=data.currency,
         asked=asked,
         cost=float(data.certificate["holdout_objective"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 
 import numpy as np
@@ -40,13 +39,14 @@ def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tupl
     pack, least, lead = _offer_terms(instance)
     decisions = decide(instance, policy, pack, least)
     network, ids, block = instance.network, instance.ids, instance.catalog.block
-    today = instance.tables.settings.start_date
+    settings = instance.tables.settings
+    today = settings.start_date
     items, nodes = np.asarray(instance.items), np.asarray(ids.nodes)
     slot, item = np.nonzero(decisions.bought)
     units = decisions.bought[slot, item]
     cost = joined(instance, block.offer_cost)[slot, item]
     vendor = joined(instance, block.offer_vendor).astype(int)[slot, item]
-    days = np.rint(lead[slot, item]).astype(int)
+    ahead = np.rint(lead[slot, item]).astype(int)
     yield (
         "plan/orders",
         pl.DataFrame(
@@ -59,13 +59,13 @@ def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tupl
                 "unit_cost": cost.astype(float),
                 "cost": (cost * units).astype(float),
                 "order_date": [today] * slot.size,
-                "due_date": [today + datetime.timedelta(days=int(day)) for day in days],
+                "due_date": [settings.date_of(int(period)) for period in ahead],
             },
             schema_overrides={"vendor_id": pl.String, "order_date": pl.Date, "due_date": pl.Date},
         ).sort("item_id", "vendor_id", "node_id"),
     )
     lane, item = np.nonzero(decisions.moved)
-    days = np.rint(np.asarray(network.lane_lead)[lane]).astype(int)
+    ahead = np.rint(np.asarray(network.lane_lead)[lane]).astype(int)
     yield (
         "plan/transfers",
         pl.DataFrame(
@@ -75,7 +75,7 @@ def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tupl
                 "to_node": nodes[np.asarray(network.lane_to, int)[lane]],
                 "units": decisions.moved[lane, item],
                 "ship_date": [today] * lane.size,
-                "due_date": [today + datetime.timedelta(days=int(day)) for day in days],
+                "due_date": [settings.date_of(int(period)) for period in ahead],
             },
             schema_overrides={"ship_date": pl.Date, "due_date": pl.Date},
         ).sort("item_id", "from_node", "to_node"),

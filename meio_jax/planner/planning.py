@@ -33,6 +33,7 @@ from meio_jax.solver.problem import SearchOptions, build_problem
 from meio_jax.solver.solve import Limits, Solution, State, Trace, initial_state, solve
 from meio_jax.solver.subproblem import InventorySubproblem, Settings
 from meio_jax.tables import Tables
+from meio_jax.tables.periods import PERIODS_PER_CYCLE
 
 _DENSE_UP_TO_NODES = 4
 _CPU_BATCH_ROWS, _LEAST_BATCH = 5_000, 64
@@ -110,6 +111,7 @@ def settings_of(config: Config, instance: Instance) -> Settings:
             periods=declared.periods,
             seed=config.seed,
             shared_factor_cv=declared.shared_factor_cv,
+            factor_periods=PERIODS_PER_CYCLE[declared.period],
         ),
         rounds=min(config.fulfilment.rounds, instance.network.nodes),
         tiers=min(config.fulfilment.tiers, len(instance.ids.regions)),

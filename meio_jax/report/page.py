@@ -72,7 +72,7 @@ def _head(title: str, style: str, script: str) -> Markup:
 def _header(data: RunData) -> Markup:
     words, mood = verdict(data.certificate)
     chosen = data.network.settings
-    last = chosen.start_date + datetime.timedelta(days=chosen.periods - 1)
+    last = chosen.end_date - datetime.timedelta(days=1)
     line = f"Run {data.folder.resolve().name} · {chosen.start_date:%d %b %Y} to {last:%d %b %Y} · {chosen.currency}"
     return tag(
         "header",

@@ -34,7 +34,7 @@ class _Sign:
     log: bool = True
 
 
-def _signs(days: int) -> list[_Sign]:
+def _signs(days: int, period: str) -> list[_Sign]:
     demand, shipped = pl.col("demand"), pl.col("shipped")
     sells = demand > 1e-6
     return [
@@ -49,7 +49,7 @@ def _signs(days: int) -> list[_Sign]:
             "cover",
             pl.col("stock") / (demand / days),
             sells & (pl.col("stock") > 1),
-            lambda v, m: f"holds {number(v)} days of demand on average; the median item holds {number(m)}",
+            lambda v, m: f"holds {number(v)} {period}s of demand on average; the median item holds {number(m)}",
         ),
         _Sign(
             "outbound",
@@ -70,7 +70,7 @@ def _signs(days: int) -> list[_Sign]:
             "bought",
             pl.col("bought") / (demand / days),
             sells & (pl.col("bought") > 1),
-            lambda v, m: f"is bought today for {number(v)} days of demand; the median purchase covers {number(m)}",
+            lambda v, m: f"is bought today for {number(v)} {period}s of demand; the median purchase covers {number(m)}",
         ),
         _Sign(
             "downgraded",
@@ -83,7 +83,7 @@ def _signs(days: int) -> list[_Sign]:
             "late",
             pl.col("backordered") / demand,
             sells & (pl.col("backordered") > 0.5),
-            lambda v, m: f"a unit of its demand waits {number(v)} days on average; the median is {number(m)}",
+            lambda v, m: f"a unit of its demand waits {number(v)} {period}s on average; the median is {number(m)}",
             log=False,
         ),
         _Sign(
@@ -105,20 +105,21 @@ def _scores(values: np.ndarray, log: bool) -> tuple[np.ndarray, float]:
     return (shown - middle) / spread, float(np.median(values))
 
 
-def strangest(items: pl.DataFrame, days: int, count: int) -> list[Strange]:
+def strangest(items: pl.DataFrame, days: int, count: int, period: str = "day") -> list[Strange]:
     """The `count` strangest items, at most a third of them for one reason.
 
     Args:
         items: Aggregates by item (`figures.Figures.items`).
-        days: Charged days of the horizon.
+        days: Charged periods of the horizon.
         count: How many to list.
+        period: Length of a period, in a word.
     """
     found: list[tuple[str, Strange]] = []
     idle = items.filter((pl.col("demand") <= 1e-6) & (pl.col("today") > 0)).sort("today", descending=True).head(count)
     for row in idle.iter_rows(named=True):
         reason = f"has no demand in the horizon, yet {number(row['today'])} units in stock"
         found.append(("idle", Strange(row["item_id"], reason, _USUAL + 1)))
-    for sign in _signs(days):
+    for sign in _signs(days, period):
         part = items.filter(sign.where).select("item_id", sign.figure.alias("figure"))
         part = part.filter(pl.col("figure").is_finite())
         if part.height < 8:

@@ -71,19 +71,31 @@ class RunData:
 
     @property
     def days(self) -> int:
-        """Charged days of the horizon."""
+        """Charged periods of the horizon."""
         return max(self.network.settings.periods - self.network.settings.warmup_periods, 1)
+
+    @property
+    def period(self) -> str:
+        """Length of a period, in a word: day, week or month."""
+        return self.network.settings.period
+
+    @property
+    def bucket_word(self) -> str:
+        """What a bucket is called: week or month where it is one, else bucket."""
+        settings = self.network.settings
+        named = {("day", 7): "week", ("week", 1): "week", ("month", 1): "month", ("day", 1): "day"}
+        return named.get((settings.period, settings.bucket_periods), "bucket")
 
     @cached_property
     def buckets(self) -> list[tuple[datetime.date, int]]:
-        """First day and number of charged days of every bucket."""
+        """First day and number of charged periods of every bucket."""
         settings = self.network.settings
         starts = range(0, settings.periods, settings.bucket_periods)
         found = []
         for start in starts:
             end = min(start + settings.bucket_periods, settings.periods)
             charged = max(end - max(start, settings.warmup_periods), 0)
-            found.append((settings.start_date + datetime.timedelta(days=start), charged))
+            found.append((settings.date_of(start), charged))
         return found
 
 

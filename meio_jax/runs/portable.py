@@ -71,6 +71,7 @@ def names_of(instance: Instance, policy: str) -> Basis:
     axes = {
         "policy": policy,
         "start_date": settings.start_date.isoformat(),
+        "period": settings.period,
         "periods": settings.periods,
         "bucket_periods": settings.bucket_periods,
         "nodes": ids.nodes,

@@ -25,6 +25,7 @@ from meio_jax.runs.checkpoint import Restored, all_items, restore
 from meio_jax.runs.portable import Basis, basis_of, named_leaves
 from meio_jax.solver.solve import State, initial_state
 from meio_jax.tables import Tables
+from meio_jax.tables.periods import period_date
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,12 @@ def _key(name: Any) -> Any:
 
 
 def _bucket_days(axes: dict[str, Any]) -> list[np.ndarray]:
-    """The days of every bucket, as ordinals of the calendar."""
-    start = datetime.date.fromisoformat(axes["start_date"]).toordinal()
-    whole = start + np.arange(axes["periods"])
+    """First days of the periods of every bucket, as ordinals of the calendar.
+
+    Runs written before there were other periods than days do not say which they have.
+    """
+    start, length = datetime.date.fromisoformat(axes["start_date"]), axes.get("period", "day")
+    whole = np.asarray([period_date(start, number, length).toordinal() for number in range(axes["periods"])])
     return np.split(whole, np.arange(axes["bucket_periods"], axes["periods"], axes["bucket_periods"]))
 
 
@@ -325,7 +329,7 @@ def warm_model(tables: Tables, config: Config, earlier: Earlier, gather: Gather 
     Returns:
         The model, the state before the first step, and a line that says what was matched.
     """
-    dates: dict[str, Any] = {"start_date": tables.settings.start_date.isoformat()}
+    dates: dict[str, Any] = {"start_date": tables.settings.start_date.isoformat(), "period": tables.settings.period}
     dates |= {"periods": tables.settings.periods, "bucket_periods": tables.settings.bucket_periods}
 
     def at_prices(instance: Instance) -> np.ndarray:

@@ -19,7 +19,6 @@ TRAINING, HOLDOUT = 0, 1
 # Not a number that means are likely to be, since rounding must not decide.
 SLOW_BELOW = 3.999
 UNITS_APART = 16
-_WEEK = 7
 # Compilers give the odd end of a short row other instructions, which can differ in the last bit: batches are
 # drawn in multiples of this many columns, so that block size never shows.
 _WIDTH = 16
@@ -35,11 +34,13 @@ class Scenarios(eqx.Module):
 
 
 class ScenarioSettings(eqx.Module):
-    """Length of the horizon, seed, and the coefficient of variation of the shared gamma factors (0: none)."""
+    """Length of the horizon, seed, the coefficient of variation of the shared gamma factors (0: none), and how many
+    periods share one: the days of a week, or a single longer period."""
 
     periods: int = eqx.field(static=True)
     seed: int = eqx.field(static=True, default=0)
     shared_factor_cv: float = eqx.field(static=True, default=0.0)
+    factor_periods: int = eqx.field(static=True, default=7)
 
 
 def item_keys(ids: Sequence[str]) -> UInt32[np.ndarray, "items 2"]:
@@ -58,11 +59,11 @@ def _draws(settings: ScenarioSettings, keys: Array, scenario_ids: Array, purpose
     if settings.shared_factor_cv == 0:
         return draws
     factor = _factors(settings, draws, FACTOR, 1)[:, 0]
-    return eqx.tree_at(lambda d: d.factor, draws, jnp.repeat(factor, _WEEK, axis=0)[:periods])
+    return eqx.tree_at(lambda d: d.factor, draws, jnp.repeat(factor, settings.factor_periods, axis=0)[:periods])
 
 
 def _weeks(settings: ScenarioSettings) -> int:
-    return -(-settings.periods // _WEEK)
+    return -(-settings.periods // settings.factor_periods)
 
 
 def _factors(settings: ScenarioSettings, draws: Draws, use: np.uint32, rows: int) -> Float[Array, "weeks rows batch"]:
@@ -100,8 +101,8 @@ def _split(
     def day(current: Array, at: tuple) -> tuple[Array, Array]:
         period, units = at
         if settings.shared_factor_cv > 0:
-            new_week = period % _WEEK == 0
-            current = jax.lax.cond(new_week, lambda: ends(period // _WEEK), lambda: current)
+            new_week = period % settings.factor_periods == 0
+            current = jax.lax.cond(new_week, lambda: ends(period // settings.factor_periods), lambda: current)
         uniform = draws.uniform(SPLIT, UNITS_APART + 1, period)
         return current, spread_units(units, whole, current, uniform).reshape(shape)
 

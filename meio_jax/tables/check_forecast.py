@@ -89,7 +89,7 @@ def _check_complete(context: Context, forecast: View, settings: InstanceSettings
         key = tuple(row[name] for name in groups)
         missing = sorted(set(range(settings.periods)) - set(by_group[key]))
         first = missing[0]
-        day = f" ({settings.start_date + datetime.timedelta(days=first)})"
+        day = f" ({settings.date_of(first)})"
         context.findings.add(
             forecast.source.label,
             ", ".join(f"{name}={value}" for name, value in zip(groups, key, strict=True)),

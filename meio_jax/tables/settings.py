@@ -26,6 +26,12 @@ LONGEST = 3660
 ForecastForm = Literal["paths", "quantiles", "mean", "history"]
 
 
+_DEFAULTS: dict[object, dict[str, int]] = {
+    "week": {"bucket_periods": 1, "history_block": 4, "lead_time_limit": 52},
+    "month": {"bucket_periods": 1, "history_block": 3, "lead_time_limit": 24},
+}
+
+
 class InstanceSettings(BaseModel):
     """The settings of an instance (file `instance.yaml`). Frozen; an unknown key is an error."""
 
@@ -39,7 +45,12 @@ class InstanceSettings(BaseModel):
         "a month begins on the day of the month of `start_date`",
     )
     periods: int = Field(ge=1, le=LONGEST, description="length of the horizon in periods")
-    bucket_periods: int = Field(default=7, ge=1, le=LONGEST, description="periods that share one target and one price")
+    bucket_periods: int = Field(
+        default=7,
+        ge=1,
+        le=LONGEST,
+        description="periods that share one target and one price; default 1 where periods are weeks or months",
+    )
     warmup_periods: int = Field(default=0, ge=0, description="first periods, simulated but not charged")
     wave_ends: Annotated[tuple[float, ...], Field(strict=False)] = Field(
         min_length=1,
@@ -55,15 +66,21 @@ class InstanceSettings(BaseModel):
         default=0.0,
         ge=0,
         le=10,
-        description="coefficient of variation of the gamma factor that scales all demand of a region and day",
+        description="coefficient of variation of the gamma factor that scales all demand of a region and week (or "
+        "longer period)",
     )
     autocorrelation: float = Field(
         default=0.0,
         gt=-1,
         lt=1,
-        description="correlation of a day with the next in the Gaussian copula that joins quantiles",
+        description="correlation of a period with the next in the Gaussian copula that joins quantiles",
     )
-    history_block: int = Field(default=7, ge=1, le=366, description="days per block when past sales are bootstrapped")
+    history_block: int = Field(
+        default=7,
+        ge=1,
+        le=366,
+        description="periods per block when past sales are bootstrapped; default 4 weeks, 3 months",
+    )
     history_row_days: int = Field(
         default=1,
         ge=1,
@@ -81,7 +98,18 @@ class InstanceSettings(BaseModel):
         description="credit for stock left at the horizon, as a multiple of replacement cost",
     )
     stationary_targets: bool = Field(default=False, description="one target for all buckets")
-    lead_time_limit: int = Field(default=120, ge=1, le=LONGEST, description="longest lead time accepted, in days")
+    lead_time_limit: int = Field(
+        default=120,
+        ge=1,
+        le=LONGEST,
+        description="longest lead time accepted, in periods; default 52 weeks, 24 months",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_period(cls, value: Any) -> Any:
+        usual = _DEFAULTS.get(value.get("period"), {}) if isinstance(value, dict) else {}
+        return {**usual, **value} if usual else value
 
     @field_validator("start_date", mode="before")
     @classmethod

@@ -149,7 +149,11 @@ def test_past_sales_grow_by_the_days_lived() -> None:
         execution.execute(order(0), NO_TRANSFERS)
         execution.finish()
     seen = execution.morning().forecast.filter(pl.col("ds") >= start)
-    assert seen.rows() == [("i", start, 3.0), ("i", start + datetime.timedelta(days=1), 3.0)]
+    assert seen.select("item_id", "ds", "units").rows() == [
+        ("i", start, 3.0),
+        ("i", start + datetime.timedelta(days=1), 3.0),
+    ]
+    assert seen["available"].all()
     assert execution.sales.tolist() == [[3], [3]]
 
 

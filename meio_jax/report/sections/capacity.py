@@ -13,7 +13,7 @@ from meio_jax.runs.data import RunData
 _ROWS = 60
 
 _PRICE = {
-    "storage": "per m³ (or unit) of stock and day",
+    "storage": "per m³ (or unit) of stock and period",
     "spend": "per unit of money",
     "service": "per unit of demand",
 }
@@ -59,7 +59,9 @@ def _panel(frame: pl.DataFrame, data: RunData) -> Markup:
     columns = [Column("Resource"), Column("Unit")]
     for bucket in buckets:
         start = data.buckets[bucket][0]
-        columns.append(Column(f"{start.day} {start:%b}", True, f"week {bucket + 1}, from {start:%d %B %Y}"))
+        columns.append(
+            Column(f"{start.day} {start:%b}", True, f"{data.bucket_word} {bucket + 1}, from {start:%d %B %Y}")
+        )
     body = [
         [name_cell(row["resource_id"]), cell(_unit(kind, row["measure"])), *_cells(row, buckets)]
         for row in shown.iter_rows(named=True)

@@ -79,7 +79,7 @@ def _by_site(data: RunData, figures: Figures) -> Markup:
 def cost(data: RunData, figures: Figures) -> Markup:
     """Cost by term and by site."""
     lead = (
-        "Means over holdout scenarios for the charged days. Stock left at the end is credited at replacement cost, "
-        "otherwise the last days would run the network dry."
+        "Means over holdout scenarios for the charged periods. Stock left at the end is credited at replacement cost, "
+        "otherwise the last periods would run the network dry."
     )
     return section("cost", "Cost", _terms(data, figures), _by_site(data, figures), lead=lead)

@@ -82,8 +82,8 @@ def _places(item: str, detail: _Detail) -> Markup:
     order = sorted(weight, key=lambda node: (-weight[node], node))
     columns = [
         Column("Site"),
-        Column("Target by week"),
-        Column("Target", True, "mean over weeks"),
+        Column("Target by bucket"),
+        Column("Target", True, "mean over buckets"),
         Column("Today", True),
     ]
     columns += [Column("Mean stock", True), *[Column(speed, True, "units shipped") for speed in detail.speeds]]
@@ -93,7 +93,7 @@ def _places(item: str, detail: _Detail) -> Markup:
         line = [value or 0.0 for value in targets.get(node, [])]
         level = sum(line) / len(line) if line else None
         sent = [shipped.get((node, speed), 0.0) for speed in detail.speeds]
-        words = "target by week: " + ", ".join(number(value) for value in line)
+        words = "target by bucket: " + ", ".join(number(value) for value in line)
         rows.append(
             [
                 name_cell(node),
@@ -124,7 +124,7 @@ def _list(listed: list[Strange], detail: _Detail, currency: str) -> Markup:
 def items(data: RunData, figures: Figures) -> Markup:
     """The largest and the strangest items."""
     top = largest(figures.items, _LISTED)
-    odd = strangest(figures.items, data.days, _LISTED)
+    odd = strangest(figures.items, data.days, _LISTED, data.period)
     listed = list(dict.fromkeys([one.item_id for one in (*top, *odd)]))
     detail = _detail(data, figures, listed)
     odd_list = _list(odd, detail, data.currency) if odd else empty("No item stands out from the rest.")

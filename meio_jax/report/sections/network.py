@@ -191,7 +191,7 @@ def site_table(figures: Figures, currency: str) -> Markup:
         Column("Received", True, "units over the horizon"),
         Column("Mean stock, m³", True),
         Column("Today, m³", True),
-        Column("Fullest capacity", True, "use of the site's most used capacity, in its worst week"),
+        Column("Fullest capacity", True, "use of the site's most used capacity, in its worst bucket"),
         Column(f"Capacity worth, {currency}", True, "price × use of all its capacities over the horizon"),
     ]
     rows = []
@@ -233,7 +233,8 @@ def network(data: RunData, figures: Figures) -> Markup:
         class_="map",
         id="map",
     )
-    lead = f"Expected flows over {data.days} days: wider is more. Halos grow with what the capacity of a site is worth."
+    lead = f"Expected flows over {data.days} {data.period}s: wider is more. Halos grow with "
+    lead += "what the capacity of a site is worth."
     if not places.real:
         lead += " Some sites have no latitude and longitude, so they are drawn in rows by kind."
     return section(

@@ -69,7 +69,7 @@ def _tiles(data: RunData, figures: Figures) -> Markup:
         _figure(
             "Largest capacity violation",
             "∞" if violation is None else share(max(violation, 0.0), 2),
-            "worst resource and week, on holdout",
+            f"worst resource and {data.bucket_word}, on holdout",
             mood,
         ),
         _figure("Coupling gap", share(certificate["coupling_gap"], 2), "price × excess, as a share of the cost"),
@@ -81,7 +81,7 @@ def _tiles(data: RunData, figures: Figures) -> Markup:
         _figure(
             "Lost sales",
             share(lost / figures.demand if figures.demand else None),
-            f"{whole(lost)} of {whole(figures.demand)} units in {data.days} days",
+            f"{whole(lost)} of {whole(figures.demand)} units in {data.days} {data.period}s",
         ),
         _figure(
             "To buy today",
@@ -112,7 +112,7 @@ def overview(data: RunData, figures: Figures) -> Markup:
     notes: list[Any] = [tag("p", note, class_="warning", role="note") for note in data.notes]
     for row in certificate["infeasible"]:
         text = (
-            f"{row['resource']} in week {row['bucket'] + 1} cannot be kept by any plan found: at best "
+            f"{row['resource']} in {data.bucket_word} {row['bucket'] + 1} cannot be kept by any plan found: at best "
             f"{share(row['relative'])} over."
         )
         notes.append(tag("p", text, class_="warning", role="note"))

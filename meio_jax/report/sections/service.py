@@ -56,15 +56,15 @@ def _table(first: str, rows: list[tuple[str, list[float | None], float]], speeds
     return table(columns, body, label=f"Served as promised by {first.lower()} and promise")
 
 
-def _weeks(frame: pl.DataFrame, speeds: list[str]) -> Markup:
+def _by_bucket(frame: pl.DataFrame, speeds: list[str], word: str) -> Markup:
     sums = frame.group_by("speed_id", "bucket").agg(pl.col("wanted", "promised").sum()).sort("bucket")
     lines = []
     for at, speed in enumerate(speeds):
         own = sums.filter((pl.col("speed_id") == speed) & (pl.col("wanted") > 0))
         rate = (own["promised"] / own["wanted"]).to_list()
         lines.append(Series(speed, [bucket + 1 for bucket in own["bucket"].to_list()], rate, at + 1))
-    axes = Axes("week", "Served as promised by week", lambda value: share(value, 0))
-    return line_chart(lines, axes, label="Share of demand served as promised, by promise and week")
+    axes = Axes(word, f"Served as promised by {word}", lambda value: share(value, 0))
+    return line_chart(lines, axes, label=f"Share of demand served as promised, by promise and {word}")
 
 
 def service(data: RunData) -> Markup:
@@ -88,7 +88,7 @@ def service(data: RunData) -> Markup:
         "service",
         "Service",
         cards(
-            tag("div", _weeks(frame, speeds), class_="card"),
+            tag("div", _by_bucket(frame, speeds, data.bucket_word), class_="card"),
             card("By promise and region group", _table("Region group", [*overall, *groups], speeds)),
         ),
         details(f"All {len(regions)} regions, worst first", _table("Region", worst[:_REGIONS], speeds), more),

@@ -15,8 +15,8 @@ def settings(data: RunData) -> Markup:
     facts = {
         "instance": chosen.name,
         "first day": chosen.start_date.isoformat(),
-        "days": str(chosen.periods),
-        "days per bucket": str(chosen.bucket_periods),
+        f"{chosen.period}s": str(chosen.periods),
+        f"{chosen.period}s per bucket": str(chosen.bucket_periods),
         "forecast": chosen.forecast,
         "currency": chosen.currency,
         **{name: str(data.identity[name]) for name in ("items", "nodes", "regions") if name in data.identity},

@@ -43,7 +43,11 @@ def stock(data: RunData, figures: Figures) -> Markup:
         Column("Mean m³", True),
         Column(f"Mean value, {data.currency}", True),
         Column("Of value", True),
-        Column("Days of demand", True, "mean units ÷ units demanded a day in the whole network"),
+        Column(
+            f"{data.period.title()}s of demand",
+            True,
+            f"mean units ÷ units demanded a {data.period} in the whole network",
+        ),
         Column(f"Holding cost, {data.currency}", True),
     ]
     rows = []
@@ -67,5 +71,6 @@ def stock(data: RunData, figures: Figures) -> Markup:
             _bars(tiers, "value", f"Value at replacement cost, {data.currency}"),
         ),
         card("Stock by tier", table(columns, rows, label="Stock by tier"), wide=True),
-        lead="Mean stock at the end of a day in the plan, beside the stock of today. Goods under way do not count.",
+        lead=f"Mean stock at the end of a {data.period} in the plan, beside the stock of today. Goods under way do not "
+        "count.",
     )
