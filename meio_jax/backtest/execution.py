@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -60,7 +61,9 @@ class Execution:
         InputError: If recorded data name something that the instance lacks, or numba is missing.
     """
 
-    def __init__(self, tables, days: int, *, seed: int = 0, replication: int = 0, options: Options = Options()) -> None:
+    def __init__(
+        self, tables: Any, days: int, *, seed: int = 0, replication: int = 0, options: Options = Options()
+    ) -> None:
         if numba is None:
             raise missing_numba()
         if days < 1:

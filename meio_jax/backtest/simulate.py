@@ -3,6 +3,8 @@
 It shares no code with the planner's rollout, so that agreement between the two means something.
 """
 
+from typing import Any
+
 from meio_jax.backtest.compiled import missing_numba, numba
 from meio_jax.backtest.lookup import bad
 from meio_jax.backtest.network import World, read_world
@@ -14,7 +16,7 @@ from meio_jax.backtest.simulation import Simulation
 
 
 def simulate(
-    tables,
+    tables: Any,
     plan: PlanSource,
     *,
     seed: int = 0,

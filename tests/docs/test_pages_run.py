@@ -1,0 +1,113 @@
+"""Every block of code of the pages runs: Python as it stands, commands where a page builds on them."""
+
+import math
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from small_runs import usual_promotion
+from test_examples import DOCS, PAGES, ROOT, blocks
+
+from meio_jax.cli import app, main
+from meio_jax.config import load_config
+from meio_jax.objective import OBJECTIVES
+from meio_jax.policy import POLICIES
+from meio_jax.progress import Silent
+from meio_jax.results import Result
+from meio_jax.runs.run import run_solve
+
+# Each list is run in one folder, in order; `api.md` has tests of its own.
+ON_THE_SHOP = ("tutorial.md", "new_policy.md")
+ON_THE_QUICKSTART = ("explain.md", "reruns.md", "../README.md")
+FENCED = re.compile(r"```(python|sh)\n(.*?)```", re.DOTALL)
+
+
+def run_command(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Exit status of a command as a shell would start it."""
+    monkeypatch.setattr(sys, "argv", line.split("#")[0].split())
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def run_page(name: str, monkeypatch: pytest.MonkeyPatch, *, commands: bool) -> dict[str, Any]:
+    """Run the blocks of a page in one module; what it leaves behind."""
+    found: dict[str, Any] = {"__name__": name}
+    for number, (language, code) in enumerate(FENCED.findall((DOCS / name).read_text(encoding="utf-8"))):
+        if language == "python":
+            exec(compile(code, f"docs/{name}, block {number}", "exec"), found)
+        elif commands:
+            for line in code.strip().splitlines():
+                assert run_command(line, monkeypatch) in (0, Result.MAX_STEPS.value), line
+    return found
+
+
+@pytest.fixture
+def families() -> Any:
+    """Members that a page adds to a registry are gone after it."""
+    before = dict(POLICIES), dict(OBJECTIVES)
+    yield
+    for family, known in zip((POLICIES, OBJECTIVES), before, strict=True):
+        for name in set(family) - set(known):
+            del family[name]
+
+
+def test_the_tutorial_and_the_page_that_builds_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, families: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with usual_promotion():
+        shop = run_page("tutorial.md", monkeypatch, commands=True)
+        run_page("new_policy.md", monkeypatch, commands=False)
+    assert shop["orders"]["units"].sum() > 0
+    # The eastern site is said to be what the items compete for.
+    assert shop["prices"]["price"].max() > 0
+    assert shop["day"].units["demand"] >= shop["day"].units["shipped"] > 0
+    # Tomorrow, today's orders are under way.
+    under_way = shop["read_instance"](shop["tomorrow"]).on_order
+    assert under_way["units"].sum() == shop["orders"]["units"].sum()
+
+
+def test_pages_that_ask_a_finished_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quickstart has few items and steps here."""
+    monkeypatch.chdir(tmp_path)
+    content = {
+        "instance": {
+            "path": "instances/quickstart",
+            "generate": {"items": 8, "nodes_per_tier": [1, 2, 1], "regions": 2, "speeds": 1, "waves": 1, "periods": 14},
+        },
+        "run": "runs/quickstart",
+        "scenarios": {"train": 4, "per_step": 4, "holdout": 4, "clairvoyant": 0},
+        "solve": {"max_steps": 2, "min_steps": 2, "feasibility_steps": 0, "violation": 1e6, "gap": 1e6},
+    }
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "quickstart.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with usual_promotion():
+        run_solve(load_config(Path("configs/quickstart.yaml")), Silent())
+        pages = {name: run_page(name, monkeypatch, commands=False) for name in ON_THE_QUICKSTART}
+    assert pages["explain.md"]["found"].resource == "storage_FC01"
+    assert pages["reruns.md"]["found"].items["item_id"].to_list() == ["I0000007"]
+    assert math.isfinite(pages["../README.md"]["result"].certificate.holdout_cost)
+
+
+def test_no_page_with_python_is_left_out() -> None:
+    run = {"api.md", *ON_THE_SHOP, *(Path(name).name for name in ON_THE_QUICKSTART)}
+    assert {page.name for page in PAGES if blocks(page)} == run
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_commands_of_the_pages_exist(page: Path) -> None:
+    """Their names and options are known, also where running them would take long."""
+    group = typer.main.get_command(app)
+    for language, code in FENCED.findall(page.read_text(encoding="utf-8")):
+        for line in code.splitlines() if language == "sh" else []:
+            for words in re.findall(r"\bmeio ([^&|#]+)", line):
+                name, *rest = words.split()
+                command = group.commands[name]  # type: ignore[attr-defined]
+                command.make_context(name, rest)
