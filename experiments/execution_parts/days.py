@@ -76,7 +76,7 @@ def by_warm_plans(tables: Tables, first: Path, days: int, seed: int) -> Outcome:
 
 def at_fixed_levels(tables: Tables, run: Path, days: int, worlds: int, seed: int) -> list[Outcome]:
     """The run's levels every morning, in many worlds: what the certificate says of them, lived by the tables."""
-    levels, outcomes = FixedLevels(run, tables), []
+    levels, outcomes = FixedLevels(run, tables.settings), []
     for world in range(worlds):
         execution = Execution(tables, days, seed=seed, replication=world, options=FREE)
         for _ in range(days):

@@ -5,7 +5,6 @@ offers (rows of the table), days (periods), buckets. A *class* is speed x region
 """
 
 from dataclasses import dataclass
-from datetime import date
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from meio_jax.backtest.limits import Limits, read_limits
 from meio_jax.backtest.lookup import compressed, frame, integers, numbers, rows_of, solid, texts
 from meio_jax.backtest.sales import id_keys
 from meio_jax.backtest.supply import Supply, read_supply, vendor_ids
-from meio_jax.tables.periods import PeriodLength
+from meio_jax.tables import InstanceSettings
 
 KINDS = ("dc", "fc", "same_day")
 EARTH_KM = 6371.0088
@@ -117,9 +116,7 @@ class World:
     pipeline_holding: bool
     terminal_credit: float
     shared_factor_cv: float
-    morning: bool
-    start_date: date
-    period: PeriodLength
+    settings: InstanceSettings
 
     @property
     def buckets(self) -> int:
@@ -173,9 +170,7 @@ def read_world(tables) -> World:
         pipeline_holding=bool(settings.pipeline_holding),
         terminal_credit=float(settings.terminal_credit),
         shared_factor_cv=float(settings.shared_factor_cv),
-        morning=str(getattr(settings, "ordering", "evening")) == "morning",
-        start_date=settings.start_date,
-        period=settings.period,
+        settings=settings,
     )
 
 

@@ -20,6 +20,8 @@ class Options:
             no limit, only counted.
             Goods that find no room at a dock or in a hall wait outside; an order that a node cannot ship any
             more goes to the next cheapest node.
+        ordering: when nodes order up to the levels of a plan: in the `evening`, on what the day's sales have
+            left, or in the `morning` before them (as tables are executed).
         actual: recorded sales to use instead of the forecast: `item_id`, `units` and `period` or `ds`. They
             are split over regions, speeds and waves by the item's shares.
         orders: recorded orders to use instead: `item_id, region_id, speed_id, day, hour` and, if not 1,
@@ -39,6 +41,7 @@ class Options:
     storage: Literal["day", "measure"] = "day"
     inbound: Enforcement = "day"
     outbound: Enforcement = "day"
+    ordering: Literal["evening", "morning"] = "evening"
     actual: pl.DataFrame | None = None
     orders: pl.DataFrame | None = None
     lead_times: pl.DataFrame | None = None
@@ -55,6 +58,7 @@ class Options:
             "inbound": ("day", "bucket", "measure"),
             "outbound": ("day", "bucket", "measure"),
             "rounding": ("nearest", "up"),
+            "ordering": ("evening", "morning"),
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:

@@ -140,7 +140,7 @@ def sampled_orders(world: World, demand: Forecast | np.ndarray, state: np.uint64
     """
     split, catalog, cv = world.split, world.catalog, world.shared_factor_cv
     varied = isinstance(demand, Forecast) and cv > 0
-    factor_periods = PERIODS_PER_CYCLE[world.period]
+    factor_periods = PERIODS_PER_CYCLE[world.settings.period]
     if isinstance(demand, Forecast):
         scale = np.ones((len(world.items), world.periods) if varied else (1, 1))
         if varied:

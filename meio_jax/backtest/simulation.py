@@ -1,7 +1,7 @@
 """One world lived through: its state, and the steps of a day.
 
-A day runs: receive, order and ship (on review days), serve the orders in the sequence of their hours, account; where
-the instance says that orders are placed in the evening, ordering comes after serving.
+A day runs: receive, serve the orders in the sequence of their hours, order and ship (on review days), account; under
+`ordering: morning` nodes order and ship before customers are served.
 """
 
 import time
@@ -127,7 +127,7 @@ class Simulation:
     def day(self, source: Callable[[int], Orders], day: int) -> None:
         """One day by the simulation's own plan."""
         clock = self.open(day)
-        if self.world.morning:
+        if self.options.ordering == "morning":
             self.receive(clock)
             self._replan(clock)
             self.review(clock)

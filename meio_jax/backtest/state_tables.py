@@ -9,7 +9,6 @@ from meio_jax.backtest.lookup import frame
 from meio_jax.backtest.plan_shares import offer_items
 from meio_jax.backtest.review import Shipments
 from meio_jax.backtest.simulation import Simulation, promised_days
-from meio_jax.tables.periods import period_date
 
 
 def stock_table(simulation: Simulation) -> pl.DataFrame:
@@ -68,9 +67,10 @@ def observed_history(tables, items: list[str], sales: np.ndarray) -> pl.DataFram
     seen = pl.DataFrame(
         {"item_id": pl.Series("item", items, pl.String).gather(item), "ds": dates, "units": sales[day, item]}
     )
+    if "available" in history.columns:
+        seen = seen.with_columns(available=pl.lit(True))
     cast = seen.with_columns(pl.col(name).cast(history.schema[name]) for name in seen.columns)
-    both = pl.concat([history, cast.select("item_id", "ds", "units")], how="diagonal")
-    return both.with_columns(pl.col("available").fill_null(True)) if "available" in both.columns else both
+    return pl.concat([history, cast.select(history.columns)])
 
 
 def orders_table(simulation: Simulation, done: list[Shipments], day: int) -> pl.DataFrame:
@@ -125,8 +125,8 @@ def _filled(done: list[Shipments]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _dates(simulation: Simulation, source: np.ndarray, day: int) -> tuple[pl.Series, pl.Series]:
     """The day, and the days on which what comes from these sources is expected."""
-    world = simulation.world
-    today = period_date(world.start_date, day, world.period)
+    date_of = simulation.world.settings.date_of
+    today = date_of(day)
     ahead = promised_days(simulation.supply_side[0], source)
-    due = [period_date(world.start_date, day + int(periods), world.period) for periods in ahead]
+    due = [date_of(day + int(days)) for days in ahead]
     return pl.Series("today", [today] * len(due), pl.Date), pl.Series("due", due, pl.Date)

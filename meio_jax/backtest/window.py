@@ -42,7 +42,10 @@ def window(tables, first: int, periods: int):
 
 
 def source_days(known: int, first: int, periods: int, cycle: int = 7) -> np.ndarray:
-    """Day of a forecast of `known` days that each day of a window takes its values from, `[periods]`."""
+    """Day of a forecast of `known` days that each day of a window takes its values from, `[periods]`.
+
+    Days past the end repeat the last `cycle` days.
+    """
     day = first + np.arange(periods)
     cycle = min(cycle, known)
     return np.where(day < known, day, known - cycle + (day - known) % cycle)
@@ -53,16 +56,16 @@ def _forecast(tables, first: int, periods: int) -> pl.DataFrame:
     form = str(settings.forecast)
     if form == "history":
         return table
-    source = source_days(settings.periods, first, periods, PERIODS_PER_CYCLE[settings.period])
-    days = pl.DataFrame({"day_": np.arange(periods), "from_": source})
     if form == "quantiles":
-        age = pl.lit(pl.Series(settings.periods_of(table["ds"].cast(pl.Date).to_numpy())))
-        dates = [settings.date_of(first + number) for number in range(periods)]
-        value = pl.lit(pl.Series(dates, dtype=pl.Date)).gather(pl.col("day_")).cast(table.schema["ds"]).alias("ds")
+        age, name = pl.Series("from_", settings.periods_of(table["ds"].to_numpy())), "ds"
     else:
-        age, value = pl.col("period"), pl.col("day_").cast(table.schema["period"]).alias("period")
-    joined = table.with_columns(age.cast(pl.Int64).alias("from_")).join(days, on="from_", how="inner")
-    return joined.with_columns(value).sort(*_by_day(table, form), maintain_order=True).select(table.columns)
+        age, name = table["period"].cast(pl.Int64).alias("from_"), "period"
+    known = int(np.max(age.to_numpy(), initial=-1)) + 1
+    source = source_days(known, first, periods, PERIODS_PER_CYCLE[settings.period])
+    day = [settings.date_of(first + number) if form == "quantiles" else number for number in range(periods)]
+    days = pl.DataFrame({"from_": source, "value_": pl.Series(day, dtype=table.schema[name])})
+    joined = table.with_columns(age).join(days, on="from_", how="inner").with_columns(pl.col("value_").alias(name))
+    return joined.sort(*_by_day(table, form), maintain_order=True).select(table.columns)
 
 
 def _by_day(table: pl.DataFrame, form: str) -> list[str]:

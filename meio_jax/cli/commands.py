@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from meio_jax.cli.backtest import backtest
 from meio_jax.cli.endings import BAD_INPUT, ending
 from meio_jax.cli.signals import Ended, Listener
 from meio_jax.errors import InputError
@@ -320,6 +321,9 @@ def whatif(
         typer.echo(json.dumps(found.as_dict(), indent=1))
     else:
         _out.print(whatif_text(found))
+
+
+app.command()(backtest)
 
 
 def main() -> None:

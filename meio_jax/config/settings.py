@@ -6,7 +6,7 @@ A file may name a `base` file; its own keys override those of the base, level by
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -216,6 +216,57 @@ class StreamPart(_Part):
     )
 
 
+BaselineName = Literal["national_two_day", "independent_sites", "echelon_formulas"]
+"""Baselines of a backtest, by the names that they have in `meio_jax.backtest.baselines` (a test compares them)."""
+
+
+class BacktestPart(_Part):
+    """How `meio backtest` lives by daily plans (docs/backtest.md)."""
+
+    days: int = Field(default=28, ge=1, le=3660, description="days that are lived")
+    every: int = Field(
+        default=1,
+        ge=1,
+        le=3660,
+        description="days from one full plan to the next (warm-started); between them decisions are made every day at "
+        "the levels and prices of the last plan",
+    )
+    seed: int = Field(
+        default=1, ge=0, lt=2**63, description="seed of customers, vendors and lanes, the same for all plans"
+    )
+    customers: Literal["auto", "recorded", "history", "sampled"] = Field(
+        default="auto",
+        description="who buys: `recorded` sales, the last days of the `history` (which is then known up to the day "
+        "before only), or customers `sampled` by the forecast; auto: the first of these that there is",
+    )
+    actual: SafePath | None = Field(
+        default=None,
+        description="recorded sales: `item_id`, `units` and `ds` or `period`; empty: `actuals/actual.parquet` of the "
+        "instance, if it is there",
+    )
+    lead_times: SafePath | None = Field(
+        default=None, description="recorded vendor lead times: `vendor_id`, `day` of the order, `days`; others: drawn"
+    )
+    deliveries: SafePath | None = Field(
+        default=None, description="recorded short deliveries: `vendor_id`, `day` of the order, `share` that arrives"
+    )
+    short_chance: float = Field(default=0.0, ge=0, le=1, description="chance that another order arrives short")
+    short_share: float = Field(default=1.0, ge=0, le=1, description="share of its units that arrives then")
+    baselines: tuple[BaselineName, ...] = Field(
+        default=get_args(BaselineName), description="what is compared, planned anew every morning as well"
+    )
+    min_max: SafePath | None = Field(
+        default=None, description="your own order-up-to table as a further baseline: `item_id, node_id, min, max`"
+    )
+    storage: Literal["day", "measure"] = Field(
+        default="day", description="storage: its capacity holds every `day`, or is only measured"
+    )
+    inbound: Literal["day", "bucket", "measure"] = Field(
+        default="bucket", description="docks: capacity holds every day, on average over a bucket, or is only measured"
+    )
+    outbound: Literal["day", "bucket", "measure"] = Field(default="bucket", description="outbound: the same")
+
+
 class CheckpointPart(_Part):
     """How often the state of the search is saved."""
 
@@ -241,6 +292,7 @@ class Config(_Part):
     warm: WarmPart = WarmPart()
     stream: StreamPart = StreamPart()
     checkpoint: CheckpointPart = CheckpointPart()
+    backtest: BacktestPart = BacktestPart()
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

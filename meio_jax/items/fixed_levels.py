@@ -14,6 +14,7 @@ from meio_jax.plan.tables import decision_frames
 from meio_jax.planner.planning import block_items, per_step
 from meio_jax.runs.run import config_of_run
 from meio_jax.tables import Tables
+from meio_jax.tables.settings import InstanceSettings
 
 _PER_BUCKET = ("plan/targets", "plan/protection", "plan/shares", "prices")
 
@@ -25,18 +26,18 @@ class FixedLevels:
 
     Args:
         run: Folder of a finished run.
-        tables: The instance that the run planned: its first day and the length of its buckets.
+        settings: Settings of the instance that the run planned: its first day and the length of its buckets.
 
     Raises:
         InputError: If the folder holds no finished run.
     """
 
-    def __init__(self, run: Path, tables: Tables) -> None:
+    def __init__(self, run: Path, settings: InstanceSettings) -> None:
         if not (run / "plan" / "targets.parquet").exists():
             remedy = "give the folder of a run, or solve first"
             raise InputError([Problem(str(run / "plan" / "targets"), "", "", None, "the targets of a run", remedy)])
         self.run, self.config = run, config_of_run(run)
-        self._settings = tables.settings
+        self._settings = settings
         paths = {name: run / f"{name}.parquet" for name in _PER_BUCKET}
         self._frames = {name: pl.read_parquet(path) for name, path in paths.items() if path.exists()}
         self._last = int(np.max(self._frames["plan/targets"]["bucket"].to_numpy(), initial=0))

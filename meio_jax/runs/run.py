@@ -27,6 +27,7 @@ from meio_jax.runs.checkpoint import saved_steps
 from meio_jax.runs.folder import RunFolder, check_new, open_again, open_new, stays, unfinished_place
 from meio_jax.runs.resume import identity, search_saved, table_digests
 from meio_jax.runs.streamed_run import run_streamed, stream_source
+from meio_jax.runs.warm import read_earlier, warm_model
 from meio_jax.tables import (
     Tables,
     count_item_rows,

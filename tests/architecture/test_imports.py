@@ -45,8 +45,8 @@ ROOMS = (
     "registry",
     "progress",
     "folders",
-    "backtest",
     "tables",
+    "backtest",
     "generate",
     "forecast",
     "distributed",
@@ -69,6 +69,7 @@ ROOMS = (
     "replan",
     "explain",
     "whatif",
+    "backtest_loop",
     "cli",
 )
 

@@ -1,14 +1,13 @@
 """A world lived by tables: what is ordered is what arrives; a planner is told each morning what he may know."""
 
 import datetime
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 from backtest_instances import same_targets, single_node, small_network
 
-from meio_jax.backtest import Execution, Options, PlanTable, read_world, simulate, window
+from meio_jax.backtest import Execution, Options, PlanTable, simulate, window
 from meio_jax.errors import InputError
 
 FIXED = {"dispersion": 0.0, "law": "fixed"}
@@ -72,9 +71,7 @@ def test_levels_followed_by_tables_are_levels_followed() -> None:
     assert one.items.equals(other.items)
     assert one.capacity.equals(other.capacity)
     assert one.transfers.equals(other.transfers)
-    whole = simulate(
-        window(tables, 0, 14), plan, seed=4, world=replace(read_world(window(tables, 0, 14)), morning=True)
-    )
+    whole = simulate(window(tables, 0, 14), plan, seed=4, options=Options(ordering="morning"))
     assert whole.items.equals(one.items)
 
 

@@ -8,7 +8,7 @@ from meio_jax.backtest.baselines.setting import read_setting
 from meio_jax.backtest.plan import PlanTable
 
 
-def echelon_formulas(tables) -> PlanTable:
+def echelon_formulas(tables, *, morning: bool = False) -> PlanTable:
     """Every node orders up to mean + z x standard deviation of the demand below it (Silver, Pyke and Thomas
     2017, chapter 11; Axsäter 2015, chapter 10).
 
@@ -17,11 +17,11 @@ def echelon_formulas(tables) -> PlanTable:
     fractile. Targets are
     echelon targets: a node counts the stock of the nodes that it supplies.
     """
-    setting = read_setting(tables)
+    setting = read_setting(tables, morning=morning)
     nodes, buckets = setting.world.nodes, range(setting.world.buckets)
     own, square = delivered_parts(setting, np.ones(len(nodes), bool), by_distance=False)
     part, square = passed_on(setting, own), passed_on(setting, square)
-    cover = np.maximum(setting.lead + setting.gap - 1, 1) + way_down(setting, own)
+    cover = setting.cover + way_down(setting, own)
     targets = []
     for bucket in buckets:
         rule = Newsvendor(setting, setting.demand(cover, part, square, bucket), normal=True)

@@ -8,7 +8,7 @@ from meio_jax.backtest.baselines.setting import read_setting
 from meio_jax.backtest.plan import PlanTable
 
 
-def independent_sites(tables) -> PlanTable:
+def independent_sites(tables, *, morning: bool = False) -> PlanTable:
     """Base-stock at every node, each blind to the others.
 
     A site covers the demand of its own customers (those that it serves cheapest in time) and of the nodes
@@ -16,11 +16,11 @@ def independent_sites(tables) -> PlanTable:
     binomial demand and random lead times. Where the sites' stock does not fit a node's storage, items
     compete for it by a charge per m3.
     """
-    setting = read_setting(tables)
+    setting = read_setting(tables, morning=morning)
     nodes, buckets = len(setting.world.nodes), range(setting.world.buckets)
     own, square = delivered_parts(setting, np.ones(nodes, bool), by_distance=False)
     part, square = passed_on(setting, own), passed_on(setting, square)
-    cover = np.maximum(setting.lead + setting.gap - 1, 1)
+    cover = setting.cover
     targets = []
     for bucket in buckets:
         rule = Newsvendor(setting, setting.demand(cover, part, square, bucket))

@@ -9,7 +9,7 @@ from meio_jax.backtest.baselines.setting import Setting, read_setting
 from meio_jax.backtest.plan import PlanTable
 
 
-def national_two_day(tables) -> PlanTable:
+def national_two_day(tables, *, morning: bool = False) -> PlanTable:
     """Buying and placing decided apart, as in the systems that multi-echelon planning replaced.
 
     Buying: one newsvendor for the pooled demand of the country over vendor lead time, review and the way
@@ -18,12 +18,12 @@ def national_two_day(tables) -> PlanTable:
     keep go to the nearest node that can). A node counts the stock of the nodes that it supplies. Sites that
     cannot hold their share give up stock by a charge per m3. True moments and lead time variance throughout.
     """
-    setting = read_setting(tables)
+    setting = read_setting(tables, morning=morning)
     world = setting.world
     preferred = np.array([kind == "fc" for kind in world.kinds])
     own, _ = delivered_parts(setting, preferred if preferred.any() else ~preferred, by_distance=True)
     part = passed_on(setting, own)
-    cover = np.maximum(setting.lead + setting.gap - 1, 1) + way_down(setting, own)
+    cover = setting.cover + way_down(setting, own)
     targets = []
     for bucket in range(world.buckets):
         rule = _Pools(setting, [_Pool(setting, part * tier, cover, bucket) for tier in tier_masks(setting)])

@@ -18,7 +18,8 @@ class Setting:
     review period. `supplied [I, N]`: the node may hold the item and somebody delivers it there.
     `shortage [I]`: money lost when a unit of demand is not served, net of what serving it would have cost.
     `region_square [I]`: sum of the squared shares of all regions.
-    `route [N, N]` share of what column n gets that comes from row m (lanes).
+    `route [N, N]` share of what column n gets that comes from row m (lanes). `morning`: nodes order before the day's
+    sales, not after them.
     """
 
     world: World
@@ -32,12 +33,19 @@ class Setting:
     supplied: np.ndarray
     region_square: np.ndarray
     route: np.ndarray
+    morning: bool
+
+    @property
+    def cover(self) -> np.ndarray:
+        """Days `[I, N]` of demand from an order until what is ordered at the next review is there: of a morning's
+        order the day's own sales are the first, of an evening's order those of the day after."""
+        return np.maximum(self.lead + self.gap - 1 + self.morning, 1)
 
     @property
     def exposed(self) -> np.ndarray:
         """Days `[I, N]` of demand that a target meets, on average, before what was ordered with it is
         renewed."""
-        return self.lead + (self.gap - 1) / 2
+        return self.lead + (self.gap - 1) / 2 + self.morning
 
     def fractile(self, node: int, charge: np.ndarray | float = 0.0) -> np.ndarray:
         """Critical fractile `[I]` of a node: shortage cost against holding (and `charge`, money per unit
@@ -51,7 +59,7 @@ class Setting:
 
     def window(self, cover: np.ndarray, bucket: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of an item's total demand over the `cover [I, N]` days after an average day of
-        the bucket; after the horizon, demand goes on as in its last week."""
+        the bucket (in the morning: from it on); after the horizon, demand goes on as in its last week."""
         days = self.mean.shape[1]
         size = self.world.bucket_periods
         last = np.arange(bucket * size, min((bucket + 1) * size, days))
@@ -59,9 +67,9 @@ class Setting:
         mean, variance = (_cumulated(x, longest) for x in (self.mean, self.variance))
         total, spread = np.zeros(cover.shape), np.zeros(cover.shape)
         for day in last:
-            upto = day + 1 + cover
-            total += _at(mean, upto) - mean[:, day + 1][:, None]
-            spread += _at(variance, upto) - variance[:, day + 1][:, None]
+            first = day + (0 if self.morning else 1)
+            total += _at(mean, first + cover) - mean[:, first][:, None]
+            spread += _at(variance, first + cover) - variance[:, first][:, None]
         return total / len(last), spread / len(last) * self.run[:, None]
 
     def demand(
@@ -107,8 +115,8 @@ def _at(cumulated: np.ndarray, day: np.ndarray) -> np.ndarray:
     return first + (day - low) * (np.take_along_axis(cumulated, low + 1, 1) - first)
 
 
-def read_setting(tables) -> Setting:
-    """The setting of an instance."""
+def read_setting(tables, *, morning: bool = False) -> Setting:
+    """The setting of an instance; `morning`: nodes order before the day's sales."""
     world = read_world(tables)
     mean, variance, run = demand_moments(read_forecast(tables), world)
     supplied, weights = _sources(world)
@@ -116,9 +124,8 @@ def read_setting(tables) -> Setting:
     route = np.zeros((len(world.nodes), len(world.nodes)))
     route[world.supply.lane_from, world.supply.lane_to] = world.supply.lane_share
     gap = world.sites.review_period.astype(float)
-    return Setting(
-        world, mean, variance, run, lead, sd, gap, net_shortage(world), supplied, region_squares(world), route
-    )
+    shortage, squares = net_shortage(world), region_squares(world)
+    return Setting(world, mean, variance, run, lead, sd, gap, shortage, supplied, squares, route, morning)
 
 
 def net_shortage(world: World) -> np.ndarray:

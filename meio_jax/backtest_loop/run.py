@@ -1,0 +1,157 @@
+"""The work of `meio backtest`: a configuration in, a folder with the days and what they came to out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from meio_jax.backtest import World, read_world, window
+from meio_jax.backtest_loop.arms import OURS, AbstractArm, Baseline, Planner, baseline
+from meio_jax.backtest_loop.customers import Ground, ground
+from meio_jax.backtest_loop.live import Life, Step, live
+from meio_jax.backtest_loop.measures import result_frames
+from meio_jax.backtest_loop.min_max import read_min_max
+from meio_jax.backtest_loop.record import Record
+from meio_jax.backtest_loop.summary import summary_of
+from meio_jax.config.settings import Config
+from meio_jax.errors import InputError, Note, Problem
+from meio_jax.folders import Claim, Mark, check_claim, held, read_mark, remove, write_mark
+from meio_jax.progress import AbstractProgress, Silent
+from meio_jax.runs.resume import identity, table_digests
+from meio_jax.runs.run import ensure_instance
+from meio_jax.tables import read_instance, write_table, write_text
+
+KIND = "backtest"
+_IDENTITY, _SUMMARY = "backtest.json", "summary.json"
+_FILES = ("actual", "lead_times", "deliveries", "min_max")
+_ENTRIES = (_IDENTITY, _SUMMARY, "days", "mornings", "plans", "results")
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """A finished backtest: its folder, the days of every arm (ours first) and the summary."""
+
+    folder: Path
+    lives: list[Life]
+    world: World
+    summary: dict[str, Any]
+
+
+def run_backtest(
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: AbstractProgress | None = None,
+    on_day: Callable[[int, int, float, list[Step]], None] = lambda day, days, spent, steps: None,
+) -> Backtest:
+    """Live the days of a configuration and write the folder.
+
+    Args:
+        config: The configuration; its part `backtest` says how.
+        folder: Where to write.
+        resume: Continue the backtest that the folder holds; days that are recorded are lived again by their record.
+        overwrite: Replace the backtest that the folder holds.
+        progress: Where solves report.
+        on_day: See `live`.
+
+    Raises:
+        InputError: If the configuration, the instance or a recorded table is wrong, or the folder may not be written.
+    """
+    progress = Silent() if progress is None else progress
+    source = ensure_instance(config, progress)
+    tables = read_instance(source)
+    at = ground(tables, source, config.backtest)
+    same = _identity(config, source)
+    with held(folder, "meio backtest"):
+        _open(folder, same, resume, overwrite)
+        arms = _arms(config, folder, at, progress)
+        lives = live(at, arms, config.backtest.days, config.backtest.seed, Record(folder), on_day)
+        world = read_world(window(at.tables, 0, config.backtest.days))
+        return _written(folder, lives, world, at, config)
+
+
+def _arms(config: Config, folder: Path, at: Ground, progress: AbstractProgress) -> list[AbstractArm]:
+    part = config.backtest
+    arms: list[AbstractArm] = [Planner(config, folder, part.every, progress)]
+    arms += [baseline(name) for name in part.baselines]
+    if part.min_max is not None:
+        arms.append(Baseline("min_max", read_min_max(part.min_max, at.tables)))
+    return arms
+
+
+def _identity(config: Config, source: Path) -> dict[str, Any]:
+    """What a continuation must agree with."""
+    part = config.backtest.model_dump(mode="json", exclude=set(_FILES))
+    files = {name: getattr(config.backtest, name) for name in _FILES}
+    digests = {
+        name: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        for name, path in files.items()
+        if path is not None and path.is_file()
+    }
+    own = {f"backtest.{key}": value for key, value in {**part, **digests}.items()}
+    return {**identity(config, table_digests(source)), **own}
+
+
+def _open(folder: Path, same: dict[str, Any], resume: bool, overwrite: bool) -> None:
+    """Make the folder ready: empty and marked, or as an earlier process left it."""
+    if resume:
+        mark = read_mark(folder)
+        if mark is None or mark.kind != KIND or not (folder / _IDENTITY).exists():
+            remedy = "leave `--resume` away, or give the folder of a backtest"
+            raise InputError([Problem(str(folder), "--run", "", Note("no backtest"), "a backtest to continue", remedy)])
+        _check_same(folder, same)
+        return
+    check_claim(folder, Claim(KIND, "--run", overwrite=overwrite), "a backtest (continue it with --resume)")
+    for name in _ENTRIES:
+        remove(folder / name)
+    write_mark(folder, Mark(KIND, _ENTRIES))
+    write_text(json.dumps(same, indent=1), folder / _IDENTITY)
+
+
+def _check_same(folder: Path, same: dict[str, Any]) -> None:
+    stored = json.loads((folder / _IDENTITY).read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(same))
+    remedy = "continue with what it began with, or begin anew with --overwrite"
+    problems = [
+        Problem(str(folder / _IDENTITY), "", key, now.get(key), f"{stored.get(key)}, as it began", remedy)
+        for key in dict.fromkeys([*stored, *now])
+        if stored.get(key) != now.get(key)
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def _written(folder: Path, lives: list[Life], world: World, at: Ground, config: Config) -> Backtest:
+    """Write tables and summary."""
+    for name, frame in result_frames(lives, world):
+        write_table(frame, folder / "results" / f"{name}.parquet")
+    about = {"customers": at.customers, "every": config.backtest.every, "ours": OURS}
+    found = about | summary_of(lives, world, config.backtest.seed)
+    write_text(json.dumps(found, indent=1, allow_nan=False), folder / _SUMMARY)
+    return Backtest(folder, lives, world, found)
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The summary of a finished backtest.
+
+    Raises:
+        InputError: If there is none.
+    """
+    path = folder / _SUMMARY
+    if not path.exists():
+        remedy = "finish it with `meio backtest CONFIG --resume`"
+        raise InputError([Problem(str(path), "", "", None, "the summary of a finished backtest", remedy)])
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_results(folder: Path) -> dict[str, pl.DataFrame]:
+    """The result tables of a finished backtest, by name."""
+    return {path.stem: pl.read_parquet(path) for path in sorted((folder / "results").glob("*.parquet"))}

@@ -1,0 +1,49 @@
+"""The command `meio backtest`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from meio_jax.cli.backtest_text import DayLines, backtest_text
+
+_out, _err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+
+
+def backtest(
+    config: Annotated[Path, typer.Argument(help="Configuration file (YAML).")],
+    run: Annotated[
+        Path | None, typer.Option(help="Folder to write; default the run folder's name + `_backtest`.")
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Days to live; overrides the configuration.")] = None,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Days from one full plan to the next; overrides the configuration.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of customers and vendors; overrides.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a backtest that was cut off.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the backtest that the folder holds.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Live by daily plans, order by order, and compare with baselines that are planned anew every day as well."""
+    from meio_jax.backtest_loop import run_backtest
+    from meio_jax.config.settings import load_config
+
+    loaded = load_config(config)
+    given = {"days": days, "every": every, "seed": seed}
+    part = loaded.backtest.model_copy(update={key: value for key, value in given.items() if value is not None})
+    loaded = loaded.model_copy(update={"backtest": part})
+    folder = loaded.run.with_name(f"{loaded.run.name}_backtest") if run is None else run
+    lines = DayLines(_err, quiet=quiet)
+    try:
+        found = run_backtest(loaded, folder, resume=resume, overwrite=overwrite, on_day=lines.update)
+    finally:
+        lines.close()
+    if as_json:
+        typer.echo(json.dumps(found.summary, indent=1))
+    else:
+        _out.print(backtest_text(found.summary, str(folder)))

@@ -1,0 +1,118 @@
+"""The closed loop as a whole: nothing of the future is known, a kill changes nothing, and the tables add up."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from loop_instance import DAYS, ITEMS, loop_config, loop_tables
+from polars.testing import assert_frame_equal
+
+from meio_jax.backtest_loop import Backtest, run_backtest
+from meio_jax.backtest_loop.arms import baseline
+from meio_jax.backtest_loop.customers import ground
+from meio_jax.backtest_loop.live import live
+from meio_jax.backtest_loop.record import Record
+from meio_jax.backtest_loop.run import read_results, read_summary
+from meio_jax.errors import InputError
+
+SECONDS = "seconds"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Backtest:
+    folder = tmp_path_factory.mktemp("loop")
+    return run_backtest(loop_config(folder), folder / "backtest")
+
+
+def orders_until(found: Backtest, day: int) -> dict[str, pl.DataFrame]:
+    """What every arm ordered and shipped up to a day."""
+    tables = read_results(found.folder)
+    return {name: tables[name].filter(pl.col("day") <= day) for name in ("orders", "transfers")}
+
+
+def test_a_spike_in_the_future_moves_no_order(finished: Backtest, tmp_path: Path) -> None:
+    """Recorded sales of the last day differ by 500 units: until that day's morning every order is the same."""
+    spiked = run_backtest(loop_config(tmp_path, spike=DAYS - 1), tmp_path / "backtest")
+    for name, before in orders_until(finished, DAYS - 1).items():
+        assert before.height > 0
+        assert_frame_equal(before, orders_until(spiked, DAYS - 1)[name])
+    sold = [found.lives[0].steps[-1].day.units["demand"] for found in (finished, spiked)]
+    assert sold == [4 * len(ITEMS), 4 * len(ITEMS) + 496]
+
+
+def test_yesterdays_spike_is_known_this_morning(tmp_path: Path) -> None:
+    """The same spike a day earlier is in the history that the last morning knows: a baseline orders for it."""
+    last = []
+    for spike in (None, 1):
+        folder = tmp_path / str(spike)
+        config = loop_config(folder, spike=spike)
+        at = ground(loop_tables(), folder, config.backtest)
+        (life,) = live(at, [baseline("echelon_formulas")], DAYS, 1, Record(folder), lambda *_: None)
+        last.append(life.steps[-1].orders.filter(item_id="a")["units"].sum())
+    assert last[1] > last[0]
+
+
+def test_a_kill_changes_nothing(finished: Backtest, tmp_path: Path) -> None:
+    config, folder = loop_config(tmp_path), tmp_path / "backtest"
+
+    def stop_after_two(day: int, *_: object) -> None:
+        if day == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_backtest(config, folder, on_day=stop_after_two)
+    assert not (folder / "summary.json").exists()
+    # A day that was under way when the power went is no day.
+    (folder / "days" / "002" / ".meio.tmp").mkdir(parents=True)
+    run_backtest(config, folder, resume=True)
+    whole, again = read_results(finished.folder), read_results(folder)
+    assert set(whole) == set(again)
+    for name, frame in whole.items():
+        assert_frame_equal(frame.drop(SECONDS, strict=False), again[name].drop(SECONDS, strict=False))
+
+
+def test_a_continuation_needs_what_it_began_with(finished: Backtest, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no backtest"):
+        run_backtest(loop_config(tmp_path), tmp_path / "elsewhere", resume=True)
+    other = loop_config(tmp_path / "other", every=1)
+    with pytest.raises(InputError, match=r"backtest\.every"):
+        run_backtest(other, finished.folder, resume=True)
+
+
+def test_a_folder_that_holds_something_is_left_alone(finished: Backtest, tmp_path: Path) -> None:
+    config = loop_config(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear", encoding="utf-8")
+    with pytest.raises(InputError, match=r"letter\.txt"):
+        run_backtest(config, tmp_path / "mine", overwrite=True)
+    with pytest.raises(InputError, match="--resume"):
+        run_backtest(config, finished.folder)
+    assert (finished.folder / "summary.json").exists()
+
+
+def test_tables_add_up(finished: Backtest) -> None:
+    tables, summary = read_results(finished.folder), read_summary(finished.folder)
+    daily = tables["daily"]
+    arms = ["meio", "national_two_day", "independent_sites", "echelon_formulas"]
+    assert daily["arm"].unique(maintain_order=True).to_list() == arms
+    assert daily.group_by("arm").len()["len"].unique().to_list() == [DAYS]
+    for life in finished.lives:
+        own = daily.filter(arm=life.name)
+        total = life.outcome.replications.row(0, named=True)
+        assert own["total"].sum() == pytest.approx(total["total"] - total["terminal"])
+        assert own["demand"].sum() == 4 * len(ITEMS) * DAYS
+        bought = tables["orders"].filter(arm=life.name)
+        assert bought["units"].sum() == total["purchased"]
+        assert (bought["units"] % 4 == 0).all()
+        assert tables["capacity_by_day"].filter(arm=life.name).height == DAYS
+    assert tables["solves"].filter(arm="meio")["how"].to_list() == ["cold", "levels", "warm"]
+    assert tables["nervousness"]["day"].to_list() == [2]
+    assert summary["arms"]["meio"]["nervousness_quantities"] > 0
+    assert set(summary["differences"]) == set(arms[1:])
+    assert json.loads((finished.folder / "summary.json").read_text(encoding="utf-8"))["customers"] == "recorded"
+
+
+def test_old_mornings_and_plans_go(finished: Backtest) -> None:
+    kept = {kind: sorted(path.name for path in (finished.folder / kind).iterdir()) for kind in ("mornings", "plans")}
+    assert kept == {"mornings": ["000", "002"], "plans": ["000", "002"]}
