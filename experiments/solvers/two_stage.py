@@ -13,8 +13,8 @@ import numpy as np
 from meio_jax.certify.clairvoyant import clairvoyant_bound, scenario_bounds
 from meio_jax.config import Config
 from meio_jax.model.catalog import draw
-from meio_jax.plan.decisions import joined
 from meio_jax.planner import Model, prepare, search
+from meio_jax.plans.decisions import joined
 from meio_jax.scenarios import HOLDOUT, TRAINING
 from meio_jax.solver.solve import Solution
 from meio_jax.solver.subproblem import InventorySubproblem

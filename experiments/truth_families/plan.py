@@ -10,8 +10,8 @@ import numpy as np
 from meio_jax.certify.certificate import cost_interval
 from meio_jax.certify.holdout import evaluate_holdout
 from meio_jax.config import Config
-from meio_jax.plan.decisions import joined
 from meio_jax.planner import Model, Plan, certify, prepare, search
+from meio_jax.plans.decisions import joined
 from meio_jax.solver.solve import Solution, State, initial_state
 from meio_jax.tables import Tables
 

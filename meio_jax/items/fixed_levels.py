@@ -9,9 +9,9 @@ import polars as pl
 
 from meio_jax.errors import InputError, Problem
 from meio_jax.instance import build_instance
-from meio_jax.plan.levels import policy_of_tables
-from meio_jax.plan.tables import decision_frames
 from meio_jax.planner.planning import block_items, per_step
+from meio_jax.plans.levels import policy_of_tables
+from meio_jax.plans.tables import decision_frames
 from meio_jax.runs.run import config_of_run
 from meio_jax.tables import Tables
 from meio_jax.tables.settings import InstanceSettings

@@ -26,9 +26,9 @@ from meio_jax.config.settings import Config, load_config
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.instance import Instance, Shared, build_instance
 from meio_jax.instance.census import Census, widened
-from meio_jax.plan.policy_tables import policy_frames
-from meio_jax.plan.tables import decision_frames
 from meio_jax.planner.planning import settings_of
+from meio_jax.plans.policy_tables import policy_frames
+from meio_jax.plans.tables import decision_frames
 from meio_jax.policy import AbstractPolicy, policy_family
 from meio_jax.runs.data import instance_of
 from meio_jax.runs.portable import named_leaves, names_of

@@ -13,8 +13,8 @@ import polars as pl
 from meio_jax.certify.certificate import Certificate
 from meio_jax.config.settings import Config
 from meio_jax.errors import InputError, Problem
-from meio_jax.plan.tables import prices_frame
 from meio_jax.planner.planning import certify, search
+from meio_jax.plans.tables import prices_frame
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.runs.data import RunData, read_run
 from meio_jax.runs.run import config_of_run, configure_jax, warm_config

@@ -18,13 +18,14 @@ from meio_jax.certify.feasibility import out_of_reach
 from meio_jax.certify.holdout import Holdout, Tally
 from meio_jax.certify.verdict import doubts_feasibility, feasibility_steps, judge_plan, make_certificate
 from meio_jax.config.settings import Config
+from meio_jax.config.values import Values
 from meio_jax.distributed.sharding import item_mesh, local_devices, own_part
-from meio_jax.dual import DUAL_METHODS, BestSoFar, Tolerances
+from meio_jax.dual import BestSoFar, Tolerances
 from meio_jax.instance import KINDS, Instance, build_instance
 from meio_jax.instance.census import Gather, alone
-from meio_jax.objective import OBJECTIVES
-from meio_jax.plan.tables import metrics_frame, plan_frames
-from meio_jax.policy import AbstractPolicy, policy_family
+from meio_jax.objective import AbstractObjective
+from meio_jax.plans.tables import metrics_frame, plan_frames
+from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
 from meio_jax.scenarios.sampling import ScenarioSettings
@@ -102,11 +103,11 @@ def per_step(config: Config) -> int:
     return min(config.scenarios.per_step, config.scenarios.train)
 
 
-def settings_of(config: Config, instance: Instance) -> Settings:
-    """The static choices of the item problems."""
+def settings_of(config: Config, instance: Instance, objective: AbstractObjective | None = None) -> Settings:
+    """The static choices of the item problems; the objective is that of the configuration unless it is given."""
     declared = instance.tables.settings
     return Settings(
-        objective=OBJECTIVES[config.objective.name](**config.objective.options),
+        objective=Values.of(config).objective if objective is None else objective,
         scenarios=ScenarioSettings(
             periods=declared.periods,
             seed=config.seed,
@@ -128,6 +129,7 @@ def prepare(
     config: Config,
     *,
     start_prices: Callable[[Instance], np.ndarray] | None = None,
+    values: Values | None = None,
     gather: Gather = alone,
 ) -> Model:
     """Build arrays, starting levels and the dual method.
@@ -135,9 +137,11 @@ def prepare(
     Args:
         tables: A validated instance.
         config: The configuration; `precision: float64` must be switched on in JAX before (the command line does it).
+        values: Policy, objective and dual method; None: those that the configuration names.
         start_prices: Prices `[buckets, resources]` at which the starting levels are set; None: zero.
         gather: How counts of all processes come together, where the tables hold a part of the catalog only.
     """
+    values = Values.of(config) if values is None else values
     dtype = np.dtype(config.precision).type
     items = config.solve.block_items or block_items(tables.nodes.height, per_step(config))
     mesh = item_mesh(config.solve.devices)
@@ -149,14 +153,14 @@ def prepare(
         devices=local_devices(mesh),
         gather=gather,
     )
-    stationary = config.policy.stationary
+    stationary = values.policy.stationary
     options = config.solve
     problem = build_problem(
         instance.network,
         instance.resources,
         instance.catalog,
-        settings_of(config, instance),
-        policy_family(config.policy.name, config.policy.protection),
+        settings_of(config, instance, values.objective),
+        values.policy.family,
         config.scenarios.train,
         search=SearchOptions(options.learning_rate, options.final_learning_rate, options.max_steps),
         margin=options.capacity_margin,
@@ -169,8 +173,7 @@ def prepare(
     gap = options.gap / 2
     tolerances = Tolerances(options.violation, gap, options.change)
     averaging = options.averaging if config.scenarios.train > per_step(config) else 1
-    dual = DUAL_METHODS[config.dual.name](**config.dual.options)
-    method = BestSoFar(dual, options.violation, averaging, gap, options.price_gain)
+    method = BestSoFar(values.dual, options.violation, averaging, gap, options.price_gain)
     kinds = tuple(KINDS[kind] for kind in instance.kinds)
     limits = Limits(options.max_steps, options.min_steps, options.check_every, tolerances, kinds)
     return Model(config, instance, problem, method, limits)

@@ -18,11 +18,11 @@ from meio_jax.certify.certificate import Certificate
 from meio_jax.certify.holdout import Holdout, evaluate_holdout
 from meio_jax.certify.verdict import doubts_feasibility, judge_plan, make_certificate
 from meio_jax.distributed.sharding import own_part
-from meio_jax.plan.flows import ORDER, merged_flows
-from meio_jax.plan.tables import metrics_frame, plan_frames, prices_frame
 from meio_jax.planner.planning import per_step
 from meio_jax.planner.streamed_proof import out_of_reach
 from meio_jax.planner.streaming import StreamedModel, best_policies, read_ahead
+from meio_jax.plans.flows import ORDER, merged_flows
+from meio_jax.plans.tables import metrics_frame, plan_frames, prices_frame
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.results import Result

@@ -19,7 +19,7 @@ from meio_jax.distributed.processes import Together, gather, is_first, join, own
 from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.folders import held
 from meio_jax.generate import generate_instance
-from meio_jax.plan.flows import ORDER, merged_flows, own_flows
+from meio_jax.plans.flows import ORDER, merged_flows, own_flows
 from meio_jax.planner.planning import Plan, certify, prepare
 from meio_jax.planner.streamed_plan import StreamedPlan
 from meio_jax.progress import AbstractProgress

@@ -34,7 +34,7 @@ LOOPS = {
     "meio_jax.demand.quantiles",
     "meio_jax.certify.holdout",
     "meio_jax.scenarios.leadtimes",
-    "meio_jax.plan.decisions",
+    "meio_jax.plans.decisions",
     "meio_jax.solver.problem",
     "meio_jax.solver.refine",
     "meio_jax.simulation.rollout",

@@ -61,16 +61,17 @@ ROOMS = (
     "simulation",
     "solver",
     "certify",
-    "plan",
+    "plans",
     "planner",
     "runs",
-    "report",
     "items",
     "replan",
     "explain",
     "whatif",
     "backtest_loop",
+    "report",
     "cli",
+    "public",
 )
 
 PRESENTATION = ("report", "cli")

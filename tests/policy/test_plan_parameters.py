@@ -12,9 +12,9 @@ from tiny import tiny_tables
 
 from meio_jax.errors import InputError
 from meio_jax.instance import Instance, build_instance
-from meio_jax.plan.decisions import orders_now
-from meio_jax.plan.levels import policy_of_tables
-from meio_jax.plan.policy_tables import policy_frames
+from meio_jax.plans.decisions import orders_now
+from meio_jax.plans.levels import policy_of_tables
+from meio_jax.plans.policy_tables import policy_frames
 from meio_jax.policy import POLICIES, AbstractPolicy, StartingPoint, policy_family
 from meio_jax.policy.protected import Protected
 

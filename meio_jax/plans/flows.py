@@ -9,7 +9,7 @@ import polars as pl
 
 from meio_jax.certify.holdout import Holdout
 from meio_jax.instance import Instance
-from meio_jax.plan.decisions import joined
+from meio_jax.plans.decisions import joined
 
 _KEPT_ABOVE = 1e-6
 

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from meio_jax.instance import Instance
-from meio_jax.plan.decisions import joined
+from meio_jax.plans.decisions import joined
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.protected import Protected
 

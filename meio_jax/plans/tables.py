@@ -12,9 +12,9 @@ from meio_jax.certify.holdout import Holdout
 from meio_jax.instance import KINDS, Instance
 from meio_jax.instance.ids import positions
 from meio_jax.instance.item_arrays import ranked_offers
-from meio_jax.plan.decisions import decide, joined
-from meio_jax.plan.flows import flow_frames
-from meio_jax.plan.policy_tables import KEPT_ABOVE, policy_frames
+from meio_jax.plans.decisions import decide, joined
+from meio_jax.plans.flows import flow_frames
+from meio_jax.plans.policy_tables import KEPT_ABOVE, policy_frames
 from meio_jax.policy import AbstractPolicy
 from meio_jax.solver.solve import Solution
 

@@ -1,0 +1,74 @@
+"""What a configuration names, as the objects that it stands for; from Python these objects are given as they are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from meio_jax.config.settings import Config, DualPart, ObjectivePart, PolicyPart
+from meio_jax.dual import DUAL_METHODS, AbstractDualMethod
+from meio_jax.objective import OBJECTIVES, AbstractObjective
+from meio_jax.policy import POLICIES, AbstractReplenishment, PolicyFamily
+from meio_jax.policy.protected import ProtectedFamily
+
+
+@dataclass(frozen=True)
+class PolicyChoice:
+    """A policy whose parameters a plan decides.
+
+    Attributes:
+        member: The class of the policy.
+        protection: Decide protection levels as well.
+        stationary: One value of each parameter for all buckets; None: as the instance says.
+    """
+
+    member: type[AbstractReplenishment]
+    protection: bool = False
+    stationary: bool | None = None
+
+    @property
+    def family(self) -> PolicyFamily:
+        """What builds the policy at its starting point."""
+        return ProtectedFamily(self.member) if self.protection else self.member
+
+
+@dataclass(frozen=True)
+class Values:
+    """Policy, objective and dual method of a plan."""
+
+    policy: PolicyChoice
+    objective: AbstractObjective
+    dual: AbstractDualMethod
+
+    @classmethod
+    def of(cls, config: Config) -> Values:
+        """What the names of a configuration stand for."""
+        policy = config.policy
+        return cls(
+            PolicyChoice(POLICIES[policy.name], policy.protection, policy.stationary),
+            OBJECTIVES[config.objective.name](**config.objective.options),
+            DUAL_METHODS[config.dual.name](**config.dual.options),
+        )
+
+    def recorded(self, config: Config) -> Config:
+        """The configuration that says the same; a class that is in no registry is recorded by its own name."""
+        policy = PolicyPart.model_construct(
+            name=_name(POLICIES, self.policy.member),
+            protection=self.policy.protection,
+            stationary=self.policy.stationary,
+        )
+        objective = ObjectivePart.model_construct(
+            name=_name(OBJECTIVES, type(self.objective)), options=_options(self.objective)
+        )
+        dual = DualPart.model_construct(name=_name(DUAL_METHODS, type(self.dual)), options=_options(self.dual))
+        return config.model_copy(update={"policy": policy, "objective": objective, "dual": dual})
+
+
+def _name(family: Mapping[str, type], member: type) -> str:
+    return next((name for name, known in family.items() if known is member), member.__name__)
+
+
+def _options(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
