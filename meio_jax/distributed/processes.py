@@ -113,7 +113,7 @@ def own_range(items: int) -> tuple[int, int]:
     return first, after - first
 
 
-class Together(AbstractProgress):
+class SharedProgress(AbstractProgress):
     """Progress of a process among others: it stops when any of them was told to, at the same step as all."""
 
     def __init__(self, inner: AbstractProgress, every: int) -> None:

@@ -29,8 +29,8 @@ from meio_jax.solver.stream import Part, PartFiles, PartState, Stream
 from meio_jax.tables import Tables
 
 
-class Counts:
-    """Plays the other processes of `build_instance`: the counts of all parts, for each part in turn.
+class PartCounts:
+    """The counts of all parts of a catalog, which `build_instance` asks for as it asks the other processes.
 
     `build_instance` asks three times: for the counts of items, for those of groups, and for the number of blocks.
     """
@@ -66,7 +66,7 @@ class Counted:
 
     source: AbstractSource
     config: Config
-    counts: Counts
+    counts: PartCounts
 
     def instance(self, tables: Tables, *, counting_groups: bool = False) -> Instance:
         """The arrays of a part."""
@@ -137,7 +137,7 @@ def count_stream(
     size = config.solve.block_items or block_items(source.tables(0).nodes.height, per_step(config))
     solve_part = config.solve.model_copy(update={"block_items": min(size, source.part_items, source.items)})
     scenarios = config.scenarios.model_copy(update={"store_gib": 0.0})
-    counted = Counted(source, config.model_copy(update={"solve": solve_part, "scenarios": scenarios}), Counts())
+    counted = Counted(source, config.model_copy(update={"solve": solve_part, "scenarios": scenarios}), PartCounts())
     progress.stage(f"counting {source.items} items in {source.parts} parts")
     for tables in read_ahead(source, files):
         count_items(tables, config.fulfilment.weight_bands, counted.counts.note_items)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import polars as pl
 
 from meio_jax.config.settings import Config, load_config
 from meio_jax.distributed.compile_cache import keep_compiled_programs
-from meio_jax.distributed.processes import Together, gather, is_first, join, own_range, watched
+from meio_jax.distributed.processes import SharedProgress, gather, is_first, join, own_range, watched
 from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.folders import held
 from meio_jax.generate import generate_instance
@@ -39,6 +40,17 @@ from meio_jax.tables import (
 )
 
 
+def _us_builder() -> Callable[..., object]:
+    """What reads the US data; a wheel does not ship it."""
+    try:
+        from meio_jax.generate.us import build_us_instance
+    except ModuleNotFoundError:
+        expected = "a checkout of the project: its installed package has no reader of this third-party data"
+        remedy = "`pip install -e .` in a checkout, or build the instance there and give its folder as `instance.path`"
+        raise InputError([Problem("configuration", "", "instance.us", None, expected, remedy)]) from None
+    return build_us_instance
+
+
 def ensure_instance(config: Config, progress: AbstractProgress) -> Path:
     """The instance folder; generated first if it does not exist and the configuration says how."""
     folder = config.instance.path
@@ -48,8 +60,7 @@ def ensure_instance(config: Config, progress: AbstractProgress) -> Path:
         progress.stage(f"generating the instance {folder}")
         return generate_instance(config.instance.generate, folder)
     if config.instance.us is not None:
-        from meio_jax.generate.us import build_us_instance
-
+        build_us_instance = _us_builder()
         progress.stage(f"building the US instance {folder}")
         options = config.instance.us
         build_us_instance(
@@ -123,7 +134,7 @@ def run_solve(
     configure_jax(config)
     join()
     if jax.process_count() > 1:
-        progress = Together(progress, config.solve.check_every)
+        progress = SharedProgress(progress, config.solve.check_every)
     if is_first() and not resume and not config.stream.generate:
         # Before the instance is made, which may take long: a folder that is refused later would have been for nothing.
         check_new(config.run, overwrite=overwrite)

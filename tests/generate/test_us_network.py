@@ -1,6 +1,7 @@
 """The US instance on a made-up data folder, and on the real one where MEIO_US_DATA names it."""
 
 import os
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -142,6 +143,16 @@ def test_a_configuration_builds_it_or_says_how(made_up: Path, tmp_path: Path) ->
     assert not (tmp_path / "us").exists()
     folder = ensure_instance(configuration(made_up), Silent())
     assert read_instance(folder).items.height == len(ITEMS)
+
+
+def test_an_installed_package_says_that_it_lacks_the_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "meio_jax.generate.us", None)
+    config = Config.model_validate(
+        {"instance": {"path": tmp_path / "us", "us": {"data": tmp_path}}, "run": tmp_path / "r"}
+    )
+    with pytest.raises(InputError, match=r"instance\.us.*checkout"):
+        ensure_instance(config, Silent())
+    assert not (tmp_path / "us").exists()
 
 
 def test_parcel_rates_are_recovered(made_up: Path) -> None:
