@@ -26,7 +26,7 @@ _MESSAGES = {
     ),
     Result.INFEASIBLE: (
         "Some capacity cannot be met by any plan. The plan is the one of least violation; raise the capacities "
-        "named below or lower the demand, stock or service floors that need them."
+        "that are named or lower the demand, stock or service floors that need them."
     ),
     Result.INTERRUPTED: "Interrupted. The best plan so far is written; a warm start from it continues the solve.",
     Result.NUMERICAL_FAILURE: (

@@ -241,8 +241,8 @@ def read_run(folder: str | Path) -> PlanTable:
     targets = folder / "plan" / "targets.parquet"
     if not targets.exists():
         raise bad(str(targets), "", "", "the targets of a finished run", None, "run `meio solve` first")
-    there = lambda path: pl.read_parquet(path) if path.exists() else None
-    table = pl.read_parquet(targets)
+    there = lambda path: pl.read_parquet(path, glob=False) if path.exists() else None
+    table = pl.read_parquet(targets, glob=False)
     echelon = frozenset(table["node_id"].unique().to_list()) if _is_echelon(folder) else frozenset()
     return PlanTable(
         targets=table,

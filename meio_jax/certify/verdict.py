@@ -68,6 +68,9 @@ def make_certificate(
     cost, interval = cost_interval(holdout)
     worst = worst_by_kind(instance.resources, holdout, instance.kinds, KINDS, instance.ids.resources)
     result = Result.INFEASIBLE if infeasible else verdict.result
+    if not np.isfinite(cost):
+        # Whatever else is true of it: a plan whose cost is not a number is none.
+        result = Result.NUMERICAL_FAILURE
     return Certificate(
         holdout_cost=cost,
         holdout_cost_ci95=interval,

@@ -118,7 +118,7 @@ def generate(
             ]
         ) from None
     folder = generate_instance(options, out, overwrite=overwrite)
-    _out.print(f"Wrote {options.items} items to {folder}.")
+    _out.print(f"Wrote {options.items} items to {folder}.", markup=False, highlight=False)
 
 
 @app.command()
@@ -162,13 +162,16 @@ def _solve_and_show(work, quiet: bool) -> None:
         plan = work(progress)
     finally:
         progress.close()
-    from meio_jax.cli.summary import summary
+    from meio_jax.cli.summary import summary, unreachable
     from meio_jax.distributed.processes import starts_first
+    from meio_jax.runs.folder import without_nan
 
     if not quiet and starts_first():
-        _out.print(summary(plan.certificate.as_dict(), str(plan.model.config.run)))
+        _out.print(summary(without_nan(plan.certificate.as_dict()), str(plan.model.config.run)))
     if plan.result.value and starts_first():
-        _err.print(plan.result.message)
+        _say(plan.result.message)
+        for line in unreachable(without_nan(plan.certificate.as_dict())) if quiet else ():
+            _say(line)
     raise typer.Exit(plan.result.value)
 
 
@@ -193,7 +196,7 @@ def replan(
 def show(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
     """Print the summary of a run."""
     from meio_jax.cli.summary import summary
-    from meio_jax.runs.run import read_certificate
+    from meio_jax.runs.files import read_certificate
 
     _out.print(summary(read_certificate(run), str(run)))
 

@@ -7,10 +7,15 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 
 def _money(value: float | None) -> str:
     return "not available" if value is None else f"{value:,.0f}"
+
+
+def _plain(value: float | None, form: str) -> str:
+    return "not available" if value is None else format(value, form)
 
 
 def _headline(certificate: dict[str, Any], run: str) -> Table:
@@ -18,7 +23,7 @@ def _headline(certificate: dict[str, Any], run: str) -> Table:
     low, high = certificate["holdout_cost_ci95"]
     rows = [
         ("outcome", certificate["result"].lower().replace("_", " ")),
-        ("steps, seconds", f"{certificate['steps']}, {certificate['seconds']:.1f}"),
+        ("steps, seconds", f"{certificate['steps']}, {_plain(certificate['seconds'], '.1f')}"),
         (
             "cost on holdout",
             f"{_money(certificate['holdout_cost'])}  (95 % interval {_money(low)} to {_money(high)}, "
@@ -26,7 +31,7 @@ def _headline(certificate: dict[str, Any], run: str) -> Table:
         ),
         ("cost in sample", _money(certificate["in_sample_cost"])),
         (f"Lagrangian value ({certificate['lagrangian_label']})", _money(certificate["lagrangian"])),
-        ("coupling gap", f"{certificate['coupling_gap']:.3%}"),
+        ("coupling gap", _plain(certificate["coupling_gap"], ".3%")),
         ("clairvoyant bound", _money(certificate["clairvoyant_bound"])),
         ("largest violation", _share(certificate["largest_violation"])),
     ]
@@ -66,9 +71,15 @@ def _terms(certificate: dict[str, Any]) -> Table:
 def summary(certificate: dict[str, Any], run: str) -> RenderableType:
     """Outcome, cost with its interval, bounds, violations by kind and cost by term."""
     parts: list[RenderableType] = [_headline(certificate, run), _violations(certificate), _terms(certificate)]
-    for row in certificate["infeasible"]:
-        parts.append(
-            f"[red]{escape(row['resource'])}[/red] in bucket {row['bucket']} cannot be met by any plan found: at best "
-            f"{_share(row['relative'])} over (least use {row['least_usage']:,.1f}, capacity {row['capacity']:,.1f})."
-        )
+    parts += [Text(line, style="red") for line in unreachable(certificate)]
     return Group(*parts)
+
+
+def unreachable(certificate: dict[str, Any]) -> list[str]:
+    """A line for every capacity that no plan found can meet."""
+    return [
+        f"{row['resource']} in bucket {row['bucket']} cannot be met by any plan found: at best "
+        f"{_share(row['relative'])} over (least use {_plain(row['least_usage'], ',.1f')}, "
+        f"capacity {_plain(row['capacity'], ',.1f')})."
+        for row in certificate["infeasible"]
+    ]

@@ -1,5 +1,6 @@
 """Compiled programs outlive a process, so that a rerun or a re-plan does not compile what was compiled before."""
 
+import gc
 from pathlib import Path
 
 import jax
@@ -30,3 +31,26 @@ def keep_compiled_programs() -> None:
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", _LIMIT)
+
+
+def drop_programs_if_many() -> bool:
+    """Let go of all compiled programs once they hold half of the memory maps that a process may have.
+
+    Each holds some, and a process that asks for more than the system allows is ended. Solves of equal shapes share
+    their programs; a process that solves many different ones would keep those of all.
+
+    Returns:
+        Whether they were dropped.
+    """
+    maps, limit = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
+    try:
+        with maps.open("rb") as lines:
+            held = sum(1 for _ in lines)
+        most = int(limit.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    if held < most / 2:
+        return False
+    jax.clear_caches()
+    gc.collect()
+    return True

@@ -132,7 +132,9 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
             lane_limit=lane_limit,
             vendor_limit=vendor_limit,
             periods=settings.periods,
-            bucket_periods=settings.bucket_periods,
+            # A loop that runs once is dissolved by the compiler, and what is around it grows together with the day
+            # (minutes of compilation): a horizon of one day is a bucket that is filled up with a day that counts not.
+            bucket_periods=max(settings.bucket_periods, 2) if settings.periods == 1 else settings.bucket_periods,
             region_groups=len(ids.groups) if has_floors else 0,
             backorders=census.backorders,
             pipeline_holding=settings.pipeline_holding,

@@ -39,7 +39,7 @@ class FixedLevels:
         self.run, self.config = run, config_of_run(run)
         self._settings = settings
         paths = {name: run / f"{name}.parquet" for name in _PER_BUCKET}
-        self._frames = {name: pl.read_parquet(path) for name, path in paths.items() if path.exists()}
+        self._frames = {name: pl.read_parquet(path, glob=False) for name, path in paths.items() if path.exists()}
         self._last = int(np.max(self._frames["plan/targets"]["bucket"].to_numpy(), initial=0))
 
     def bucket(self, tables: Tables) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from meio_jax.items.marginal import Batches, OneItem
 from meio_jax.model.catalog import draw
 from meio_jax.planner.planning import settings_of
 from meio_jax.policy import AbstractPolicy, StartingPoint, policy_family
+from meio_jax.runs.files import read_census
 from meio_jax.runs.portable import named_leaves
 from meio_jax.runs.warm import Earlier, prices_of, read_earlier
 from meio_jax.scenarios.sampling import HOLDOUT
@@ -59,7 +59,7 @@ def census_of(run: Path, folder: Path, bands: int) -> Census:
     """What the run knows of its whole catalog; counted anew where the run has not kept it."""
     kept = run / "census.json"
     if kept.is_file():
-        return Census.from_dict(json.loads(kept.read_text(encoding="utf-8")))
+        return read_census(run)
     return build_instance(read_instance(folder), block_items=256, bands=bands).census
 
 

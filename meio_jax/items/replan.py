@@ -7,7 +7,6 @@ price materially, the result says so.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -30,7 +29,8 @@ from meio_jax.planner.planning import settings_of
 from meio_jax.plans.policy_tables import policy_frames
 from meio_jax.plans.tables import decision_frames
 from meio_jax.policy import AbstractPolicy, policy_family
-from meio_jax.runs.data import instance_of
+from meio_jax.runs.data import instance_of, read_table
+from meio_jax.runs.files import read_about, read_census, read_certificate
 from meio_jax.runs.portable import named_leaves, names_of
 from meio_jax.runs.resume import table_digests
 from meio_jax.runs.warm import match, prices_of, read_earlier, row_axes, source_rows
@@ -128,7 +128,7 @@ class Replanner:
         self._tables = read_instance(self.folder) if self._census.items <= _IN_MEMORY else None
         self._earlier = read_earlier(run)
         self._place = {name: at for at, name in enumerate(self._earlier.saved.basis.items)}
-        self._prices = pl.read_parquet(run / "prices.parquet")
+        self._prices = read_table(run, "prices")
         self._family = policy_family(self.config.policy.name, self.config.policy.protection)
         self._shared: tuple[Census, Shared] | None = None
         self._known: tuple[Census, Surroundings] | None = None
@@ -355,12 +355,9 @@ class Replanner:
 
 def _read_run(run: Path) -> tuple[Config, dict[str, Any], Census]:
     """Configuration, what is known of the instance, and the census of a finished run."""
-    for name in ("config.yaml", "census.json", "instance.json", "prices.parquet"):
-        if not (run / name).is_file():
-            problem = Problem(str(run / name), "", "", None, "a file of a finished run", "give the folder of a run")
-            raise InputError([problem])
-    about, census = (json.loads((run / name).read_text(encoding="utf-8")) for name in ("instance.json", "census.json"))
-    return load_config(run / "config.yaml"), about, Census.from_dict(census)
+    config = load_config(run / "config.yaml")
+    read_certificate(run)
+    return config, read_about(run), read_census(run)
 
 
 def _instance_folder(run: Path, about: Mapping[str, Any], given: Path | None) -> Path:

@@ -12,7 +12,7 @@ import polars as pl
 
 from meio_jax.certify.certificate import Certificate
 from meio_jax.config.settings import Config
-from meio_jax.errors import InputError, Problem
+from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.planner.planning import certify, search
 from meio_jax.plans.tables import prices_frame
 from meio_jax.progress import AbstractProgress, Silent
@@ -212,6 +212,9 @@ def what_if(data: RunData, resource: str, asked: str, buckets: list[int] | None 
         InputError: If the resource, the change or a bucket cannot be used.
     """
     change = CapacityChange.parse(asked)
+    if data.certificate["holdout_objective"] is None:
+        found, remedy = Note("a run whose cost is not a number"), "mend what its message says, and solve anew"
+        raise Refusal(Problem(str(data.folder), "", "", found, "a run with prices", remedy))
     rows = _chosen(data.table("prices"), resource, buckets, data.folder).to_dicts()
     values = [_value(data, row, change) for row in rows]
     return WhatIf(

@@ -53,22 +53,35 @@ def draw(
     return sample_scenarios(settings, demand, shares, leads, keys, scenario_ids, purpose)
 
 
-def store_scenarios(
-    settings: ScenarioSettings, catalog: Catalog, chunks: int, size: int, purpose: int, mesh: Mesh | None = None
-) -> Catalog:
-    """Sample `chunks` x `size` scenarios of every block once and keep them: faster sweeps for more memory."""
+class _Drawer(eqx.Module):
+    """Scenarios of blocks of items: a value, so that equal ones share one compiled program."""
 
-    def local(profiles: Array, leaves: tuple) -> tuple[tuple, Scenarios]:
-        numbers = jnp.arange(chunks * size, dtype=jnp.int32).reshape(chunks, size)
+    settings: ScenarioSettings
+    chunks: int = eqx.field(static=True)
+    size: int = eqx.field(static=True)
+    purpose: int = eqx.field(static=True)
+
+    def __call__(self, profiles: Array, leaves: tuple) -> tuple[tuple, Scenarios]:
+        numbers = jnp.arange(self.chunks * self.size, dtype=jnp.int32).reshape(self.chunks, self.size)
 
         def one_block(_: None, one: tuple) -> tuple[None, Scenarios]:
             def one_chunk(_: None, ids: Array) -> tuple[None, Scenarios]:
-                return None, draw(settings, profiles, one, ids, purpose)
+                return None, draw(self.settings, profiles, one, ids, self.purpose)
 
             return jax.lax.scan(one_chunk, None, numbers)
 
         return (), jax.lax.scan(one_block, None, leaves)[1]
 
-    sample = eqx.filter_jit(over_items(local, mesh))
-    _, stored = sample(catalog.profiles, catalog.per_block())
+
+@eqx.filter_jit
+def _draw_everywhere(drawer: _Drawer, mesh: Mesh | None, profiles: Array, leaves: tuple) -> tuple[tuple, Scenarios]:
+    return over_items(drawer, mesh)(profiles, leaves)
+
+
+def store_scenarios(
+    settings: ScenarioSettings, catalog: Catalog, chunks: int, size: int, purpose: int, mesh: Mesh | None = None
+) -> Catalog:
+    """Sample `chunks` x `size` scenarios of every block once and keep them: faster sweeps for more memory."""
+    drawer = _Drawer(settings, chunks, size, purpose)
+    _, stored = _draw_everywhere(drawer, mesh, catalog.profiles, catalog.per_block())
     return eqx.tree_at(lambda c: c.scenarios, catalog, stored, is_leaf=lambda leaf: leaf is None)

@@ -150,6 +150,7 @@ def largest(items: pl.DataFrame, count: int) -> list[Strange]:
     """The items with the largest turnover; the reason says what they are of the catalog's, and how they are served."""
     turnover = items.with_columns((pl.col("price") * pl.col("shipped")).alias("turnover"))
     total = float(turnover["turnover"].sum()) or 1.0
+    turnover = turnover.filter(pl.col("turnover").is_finite() & pl.col("turnover").is_not_null())
     top = turnover.sort("turnover", "item_id", descending=[True, False]).head(count)
     return [
         Strange(

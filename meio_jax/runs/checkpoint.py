@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.progress import Step
 from meio_jax.runs.portable import Basis, is_per_item
 from meio_jax.runs.step_folders import StepFolders, read_step
@@ -205,9 +205,17 @@ def read_basis(folder: Path, part: Part) -> Basis:
 
 
 def all_items(folder: Path) -> list[str]:
-    """Ids of all items of a run's newest checkpoint; empty where there is none."""
+    """Ids of all items of a run's newest checkpoint; empty where there is none.
+
+    Raises:
+        InputError: If they cannot be read.
+    """
     for _, count in saved_steps(folder):
-        return [name for index in range(count) for name in read_basis(folder, Part(index, count)).items]
+        try:
+            return [name for index in range(count) for name in read_basis(folder, Part(index, count)).items]
+        except (OSError, ValueError, KeyError) as error:
+            found, remedy = Note(" ".join(str(error).split())), "solve anew with `meio solve --overwrite`"
+            raise Refusal(Problem(str(folder), "", "", found, "the ids of a run's items", remedy)) from None
     return []
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Note, Problem, Refusal
+from meio_jax.runs.files import read_about, read_certificate
 from meio_jax.tables import Tables, read_item_block, read_network
 from meio_jax.tables.findings import Findings
 from meio_jax.tables.sources import READ_ERRORS, find_files, first_line, scan_file
@@ -25,6 +25,21 @@ NEEDED = ("prices", "metrics", "plan/targets", "plan/orders", "plan/transfers") 
 
 OPTIONAL = ("plan/flows", "plan/service")
 """Tables that runs of earlier versions do not have."""
+
+COLUMNS = {
+    "prices": "resource_id kind bucket price usage capacity violation node_id to_node vendor_id region_group speed_id "
+    "measure",
+    "metrics": "step seconds cost lagrangian gap max_violation price_norm",
+    "plan/targets": "item_id node_id bucket target",
+    "plan/orders": "item_id vendor_id node_id units unit_cost cost order_date due_date",
+    "plan/transfers": "item_id from_node to_node units ship_date due_date",
+    "plan/expected": "item_id node_id speed_id units outbound_cost handling_cost",
+    "plan/expected_nodes": "item_id node_id on_hand received ordered",
+    "plan/expected_items": "item_id demand shipped lost total_cost",
+    "plan/flows": "kind from_id to_id speed_id units",
+    "plan/service": "region_id speed_id bucket wanted promised",
+}
+"""Columns of each table by which other commands work."""
 
 _SMALL = {"instance", "nodes", "regions", "speeds", "lanes", "resources"}
 
@@ -116,19 +131,18 @@ def _column_read(folder: Path, name: str, ids: list[str], numbers: list[str]) ->
     return pl.concat(parts)
 
 
-def _json(path: Path, what: str) -> dict[str, Any]:
-    remedy = "give the folder of a run that has ended"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError([Problem(str(path), "", "", None, what, remedy)]) from None
-    except (OSError, ValueError) as error:
-        raise InputError([Problem(str(path), "", "", Note(str(error)), what, "solve anew")]) from None
+def read_table(folder: Path, name: str) -> pl.DataFrame:
+    """A table of a finished run.
+
+    Raises:
+        InputError: If it is missing, damaged or of something else.
+    """
+    return _scan(folder, (name,))[name].collect()
 
 
-def _scan(folder: Path) -> dict[str, pl.LazyFrame]:
+def _scan(folder: Path, names: Sequence[str] = (*NEEDED, *OPTIONAL)) -> dict[str, pl.LazyFrame]:
     found, problems = {}, []
-    for name in (*NEEDED, *OPTIONAL):
+    for name in names:
         path = folder / f"{name}.parquet"
         # The tables by item of a streamed run are folders of parts.
         parts = sorted((folder / name).glob("*.parquet"))
@@ -139,12 +153,17 @@ def _scan(folder: Path) -> dict[str, pl.LazyFrame]:
         try:
             # Each file alone: a name that looks like a pattern is a name.
             found[name] = pl.scan_parquet(parts or path, glob=False, hive_partitioning=False)
-            found[name].collect_schema()
+            there = found[name].collect_schema().names()
         except READ_ERRORS as error:
             note = Note(first_line(error))
             problems.append(Problem(str(path), "", "", note, "a whole Parquet file", "solve anew"))
+            continue
+        missing = [column for column in COLUMNS[name].split() if column not in there]
+        if missing:
+            note = Note(f"no column {', '.join(missing)}")
+            problems.append(Problem(str(path), "", "", note, f"the table {name} of a run", "solve anew"))
     if problems:
-        raise InputError(problems)
+        raise Refusal(problems[0]) if len(problems) == 1 else InputError(problems)
     return found
 
 
@@ -158,7 +177,7 @@ def instance_of(run: Path, identity: Mapping[str, Any], given: Path | None) -> P
     if not (folder / "instance.yaml").is_file():
         remedy = "say where the instance is now with --instance"
         problem = Problem(str(run / "instance.json"), "", "path", str(folder), "an instance folder", remedy)
-        raise InputError([problem])
+        raise Refusal(problem)
     return folder
 
 
@@ -168,7 +187,7 @@ def instance_folder(run: Path, given: Path | None = None) -> Path:
     Raises:
         InputError: If the run does not say where it is, or it is not there.
     """
-    return instance_of(run, _json(run / "instance.json", "what the run says of its instance"), given)
+    return instance_of(run, read_about(run), given)
 
 
 def changed_since(folder: Path, identity: Mapping[str, Any]) -> tuple[str, ...]:
@@ -198,8 +217,7 @@ def read_run(folder: Path, instance: Path | None = None) -> RunData:
     Raises:
         InputError: If the run has not ended, a table is missing or damaged, or the instance is gone.
     """
-    certificate = _json(folder / "certificate.json", "the certificate of a finished run")
-    identity = _json(folder / "instance.json", "what the run says of its instance")
+    certificate, identity = read_certificate(folder), read_about(folder)
     tables = _scan(folder)
     place = instance_of(folder, identity, instance)
     config = (folder / "config.yaml").read_text(encoding="utf-8") if (folder / "config.yaml").is_file() else ""

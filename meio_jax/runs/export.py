@@ -8,10 +8,12 @@ from typing import Literal
 
 import polars as pl
 
+from meio_jax.errors import Note, Problem, Refusal
 from meio_jax.folders import Claim, check_claim, used, written_beside
 from meio_jax.runs.folder import made_of
-from meio_jax.runs.run import read_certificate
+from meio_jax.runs.files import read_certificate
 from meio_jax.tables import write_table, write_text
+from meio_jax.tables.sources import READ_ERRORS, first_line
 
 
 def export_run(run: Path, out: Path | None = None, format: Literal["csv", "parquet"] = "csv") -> Path:
@@ -36,6 +38,15 @@ def export_run(run: Path, out: Path | None = None, format: Literal["csv", "parqu
         with written_beside(target, claim) as coming:
             # The tables by item of a streamed run are folders of parts, and stay so.
             for path in sorted([*run.glob("*.parquet"), *run.glob("plan/*.parquet"), *run.glob("plan/*/*.parquet")]):
-                write_table(pl.read_parquet(path), coming / path.relative_to(run).with_suffix(f".{format}"))
+                write_table(_read(path), coming / path.relative_to(run).with_suffix(f".{format}"))
             write_text(json.dumps(certificate, indent=1), coming / "certificate.json")
     return target
+
+
+def _read(path: Path) -> pl.DataFrame:
+    """A table of a run; each file alone, for a name that looks like a pattern is a name."""
+    try:
+        return pl.read_parquet(path, glob=False, hive_partitioning=False)
+    except READ_ERRORS as error:
+        found = Note(first_line(error))
+        raise Refusal(Problem(str(path), "", "", found, "a whole Parquet file", "solve anew")) from None

@@ -185,15 +185,15 @@ def _what(run: Path) -> str:
 
 def write_certificate(certificate: Certificate, folder: Path) -> None:
     """Write `certificate.json`."""
-    write_text(json.dumps(_plain(certificate.as_dict()), indent=1, allow_nan=False), folder / "certificate.json")
+    write_text(json.dumps(without_nan(certificate.as_dict()), indent=1, allow_nan=False), folder / "certificate.json")
 
 
-def _plain(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """JSON has no infinities and no NaN: they become null."""
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: without_nan(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [without_nan(inner) for inner in value]
     if isinstance(value, float) and (value != value or abs(value) == float("inf")):
         return None
     return value

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +53,14 @@ class Basis:
     @classmethod
     def read(cls, path: Path) -> Basis:
         """Read what `write` wrote; OSError, ValueError or KeyError where the file is missing or damaged."""
-        with np.load(path, allow_pickle=False) as file:
-            text = json.loads(str(file["text"]))
-            return cls(text["items"], text["axes"], {name: file[name] for name in file.files if name != "text"})
+        # Opened here: of a damaged file the library would leave it open.
+        with path.open("rb") as opened:
+            try:
+                with np.load(opened, allow_pickle=False) as file:
+                    text = json.loads(str(file["text"]))
+                    return cls(text["items"], text["axes"], {name: file[name] for name in file.files if name != "text"})
+            except (zipfile.BadZipFile, EOFError, TypeError) as error:
+                raise ValueError(f"{path.name} is damaged ({error})") from None
 
 
 def names_of(instance: Instance, policy: str) -> Basis:

@@ -15,7 +15,7 @@ import jax
 import polars as pl
 
 from meio_jax.config.settings import Config, load_config
-from meio_jax.distributed.compile_cache import keep_compiled_programs
+from meio_jax.distributed.compile_cache import drop_programs_if_many, keep_compiled_programs
 from meio_jax.distributed.processes import SharedProgress, gather, is_first, join, own_range, watched
 from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.folders import held
@@ -26,6 +26,7 @@ from meio_jax.planner.streamed_plan import StreamedPlan
 from meio_jax.progress import AbstractProgress
 from meio_jax.runs.checkpoint import saved_steps
 from meio_jax.runs.folder import RunFolder, check_new, open_again, open_new, stays, unfinished_place
+from meio_jax.runs.files import read_about
 from meio_jax.runs.resume import identity, search_saved, table_digests
 from meio_jax.runs.streamed_run import run_streamed, stream_source
 from meio_jax.runs.warm import read_earlier, warm_model
@@ -84,6 +85,7 @@ def configure_jax(config: Config) -> None:
     """
     jax.config.update("jax_enable_x64", config.precision == "float64")
     keep_compiled_programs()
+    drop_programs_if_many()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # Refused once arrays exist (in a notebook, say): then the devices are as they are.
     with contextlib.suppress(RuntimeError):
@@ -224,9 +226,8 @@ def _solve(
 
 def _recorded_start(run: Path) -> Path | None:
     """The run that a run started from, as its folder says."""
-    path = run / "instance.json"
-    found = json.loads(path.read_text(encoding="utf-8")).get("warm_start") if path.exists() else None
-    return None if found is None else Path(found)
+    found = read_about(run).get("warm_start") if (run / "instance.json").exists() else None
+    return None if found is None else Path(str(found))
 
 
 def warm_config(config: Config) -> Config:
@@ -269,10 +270,10 @@ def _put_together(part: Path, target: Path) -> None:
     """One table of the parts in a folder."""
     name, files = f"plan/{target.stem}", sorted(part.glob("*.parquet"))
     if name in ORDER:
-        write_table(merged_flows([pl.read_parquet(file) for file in files], name), target)
+        write_table(merged_flows([pl.read_parquet(file, glob=False) for file in files], name), target)
         return
     unfinished = part.with_suffix(".tmp")
-    pl.scan_parquet(files).sink_parquet(unfinished)
+    pl.scan_parquet(files, glob=False, hive_partitioning=False).sink_parquet(unfinished)
     unfinished.replace(target)
 
 
@@ -288,16 +289,3 @@ def config_to_resume(run: Path) -> Config:
         InputError: If the folder holds no run.
     """
     return load_config(unfinished_place(run) / "config.yaml").model_copy(update={"run": run})
-
-
-def read_certificate(run: Path) -> dict[str, Any]:
-    """The certificate of a run.
-
-    Raises:
-        InputError: If the folder holds no finished run.
-    """
-    path = run / "certificate.json"
-    if not path.exists():
-        problem = Problem(str(path), "", "", None, "the certificate of a finished run", "give the folder of a run")
-        raise InputError([problem])
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -20,6 +20,7 @@ from meio_jax.planner.streaming import StreamedModel, build_stream, count_stream
 from meio_jax.progress import AbstractProgress, Preempted, Step
 from meio_jax.results import Result
 from meio_jax.runs.folder import RunFolder, stays
+from meio_jax.runs.files import read_about
 from meio_jax.runs.resume import identity, table_digests
 from meio_jax.runs.stream_checkpoint import StreamCheckpoints
 from meio_jax.solver.solve import Solution, State, Trace
@@ -50,7 +51,7 @@ def stream_source(config: Config, place: Path, *, resume: bool = False) -> Abstr
         return _alone(GeneratedSource(config.instance.generate, options.part_items))
     about = place / "instance.json"
     if resume and about.exists():
-        streamed = "streamed" in json.loads(about.read_text(encoding="utf-8"))
+        streamed = "streamed" in read_about(place)
         return _alone(_parts(config)) if streamed else None
     items = count_item_rows(config.instance.path)
     limit = options.above_items

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import equinox as eqx
 import jax
@@ -32,9 +33,11 @@ class SearchOptions:
     steps: int = 150
 
 
+@cache
 def optimiser(options: SearchOptions) -> optax.GradientTransformation:
     """Adam on parameters in units of their scale; eps is small because gradients are scaled by item cost.
 
+    Equal options give the same object: compiled programs are kept by it, and another one would be compiled anew.
     Momentum is short: it delays the answer of stock to prices, and a delay in that loop makes stock slosh.
     """
     schedule = optax.cosine_decay_schedule(

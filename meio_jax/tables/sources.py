@@ -99,7 +99,7 @@ def _visible(path: Path, root: Path) -> bool:
 def scan_file(files: Files, path: Path) -> pl.LazyFrame:
     """Lazy rows of one file; CSV cells are text, and hive folders `name=value` are columns."""
     if files.kind == "csv":
-        return pl.scan_csv(path, infer_schema=False, low_memory=True)
+        return pl.scan_csv(path, glob=False, infer_schema=False, low_memory=True)
     frame = pl.scan_parquet(path, hive_partitioning=False, glob=False)
     if files.folder is None:
         return frame

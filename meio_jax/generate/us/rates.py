@@ -31,7 +31,7 @@ class Rates:
 
 def _prices(folder: Path, service: str, weight_kg: np.ndarray) -> np.ndarray:
     """Published commercial prices `[parcels, zones]`: the first weight step that is not exceeded."""
-    table = pl.read_csv(folder / "parcel_rates_zone_weight.csv", infer_schema_length=None)
+    table = pl.read_csv(folder / "parcel_rates_zone_weight.csv", glob=False, infer_schema_length=None)
     table = table.filter((pl.col("service") == service) & (pl.col("price_type") == "commercial"))
     table = table.with_columns(pl.col("weight_not_over_lb").cast(pl.Float64, strict=False)).drop_nulls(
         "weight_not_over_lb"

@@ -75,7 +75,9 @@ def _problem_of(path: Path, columns: tuple[str, ...]) -> Problem | None:
         return Problem(str(path), "", "", None, "a file of the real US data", REMEDY)
     try:
         found = (
-            pl.read_parquet_schema(path).keys() if path.suffix == ".parquet" else pl.read_csv(path, n_rows=0).columns
+            pl.read_parquet_schema(path).keys()
+            if path.suffix == ".parquet"
+            else pl.read_csv(path, n_rows=0, glob=False).columns
         )
     except (pl.exceptions.PolarsError, OSError) as error:
         return Problem(str(path), "", "", str(error), f"a readable {path.suffix[1:]} table", REMEDY)
@@ -108,8 +110,8 @@ def _places(frame: pl.DataFrame, name: str, population: np.ndarray | None = None
 
 def read_sites(folder: Path) -> tuple[Places, Places, Places]:
     """Candidate sites of the three tiers: cross-dock (type dist), fulfilment centres, delivery stations."""
-    named = pl.read_csv(folder / "sites_named.csv", infer_schema_length=None).rename({"lng": "lon"})
-    listed = pl.read_csv(folder / "sites_fc_sc_ds.csv", infer_schema_length=None)
+    named = pl.read_csv(folder / "sites_named.csv", glob=False, infer_schema_length=None).rename({"lng": "lon"})
+    listed = pl.read_csv(folder / "sites_fc_sc_ds.csv", glob=False, infer_schema_length=None)
     upper = named.filter(pl.col("type") == "dist").drop_nulls(["name", "lat", "lon"])
     parts = [upper.select(pl.col("name").alias("code"), "lat", "lon")]
     for tags in (["FC", "all_FCs"], ["DS", "all_DS"]):
@@ -129,7 +131,7 @@ def read_sites(folder: Path) -> tuple[Places, Places, Places]:
 
 def read_areas(folder: Path) -> tuple[Places, float]:
     """Three-digit postal areas of the contiguous states, and the share of all people who live in them."""
-    frame = pl.read_csv(folder / "zip3_population.csv").with_columns(
+    frame = pl.read_csv(folder / "zip3_population.csv", glob=False).with_columns(
         pl.col("zip3").cast(pl.Int64).cast(pl.String).str.zfill(3)
     )
     kept = _inside(frame).filter(pl.col("population") > 0).sort("zip3")
@@ -140,7 +142,7 @@ def read_areas(folder: Path) -> tuple[Places, float]:
 
 def read_parcels(folder: Path, limit_kg: float) -> pl.DataFrame:
     """Sizes of real parcels up to a weight, `weight_kg` and `volume_m3`; rows without either left out."""
-    frame = pl.read_parquet(folder / "parcel_weights_dimensions.parquet")
+    frame = pl.read_parquet(folder / "parcel_weights_dimensions.parquet", glob=False)
     return frame.select(
         weight_kg=pl.col("weight_g") / 1000.0,
         volume_m3=pl.col("length_cm") * pl.col("height_cm") * pl.col("width_cm") / 1.0e6,
@@ -160,7 +162,9 @@ def read_lead_times(folder: Path, scale: float, at_least: int, limit: int) -> tu
         at_least: fewest orders with a positive lead time.
         limit: longest scaled lead time, days.
     """
-    frame = pl.read_parquet(folder / "purchase_order_lead_times.parquet", columns=["vendor", "lead_time_days"])
+    frame = pl.read_parquet(
+        folder / "purchase_order_lead_times.parquet", glob=False, columns=["vendor", "lead_time_days"]
+    )
     frame = frame.filter(pl.col("lead_time_days") > 0)
     counted = (
         frame.group_by("vendor")
@@ -178,13 +182,13 @@ def read_lead_times(folder: Path, scale: float, at_least: int, limit: int) -> tu
 
 def read_prices(folder: Path) -> dict[str, float]:
     """Last known price of each item."""
-    frame = pl.read_csv(folder / "item_prices.csv")
+    frame = pl.read_csv(folder / "item_prices.csv", glob=False)
     return dict(zip(frame["item_id"].to_list(), frame["price"].to_list(), strict=True))
 
 
 def read_sales(folder: Path, size: str, evaluate: bool, history_days: int) -> Sales:
     """Sales of the small set (one store, many days) or of the full set (ten stores added up, 28 days)."""
-    recent = pl.read_parquet(folder / "daily_units_30490_series_28_days.parquet")
+    recent = pl.read_parquet(folder / "daily_units_30490_series_28_days.parquet", glob=False)
     tail = [name for name in recent.columns if name.startswith("d_")]
     states = (
         recent.select("item_id", "state_id", total=pl.sum_horizontal(tail))
@@ -193,7 +197,7 @@ def read_sales(folder: Path, size: str, evaluate: bool, history_days: int) -> Sa
     )
     last = FIRST_EVALUATED_DAY - 1 if evaluate else LAST_DAY
     if size == "small":
-        table = pl.read_parquet(folder / "daily_units_823_items_1969_days.parquet")
+        table = pl.read_parquet(folder / "daily_units_823_items_1969_days.parquet", glob=False)
         first = last - history_days + 1
     else:
         if evaluate:
@@ -205,7 +209,7 @@ def read_sales(folder: Path, size: str, evaluate: bool, history_days: int) -> Sa
     table = (
         table.sort("item_id").join(states, on="item_id", how="left").with_columns(pl.col("CA", "TX", "WI").fill_null(1))
     )
-    calendar = pl.read_csv(folder / "calendar.csv", columns=["date", "d"])
+    calendar = pl.read_csv(folder / "calendar.csv", glob=False, columns=["date", "d"])
     final = date.fromisoformat(calendar.filter(pl.col("d") == f"d_{last}")["date"].item())
     ids = table["item_id"].to_numpy().astype(str)
     return Sales(

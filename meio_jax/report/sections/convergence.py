@@ -37,7 +37,7 @@ def _cost(metrics: pl.DataFrame, data: RunData) -> Markup:
         Series("cost of the iterate", steps, metrics["cost"].to_list(), 1),
         Series(f"Lagrangian value ({certificate['lagrangian_label']})", steps, _near(metrics), 2),
     ]
-    levels = [Level("holdout", certificate["holdout_cost"])]
+    levels = _levels("holdout", certificate["holdout_cost"])
     levels += _levels("clairvoyant bound", certificate["clairvoyant_bound"])
     axes = Axes("step", f"Cost and bound, {data.currency}")
     return tag("div", line_chart(lines, axes, levels, label="Cost, Lagrangian value and bounds by step"), class_="card")
@@ -72,7 +72,7 @@ def _gap(metrics: pl.DataFrame, data: RunData) -> Markup:
 def convergence(data: RunData) -> Markup:
     """Three charts over the steps of the search."""
     metrics = data.table("metrics")
-    seconds = float(data.certificate["seconds"])
+    seconds = data.certificate["seconds"]
     lead = (
         f"{metrics.height} steps, {number(seconds)} seconds with the holdout. Cost in sample settles while violation "
         "and gap fall below their tolerances; what counts is the holdout."

@@ -14,6 +14,8 @@ from meio_jax.report.parts import section
 from meio_jax.runs.data import RunData
 
 _GOOD, _FAIR, _BAD = "good", "fair", "bad"
+# Violation from which on a capacity counts as missed, as a share.
+_MISSED = 0.005
 
 
 def verdict(certificate: Mapping[str, Any]) -> tuple[str, str]:
@@ -63,7 +65,7 @@ def _tiles(data: RunData, figures: Figures) -> Markup:
             "not computed"
             if bound is None
             else f"no policy can cost less; the plan is {number(cost / bound)} times it"
-            if bound > 0
+            if bound > 0 and cost is not None
             else "no policy can cost less",
         ),
         _figure(
@@ -97,12 +99,20 @@ def _tiles(data: RunData, figures: Figures) -> Markup:
     return tag("dl", tiles, class_="tiles")
 
 
-def _scarce(figures: Figures) -> str:
+def _scarce(figures: Figures, certificate: Mapping[str, Any]) -> str:
     """The resource whose price times use is largest, as a sentence."""
+    missed = certificate["largest_violation"] is None or certificate["largest_violation"] > _MISSED
+    if certificate["result"] in ("INFEASIBLE", "NUMERICAL_FAILURE"):
+        return "Prices say nothing here: they are those of a plan that keeps its capacities, and none was found."
     top = figures.capacity.group_by("resource_id").agg(pl.col("rent").sum()).sort("rent", descending=True).head(1)
     if not top.height or top["rent"][0] <= 0:
+        if missed:
+            return "No capacity has a price yet, though the plan uses more than there is: the search has not settled."
         return "No capacity has a price: none of them limits the plan."
-    return f"The scarcest capacity is {top['resource_id'][0]}: its use is worth {number(top['rent'][0])} at its prices."
+    return (
+        f"The scarcest capacity is {top['resource_id'][0]}: price times use is {number(top['rent'][0])}. That is what "
+        "its use is charged with, not what more of it would save (`meio whatif` says that)."
+    )
 
 
 def overview(data: RunData, figures: Figures) -> Markup:
@@ -128,5 +138,5 @@ def overview(data: RunData, figures: Figures) -> Markup:
         ),
         notes,
         _tiles(data, figures),
-        tag("p", _scarce(figures), class_="lead"),
+        tag("p", _scarce(figures, certificate), class_="lead"),
     )

@@ -1,0 +1,201 @@
+"""Every command on every run folder that a command, or a bad disk, can leave: it works, or says in one line why not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from small_runs import Command, Finished
+from tiny import ITEMS
+
+Damage = Callable[[Path], None]
+
+
+def cut(name: str) -> Damage:
+    def damage(run: Path) -> None:
+        content = (run / name).read_bytes()
+        (run / name).write_bytes(content[: len(content) // 2])
+
+    return damage
+
+
+def text(name: str, content: str) -> Damage:
+    return lambda run: (run / name).write_text(content) and None
+
+
+def gone(name: str) -> Damage:
+    return lambda run: shutil.rmtree(run / name) if (run / name).is_dir() else (run / name).unlink()
+
+
+def without(name: str, key: str) -> Damage:
+    def damage(run: Path) -> None:
+        found = json.loads((run / name).read_text())
+        del found[key]
+        (run / name).write_text(json.dumps(found))
+
+    return damage
+
+
+def no_checkpoint(run: Path) -> None:
+    for step in (run / "checkpoints/1-of-1").glob("[0-9]*"):
+        shutil.rmtree(step / "state")
+
+
+SHOWING = ("show", "report", "export", "whatif")
+PLANNING = ("explain", "replan", "resume")
+DAMAGES: dict[str, tuple[Damage, tuple[str, ...]]] = {
+    "certificate cut off": (cut("certificate.json"), SHOWING),
+    "certificate {}": (text("certificate.json", "{}"), SHOWING),
+    "certificate []": (text("certificate.json", "[]"), SHOWING),
+    "certificate of numbers": (text("certificate.json", '{"result": 3}'), SHOWING),
+    "certificate without a figure": (without("certificate.json", "holdout_cost"), SHOWING),
+    "no certificate": (gone("certificate.json"), SHOWING),
+    "instance.json []": (text("instance.json", "[]"), ("report", "whatif", "explain", "replan")),
+    "instance.json {}": (text("instance.json", "{}"), ("report", "whatif", "explain", "replan")),
+    "instance.json cut off": (cut("instance.json"), ("report", "whatif", "explain", "replan")),
+    "digests of numbers": (text("instance.json", '{"path": 3, "digests": [1]}'), ("report", "explain", "replan")),
+    "no instance.json": (gone("instance.json"), ("report", "whatif", "explain", "replan")),
+    "census []": (text("census.json", "[]"), ("explain", "replan")),
+    "census {}": (text("census.json", "{}"), ("explain", "replan")),
+    "no census": (gone("census.json"), ("replan",)),
+    "config cut off": (text("config.yaml", "instance: {pa"), PLANNING),
+    "no config": (gone("config.yaml"), PLANNING),
+    "prices cut off": (cut("prices.parquet"), ("report", "export", "whatif", "replan")),
+    "prices of something else": (
+        lambda run: pl.DataFrame({"a": [1]}).write_parquet(run / "prices.parquet"),
+        ("report", "whatif", "replan"),
+    ),
+    "metrics cut off": (cut("metrics.parquet"), ("report", "export")),
+    "targets cut off": (cut("plan/targets.parquet"), ("report", "export")),
+    "orders of something else": (
+        lambda run: pl.DataFrame({"a": [1]}).write_parquet(run / "plan/orders.parquet"),
+        ("report",),
+    ),
+    "no plan": (gone("plan"), ("report", "whatif")),
+    "basis cut off": (cut("checkpoints/1-of-1/basis.npz"), PLANNING),
+    "no basis": (gone("checkpoints/1-of-1/basis.npz"), PLANNING),
+    "no checkpoints": (gone("checkpoints"), ("explain", "replan")),
+    "checkpoints damaged": (no_checkpoint, PLANNING),
+}
+
+
+def words_of(command: str, run: Path, instance: Path) -> tuple:
+    return {
+        "show": ("show", run),
+        "report": ("report", run),
+        "export": ("export", run),
+        "resume": ("resume", run),
+        "whatif": ("whatif", run, "--resource", "storage", "--capacity", "+10%"),
+        "explain": ("explain", run, "--item", ITEMS[0]),
+        "replan": ("replan", run, "--items", instance / "on_hand.parquet"),
+    }[command]
+
+
+@pytest.mark.parametrize(
+    ("damage", "command"), [(name, command) for name, (_, commands) in DAMAGES.items() for command in commands]
+)
+def test_a_damaged_run_is_told_in_one_line(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path, damage: str, command: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    DAMAGES[damage][0](run)
+    called = meio(*words_of(command, run, tiny_folder))
+    assert called.status == 2, called
+    lines = [line for line in called.err.strip().splitlines() if not line.endswith("...")]
+    # Several problems are told at once, one line each, after a line that counts them.
+    assert len(lines) <= 1 + called.err.count("To mend:"), called.err
+    assert "run" in called.err
+    assert not (run / "report.html").exists()
+    assert not (run / "replan").exists()
+
+
+def test_an_item_that_is_gone_from_the_instance(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path
+) -> None:
+    instance = tmp_path / "instance"
+    shutil.copytree(tiny_folder, instance)
+    for path in instance.glob("*.parquet"):
+        frame = pl.read_parquet(path)
+        column = next((name for name in ("item_id", "unique_id") if name in frame.columns), None)
+        if column is not None:
+            frame.filter(pl.col(column) != ITEMS[0]).write_parquet(path)
+    called = meio("explain", finished.folder, "--item", ITEMS[0], "--instance", instance)
+    assert called.status == 2
+    assert ITEMS[0] in called.err
+    called = meio("explain", finished.folder, "--item", "no such item")
+    assert called.status == 2
+    assert "no such item" in called.err
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    assert meio("report", run, "--instance", instance).status == 0
+
+
+def failed(run: Path) -> None:
+    """Make a run look like one that ended with status 6 or 4: nothing that is not a number is a number."""
+    certificate = json.loads((run / "certificate.json").read_text())
+    for name in certificate:
+        if isinstance(certificate[name], float) and name != "seconds":
+            certificate[name] = None
+    certificate |= {
+        "result": "NUMERICAL_FAILURE",
+        "holdout_cost_ci95": [None, None],
+        "cost_terms": dict.fromkeys(certificate["cost_terms"]),
+        "violations": [{**row, "relative": None} for row in certificate["violations"]],
+    }
+    (run / "certificate.json").write_text(json.dumps(certificate))
+    for path in [*run.glob("*.parquet"), *run.glob("plan/*.parquet")]:
+        frame = pl.read_parquet(path)
+        nothing = [pl.lit(float("nan")).alias(name) for name, kind in frame.schema.items() if kind.is_float()]
+        keep = {"capacity"} & set(frame.columns)
+        frame.with_columns([one for one in nothing if one.meta.output_name() not in keep]).write_parquet(path)
+
+
+@pytest.mark.parametrize("command", ["show", "report", "export", "whatif"])
+def test_a_run_that_failed_can_be_looked_at(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path, command: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    failed(run)
+    called = meio(*words_of(command, run, tiny_folder))
+    assert called.status == (2 if command == "whatif" else 0), called
+    if command == "show":
+        assert "numerical failure" in called.out
+        assert "not available" in called.out
+        assert "nan" not in called.out.lower().replace("finance", "")
+    if command == "report":
+        page = (run / "report.html").read_text(encoding="utf-8")
+        assert "Numerical failure" in page
+        assert ">nan<" not in page.lower()
+
+
+@pytest.mark.parametrize("command", ["show", "report", "export", "whatif", "explain", "replan"])
+def test_a_run_that_has_not_ended_says_how_to_go_on(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path, command: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    for name in ("certificate.json", "prices.parquet", "metrics.parquet", "plan"):
+        gone(name)(run)
+    called = meio(*words_of(command, run, tiny_folder))
+    if command == "explain" and called.status == 0:
+        return
+    assert called.status == 2
+    assert "meio resume" in called.err
+    assert len(called.err.strip().splitlines()) == 1, called.err
+
+
+@pytest.mark.parametrize("command", ["show", "report", "export", "whatif", "explain", "resume"])
+def test_a_run_that_is_not_there(meio: Command, tmp_path: Path, tiny_folder: Path, command: str) -> None:
+    called = meio(*words_of(command, tmp_path / "nowhere", tiny_folder))
+    assert called.status == 2
+    assert "nowhere" in called.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_the_configuration_of_a_run_is_what_it_was(finished: Finished) -> None:
+    assert yaml.safe_load((finished.folder / "config.yaml").read_text())["run"] == str(finished.folder)
