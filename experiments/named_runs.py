@@ -33,7 +33,7 @@ def measured(name: str) -> dict:
     shutil.rmtree(HOME / config.instance.path, ignore_errors=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    command = [str(Path(sys.executable).with_name("meio")), "solve", f"configs/{name}.yaml", "--quiet"]
+    command = [str(Path(sys.executable).with_name("meio")), "solve", f"configs/{name}.yaml", "--quiet", "--overwrite"]
     # As on a fresh machine: nothing that was compiled before.
     environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
     done = subprocess.run(command, cwd=HOME, env=environment, check=False)

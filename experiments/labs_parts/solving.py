@@ -17,7 +17,7 @@ def solved(instance: Path, run: Path, base: Path, progress: AbstractProgress) ->
     if plan.exists() and _is_of(run, instance):
         return run
     run.parent.mkdir(parents=True, exist_ok=True)
-    run_solve(lab_config(instance, run, base), progress)
+    run_solve(lab_config(instance, run, base), progress, overwrite=True)
     return run
 
 

@@ -18,7 +18,8 @@ from meio_jax.config.settings import Config
 from meio_jax.folders import remove
 from meio_jax.items.fixed_levels import FixedLevels
 from meio_jax.progress import AbstractProgress
-from meio_jax.runs.run import read_certificate, run_solve
+from meio_jax.runs.files import read_certificate
+from meio_jax.runs.run import run_solve
 from meio_jax.tables import Tables, read_settings, write_instance
 
 OURS = "meio"
