@@ -211,7 +211,9 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
         pl.col("loss").mean().round(4),
         pl.col("sum_loss").mean().round(4),
         (100 * (pl.col("loss_meio").sum() / pl.col("loss").sum() - 1)).round(2).alias("meio_loss_pct"),
-        (100 * (pl.col("sum_loss_meio").sum() / pl.col("sum_loss").sum() - 1)).round(2).alias("meio_sum_loss_pct"),
+        pl.when(pl.col("sum_loss").count() > 0)
+        .then((100 * (pl.col("sum_loss_meio").sum() / pl.col("sum_loss").sum() - 1)).round(2))
+        .alias("meio_sum_loss_pct"),
         (100 * (pl.col("foretold").sum() / pl.col("sold").sum() - 1)).round(2).alias("bias_pct"),
         *(pl.col(name).mean().round(3) for name in inside),
         pl.col("seconds").mean().round(5),
