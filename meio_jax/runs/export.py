@@ -10,8 +10,8 @@ import polars as pl
 
 from meio_jax.errors import Note, Problem, Refusal
 from meio_jax.folders import Claim, check_claim, used, written_beside
-from meio_jax.runs.folder import made_of
 from meio_jax.runs.files import read_certificate
+from meio_jax.runs.folder import made_of
 from meio_jax.tables import write_table, write_text
 from meio_jax.tables.sources import READ_ERRORS, first_line
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
-from collections.abc import Iterator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +18,13 @@ from meio_jax.distributed.processes import SharedProgress, gather, is_first, joi
 from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.folders import held
 from meio_jax.generate import generate_instance
-from meio_jax.plans.flows import ORDER, merged_flows, own_flows
 from meio_jax.planner.planning import Plan, certify, prepare
 from meio_jax.planner.streamed_plan import StreamedPlan
+from meio_jax.plans.flows import ORDER, merged_flows, own_flows
 from meio_jax.progress import AbstractProgress
 from meio_jax.runs.checkpoint import saved_steps
-from meio_jax.runs.folder import RunFolder, check_new, open_again, open_new, stays, unfinished_place
 from meio_jax.runs.files import read_about
+from meio_jax.runs.folder import RunFolder, check_new, open_again, open_new, stays, unfinished_place
 from meio_jax.runs.resume import identity, search_saved, table_digests
 from meio_jax.runs.streamed_run import run_streamed, stream_source
 from meio_jax.runs.warm import read_earlier, warm_model

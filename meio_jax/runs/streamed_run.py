@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from meio_jax.planner.streamed_plan import StreamedPlan, write_streamed_plan
 from meio_jax.planner.streaming import StreamedModel, build_stream, count_stream, search_stream, start_stream
 from meio_jax.progress import AbstractProgress, Preempted, Step
 from meio_jax.results import Result
-from meio_jax.runs.folder import RunFolder, stays
 from meio_jax.runs.files import read_about
+from meio_jax.runs.folder import RunFolder, stays
 from meio_jax.runs.resume import identity, table_digests
 from meio_jax.runs.stream_checkpoint import StreamCheckpoints
 from meio_jax.solver.solve import Solution, State, Trace
