@@ -31,11 +31,39 @@ anything is computed, and all problems are told at once.
   and filled.
 * CSV is UTF-8 with a header, cells parted by commas; an empty cell is no value. Dates are written
   `2025-03-31`.
-* NaN and infinity are errors everywhere.
+* NaN and infinity are errors everywhere, and so are numbers beyond the ranges below, days outside 1950 to 2200, and
+  control characters in texts.
+* Nothing is left out unseen: a table in a form that is not read (`resources.PARQUET`, `.xlsx`, `.csv.gz`, a link that
+  leads nowhere) is an error, any other entry of the folder that is not read is a warning, and `meio validate` lists the
+  tables that were read with their rows.
+* Blanks around texts, invisible characters and letters in two parts (Unicode) are taken off, with a warning. Ids that
+  differ in case, blanks or leading zeros alone stay different ids, with a warning.
 * Tables are checked against each other as well: lanes form no cycle, every region is reached by some node
   within some promise, every class of demand can be served at its speed or a slower one, every item has a
-  supply, a node that accepts its storage class and a forecast of every period, no lead time is longer than
-  `lead_time_limit`, and a resource has the scope that its kind needs.
+  supply, a node that accepts its storage class, customers that it can be brought to (vendors' nodes and stock, lanes,
+  promises) and a forecast of every period, no lead time is longer than `lead_time_limit`, and a resource has the scope
+  that its kind needs.
+
+What can be used but is probably not meant is a *warning*: one line a kind with a count, the first place and what to do
+(exit status 0; `--strict` makes warnings errors). The warnings of a run are kept in its `instance.json`.
+
+| kind | what is met |
+|---|---|
+| `not read` | entries of the folder that are not read |
+| `texts cleaned`, `near-equal ids` | see above |
+| `parts of units`, `parts of days` | least orders and packs that are rounded; lead times between two periods |
+| `overdue orders` | due before period 0: taken to arrive in period 0 |
+| `returns in history` | negative sales: taken off the latest sales before them |
+| `short history`, `no history` | new items: what they have is repeated; without any row, no demand |
+| `gap in history`, `history ended` | days without rows that probably are not days without sales |
+| `weekly history`, `monthly history` | rows of weeks or months; where all items have them it is an error |
+| `promises not met` | demand that no node serves in time |
+| `out of reach`, `offers without customers` | demand that an item cannot be brought to, offers of no use |
+| `sales that do not pay`, `credit above price`, `all zero` | costs by which a plan buys nothing, or too much |
+| `units of size` | grams for kilograms, litres for cubic metres |
+| `stock above storage`, `least order above storage` | what does not fit |
+| `buckets without capacity` | buckets in which a resource is not limited |
+| `long lead times` | orders that arrive after the horizon |
 """
 
 

@@ -206,11 +206,15 @@ def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write to; default RUN/export.")] = None,
     format: Annotated[Literal["csv", "parquet"], typer.Option(help="csv or parquet.")] = "csv",
+    guard: Annotated[
+        bool,
+        typer.Option(help="In CSV, put ' before texts that spreadsheets would run as formulas (= + - @)."),
+    ] = True,
 ) -> None:
     """Write the tables of a run in another format."""
     from meio_jax.runs.export import export_run
 
-    target = export_run(run, out, format)
+    target = export_run(run, out, format, guard=guard)
     _out.print(f"Wrote the tables of {run} to {target}.", markup=False, highlight=False)
 
 

@@ -25,6 +25,7 @@ from meio_jax.tables import (
     read_network,
     scan_item_ids,
 )
+from meio_jax.tables.item_files import check_item_files
 from meio_jax.tables.sources import stamps
 
 
@@ -56,6 +57,7 @@ class FolderSource(AbstractSource):
         self._stamps = stamps(folder)
         self.items = count_item_rows(folder)
         self._network = read_network(folder)
+        check_item_files(folder, self._network)
 
     def tables(self, part: int) -> Tables:
         """The items of a part; ids are read anew each time, since those of a large catalog fill memory."""

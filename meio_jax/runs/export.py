@@ -12,17 +12,20 @@ from meio_jax.errors import Note, Problem, Refusal
 from meio_jax.folders import Claim, check_claim, used, written_beside
 from meio_jax.runs.files import read_certificate
 from meio_jax.runs.folder import made_of
-from meio_jax.tables import write_table, write_text
+from meio_jax.tables import guard_cells, write_table, write_text
 from meio_jax.tables.sources import READ_ERRORS, first_line
 
 
-def export_run(run: Path, out: Path | None = None, format: Literal["csv", "parquet"] = "csv") -> Path:
+def export_run(
+    run: Path, out: Path | None = None, format: Literal["csv", "parquet"] = "csv", *, guard: bool = True
+) -> Path:
     """Write the tables of a run, and its certificate, to a folder.
 
     Args:
         run: Folder of a finished run.
         out: Folder to write to; an earlier export of the run in it is replaced. None: `export` in the run folder.
         format: Of the tables.
+        guard: In CSV, whether texts that a spreadsheet would run as formulas get an apostrophe before them.
 
     Returns:
         The folder.
@@ -38,7 +41,9 @@ def export_run(run: Path, out: Path | None = None, format: Literal["csv", "parqu
         with written_beside(target, claim) as coming:
             # The tables by item of a streamed run are folders of parts, and stay so.
             for path in sorted([*run.glob("*.parquet"), *run.glob("plan/*.parquet"), *run.glob("plan/*/*.parquet")]):
-                write_table(_read(path), coming / path.relative_to(run).with_suffix(f".{format}"))
+                frame = _read(path)
+                frame = guard_cells(frame) if guard and format == "csv" else frame
+                write_table(frame, coming / path.relative_to(run).with_suffix(f".{format}"))
             write_text(json.dumps(certificate, indent=1), coming / "certificate.json")
     return target
 

@@ -15,7 +15,7 @@ from meio_jax.tables.read import (
 from meio_jax.tables.schema import FORECASTS, ITEM_TABLES, TABLE_NAMES, table_schema
 from meio_jax.tables.settings import InstanceSettings, read_settings
 from meio_jax.tables.tables import Tables
-from meio_jax.tables.write import write_instance, write_settings, write_table, write_text
+from meio_jax.tables.write import guard_cells, write_instance, write_settings, write_table, write_text
 
 __all__ = [
     "FORECASTS",
@@ -29,6 +29,7 @@ __all__ = [
     "Table",
     "Tables",
     "count_item_rows",
+    "guard_cells",
     "item_block_from_frames",
     "network_from_frames",
     "quantile_levels",

@@ -10,7 +10,8 @@ LONGEST_TEXT = 200
 """Characters of a cell that is an id or a name."""
 TEXT_EXPECTED = f"text of at most {LONGEST_TEXT} characters without control characters"
 
-_SUSPECT = r"^\s|\s$|[^\x20-\x7E]"
+SUSPECT = r"^\s|\s$|[^\x20-\x7E]"
+"""Texts that may need cleaning: blanks at an end, or anything but printable ASCII."""
 
 
 def clean_text(text: str) -> str:
@@ -32,7 +33,7 @@ def clean_series(raw: pl.Series) -> tuple[pl.Series, pl.Series | None, pl.Series
     Cells that cannot be used are null, as are those of which nothing is left. A mask is None where it would be
     false everywhere.
     """
-    suspect = raw.str.contains(_SUSPECT) | (raw.str.len_chars() > LONGEST_TEXT)
+    suspect = raw.str.contains(SUSPECT) | (raw.str.len_chars() > LONGEST_TEXT)
     if not suspect.any():
         return raw, None, None
     found = raw.filter(suspect.fill_null(value=False)).unique().to_list()

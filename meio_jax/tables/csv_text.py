@@ -25,14 +25,19 @@ def read_csv_bytes(content: bytes, label: str, findings: Findings) -> pl.DataFra
         findings: Where problems go.
     """
     content = content.removeprefix(_BOM)
-    if not (_is_text(content, label, findings) and _header_fits(content, label, findings)):
-        return None
-    if not _rows_fit(content, label, findings):
+    if not csv_fits(content, label, findings):
         return None
     frame = pl.read_csv(io.BytesIO(content), infer_schema=False)
     filled = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
     rows = filled.arg_true()
     return frame.head(int(rows[-1]) + 1 if len(rows) else 0)
+
+
+def csv_fits(content: bytes, label: str, findings: Findings) -> bool:
+    """Whether the bytes are UTF-8 text with a header and rows of its length; what is wrong goes to `findings`."""
+    content = content.removeprefix(_BOM)
+    text = _is_text(content, label, findings) and _header_fits(content, label, findings)
+    return text and _rows_fit(content, label, findings)
 
 
 def _is_text(content: bytes, label: str, findings: Findings) -> bool:

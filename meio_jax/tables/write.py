@@ -44,6 +44,21 @@ def write_table(frame: pl.DataFrame, path: Path | str) -> Path:
     return path
 
 
+_FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+
+
+def guard_cells(frame: pl.DataFrame) -> pl.DataFrame:
+    """Texts that a spreadsheet would run as a formula with an apostrophe before them; numbers stay as they are.
+
+    An id such as `=HYPERLINK(...)` comes from whoever made the catalog and is opened by somebody else.
+    """
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    return frame.with_columns(
+        pl.when(pl.col(name).str.contains(_FORMULA)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
+        for name in texts
+    )
+
+
 def write_text(text: str, path: Path | str) -> Path:
     """Write a text file (UTF-8) under a temporary name beside it, then rename."""
     path = Path(path)

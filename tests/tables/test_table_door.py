@@ -12,6 +12,7 @@ from folders import column, damaged, put, settings_content, write_raw
 from tiny import tiny_frames, tiny_settings, tiny_tables
 
 from meio_jax.errors import InputError, InputWarning, Problem
+from meio_jax.instance.item_sources import FolderSource
 from meio_jax.runs.resume import table_digests
 from meio_jax.tables import Tables, read_instance, write_instance
 from meio_jax.tables.clean_texts import LONGEST_TEXT
@@ -269,3 +270,28 @@ def test_files_that_change_while_they_are_read_are_told(folder: Path, monkeypatc
 
     monkeypatch.setattr(Path, "read_bytes", and_write)
     assert "found files that changed" in message(folder)
+
+
+@pytest.mark.parametrize("table", ["items", "offers", "forecast", "on_order"])
+def test_a_catalog_that_is_read_in_parts_has_clean_ids(folder: Path, table: str) -> None:
+    """A part finds its rows by id: a row of `A ` would be met in none of them."""
+    FolderSource(folder, 2)
+    frames = tiny_frames()
+    put(table, 0, item_id="A ")(frames)
+    frames[table].write_parquet(folder / f"{table}.parquet")
+    with pytest.raises(InputError, match=rf"{table}.parquet, column item_id: found 'A '; expected ids without blanks"):
+        FolderSource(folder, 2)
+
+
+def test_a_catalog_that_is_read_in_parts_is_told_of_uneven_rows(folder: Path) -> None:
+    csv(folder, "on_hand", "item_id,node_id,units\nA,fc1,2\nB,fc1\n")
+    with pytest.raises(InputError, match=r"on_hand.csv, line 3: found 2 cells"):
+        FolderSource(folder, 2)
+
+
+def test_a_catalog_that_changes_between_its_parts_is_told(folder: Path) -> None:
+    source = FolderSource(folder, 2)
+    assert source.tables(0).items.height == 2
+    tiny_frames()["offers"].head(3).write_parquet(folder / "offers.parquet")
+    with pytest.raises(InputError, match="files that changed"):
+        source.tables(1)

@@ -1,0 +1,175 @@
+"""Question: does anything that may stand in the input end in a traceback, a crash, a NaN, or a table left out?
+
+    python experiments/fuzz.py --mutations 5000 --solves 60 --out results/fuzz.json
+
+Small instances, one of each form of the forecast, and a configuration are damaged in one or two ways: cells, columns,
+rows, files, settings, configuration. Each is validated in this process, and some of those that are accepted are solved
+for five steps, all in this process. Every mutation is made from the seed and its number alone, so that one can be
+looked at by itself (`--only 1234`). What is done is kept beside the output; started again, the experiment goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import polars as pl
+import typer
+import yaml
+from fuzz_parts.judge import BAD, Verdict, judge_config, judge_folder, judge_solve, rows_of
+from fuzz_parts.settings import mutate_yaml
+from fuzz_parts.tables import mutate_cells, mutate_column, mutate_file, mutate_rows
+from rich.console import Console
+
+from meio_jax.generate import GenerateOptions, generate_instance
+from meio_jax.tables import Tables
+
+FORMS = ("mean", "history", "paths", "quantiles")
+FAMILIES = ("cells", "cells", "cells", "columns", "columns", "rows", "files", "files", "settings", "configuration")
+SMALL = {"items": 3, "nodes_per_tier": (1, 1, 1), "regions": 2, "speeds": 2, "waves": 2, "periods": 10, "paths": 3}
+CONFIG = {
+    "instance": {"path": "instance", "generate": {"items": 5, "periods": 14}},
+    "run": "run",
+    "seed": 3,
+    "scenarios": {"train": 16, "per_step": 8, "holdout": 16, "clairvoyant": 0},
+    "policy": {"name": "base_stock", "protection": False},
+    "objective": {"name": "cvar", "options": {"level": 0.9}},
+    "dual": {"name": "augmented"},
+    "solve": {"max_steps": 5, "min_steps": 2, "gap": 0.01, "violation": 0.01, "learning_rate": 0.1},
+    "stream": {"part_items": 100},
+    "checkpoint": {"every": 2, "keep": 1},
+}
+
+
+@dataclass(frozen=True)
+class Base:
+    """An instance that nothing was done to: its folder and its tables as they were written."""
+
+    folder: Path
+    frames: dict[str, pl.DataFrame]
+    settings: str
+
+
+def make_bases(home: Path) -> dict[str, Base]:
+    """An instance of each form of the forecast."""
+    bases = {}
+    for form in FORMS:
+        options = GenerateOptions.model_validate({**SMALL, "shape": "local", "forecast": form, "history_days": 28})
+        folder = generate_instance(options, home / form)
+        frames = {path.stem: pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
+        bases[form] = Base(folder, frames, (folder / "instance.yaml").read_text(encoding="utf-8"))
+    return bases
+
+
+def mutate(number: int, seed: int, bases: dict[str, Base], home: Path) -> tuple[str, str, Verdict, Tables | None]:
+    """Make and judge one mutation.
+
+    Returns:
+        Its family and form, what was done, the verdict, and the tables where they are accepted.
+    """
+    dice = random.Random(f"{seed}/{number}")
+    form, family = FORMS[number % len(FORMS)], dice.choice(FAMILIES)
+    if family == "configuration":
+        text, done = mutate_yaml(yaml.safe_dump(CONFIG), dice)
+        (home / "c.yaml").write_text(text, encoding="utf-8")
+        return family, done, judge_config(home / "c.yaml"), None
+    folder = home / "instance"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(bases[form].folder, folder)
+    frames, done = dict(bases[form].frames), []
+    for _ in range(dice.choice((1, 1, 1, 2))):
+        name = dice.choice(list(frames))
+        if family == "settings":
+            text, how = mutate_yaml((folder / "instance.yaml").read_text(encoding="utf-8"), dice)
+            (folder / "instance.yaml").write_text(text, encoding="utf-8")
+            done.append(how)
+            break
+        if family == "files":
+            done.append(mutate_file(folder, name, frames[name], dice))
+            del frames[name]
+        elif frames[name].height:
+            change = {"cells": mutate_cells, "columns": mutate_column, "rows": mutate_rows}[family]
+            done.append(change(frames, name, dice))
+            frames[name].write_parquet(folder / f"{name}.parquet")
+    verdict, tables = judge_folder(folder, rows_of(frames) if family != "settings" else {})
+    return f"{family} ({form})", "; ".join(done), verdict, tables
+
+
+def run(
+    mutations: Annotated[int, typer.Option(help="How many.")] = 5000,
+    solves: Annotated[int, typer.Option(help="How many of the accepted ones are solved for five steps.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of all mutations.")] = 0,
+    only: Annotated[int | None, typer.Option(help="This one alone, and what is said of it.")] = None,
+    out: Annotated[Path, typer.Option(help="JSON file of the counts.")] = Path("results/fuzz.json"),
+) -> None:
+    """Damage, validate, solve, and count."""
+    console, started = Console(), time.perf_counter()
+    log = out.with_suffix(".log.jsonl")
+    known = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+    kept = {one["number"]: one for one in known if one["seed"] == seed}
+    with TemporaryDirectory() as temporary:
+        home = Path(temporary)
+        bases = make_bases(home)
+        if only is not None:
+            family, done, verdict, _ = mutate(only, seed, bases, home)
+            console.print(f"{family}: {done}\n{verdict.outcome}: {verdict.said}", markup=False)
+            return
+        out.parent.mkdir(parents=True, exist_ok=True)
+        every = max(mutations // max(solves, 1), 1)
+        due = 0
+        for number in range(mutations):
+            due += number % every == 0 and solves > 0
+            if number in kept:
+                due -= kept[number]["solved"] != ""
+                continue
+            family, done, verdict, tables = mutate(number, seed, bases, home)
+            solved = judge_solve(tables) if due and tables is not None else Verdict("")
+            due -= solved.outcome != ""
+            kept[number] = {
+                **{"number": number, "seed": seed, "family": family, "done": done, "outcome": verdict.outcome},
+                **{"said": verdict.said if verdict.outcome in BAD else "", "warned": verdict.warnings > 0},
+                **{"solved": solved.outcome, "solve_said": solved.said if solved.outcome in BAD else ""},
+            }
+            with log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(kept[number]) + "\n")
+            if number % 500 == 499:
+                console.print(f"{number + 1} of {mutations}, {time.perf_counter() - started:.0f} s", highlight=False)
+    found = [kept[number] for number in range(mutations)]
+    _write(found, out, mutations, solves, seed, time.perf_counter() - started)
+    log.unlink()
+    bad = [one for one in found if one["outcome"] in BAD or one["solved"] in BAD]
+    console.print(f"{len(found)} mutations, {len(bad)} that must not happen; see {out}")
+
+
+def _write(found: list[dict], out: Path, mutations: int, solves: int, seed: int, seconds: float) -> None:
+    from provenance import provenance
+
+    families = sorted({one["family"] for one in found})
+    table = [
+        {"family": family, **Counter(one["outcome"] for one in found if one["family"] == family)} for family in families
+    ]
+    content = {
+        "command": f"python experiments/fuzz.py --mutations {mutations} --solves {solves} --seed {seed}",
+        "date": time.strftime("%Y-%m-%d"),
+        **provenance(),
+        "mutations": len(found),
+        "outcomes": Counter(one["outcome"] for one in found),
+        "accepted_with_warnings": sum(one["warned"] for one in found if one["outcome"] == "accepted"),
+        "solves": Counter(one["solved"] for one in found if one["solved"]),
+        "must_not_happen": {kind: sum(kind in (one["outcome"], one["solved"]) for one in found) for kind in BAD},
+        "by_family": table,
+        "failures": [one for one in found if one["outcome"] in BAD or one["solved"] in BAD],
+        "seconds": round(seconds),
+    }
+    out.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(run)

@@ -1,0 +1,38 @@
+"""Three hundred mutations of every table, of the settings and of a configuration: none ends but in a message.
+
+The experiment `experiments/fuzz.py` makes thousands, and solves some of those that are accepted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2] / "experiments"))
+
+from fuzz import FORMS, make_bases, mutate
+from fuzz_parts.judge import BAD, judge_folder, rows_of
+
+SEED, MUTATIONS = 1, 300
+
+
+def test_no_mutation_ends_in_a_traceback_or_in_a_table_left_out(tmp_path: Path) -> None:
+    bases = make_bases(tmp_path)
+    for form in FORMS:
+        verdict, _ = judge_folder(bases[form].folder, rows_of(bases[form].frames))
+        assert verdict.outcome == "accepted", verdict
+    counts: Counter[str] = Counter()
+    for number in range(MUTATIONS):
+        family, done, verdict, _ = mutate(number, SEED, bases, tmp_path)
+        assert verdict.outcome not in BAD, f"{number}, {family}: {done}\n{verdict.outcome}: {verdict.said}"
+        counts[verdict.outcome] += 1
+    # Both happen often: neither everything is refused nor everything let in.
+    assert min(counts["refused"], counts["accepted"]) > MUTATIONS / 10, counts
+
+
+def test_a_mutation_is_made_from_its_number_alone(tmp_path: Path) -> None:
+    bases = make_bases(tmp_path)
+    once = [mutate(number, SEED, bases, tmp_path)[:3] for number in (7, 8, 9)]
+    again = [mutate(number, SEED, bases, tmp_path)[:3] for number in (9, 8, 7)]
+    assert once == again[::-1]
