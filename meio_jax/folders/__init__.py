@@ -5,6 +5,7 @@ from meio_jax.folders.lock import held, used
 from meio_jax.folders.marks import MARKER, Mark, content, read_mark, write_mark
 from meio_jax.folders.remove import remove
 from meio_jax.folders.swap import NEXT, clear_unfinished, publish, settle, written_beside
+from meio_jax.folders.trouble import writing
 
 __all__ = [
     "MARKER",
@@ -21,5 +22,6 @@ __all__ = [
     "settle",
     "used",
     "write_mark",
+    "writing",
     "written_beside",
 ]

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import polars as pl
 
+from meio_jax.folders import writing
+
 
 def write_frame(folder: Path, name: str, frame: pl.DataFrame, part: int | None = None) -> None:
     """Write a table, or one part of it, under a temporary name and rename it."""
     path = folder / f"{name}.parquet" if part is None else folder / name / f"part-{part:05d}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    frame.write_parquet(temporary)
-    os.replace(temporary, path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        frame.write_parquet(temporary)
+        os.replace(temporary, path)
 
 
 def write_text(path: Path, text: str) -> None:

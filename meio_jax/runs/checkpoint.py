@@ -16,6 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from meio_jax.errors import InputError, Note, Problem, Refusal
+from meio_jax.folders import writing
 from meio_jax.progress import Step
 from meio_jax.runs.portable import Basis, is_per_item
 from meio_jax.runs.step_folders import StepFolders, read_step
@@ -101,24 +102,29 @@ class Checkpoints:
             "history": [asdict(one) for one in history],
             "checksums": {name: checksum(array) for name, array in arrays.items()},
         }
-        if isinstance(self._manager, StepFolders):
-            self._manager.save(step, arrays, meta)
-        else:
-            both = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
-            self._manager.save(step, args=both)
+        with writing(self._folder):
+            if isinstance(self._manager, StepFolders):
+                self._manager.save(step, arrays, meta)
+            else:
+                both = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
+                self._manager.save(step, args=both)
         self._unsealed = self._folder / self._part.folder / str(step)
 
     def _seal(self) -> None:
         """Note the digest of every file of the last checkpoint, once it is complete."""
-        self._manager.wait_until_finished()
+        with writing(self._folder):
+            self._manager.wait_until_finished()
         if self._unsealed is not None and self._unsealed.is_dir():
             write_text(json.dumps(file_digests(self._unsealed)), self._unsealed / _SEAL)
         self._unsealed = None
 
     def close(self) -> None:
         """Wait for saves under way."""
-        self._seal()
-        self._manager.close()
+        try:
+            self._seal()
+        finally:
+            with writing(self._folder):
+                self._manager.close()
 
 
 def _by_itself() -> ocp.options.MultiprocessingOptions:

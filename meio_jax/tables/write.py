@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 import yaml
 
-from meio_jax.folders import Claim, check_claim, held, written_beside
+from meio_jax.folders import Claim, check_claim, held, writing, written_beside
 from meio_jax.tables.schema import table_schema
 from meio_jax.tables.settings import SETTINGS_FILE, InstanceSettings
 from meio_jax.tables.tables import Tables
@@ -27,20 +29,16 @@ def write_table(frame: pl.DataFrame, path: Path | str) -> Path:
 
     Raises:
         ValueError: for another suffix.
+        OSError: if it cannot be written; the file is then what it was.
     """
     path = Path(path)
     if path.suffix not in (".parquet", ".csv"):
         raise ValueError(f"{path.name}: expected a name ending in .parquet or .csv")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
+    with _renamed(path) as temporary:
         if path.suffix == ".parquet":
             frame.write_parquet(temporary, row_group_size=ROW_GROUP_ROWS)
         else:
             frame.write_csv(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 
@@ -59,16 +57,29 @@ def guard_cells(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+@contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
+    """A temporary name beside a file, which takes its place at the end.
+
+    Raises:
+        OSError: If it cannot be written; the file is then what it was.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.tmp")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
 def write_text(text: str, path: Path | str) -> Path:
     """Write a text file (UTF-8) under a temporary name beside it, then rename."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
+    with _renamed(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

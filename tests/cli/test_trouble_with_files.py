@@ -1,0 +1,102 @@
+"""Disk full, read-only, a file where a folder should be, a name too long: one line, and all is as it was."""
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from small_runs import Command
+
+from meio_jax.cli.endings import ending
+from meio_jax.folders import writing
+from meio_jax.progress import Preempted
+from meio_jax.tables import write_table, write_text
+
+SMALL = ("--shape", "local", "--items", 5, "--nodes", "1,1,0", "--regions", 2, "--speeds", 2, "--periods", 7)
+
+
+def told(meio: Command, place: Path, *words: object) -> None:
+    """The command writes nothing, and one line names the place, the reason and the way on."""
+    called = meio(*words)
+    assert called.status == 2, called
+    assert len(called.err.strip().splitlines()) == 1, called.err
+    assert place.name[:40] in called.err
+    assert "To go on" in called.err or "To mend" in called.err
+
+
+def test_a_file_stands_where_a_folder_should(meio: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    told(meio, tmp_path / "file", "generate", tmp_path / "file", *SMALL)
+    told(meio, tmp_path / "file", "generate", tmp_path / "file" / "inside", *SMALL)
+    assert (tmp_path / "file").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_name_that_is_too_long(meio: Command, tmp_path: Path) -> None:
+    told(meio, tmp_path / ("x" * 300), "generate", tmp_path / ("x" * 300), *SMALL)
+    # A table's temporary name is no longer than the table's: a name that fits can be written.
+    name = "x" * 247 + ".parquet"
+    assert write_table(pl.DataFrame({"a": [1]}), tmp_path / name).exists()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+    """No file may grow beyond 2000 bytes: tables of the new instance do not fit, and the old one stands."""
+    code = "from meio_jax.cli import main; main()"
+    words = [sys.executable, "-c", code, "generate", "made", *map(str, SMALL)]
+    assert subprocess.run(words, check=False, cwd=tmp_path).returncode == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "made").iterdir()}
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+    again = [*words, "--seed", "1", "--overwrite"]
+    done = subprocess.run(again, check=False, cwd=tmp_path, preexec_fn=limit, capture_output=True, text=True)
+    assert done.returncode == 2, done
+    assert "too large" in done.stderr.lower()
+    assert "What was complete is as it was" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert {path.name: path.read_bytes() for path in (tmp_path / "made").iterdir()} == before
+    assert subprocess.run(again, check=False, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("No space left on device (os error 28)", errno.ENOSPC),
+        ("RESOURCE_EXHAUSTED: Error writing: No space left on device", errno.ENOSPC),
+        ("[Errno 30] Read-only file system: 'x'", errno.EROFS),
+        ("UNKNOWN: file too large", errno.EFBIG),
+    ],
+)
+def test_what_libraries_say_of_files_is_told_alike(tmp_path: Path, said: str, code: int) -> None:
+    with pytest.raises(OSError, match=os.strerror(code)) as found, writing(tmp_path / "table"):
+        raise ValueError(said)
+    assert found.value.errno == code
+    assert found.value.filename == str(tmp_path / "table")
+    with pytest.raises(ValueError, match="shapes"), writing(tmp_path):
+        raise ValueError("shapes differ")
+
+
+def test_a_failed_write_leaves_the_file_and_nothing_else(tmp_path: Path) -> None:
+    write_text("old", tmp_path / "text")
+    with pytest.raises(UnicodeEncodeError):
+        write_text("\udcff", tmp_path / "text")
+    assert (tmp_path / "text").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_endings_say_how_to_go_on() -> None:
+    run = Path("runs/one")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/one/plan")
+    status, text = ending(full, run) or (0, "")
+    assert status == 5
+    assert text == (
+        "Cannot read or write runs/one/plan: no space left on device. What was complete is as it was. "
+        "To go on: free some space there, then continue with `meio resume runs/one`."
+    )
+    assert (ending(full, None) or (0, ""))[0] == 2
+    assert (ending(Preempted("Told to end."), run) or (0, ""))[1].endswith("`meio resume runs/one`.")
+    assert (ending(MemoryError(), run) or (0, ""))[0] == 5
+    assert ending(ValueError("a mistake of the program"), run) is None
