@@ -245,7 +245,7 @@ def explain(
     from meio_jax.cli.explain_text import explanation_text
     from meio_jax.items.explain import explain_run
 
-    found = explain_run(run, item, node, instance=instance, scenarios=scenarios)
+    found = explain_run(run, item, node, instance=instance, scenarios=scenarios, progress=_progress(quiet=True))
     if as_json:
         typer.echo(json.dumps(found.as_dict(), indent=1))
     else:

@@ -16,6 +16,7 @@ from meio_jax.items.one_item import ItemOfRun, item_of_run
 from meio_jax.model.resources import MEASURES, rents
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.protected import Protected
+from meio_jax.progress import AbstractProgress, Silent
 
 _NOTHING = 1e-9
 
@@ -274,7 +275,13 @@ def _places(one: ItemOfRun, level: np.ndarray, held: np.ndarray, today: np.ndarr
 
 
 def explain_run(
-    run: Path, item: str, node: str | None = None, *, instance: Path | None = None, scenarios: int | None = None
+    run: Path,
+    item: str,
+    node: str | None = None,
+    *,
+    instance: Path | None = None,
+    scenarios: int | None = None,
+    progress: AbstractProgress | None = None,
 ) -> Explanation:
     """Explain the level of an item of a run at a node.
 
@@ -284,14 +291,18 @@ def explain_run(
         node: Which node; None: the one that holds most.
         instance: The instance folder, if it has moved.
         scenarios: Holdout scenarios; None: as many as the run was judged on, at most 512.
+        progress: Warned where the instance is no longer the one that was planned.
 
     Raises:
         InputError: If run, item or node are not there.
     """
-    from meio_jax.runs.data import instance_folder
+    from meio_jax.runs.data import changed_since, instance_folder
+    from meio_jax.runs.files import read_about
     from meio_jax.runs.run import config_of_run, configure_jax
 
     folder = instance_folder(run, instance)
+    for note in changed_since(folder, read_about(run)):
+        (Silent() if progress is None else progress).warning(note)
     config = config_of_run(run)
     configure_jax(config)
     count = min(config.scenarios.holdout, 512) if scenarios is None else scenarios

@@ -352,6 +352,9 @@ def whatif_run(
         InputError: If the run, the resource, the change or a bucket cannot be used.
     """
     data = read_run(run, instance)
+    progress = Silent() if progress is None else progress
+    for note in data.notes:
+        progress.warning(note)
     found = what_if(data, resource, capacity, buckets)
     if not resolve:
         return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +14,9 @@ import polars as pl
 from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.runs.files import read_about, read_certificate
 from meio_jax.tables import Tables, read_item_block, read_network
+from meio_jax.tables.digests import file_digest, joint_digest
 from meio_jax.tables.findings import Findings
-from meio_jax.tables.sources import READ_ERRORS, find_files, first_line, scan_file
+from meio_jax.tables.sources import READ_ERRORS, find_files, first_line, instance_files, scan_file
 
 NEEDED = ("prices", "metrics", "plan/targets", "plan/orders", "plan/transfers") + tuple(
     f"plan/{name}" for name in ("expected", "expected_nodes", "expected_items")
@@ -31,8 +31,8 @@ COLUMNS = {
     "measure",
     "metrics": "step seconds cost lagrangian gap max_violation price_norm",
     "plan/targets": "item_id node_id bucket target",
-    "plan/orders": "item_id vendor_id node_id units unit_cost cost order_date due_date",
-    "plan/transfers": "item_id from_node to_node units ship_date due_date",
+    "plan/orders": "item_id vendor_id node_id units cost",
+    "plan/transfers": "item_id from_node to_node units",
     "plan/expected": "item_id node_id speed_id units outbound_cost handling_cost",
     "plan/expected_nodes": "item_id node_id on_hand received ordered",
     "plan/expected_items": "item_id demand shipped lost total_cost",
@@ -41,6 +41,7 @@ COLUMNS = {
 }
 """Columns of each table by which other commands work."""
 
+_LARGE = 2**28
 _SMALL = {"instance", "nodes", "regions", "speeds", "lanes", "resources"}
 
 
@@ -191,20 +192,23 @@ def instance_folder(run: Path, given: Path | None = None) -> Path:
 
 
 def changed_since(folder: Path, identity: Mapping[str, Any]) -> tuple[str, ...]:
-    """A note if the small tables of the instance are not those that were planned.
+    """A note if the tables of the instance are not those that were planned.
 
-    Tables that grow with the catalog are not looked at: reading them whole takes longer than the report.
+    Large tables that grow with the catalog are not looked at: reading them whole takes longer than what is asked.
     """
     known: Mapping[str, str] = identity.get("digests", {})
-    changed = []
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.stem in _SMALL and path.name in known:
-            digest = hashlib.blake2b(path.name.encode() + path.read_bytes(), digest_size=16)
-            if digest.hexdigest() != known[path.name]:
-                changed.append(path.name)
+    if not known:
+        return ()
+    now = instance_files(folder)
+    changed = [name for name in known if name not in now] + [name for name in now if name not in known]
+    for name, files in now.items():
+        large = sum(path.stat().st_size for path in files) > _LARGE
+        if name in known and (not large or name.split(".")[0] in _SMALL):
+            parts = [file_digest(path.relative_to(folder).as_posix(), path.read_bytes()) for path in files]
+            changed += [name] if joint_digest(parts) != known[name] else []
     if not changed:
         return ()
-    return (f"The instance has changed since this plan was made: {', '.join(changed)}.",)
+    return (f"The instance has changed since this plan was made: {', '.join(sorted(changed))}.",)
 
 
 def read_run(folder: Path, instance: Path | None = None) -> RunData:

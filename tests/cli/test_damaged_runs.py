@@ -199,3 +199,20 @@ def test_a_run_that_is_not_there(meio: Command, tmp_path: Path, tiny_folder: Pat
 
 def test_the_configuration_of_a_run_is_what_it_was(finished: Finished) -> None:
     assert yaml.safe_load((finished.folder / "config.yaml").read_text())["run"] == str(finished.folder)
+
+
+@pytest.mark.parametrize("command", ["report", "whatif"])
+def test_an_instance_that_has_changed_since_is_told(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path, command: str
+) -> None:
+    instance, run = tmp_path / "instance", tmp_path / "run"
+    shutil.copytree(tiny_folder, instance)
+    shutil.copytree(finished.folder, run)
+    words = (*words_of(command, run, tiny_folder), "--instance", instance)
+    assert "has changed" not in meio(*words).err
+    frame = pl.read_parquet(instance / "forecast.parquet")
+    frame.with_columns(pl.col("mean") * 2).write_parquet(instance / "forecast.parquet")
+    called = meio(*words)
+    assert called.status == 0
+    said = (run / "report.html").read_text(encoding="utf-8") if command == "report" else called.err
+    assert "has changed since this plan was made: forecast.parquet" in said

@@ -177,7 +177,7 @@ def test_a_changed_instance_is_told(tmp_path: Path) -> None:
 def test_a_run_that_has_not_ended_is_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     (run / "certificate.json").unlink()
-    with pytest.raises(InputError, match="has ended"):
+    with pytest.raises(InputError, match="has not ended"):
         write_report(run)
     assert not (run / "report.html").exists()
 
