@@ -95,7 +95,8 @@ class Execution:
         """The instance as a planner finds it this morning, with the day's receipts unloaded (`Tables`).
 
         What comes later is due on the day on which it is expected, not on the one on which it will arrive. What the
-        dock had no room for, and what is late, is due tomorrow. Past sales have grown by the days lived.
+        dock had no room for, and what is late, is due tomorrow. What demand that waits will take is no
+        stock (`backlog` says how much waits). Past sales have grown by the days lived.
 
         Args:
             periods: Horizon, days; None: that of the instance.
@@ -105,8 +106,6 @@ class Execution:
             "on_hand": stock_table(self._simulation),
             "on_order": under_way_table(self._simulation, self.day),
         }
-        if hasattr(self.tables, "backlog"):
-            changes["backlog"] = self.backlog()
         if str(self.tables.settings.forecast) == "history":
             changes["forecast"] = observed_history(self.tables, self.world.items, self.sales)
         return moved.replace(**changes)

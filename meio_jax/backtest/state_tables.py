@@ -11,9 +11,17 @@ from meio_jax.backtest.review import Shipments
 from meio_jax.backtest.simulation import Simulation, promised_days
 
 
+def promised_to_backlog(simulation: Simulation) -> np.ndarray:
+    """Units on hand that those who wait will take first, `[items, nodes]`."""
+    return np.minimum(simulation.state.on_hand, simulation.state.waiting)
+
+
 def stock_table(simulation: Simulation) -> pl.DataFrame:
-    """Table `on_hand`."""
-    world, stock = simulation.world, simulation.state.on_hand
+    """Table `on_hand`: what is there, less what demand that waits will take before anybody else.
+
+    An instance has no table of backlog. Without it the position would count units that are sold already.
+    """
+    world, stock = simulation.world, simulation.state.on_hand - promised_to_backlog(simulation)
     item, node = np.nonzero(stock)
     return pl.DataFrame(
         {
@@ -27,7 +35,8 @@ def stock_table(simulation: Simulation) -> pl.DataFrame:
 def under_way_table(simulation: Simulation, today: int) -> pl.DataFrame:
     """Table `on_order`: everything that is under way after the receipts of `today`, by the day it is promised for.
 
-    A shipment that is late, or waits outside, is expected tomorrow.
+    A shipment that is late, or waits outside, is expected tomorrow. Demand that waits and finds no stock will take the
+    first units that arrive: these are left out.
     """
     world = simulation.world
     parts = [simulation.queue, *(part for day in sorted(simulation.due) for part in simulation.due[day])]
@@ -42,7 +51,25 @@ def under_way_table(simulation: Simulation, today: int) -> pl.DataFrame:
             "units": units.astype(float),
         }
     )
-    return table.group_by("item_id", "node_id", "period_due", maintain_order=True).agg(pl.col("units").sum())
+    keys = ["item_id", "node_id"]
+    table = table.group_by(*keys, "period_due", maintain_order=True).agg(pl.col("units").sum())
+    owed = simulation.state.waiting - promised_to_backlog(simulation)
+    if not owed.any():
+        return table
+    at_item, at_node = np.nonzero(owed)
+    owing = pl.DataFrame(
+        {
+            "item_id": pl.Series("item", world.items, pl.String).gather(at_item),
+            "node_id": pl.Series("node", world.nodes, pl.String).gather(at_node),
+            "owed": owed[at_item, at_node].astype(float),
+        }
+    )
+    joined = table.sort("period_due", maintain_order=True).join(owing, on=keys, how="left", maintain_order="left")
+    # What is owed beyond what came before this row.
+    left = pl.col("owed").fill_null(0.0) - (pl.col("units").cum_sum().over(keys) - pl.col("units"))
+    taken = left.clip(0.0, pl.col("units"))
+    rest = joined.with_columns(units=pl.col("units") - taken).filter(pl.col("units") > 0)
+    return rest.select(*keys, "period_due", "units")
 
 
 def backlog_table(simulation: Simulation) -> pl.DataFrame:

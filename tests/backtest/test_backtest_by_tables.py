@@ -276,3 +276,20 @@ def test_drawn_short_deliveries_come_as_often_as_said() -> None:
     assert set(units.to_list()) == {4.0, 8.0}
     # Three standard errors of a share of 0.25 in 400.
     assert (units == 4.0).mean() == pytest.approx(0.25, abs=0.065)
+
+
+def test_what_is_owed_is_no_stock_and_not_on_its_way() -> None:
+    """12 wait, 5 arrive this morning, 4 tomorrow and 8 the day after: 5 and 4 are spoken for, and 3 of the 8."""
+    coming = [
+        {"item_id": "i", "node_id": "n", "period_due": day, "units": units} for day, units in ((1, 5.0), (2, 4.0))
+    ]
+    coming.append({"item_id": "i", "node_id": "n", "period_due": 3, "units": 8.0})
+    item = {"unmet": "backorder", "backorder_cost": 1.0}
+    tables = single_node(12.0, forecast=FIXED, item=item, on_order=coming)
+    execution = Execution(tables, 3)
+    execution.execute(order(0), NO_TRANSFERS)
+    execution.finish()
+    morning = execution.morning()
+    assert execution.backlog()["units"].to_list() == [12.0]
+    assert morning.on_hand.is_empty()
+    assert morning.on_order.select("period_due", "units").rows() == [(2, 5.0)]
