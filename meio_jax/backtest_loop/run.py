@@ -30,7 +30,7 @@ from meio_jax.tables import read_instance, write_table, write_text
 KIND = "backtest"
 _IDENTITY, _SUMMARY = "backtest.json", "summary.json"
 _FILES = ("actual", "lead_times", "deliveries", "min_max")
-_ENTRIES = (_IDENTITY, _SUMMARY, "days", "mornings", "plans", "results")
+_ENTRIES = (_IDENTITY, _SUMMARY, "days", "mornings", "plans", "results", "report.html")
 
 
 @dataclass(frozen=True)

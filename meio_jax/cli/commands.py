@@ -224,7 +224,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="File to write; default RUN/report.html.")] = None,
     instance: Annotated[Path | None, typer.Option(help="Folder of the instance, if it has moved.")] = None,
 ) -> None:
-    """Write the report of a run: one HTML file that opens anywhere, offline."""
+    """Write the report of a run or a backtest: one HTML file that opens anywhere, offline."""
     from meio_jax.report import write_report
 
     _out.print(f"Wrote {write_report(run, out, instance)}.", markup=False, highlight=False)

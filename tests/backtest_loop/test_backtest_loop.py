@@ -15,6 +15,7 @@ from meio_jax.backtest_loop.live import live
 from meio_jax.backtest_loop.record import Record
 from meio_jax.backtest_loop.run import read_results, read_summary
 from meio_jax.errors import InputError
+from meio_jax.report import write_report
 
 SECONDS = "seconds"
 
@@ -116,3 +117,14 @@ def test_tables_add_up(finished: Backtest) -> None:
 def test_old_mornings_and_plans_go(finished: Backtest) -> None:
     kept = {kind: sorted(path.name for path in (finished.folder / kind).iterdir()) for kind in ("mornings", "plans")}
     assert kept == {"mornings": ["000", "002"], "plans": ["000", "002"]}
+
+
+def test_the_report_of_a_backtest_is_a_page_of_its_own(finished: Backtest) -> None:
+    page = write_report(finished.folder).read_text(encoding="utf-8")
+    for words in ("Backtest", "meio against national_two_day", "Cost of the day", "Paired by item", "storage"):
+        assert words in page, words
+    assert f"{finished.summary['arms']['meio']['total']:,.0f}" in page
+    # Written again in its own place, and nowhere else.
+    write_report(finished.folder)
+    with pytest.raises(InputError, match=r"summary\.json"):
+        write_report(finished.folder, finished.folder / "summary.json")
