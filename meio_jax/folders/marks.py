@@ -13,7 +13,8 @@ LOCK, HOLDER = ".meio.lock", ".meio.holder.json"
 NEXT, OLD = ".next", ".old"
 FORMAT = 1
 
-_OWN = frozenset({MARKER, LOCK, HOLDER, NEXT, OLD})
+OWN = frozenset({MARKER, LOCK, HOLDER, NEXT, OLD})
+"""Names that commands keep for themselves in folders that they write."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,6 @@ def content(folder: Path) -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.name not in _OWN)
+            return sorted(entry.name for entry in entries if entry.name not in OWN)
     except FileNotFoundError:
         return []

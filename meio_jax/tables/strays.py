@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from meio_jax.folders.marks import OWN
 from meio_jax.tables.findings import Findings
 from meio_jax.tables.nearest import nearest
 from meio_jax.tables.schema import TABLE_NAMES
@@ -41,7 +42,7 @@ def check_strays(folder: Path, findings: Findings, names: Collection[str] = TABL
     others, unread = [], set()
     for path in sorted(folder.iterdir()):
         name = path.name
-        if name == SETTINGS_FILE or name in _LEFT_BY_SYSTEMS or _is_read(path, names):
+        if name == SETTINGS_FILE or name in (*_LEFT_BY_SYSTEMS, *OWN) or _is_read(path, names):
             continue
         table = None if name[0] in "._~" else _tell_of_table(path, names, findings)
         if table is None:
