@@ -117,6 +117,7 @@ def tables(system: System) -> Tables:
     settings = InstanceSettings(
         name=system.name, start_date=datetime.date(2025, 1, 6), periods=PERIODS, bucket_periods=PERIODS,
         wave_ends=(24.0,), forecast="mean", terminal_credit=0.0, stationary_targets=True,
+        ordering="evening", terminal="liquidate",
     )  # fmt: skip
     return Tables.from_frames(settings, **{name: pl.DataFrame(columns) for name, columns in frames.items()})
 

@@ -20,10 +20,7 @@ class Result(enum.Enum):
 
 _MESSAGES = {
     Result.CONVERGED: "Converged: capacities and coupling gap are within tolerance on holdout scenarios.",
-    Result.MAX_STEPS: (
-        "Stopped before every tolerance was met on holdout scenarios. The plan is the best seen; raise "
-        "`solve.max_steps` or `scenarios.per_step`, continue with a warm start, or loosen the tolerances."
-    ),
+    Result.MAX_STEPS: ("Stopped before every tolerance was met on holdout scenarios. The plan is the best seen."),
     Result.INFEASIBLE: (
         "Some capacity cannot be met by any plan. The plan is the one of least violation; raise the capacities "
         "that are named or lower the demand, stock or service floors that need them."

@@ -46,7 +46,9 @@ def _float() -> type:
     return np.float64 if jax.config.jax_enable_x64 else np.float32
 
 
-def make_network(rng: np.random.Generator, *, backorders: bool, priority: bool, warmup: int = 1) -> Network:
+def make_network(
+    rng: np.random.Generator, *, backorders: bool, priority: bool, warmup: int = 1, evening: bool = False
+) -> Network:
     """Node 0 supplies 1 and 2, node 1 supplies 3; vendors deliver to 0 (two offers) and 2. Nodes 1 to 3 ship."""
     kind = _float()
 
@@ -74,12 +76,15 @@ def make_network(rng: np.random.Generator, *, backorders: bool, priority: bool, 
         backorders=backorders,
         pipeline_holding=True,
         priority_ranks=2 if priority else 1,
+        tail_buckets=0,
+        evening=evening,
+        lots=False,
+        late_receipts=False,
         review=jnp.asarray(review),
         charged=jnp.asarray(np.arange(PERIODS) >= warmup, kind),
         holding_factor=real(NODES),
         handling_cost=real(NODES),
         inbound_cost=real(NODES),
-        terminal_factor=jnp.asarray(0.9, kind),
         lane_share=jnp.asarray([1.0, 0.4, 1.0], kind),
         lane_cost_unit=real(LANES),
         lane_cost_kg=real(LANES),
@@ -101,6 +106,7 @@ def make_block(rng: np.random.Generator, backorder: tuple[bool, ...]) -> ItemBlo
     def real(*shape: int, low: float = 0.1, high: float = 1.0) -> jax.Array:
         return jnp.asarray(rng.uniform(low, high, (*shape, items)), kind)
 
+    unit_cost = real(low=5, high=10)
     active = np.ones((OFFERS, items), bool)
     active[1] = np.arange(items) % 2 == 0
     share = np.zeros((OFFERS + LANES, items))
@@ -112,7 +118,7 @@ def make_block(rng: np.random.Generator, backorder: tuple[bool, ...]) -> ItemBlo
         volume=real(),
         weight=real(),
         price=real(low=30, high=40),
-        unit_cost=real(low=5, high=10),
+        unit_cost=unit_cost,
         holding_cost=real(low=0.05, high=0.2),
         lost_sale_cost=real(low=10, high=20),
         backorder_cost=real(low=1, high=2),
@@ -126,7 +132,14 @@ def make_block(rng: np.random.Generator, backorder: tuple[bool, ...]) -> ItemBlo
         offer_freight=real(OFFERS),
         offer_lead=jnp.asarray(lead, kind),
         offer_vendor=jnp.zeros((OFFERS, items), jnp.int32),
+        pack=jnp.ones((OFFERS, items), kind),
+        least=jnp.zeros((OFFERS, items), kind),
         source_share=jnp.asarray(share, kind),
+        reach=jnp.full((NODES, items), max(VENDOR_LIMIT, LANE_LIMIT), jnp.int32),
+        end_value=jnp.broadcast_to(0.9 * unit_cost, (NODES, items)),
+        end_value_due=jnp.broadcast_to(0.9 * unit_cost, (NODES, items)),
+        own_share=real(NODES, low=0, high=0.5),
+        mean_demand=real(PERIODS, low=0, high=3),
         stockable=jnp.ones((NODES, items), bool),
         on_hand=real(NODES, low=0.0, high=6.0),
         vendor_pipeline=real(2, VENDOR_LIMIT, low=0.0, high=2.0),
@@ -139,11 +152,16 @@ def make_block(rng: np.random.Generator, backorder: tuple[bool, ...]) -> ItemBlo
 
 
 def make_case(
-    *, backorder: tuple[bool, ...] = (False,), samples: int = 3, priority: bool = True, seed: int = 0
+    *,
+    backorder: tuple[bool, ...] = (False,),
+    samples: int = 3,
+    priority: bool = True,
+    seed: int = 0,
+    evening: bool = False,
 ) -> Case:
     """A random network, items and scenarios; everything in the float type that JAX is set to."""
     rng = np.random.default_rng(seed)
-    network = make_network(rng, backorders=any(backorder), priority=priority)
+    network = make_network(rng, backorders=any(backorder), priority=priority, evening=evening)
     block = make_block(rng, backorder)
     batch = len(backorder) * samples
     demand = rng.gamma(0.8, 1.2, (PERIODS, WAVES, SPEEDS, REGIONS, batch))

@@ -67,6 +67,8 @@ def simulate(name: str, parameters: dict[str, np.ndarray], item: Item, paths: Pa
     stock = np.repeat(np.asarray(item.stock)[:, None], count, axis=1)
     state, books = State(stock, np.zeros((_SPAN, 2, count))), Books.empty(count)
     reserve = parameters["protection"][SHOP] if "protection" in parameters else 0.0
+    # The first decision is made on the state that is given, in the evening before period 0.
+    _order(name, parameters, item, state, -1, paths.lead[0], books, float(system.WARMUP == 0))
     for t in range(system.PERIODS):
         charged = float(t >= system.WARMUP)
         came = state.due[t]

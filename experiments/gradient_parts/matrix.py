@@ -24,7 +24,7 @@ from meio_jax.policy import AbstractPolicy
 from meio_jax.runs.portable import named_leaves
 from meio_jax.scenarios import HOLDOUT, Scenarios
 from meio_jax.simulation.rollout import GRADIENT_MODES, rollout
-from meio_jax.solver.subproblem import InventorySubproblem, block_lists, scenario_costs
+from meio_jax.solver.subproblem import InventorySubproblem, block_lists, reported_costs
 
 # Central differences in double precision of something piecewise linear: no curvature, little rounding.
 STEP = 1e-6
@@ -78,7 +78,7 @@ def _costs(problem: InventorySubproblem, mode: str, policy: AbstractPolicy, scen
     block = jax.tree.map(lambda leaf: leaf[0], problem.catalog.block)
     lists = block_lists(problem.network, problem.resources, problem.settings, block, problem.zero_prices())
     form, gradient = problem.settings.form, GRADIENT_MODES[mode]
-    return scenario_costs(
+    return reported_costs(
         block, rollout(problem.network, policy, block, scenarios, lists, form=form, gradient=gradient)
     )
 

@@ -166,6 +166,8 @@ def tables() -> Tables:
         forecast="mean",
         terminal_credit=TERMINAL,
         stationary_targets=True,
+        ordering="evening",
+        terminal="liquidate",
     )
     return Tables.from_frames(settings, **{name: pl.DataFrame(columns) for name, columns in frames.items()})
 

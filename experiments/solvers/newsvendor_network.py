@@ -161,6 +161,7 @@ def random_tables(seed: int, size: Size, *, several: bool) -> Tables:
         forecast="paths",
         terminal_credit=0.6,
         stationary_targets=True,
+        terminal="liquidate",
     )
     tables = {name: pl.DataFrame(columns) for name, columns in frames.items()}
     return Tables.from_frames(settings, **tables, **_demand(size, mean, rng))

@@ -168,6 +168,8 @@ def tables(system: System) -> Tables:
         forecast="mean",
         terminal_credit=0.0,
         stationary_targets=True,
+        ordering="evening",
+        terminal="liquidate",
     )
     return Tables.from_frames(settings, **{name: pl.DataFrame(columns) for name, columns in frames.items()})
 

@@ -36,7 +36,13 @@ def tables(row: Row, grid: int = 0) -> Tables:
     names = [f"item-{number}" for number in range(count)]
     laws = {name: law(row.text("demand"), *moments) for name, *moments in zip(names, mean, sd, strict=True)}
     items = [Item(names[i], {"site": 1.0}, holding[i], penalty[i], volume=volume[i]) for i in range(count)]
-    settings = {"name": row.text("instance"), "periods": 2, "bucket_periods": 2, "warmup_periods": 1}
+    settings = {
+        "name": row.text("instance"),
+        "periods": 2,
+        "bucket_periods": 2,
+        "warmup_periods": 1,
+        "ordering": "morning",
+    }
     capacity = {
         "resource_id": "dock",
         "kind": "inbound",

@@ -134,4 +134,7 @@ def build(setting: Setting) -> Tables:
         frames["resources"] = pl.DataFrame(setting.resources)
     if setting.on_hand:
         frames["on_hand"] = pl.DataFrame(setting.on_hand, schema=["item_id", "node_id", "units"], orient="row")
-    return Tables.from_frames(InstanceSettings(start_date=START, wave_ends=(24.0,), **setting.settings), **frames)
+    # Published systems order after the period's demand, and end with it.
+    usual = {"ordering": "evening", "terminal": "liquidate"}
+    settings = InstanceSettings(start_date=START, wave_ends=(24.0,), **(usual | setting.settings))
+    return Tables.from_frames(settings, **frames)

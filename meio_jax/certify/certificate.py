@@ -28,7 +28,9 @@ class Certificate:
     """Each figure says what it is; money over the charged horizon.
 
     `lagrangian_label` is "bound" only where the item problems are convex and solved, else "estimate".
-    `clairvoyant_bound` holds against any policy whatsoever; None where it was not computed.
+    `coupling_gap`, `slack` (what items could still save at the prices, estimated on `slack_items` of them; None where
+    it was not) and their sum `total_gap` are shares of gross cost (`CostTerms.gross`). `clairvoyant_bound` holds
+    against any policy whatsoever; None where it was not computed.
     """
 
     holdout_cost: float
@@ -39,6 +41,10 @@ class Certificate:
     lagrangian: float
     lagrangian_label: str
     coupling_gap: float
+    slack: float | None
+    slack_error: float | None
+    slack_items: int
+    total_gap: float
     largest_violation: float
     violations: list[Violation]
     clairvoyant_bound: float | None
@@ -56,23 +62,41 @@ class Certificate:
 
 
 def relative_violation(
-    resources: Resources, used: Array | np.ndarray, wanted: Array | np.ndarray
+    resources: Resources,
+    used: Array | np.ndarray,
+    wanted: Array | np.ndarray,
+    usual: Array | np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Relative excess `[buckets, resources]` (positive: violated) and the capacity it refers to."""
+    """Relative excess `[buckets, resources]` (positive: violated) and the capacity it refers to.
+
+    Args:
+        resources: The capacities.
+        used: Their use, in the unit of each resource.
+        wanted: Demand that service floors refer to.
+        usual: What an excess over a capacity of nothing is a share of (`State.usual`); None: of the use itself.
+    """
     service = np.asarray(resources.is_service)
     capacity = np.where(service, np.asarray(resources.capacity) * wanted, np.asarray(resources.capacity))
     over = np.where(service, capacity - used, used - capacity)
-    size = np.where(capacity > 0, capacity, 1)
-    relative = np.where(capacity > 0, over / size, np.where(over > 1e-9, np.inf, 0.0))
-    return np.where(np.asarray(resources.present), relative, 0), capacity
+    otherwise = np.maximum(np.abs(np.asarray(used, float)), 1e-9) if usual is None else np.asarray(usual, float)
+    size = np.where(capacity > 0, capacity, np.where(otherwise > 0, otherwise, 1))
+    return np.where(np.asarray(resources.present), over / size, 0), capacity
 
 
 def worst_by_kind(
-    resources: Resources, holdout: Holdout, kinds: np.ndarray, kind_names: tuple[str, ...], names: list[str]
+    resources: Resources,
+    holdout: Holdout,
+    relative: np.ndarray,
+    kinds: np.ndarray,
+    kind_names: tuple[str, ...],
+    names: list[str],
 ) -> list[Violation]:
-    """For every kind that the instance has, its most violated (or least slack) bucket."""
+    """For every kind that the instance has, its most violated (or least slack) bucket.
+
+    `relative` is the relative excess of the holdout use, `[buckets, resources]`.
+    """
     used, wanted = holdout.usage.used, holdout.usage.wanted
-    relative, capacity = relative_violation(resources, used, wanted)
+    _, capacity = relative_violation(resources, used, wanted)
     shown = np.where(np.asarray(resources.present), relative, -np.inf)
     found = []
     for number, kind in enumerate(kind_names):

@@ -73,7 +73,9 @@ class _Items(eqx.Module):
     waiting: Float[Array, " batch"]
     backorder: Bool[Array, " batch"]
     downgrade: Float[Array, " batch"]
-    credit: Float[Array, " batch"]
+    credit: Float[Array, "nodes batch"]
+    credit_due: Float[Array, "nodes batch"]
+    owed: Float[Array, " batch"]
     open_offer: Bool[Array, "offers batch"]
     open_lane: Bool[Array, "lanes batch"]
 
@@ -133,7 +135,9 @@ def _item_data(network: Network, block: ItemBlock, samples: int) -> _Items:
         waiting=block.backorder_cost,
         backorder=block.backorder,
         downgrade=jnp.where(block.downgrade_share > 0, block.downgrade_cost, jnp.inf),
-        credit=network.terminal_factor * block.unit_cost,
+        credit=block.end_value,
+        credit_due=block.end_value_due,
+        owed=jnp.max(block.end_value, axis=0),
         open_offer=block.offer_active,
         open_lane=block.stockable[origin] & block.stockable[target],
     )
@@ -141,7 +145,7 @@ def _item_data(network: Network, block: ItemBlock, samples: int) -> _Items:
 
 
 def _supplies(network: Network, block: ItemBlock, samples: int) -> tuple[Array, Array]:
-    """Units that appear without a decision, `[periods, nodes, batch]`, and those due after the horizon, `[batch]`."""
+    """Units that appear without a decision, `[periods, nodes, batch]`, and the credit of what is due later."""
     horizon = network.periods
     arriving = jnp.zeros((horizon, *block.on_hand.shape), block.on_hand.dtype)
     late = jnp.zeros(block.items, block.on_hand.dtype)
@@ -153,7 +157,8 @@ def _supplies(network: Network, block: ItemBlock, samples: int) -> tuple[Array, 
             slots = min(pipeline.shape[1], horizon)
             at = np.ix_(np.arange(slots), np.asarray(rows, int))
             arriving = arriving.at[at].add(jnp.moveaxis(pipeline[:, :slots], 0, 1))
-            late = late + jnp.sum(pipeline[:, horizon:], axis=(0, 1))
+            worth = block.end_value_due[np.asarray(rows, int)][:, None]
+            late = late + jnp.sum(worth * pipeline[:, horizon:], axis=(0, 1))
     return jnp.repeat(arriving, samples, axis=-1), jnp.repeat(late, samples, axis=-1)
 
 
@@ -195,7 +200,6 @@ class _Program(eqx.Module):
 def _terminal_values(program: _Program) -> Float[Array, "periods nodes batch"]:
     """Most that a unit at a node is worth if it is never sold: terminal credit less what keeping it costs."""
     network, credit = program.network, program.items.credit
-    batch = credit.shape[0]
     origin, target = np.asarray(network.lane_from, int), np.asarray(network.lane_to, int)
     slot = jnp.arange(1, network.lane_limit + 1, dtype=jnp.int32)[:, None, None]
 
@@ -209,9 +213,8 @@ def _terminal_values(program: _Program) -> Float[Array, "periods nodes batch"]:
         now = value - program.at(program.costs.inbound, period)
         return (value, jnp.concatenate([now[None], arriving[:-1]])), value
 
-    end = jnp.broadcast_to(credit, (network.nodes, batch))
-    buffer = jnp.broadcast_to(credit, (network.lane_limit, network.nodes, batch))
-    return jax.lax.scan(back, (end, buffer), jnp.arange(network.periods), reverse=True)[1]
+    buffer = jnp.broadcast_to(program.items.credit_due, (network.lane_limit, *credit.shape))
+    return jax.lax.scan(back, (credit, buffer), jnp.arange(network.periods), reverse=True)[1]
 
 
 def _by_rank(targets: tuple[int, ...], rows: tuple[int, ...]) -> list[np.ndarray]:
@@ -345,20 +348,28 @@ def _flow_bound(
     start = jnp.zeros((shapes, shifts.shape[0], batch), potentials.dtype)
     # Demand that still waits at the horizon is charged the credit that it takes from the stock.
     waiting = jnp.full((network.speeds, network.regions, shapes + 1, batch), jnp.inf, potentials.dtype)
-    waiting = waiting.at[:, :, 0].set(items.credit)
+    waiting = waiting.at[:, :, 0].set(items.owed)
     inputs = (jnp.arange(network.periods), potentials, program.scenarios.demand, supply)
     return jax.lax.scan(back, (start, waiting), inputs, reverse=True)[0][0]
 
 
 def _pays_to_buy(program: _Program, bought: Array, kept: Array) -> Bool[Array, " batch"]:
     """Where a unit bought only for the terminal credit would earn money, so that no bound exists."""
-    network, credit = program.network, program.items.credit
-    slack = _ROUNDING * (1 + jnp.abs(credit))
+    network = program.network
+    credit = program.items.credit_due[np.asarray(network.offer_node, int)]
+    slack = _ROUNDING * (1 + jnp.max(jnp.abs(program.items.credit), axis=0))
     wins = jnp.any(bought < kept - slack, axis=(0, 1))
     periods = jnp.arange(network.periods)
     late = program.scenarios.vendor_lead >= (network.periods - periods).astype(jnp.int32)[:, None, None]
     cost = jax.vmap(program.offer_cost)(periods)
     return wins | jnp.any(late & (cost < credit - slack), axis=(0, 1))
+
+
+def _reported(network: Network, scenarios: Scenarios) -> Scenarios:
+    """The scenarios without the tail: what is left at the end of the reported horizon is credited there."""
+    leads = scenarios.lane_lead
+    cut = lambda leaf: leaf[: network.periods]
+    return Scenarios(cut(scenarios.demand), cut(scenarios.vendor_lead), leads if leads.ndim == 1 else cut(leads))
 
 
 def scenario_bounds(
@@ -369,6 +380,7 @@ def scenario_bounds(
     Capacities are not taken off. The batch axis is item-major; -inf where buying for the terminal credit would pay.
     """
     samples = scenarios.demand.shape[-1] // block.items
+    scenarios = _reported(network, scenarios)
     program = _Program(
         network,
         _arc_costs(network, resources, block, prices, samples),
@@ -384,7 +396,7 @@ def scenario_bounds(
     level = jnp.max(jnp.where(has, kept, -jnp.inf), axis=(0, 1), keepdims=True)
     given = jnp.stack([jnp.where(has, kept, jnp.inf), jnp.where(has, level, jnp.inf)], axis=1)
     potentials = _potentials(program, given)
-    longest = network.periods * items.waiting + jnp.maximum(items.credit, 0)
+    longest = network.periods * items.waiting + items.owed
     most = jnp.where(items.backorder, longest, items.lost_sale)
     least = jnp.min(jnp.where(has, kept, jnp.inf), axis=(0, 1))
     top = jnp.where(jnp.isfinite(least), jnp.maximum(most - least, 0), 0)
@@ -392,7 +404,7 @@ def scenario_bounds(
     best = jnp.max(_flow_bound(program, potentials, supply, shifts), axis=(0, 1))
     periods = jnp.arange(network.periods)
     receipts = jax.vmap(lambda t: program.at(program.costs.inbound, t))(periods)
-    constants = jnp.sum(receipts * arriving, axis=(0, 1)) - items.credit * late
+    constants = jnp.sum(receipts * arriving, axis=(0, 1)) - late
     return jnp.where(_pays_to_buy(program, potentials[:, :, 0], kept), -jnp.inf, best + constants)
 
 

@@ -13,6 +13,7 @@ from meio_jax.certify.holdout import Tally
 from meio_jax.config.settings import Config
 from meio_jax.model.resources import Resources, Usage
 from meio_jax.progress import Step
+from meio_jax.scenarios.sampling import VALIDATION
 from meio_jax.solver.solve import State, effective_steps
 from meio_jax.solver.subproblem import InventorySubproblem, Search
 
@@ -32,14 +33,14 @@ def confirmation(
     """What a solve asks when its tolerances are checked: what shows that its plan meets them, else None.
 
     Every step sees scenarios that are new to it. Where their means keep all capacities by more than chance, nothing
-    else is asked; else the plan is simulated on holdout scenarios until all capacities are clearly kept or one is
+    else is asked; else the plan is simulated on validation scenarios until all capacities are clearly kept or one is
     clearly missed (a sequential test, Wald 1945), at most all of them. The certificate goes on from there: it is of all
-    holdout scenarios, and may still find otherwise.
+    validation scenarios, and may still find otherwise.
 
     Args:
         problem: The item problems, with the capacities as the user gave them.
         aimed_at: The capacities that the search sees, less their margin.
-        config: Tolerances and number of holdout scenarios.
+        config: Tolerances and number of validation scenarios.
         averaging: Over how many steps the search averages.
         chunk: Scenarios simulated together.
         should_stop: Whether the search is to stop after this step anyway: then nothing is simulated.
@@ -52,7 +53,7 @@ def confirmation(
         if report.violation > worth or report.gap > options.gap:
             return None
         plan = cast(Search, state.mean.iterate)
-        tally = Tally(problem, problem.policy(plan), plan.list_prices, chunk)
+        tally = Tally(problem, problem.policy(plan), plan.list_prices, chunk, purpose=VALIDATION)
         seen = violations_by_steps(problem.resources, aimed_at, state, averaging)
         wanted = steps_until_clear(*seen, options.violation, int(state.step))
         if wanted <= 0 and report.gap <= options.gap / 2:
@@ -65,7 +66,7 @@ def confirmation(
                 return None
             tally.advance()
             ended = tally.scenarios >= config.scenarios.holdout
-            answer = kept(problem.resources, tally.usage, options.violation, ended=ended)
+            answer = kept(problem.resources, tally.usage, options.violation, np.asarray(state.usual), ended=ended)
         return tally if answer and coupling_gap(problem.resources, tally, state.mean.prices) <= options.gap else None
 
     return confirm
@@ -77,18 +78,21 @@ def steps_until_clear(mean: np.ndarray, error: np.ndarray, tolerance: float, ste
     return steps * float(np.max((error / room) ** 2, initial=0)) - steps
 
 
-def kept(resources: Resources, usage: Sequence[Usage], tolerance: float, *, ended: bool) -> bool | None:
+def kept(
+    resources: Resources, usage: Sequence[Usage], tolerance: float, usual: np.ndarray, *, ended: bool
+) -> bool | None:
     """Whether the capacities are kept, by usage in some groups of scenarios; None: that is not clear yet.
 
     Args:
         resources: The capacities.
         usage: Their usage in each group.
         tolerance: Largest relative violation that counts as kept.
+        usual: What an excess over a capacity of nothing is a share of.
         ended: Whether there are no more scenarios; then the mean decides.
     """
     if len(usage) < _FIRST and not ended:
         return None
-    mean, error = violations(resources, usage)
+    mean, error = violations(resources, usage, usual)
     if ended:
         return bool(mean.max(initial=0) <= tolerance)
     if (mean - _CLEAR * error).max(initial=0) > tolerance:
@@ -114,15 +118,15 @@ def violations_by_steps(
     share = np.where(usual, size(aimed_at), 1) / np.where(usual, size(given), 1)
     seen = state.mean.evaluation
     bound = np.asarray(seen.bound, float)
-    aimed = np.where(bound > 0, np.asarray(seen.excess, float) / np.where(bound > 0, bound, 1), 0)
+    aimed = np.asarray(seen.excess, float) / np.where(bound > 0, bound, np.maximum(np.asarray(state.usual), 1e-12))
     floor = np.asarray(given.is_service)
-    mean = np.where(floor, 1 - share * (1 - aimed), share * (1 + aimed) - 1)
+    mean = np.where(bound > 0, np.where(floor, 1 - share * (1 - aimed), share * (1 + aimed) - 1), aimed)
     variance = np.asarray(state.mean.jump, float) / 2
     error = _pooled(given, variance / max(effective_steps(int(state.step), averaging), 1))
     return np.where(given.present, mean, 0), share * error
 
 
-def violations(resources: Resources, usage: Sequence[Usage]) -> tuple[np.ndarray, np.ndarray]:
+def violations(resources: Resources, usage: Sequence[Usage], usual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Relative violation by all groups of scenarios together, and its standard error, both `[buckets, resources]`.
 
     The error comes from how far the groups differ, on average over the buckets of a resource: one bucket alone would
@@ -131,13 +135,12 @@ def violations(resources: Resources, usage: Sequence[Usage]) -> tuple[np.ndarray
     Args:
         resources: The capacities.
         usage: Their usage in each group, two at least.
+        usual: What an excess over a capacity of nothing is a share of.
     """
     together = [np.mean([getattr(one, name) for one in usage], axis=0) for name in ("used", "wanted")]
-    mean, _ = relative_violation(resources, *together)
-    each = np.stack([relative_violation(resources, one.used, one.wanted)[0] for one in usage])
-    # A capacity of nothing is missed by an infinite share.
-    spread = np.where(np.isfinite(each).all(0), np.nan_to_num(each, posinf=0).var(axis=0, ddof=1), 0)
-    return mean, _pooled(resources, spread / len(usage))
+    mean, _ = relative_violation(resources, together[0], together[1], usual)
+    each = np.stack([relative_violation(resources, one.used, one.wanted, usual)[0] for one in usage])
+    return mean, _pooled(resources, each.var(axis=0, ddof=1) / len(usage))
 
 
 def _pooled(resources: Resources, variance: np.ndarray) -> np.ndarray:
@@ -150,7 +153,10 @@ def _pooled(resources: Resources, variance: np.ndarray) -> np.ndarray:
 def coupling_gap(resources: Resources, tally: Tally, prices: Array) -> float:
     """Money that prices charge for what is used beyond the capacities, or not used of them, as a share of the cost."""
     together = [np.mean([getattr(one, name) for one in tally.usage], axis=0) for name in ("used", "wanted")]
-    relative, capacity = relative_violation(resources, *together)
-    size = np.where(np.asarray(resources.present), capacity, 0)
-    charge = float(np.sum(np.asarray(prices, float) * relative * size))
-    return abs(charge) / max(abs(tally.objective()), 1e-12)
+    over = np.where(
+        np.asarray(resources.is_service),
+        np.asarray(resources.capacity) * together[1] - together[0],
+        together[0] - np.asarray(resources.capacity),
+    )
+    charge = float(np.sum(np.asarray(prices, float) * np.where(np.asarray(resources.present), over, 0)))
+    return abs(charge) / max(tally.gross(), 1e-12)

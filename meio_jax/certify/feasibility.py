@@ -71,17 +71,18 @@ def _trials(problem: InventorySubproblem, best: Search, bucket: int, column: int
 
 
 def least_violation(
-    trials: Iterable[Evaluation], bucket: int, column: int, *, service: bool
+    trials: Iterable[Evaluation], bucket: int, column: int, usual: float, *, service: bool
 ) -> tuple[float, float, float]:
     """Smallest use of one capacity over the plans tried: (relative violation, usage, capacity).
 
-    For a service floor the signs turn: the largest service, and what is missing.
+    For a service floor the signs turn: the largest service, and what is missing. `usual` is what a violation is a share
+    of where the capacity is nothing.
     """
     least = (np.inf, 0.0, 0.0)
     for evaluation in trials:
         excess = float(evaluation.excess[bucket, column])
         bound = float(evaluation.bound[bucket, column])
-        relative = excess / bound if bound > 0 else (np.inf if excess > 1e-9 else 0.0)
+        relative = excess / (bound if bound > 0 else max(usual, 1e-12))
         usage = bound - excess if service else bound + excess
         least = min(least, (relative, usage, bound))
         if relative <= 0:
@@ -93,6 +94,7 @@ def out_of_reach(
     problem: InventorySubproblem,
     best: Search,
     relative: np.ndarray,
+    usual: np.ndarray,
     names: list[str],
     *,
     tolerance: float,
@@ -105,6 +107,7 @@ def out_of_reach(
         problem: The item problems (capacities as the user gave them).
         best: The best search state found.
         relative: Relative violation of the best plan, `[buckets, resources]`.
+        usual: What an excess over a capacity of nothing is a share of.
         names: Resource ids.
         tolerance: Violations up to this count as met.
         steps: Gradient steps per resource.
@@ -117,12 +120,13 @@ def out_of_reach(
             check()
             yield evaluation
 
-    return unreachable(trials, relative, names, service, tolerance)
+    return unreachable(trials, relative, usual, names, service, tolerance)
 
 
 def unreachable(
     trials: Callable[[int, int], Iterable[Evaluation]],
     relative: np.ndarray,
+    usual: np.ndarray,
     names: list[str],
     service: np.ndarray,
     tolerance: float,
@@ -134,7 +138,10 @@ def unreachable(
         bucket, column = (int(i) for i in np.unravel_index(at, relative.shape))
         if relative[bucket, column] <= tolerance:
             continue
-        least, usage, capacity = least_violation(trials(bucket, column), bucket, column, service=bool(service[column]))
+        found_by = trials(bucket, column)
+        least, usage, capacity = least_violation(
+            found_by, bucket, column, float(usual[bucket, column]), service=bool(service[column])
+        )
         if least > tolerance:
             found.append(OutOfReach(names[column], bucket, usage, capacity, float(least)))
     return found

@@ -18,7 +18,7 @@ from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import HOLDOUT, Scenarios
 from meio_jax.simulation.rollout import Record, rollout
 from meio_jax.simulation.serve import Regional
-from meio_jax.solver.subproblem import InventorySubproblem, Settings, block_lists, scenario_costs
+from meio_jax.solver.subproblem import InventorySubproblem, Settings, block_lists, reported_costs
 
 
 class ItemResults(eqx.Module):
@@ -64,8 +64,9 @@ def _block_results(
 ) -> tuple[ItemResults, tuple[Usage, Regional]]:
     block, policy = at
     lists = block_lists(network, resources, settings, block, prices)
-    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, record=Record(by_speed=True))
-    costs = scenario_costs(block, outcome)
+    record = Record(by_speed=True)
+    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, record=record, whole=True)
+    costs = reported_costs(block, outcome)
     days = jnp.maximum(jnp.sum(network.charged), 1)
 
     def per_item(leaf: Array) -> Array:
@@ -89,7 +90,7 @@ def _block_results(
 
 
 @eqx.filter_jit
-def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, ids: Array) -> tuple:
+def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, ids: Array, purpose: int) -> tuple:
     settings = problem.settings
     dtype = problem.item_scale.dtype
     table = jnp.zeros(problem.resources.capacity.shape, dtype)
@@ -102,7 +103,7 @@ def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, 
 
         def one_block(total: tuple, at: tuple) -> tuple[tuple[Usage, Regional], ItemResults]:
             leaves, block_policy = at
-            scenarios = draw(settings.scenarios, profiles, leaves, ids, purpose=HOLDOUT)
+            scenarios = draw(settings.scenarios, profiles, leaves, ids, purpose=purpose)
             one = (leaves[0], block_policy)
             results, used = _block_results(network, resources, settings, scenarios, one, prices)
             return jax.tree.map(jnp.add, total, used), results
@@ -124,6 +125,7 @@ class Tally:
         prices: Prices that rank the fulfilment options, `[buckets, resources]`.
         chunk: Scenarios simulated together.
         check: Called before each of them; it may raise to end the work.
+        purpose: What the scenarios are for: HOLDOUT, or VALIDATION where plans are compared with each other.
     """
 
     def __init__(
@@ -133,10 +135,11 @@ class Tally:
         prices: Array,
         chunk: int = 16,
         check: Callable[[], None] = lambda: None,
+        purpose: int = HOLDOUT,
     ) -> None:
         self.check = check
         self._problem = eqx.tree_at(lambda p: p.catalog.scenarios, problem, None, is_leaf=lambda leaf: leaf is None)
-        self._policy, self._prices, self._chunk = policy, prices, chunk
+        self._policy, self._prices, self._chunk, self._purpose = policy, prices, chunk, purpose
         self._total: Any = None
         self._usage: list[Usage] = []
 
@@ -149,7 +152,7 @@ class Tally:
         """Simulate the next scenarios."""
         self.check()
         ids = jnp.arange(self.scenarios, self.scenarios + self._chunk, dtype=jnp.int32)
-        swept = _sweep(self._problem, self._policy, self._prices, ids)
+        swept = _sweep(self._problem, self._policy, self._prices, ids, self._purpose)
         part = jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), swept)
         mean_square = part[0].terms.total ** 2 + part[0].cost_variance
         part = eqx.tree_at(lambda pair: pair[0].cost_variance, part, mean_square)
@@ -165,6 +168,11 @@ class Tally:
         """Objective of all items, over the scenarios so far."""
         own = np.asarray(self._total[0].objective.sum() / len(self._usage))
         return float(sum_over_processes(own))
+
+    def gross(self) -> float:
+        """What all items pay, over the scenarios so far."""
+        terms = jax.tree.map(lambda leaf: np.asarray(leaf.sum() / len(self._usage)), self._total[0].terms)
+        return float(sum_over_processes(terms).gross)
 
     def upto(self, scenarios: int) -> Holdout:
         """Simulate on to this many scenarios in all (rounded up to whole chunks), and give the results."""

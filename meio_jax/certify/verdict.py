@@ -9,6 +9,7 @@ from jaxtyping import Array
 
 from meio_jax.certify.certificate import Certificate, cost_interval, relative_violation, worst_by_kind
 from meio_jax.certify.holdout import Holdout
+from meio_jax.certify.slack import Slack
 from meio_jax.config.settings import Config
 from meio_jax.instance import KINDS, Instance
 from meio_jax.results import Result
@@ -17,12 +18,21 @@ from meio_jax.solver.solve import Solution
 
 @dataclass(frozen=True)
 class Verdict:
-    """Relative violation `[buckets, resources]`, money that prices charge for it, coupling gap, and the outcome."""
+    """Relative violation `[buckets, resources]`, money that prices charge for it, gaps, and the outcome.
+
+    `gap` is the coupling gap and `slack` what items could still save at the prices, both as shares of gross cost.
+    """
 
     relative: np.ndarray
     charge: float
     gap: float
+    slack: Slack | None
     result: Result
+
+    @property
+    def total_gap(self) -> float:
+        """Coupling gap and slack together."""
+        return self.gap + (0.0 if self.slack is None else self.slack.share)
 
     @property
     def largest(self) -> float:
@@ -30,16 +40,44 @@ class Verdict:
         return float(self.relative.max(initial=0))
 
 
-def judge_plan(instance: Instance, solution: Solution, holdout: Holdout, config: Config) -> Verdict:
+def judge_plan(
+    instance: Instance, solution: Solution, holdout: Holdout, config: Config, slack: Slack | None = None
+) -> Verdict:
     """Whether the plan meets the tolerances on scenarios that it never saw: that, not the search, is the verdict."""
-    relative, _ = relative_violation(instance.resources, holdout.usage.used, holdout.usage.wanted)
+    usage, usual = holdout.usage, np.asarray(solution.state.usual)
+    relative, _ = relative_violation(instance.resources, usage.used, usage.wanted, usual)
     charge = _charge(instance, solution.prices, holdout)
-    gap = abs(charge) / max(abs(float(holdout.sums.objective)), 1e-12)
+    gap = abs(charge) / max(float(holdout.sums.terms.gross), 1e-12)
     result = solution.result
     if result in (Result.CONVERGED, Result.MAX_STEPS):
-        met = float(relative.max(initial=0)) <= config.solve.violation and gap <= config.solve.gap
+        # A slack that its own error explains is none.
+        beyond = 0.0 if slack is None else max(slack.share - 2 * slack.error, 0.0)
+        met = float(relative.max(initial=0)) <= config.solve.violation and gap + beyond <= config.solve.gap
         result = Result.CONVERGED if met else Result.MAX_STEPS
-    return Verdict(relative, charge, gap, result)
+    return Verdict(relative, charge, gap, slack, result)
+
+
+def advice(verdict: Verdict, config: Config) -> str:
+    """Which tolerances were missed, by how much, and what helps against each."""
+    options = config.solve
+    missed = []
+    if verdict.largest > options.violation:
+        missed.append(
+            f"A capacity is {verdict.largest:.2%} over (tolerance {options.violation:.2%}): raise it, or search on "
+            "with `solve.max_steps` or a warm start."
+        )
+    if verdict.gap > options.gap:
+        missed.append(
+            f"The coupling gap is {verdict.gap:.2%} of gross cost (tolerance {options.gap:.2%}): prices and usage do "
+            "not agree yet; more `solve.max_steps`, or more `scenarios.per_step` where they swing."
+        )
+    slack = verdict.slack
+    if slack is not None and verdict.gap + max(slack.share - 2 * slack.error, 0) > options.gap >= verdict.gap:
+        missed.append(
+            f"Items could still save {slack.share:.2%} of gross cost at the prices: a warm start searches their levels "
+            "further; so do more `solve.max_steps`."
+        )
+    return " ".join(missed)
 
 
 def doubts_feasibility(verdict: Verdict, config: Config) -> bool:
@@ -66,7 +104,7 @@ def make_certificate(
 ) -> Certificate:
     """The certificate; a capacity in `infeasible` makes it one of an instance that has no plan."""
     cost, interval = cost_interval(holdout)
-    worst = worst_by_kind(instance.resources, holdout, instance.kinds, KINDS, instance.ids.resources)
+    worst = worst_by_kind(instance.resources, holdout, verdict.relative, instance.kinds, KINDS, instance.ids.resources)
     result = Result.INFEASIBLE if infeasible else verdict.result
     if not np.isfinite(cost):
         # Whatever else is true of it: a plan whose cost is not a number is none.
@@ -80,13 +118,17 @@ def make_certificate(
         lagrangian=float(holdout.sums.objective) + verdict.charge,
         lagrangian_label="estimate",
         coupling_gap=verdict.gap,
+        slack=None if verdict.slack is None else verdict.slack.share,
+        slack_error=None if verdict.slack is None else verdict.slack.error,
+        slack_items=0 if verdict.slack is None else verdict.slack.items,
+        total_gap=verdict.total_gap,
         largest_violation=max((violation.relative for violation in worst), default=0.0),
         violations=worst,
         clairvoyant_bound=bound,
         clairvoyant_scenarios=config.scenarios.clairvoyant,
         cost_terms={name: float(value) for name, value in vars(holdout.sums.terms).items()},
         result=result.name,
-        message=result.message,
+        message=result.message if result is not Result.MAX_STEPS else f"{result.message} {advice(verdict, config)}",
         infeasible=infeasible,
         steps=solution.steps,
         seconds=seconds,

@@ -31,13 +31,23 @@ def _headline(certificate: dict[str, Any], run: str) -> Table:
         ),
         ("cost in sample", _money(certificate["in_sample_cost"])),
         (f"Lagrangian value ({certificate['lagrangian_label']})", _money(certificate["lagrangian"])),
-        ("coupling gap", _plain(certificate["coupling_gap"], ".3%")),
+        ("total gap", f"{_plain(certificate.get('total_gap', certificate['coupling_gap']), '.2%')} of gross cost"),
+        ("  coupling gap", _plain(certificate["coupling_gap"], ".3%")),
+        ("  slack of the items", _slack(certificate)),
         ("clairvoyant bound", _money(certificate["clairvoyant_bound"])),
         ("largest violation", _share(certificate["largest_violation"])),
     ]
     for name, value in rows:
         table.add_row(name, value)
     return table
+
+
+def _slack(certificate: dict[str, Any]) -> str:
+    """What items could still save, with its error."""
+    if certificate.get("slack") is None:
+        return "not estimated"
+    error = 1.96 * certificate["slack_error"]
+    return f"{certificate['slack']:.2%} ± {error:.2%} (95 %, {certificate['slack_items']} items searched further)"
 
 
 def _share(value: float | None) -> str:

@@ -165,6 +165,16 @@ class SolvePart(_Part):
     gradient: Literal["checkpointed", "direct"] = Field(
         default="checkpointed", description="recompute each day in the backward pass, or keep everything"
     )
+    probe: bool = Field(
+        default=True,
+        description="try multiples of every item's levels after the search: finds levels without a slope, packs, and "
+        "items that are better not stocked",
+    )
+    slack_items: int = Field(
+        default=64,
+        ge=0,
+        description="items searched further after the search, to estimate what levels could still save; 0: none",
+    )
     confirm: bool = Field(
         default=False,
         description="stop by means over steps and their error, or by holdout scenarios; false: by the means alone",

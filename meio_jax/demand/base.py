@@ -17,13 +17,13 @@ class Draws(eqx.Module):
     """Random numbers of a batch: every column (item and scenario) has its own key.
 
     `scenario` is the number of the scenario of each column, `factor` the column's weekly demand factor (mean
-    1) by period.
+    1) by period. `purpose` is what the scenarios are for: 0 training, 1 holdout, 2 validation.
     """
 
     key: tuple[UInt32[Array, " batch"], UInt32[Array, " batch"]]
     scenario: UInt32[Array, " batch"]
     factor: Float[Array, "periods batch"]
-    holdout: bool = eqx.field(static=True)
+    purpose: int = eqx.field(static=True)
 
     def uniform(
         self, use: np.uint32, count: int, period: Array | int = 0, part: int = 0
@@ -55,6 +55,10 @@ class AbstractDemand(eqx.Module):
     @abc.abstractmethod
     def mean_total(self) -> Float[Array, " items"]:
         """Mean demand per period of each item, averaged over the horizon."""
+
+    @abc.abstractmethod
+    def period_means(self, periods: int) -> Float[Array, "periods items"]:
+        """Mean demand of each item in each of the first periods, in units."""
 
     @abc.abstractmethod
     def whole(self) -> Bool[Array, " items"]:

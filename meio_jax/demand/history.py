@@ -46,5 +46,8 @@ class HistoryDemand(AbstractDemand):
         total = jnp.sum(jnp.where(counted, self.history, 0), axis=0)
         return total / jnp.maximum(jnp.sum(counted, axis=0), 1).astype(total.dtype)
 
+    def period_means(self, periods: int) -> Float[Array, "periods items"]:
+        return jnp.broadcast_to(self.mean_total(), (periods, self.history.shape[1]))
+
     def whole(self) -> Bool[Array, " items"]:
         return jnp.all(self.history == jnp.round(self.history), axis=0)

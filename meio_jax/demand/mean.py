@@ -45,5 +45,8 @@ class MeanDemand(AbstractDemand):
     def mean_total(self) -> Float[Array, " items"]:
         return jnp.mean(self.mean, axis=0)
 
+    def period_means(self, periods: int) -> Float[Array, "periods items"]:
+        return self.mean[:periods]
+
     def whole(self) -> Bool[Array, " items"]:
         return self.law == LAWS.index("negative_binomial")

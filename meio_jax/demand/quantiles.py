@@ -45,9 +45,12 @@ class QuantileDemand(AbstractDemand):
         return jax.lax.scan(day, start, at)[1]
 
     def mean_total(self) -> Float[Array, " items"]:
+        return jnp.mean(self.period_means(self.quantiles.shape[1]), axis=0)
+
+    def period_means(self, periods: int) -> Float[Array, "periods items"]:
         zero, one = jnp.zeros_like(self.levels[:1]), jnp.ones_like(self.levels[:1])
         edges = jnp.concatenate([zero, (self.levels[1:] + self.levels[:-1]) / 2, one])
-        return jnp.mean(jnp.sum(jnp.diff(edges)[:, None, None] * self.quantiles, axis=0), axis=0)
+        return jnp.sum(jnp.diff(edges)[:, None, None] * self.quantiles[:, :periods], axis=0)
 
     def whole(self) -> Bool[Array, " items"]:
         return self.mean_total() < _WHOLE_BELOW

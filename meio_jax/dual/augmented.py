@@ -36,6 +36,6 @@ class AugmentedPrices(AbstractDualMethod[AugmentedState]):
         return state.multiplier
 
     def step(self, seen: Observation, state: AugmentedState) -> AugmentedState:
-        drive = seen.price_scale * seen.relative
+        drive = seen.price_scale * seen.drive
         multiplier = nonnegative(state.multiplier + self.step_size * drive)
         return AugmentedState(multiplier, nonnegative(multiplier + self.penalty * drive))

@@ -17,22 +17,28 @@ MethodState = TypeVar("MethodState", bound=eqx.Module)
 class Observation(eqx.Module):
     """All that a dual method may know of one evaluation.
 
-    `excess` is usage above capacity (service: what is missing to the floor), `bound` the capacity itself, both in
-    the resource's unit; `price_scale` is a price at which the resource would matter, in money per that unit;
-    `value` is the cost of the plan that was evaluated, without prices.
+    `excess` is usage above capacity (service: what is missing to the floor) and `size` what it is measured against: the
+    capacity, or where that is nothing the usual use; both in the resource's unit. `price_scale` is a price at which the
+    resource would matter, in money per that unit; `value` is the cost of the plan that was evaluated, without prices,
+    and `gross` what it pays in all.
     """
 
     value: Float[Array, ""]
+    gross: Float[Array, ""]
     excess: Float[Array, "buckets resources"]
-    bound: Float[Array, "buckets resources"]
+    size: Float[Array, "buckets resources"]
     price_scale: Float[Array, "buckets resources"]
 
     @property
     def relative(self) -> Float[Array, "buckets resources"]:
-        """Excess as a share of capacity, limited to [-1, 1] so that a wild start cannot throw the prices."""
-        size = jnp.where(self.bound > 0, self.bound, 1)
-        share = jnp.where(self.bound > 0, self.excess / size, jnp.sign(self.excess))
-        return jnp.clip(share, -1, 1)
+        """Excess as a share of the size."""
+        return self.excess / jnp.where(self.size > 0, self.size, 1)
+
+    @property
+    def drive(self) -> Float[Array, "buckets resources"]:
+        """By how much prices move: the relative excess, and beyond 1 its logarithm, so that no start throws them."""
+        large = jnp.maximum(jnp.abs(self.relative), 1)
+        return jnp.clip(self.relative, -1, 1) * (1 + jnp.log(large))
 
 
 class Tolerances(eqx.Module):

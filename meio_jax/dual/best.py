@@ -12,15 +12,23 @@ from meio_jax.dual.base import AbstractDualMethod, Observation
 class BestState(eqx.Module):
     """State of the wrapped method, and the best evaluation so far.
 
-    `improved` says whether the last evaluation became the best; `bound` is the largest Lagrangian value seen.
+    `improved` says whether the last evaluation became the best; `bound` is the largest Lagrangian value seen, and
+    `usual` what the first plan that was judged pays: the measure of all violations, so that a plan is not the better
+    for breaking capacities cheaply.
     """
 
     inner: eqx.Module
     price: Float[Array, "buckets resources"]
     merit: Float[Array, ""]
     bound: Float[Array, ""]
+    usual: Float[Array, ""]
     improved: Bool[Array, ""]
 
+
+# A coupling gap that is missed by more than this counts as missed by this much.
+_LARGEST_MISS = 0.05
+# Costs that differ by less than this share of what is paid in all are alike.
+_ALIKE = 0.003
 
 # The part of an excess, as a share of the capacity, to which a gain applies.
 NEAR = 0.03
@@ -33,7 +41,7 @@ def louder(seen: Observation, gain: float) -> Observation:
     throughout would let orders change sides all at once where much is in excess. This response is steep near capacity
     and as it was far from it.
     """
-    limit = NEAR * seen.bound
+    limit = NEAR * seen.size
     near = jnp.clip(seen.excess, -limit, limit)
     return eqx.tree_at(lambda s: s.excess, seen, seen.excess + (gain - 1) * near)
 
@@ -57,7 +65,8 @@ class BestSoFar(AbstractDualMethod[BestState]):
     def init(self, prices: Float[Array, "buckets resources"]) -> BestState:
         inner = self.method.init(prices)
         worst = jnp.asarray(jnp.inf, prices.dtype)
-        return BestState(inner, self.method.prices(inner), worst, -worst, jnp.zeros((), bool))
+        nothing = jnp.zeros_like(worst)
+        return BestState(inner, self.method.prices(inner), worst, -worst, nothing, jnp.zeros((), bool))
 
     def prices(self, state: BestState) -> Float[Array, "buckets resources"]:
         return self.method.prices(state.inner)
@@ -71,18 +80,22 @@ class BestSoFar(AbstractDualMethod[BestState]):
 
     def judge(self, seen: Observation, price: Float[Array, "buckets resources"], state: BestState) -> BestState:
         """Compare an evaluation made at `price` with the best so far."""
-        size = jnp.abs(seen.value)
+        usual = jnp.where(state.usual > 0, state.usual, jnp.maximum(seen.gross, 1e-12))
         charge = jnp.sum(price * seen.excess)
         beyond = jnp.maximum(jnp.max(seen.relative, initial=0) - self.violation, 0)
         if math.isfinite(self.gap):
-            beyond = beyond + jnp.maximum(jnp.abs(charge) / jnp.maximum(size, 1e-12) - self.gap, 0)
-        merit = seen.value + 1e3 * beyond * size
-        improved = merit < state.merit
+            # Of plans that break capacities badly the one that breaks them least is wanted, whatever prices charge.
+            missed = jnp.maximum(jnp.abs(charge) / jnp.maximum(seen.gross, 1e-12) - self.gap, 0)
+            beyond = beyond + jnp.minimum(missed, _LARGEST_MISS)
+        merit = seen.value + 1e3 * beyond * usual
+        # Sampled costs differ by chance: of plans that are alike the later one has been searched longer.
+        improved = merit < state.merit + _ALIKE * usual
         lagrangian = seen.value + charge
         return BestState(
             inner=state.inner,
             price=jnp.where(improved, price, state.price),
-            merit=jnp.where(improved, merit, state.merit),
+            merit=jnp.minimum(merit, state.merit),
             bound=jnp.maximum(state.bound, lagrangian),
+            usual=usual,
             improved=improved,
         )

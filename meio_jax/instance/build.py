@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -15,7 +16,10 @@ from meio_jax.instance.ids import Ids, positions, read_ids
 from meio_jax.instance.item_arrays import (
     OfferArrays,
     accepted_classes,
+    end_values,
     offer_arrays,
+    own_shares,
+    reach_array,
     source_shares,
     stock_arrays,
     supplied_nodes,
@@ -151,9 +155,12 @@ def _stock(tables: Tables, ids: Ids, network: Network, offers: OfferArrays) -> _
 
 
 def _item_block(
-    tables: Tables, ids: Ids, network: Network, offers: OfferArrays, stock: _Stock, layout: Layout, census: Census
+    tables: Tables, shared: Shared, offers: OfferArrays, stock: _Stock, layout: Layout, census: Census, mean: np.ndarray
 ) -> ItemBlock:
+    """The items in blocks; `mean` is their mean demand of each period `[horizon, items]`."""
+    ids, network = shared.ids, shared.network
     items, stockable = tables.items, stock.stockable
+    held, due = end_values(tables, network, offers)
     storage_class = positions(items["storage_class"], ids.classes)
     columns = {
         name: layout.cut(items[column].to_numpy())
@@ -184,6 +191,13 @@ def _item_block(
             offer_freight=layout.cut(offers.freight),
             offer_lead=layout.cut(_mean_lead(tables, ids, offers)),
             offer_vendor=layout.cut(offers.vendor.astype(np.int32)),
+            pack=layout.cut(offers.pack),
+            least=layout.cut(offers.least),
+            reach=layout.cut(reach_array(tables, ids, network).astype(np.int32)),
+            end_value=layout.cut(held),
+            end_value_due=layout.cut(due),
+            own_share=layout.cut(own_shares(tables, ids, network, shared.profiles, stockable)),
+            mean_demand=layout.cut(mean),
             source_share=layout.cut(source_shares(network, offers, stockable)),
             stockable=layout.cut(stockable),
             on_hand=layout.cut(stock.on_hand),
@@ -239,9 +253,12 @@ def build_instance(
     blocks = max(one["blocks"] for one in gather({"blocks": blocks_needed(group, block_items)}))
     layout = lay_out(group, block_items, -(-blocks // devices) * devices)
     names = items["item_id"].to_list()
+    demand = demand_model(tables, names, layout, dtype, census.depth, network.horizon)
+    means = jax.vmap(lambda one: one.period_means(network.horizon))(demand)
+    mean = layout.join(np.asarray(means), len(names))
     catalog = Catalog(
-        block=_item_block(tables, ids, network, offers, stock, layout, census),
-        demand=demand_model(tables, names, layout, dtype, census.depth),
+        block=_item_block(tables, shared, offers, stock, layout, census, mean),
+        demand=demand,
         leads=_lead_times(tables, ids, network, offers, layout, dtype),
         keys=jnp.asarray(item_keys(names)[layout.item]),
         profile=jnp.asarray(positions(items["profile"], ids.profiles)[layout.item], jnp.int32),

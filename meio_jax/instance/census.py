@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from meio_jax.instance.reach import order_reach, supply_paths
 from meio_jax.tables import Tables
 
 # More weights than this are thinned before they are merged; band edges are then a little different.
 _MOST_WEIGHTS = 200_000
+# Items whose goods take longer than those of this share of the catalog do not lengthen the tail for all the others.
+_PATH_QUANTILE = 0.95
 
 Gather = Callable[[dict[str, Any]], list[dict[str, Any]]]
 """Takes what this process has counted and returns what all have, in the same order everywhere."""
@@ -52,6 +55,9 @@ class Census:
         longest_lead: Longest vendor lead time with its margin for random ones, in periods.
         backorders: Whether any item is backordered.
         depth: Sample paths, or days of past sales, of the forecast table; 0 for other forms.
+        supply_path: Periods from an order at a vendor to the last node below it, for all items but the slowest few.
+        lots: Whether any offer has a pack or least order of more than a unit.
+        late_receipts: Whether anything on order is due later than anything that could be ordered now.
         edges: Upper ends of the weight bands but the last, in kg.
         groups: By number, which is storage class x bands + band.
     """
@@ -64,6 +70,9 @@ class Census:
     longest_lead: float
     backorders: bool
     depth: int
+    supply_path: float
+    lots: bool
+    late_receipts: bool
     edges: tuple[float, ...]
     groups: dict[int, Group] = dataclasses.field(default_factory=dict)
 
@@ -109,6 +118,9 @@ def count_items(tables: Tables, bands: int, gather: Gather = alone) -> Census:
         "longest_lead": float(leads.max(initial=1.0)),
         "backorders": bool((items["unmet"] == "backorder").any()),
         "depth": _depth(tables),
+        "paths": _thinned(supply_paths(tables)).tolist(),
+        "lots": bool(((offers["pack_size"] > 1) | (offers["min_order"] > 1)).any()),
+        "late_receipts": _late_receipts(tables),
         "weights": _thinned(items["weight_kg"].to_numpy()).tolist(),
     }
     return _merged(gather(own), bands)
@@ -121,6 +133,12 @@ def _depth(tables: Tables) -> int:
     if form == "paths":
         return int(forecast["path"].to_numpy().max()) + 1
     return int(-tables.settings.periods_of(forecast["ds"].to_numpy().astype("datetime64[D]")).min())
+
+
+def _late_receipts(tables: Tables) -> bool:
+    """Whether anything on order is due later than the reach of its node."""
+    due = tables.on_order.join(order_reach(tables), on=["item_id", "node_id"], how="left")
+    return bool((due["period_due"] > due["reach"].fill_null(0)).any())
 
 
 def _thinned(weights: np.ndarray) -> np.ndarray:
@@ -148,8 +166,15 @@ def _merged(parts: list[dict[str, Any]], bands: int) -> Census:
         longest_lead=max(part["longest_lead"] for part in parts),
         backorders=any(part["backorders"] for part in parts),
         depth=max(part["depth"] for part in parts),
+        supply_path=_high_quantile([value for part in parts for value in part["paths"]]),
+        lots=any(part["lots"] for part in parts),
+        late_receipts=any(part["late_receipts"] for part in parts),
         edges=tuple(edges.tolist()),
     )
+
+
+def _high_quantile(values: list[float]) -> float:
+    return float(np.quantile(values, _PATH_QUANTILE)) if values else 0.0
 
 
 def group_numbers(census: Census, storage_class: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -213,5 +238,7 @@ def widened(census: Census, tables: Tables) -> Census:
         longest_lead=max(census.longest_lead, found.longest_lead),
         backorders=census.backorders or found.backorders,
         depth=max(census.depth, found.depth),
+        lots=census.lots or found.lots,
+        late_receipts=census.late_receipts or found.late_receipts,
     )
     return census if wider == census else wider

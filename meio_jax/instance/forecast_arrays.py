@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,24 +16,60 @@ from meio_jax.tables.availability import filled_sales
 from meio_jax.tables.periods import PERIODS_PER_CYCLE
 
 
-def _paths(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
+@dataclass(frozen=True)
+class _Rows:
+    """Where the rows of a forecast table go: item and period; rows beyond the simulated horizon are left out."""
+
+    kept: np.ndarray
+    period: np.ndarray
+    item: np.ndarray
+    horizon: int
+    items: int
+    cycle: int
+
+    @classmethod
+    def of(cls, tables: Tables, period: np.ndarray, item: np.ndarray, horizon: int, items: int) -> _Rows:
+        kept = period < horizon
+        cycle = PERIODS_PER_CYCLE[tables.settings.period]
+        return cls(kept, period[kept], item[kept], horizon, items, cycle)
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """`[horizon, items]`; periods after the last that an item has go on like its last week."""
+        table = np.zeros((self.horizon, self.items))
+        table[self.period, self.item] = values[self.kept]
+        return self.continued(table)
+
+    def continued(self, table: np.ndarray) -> np.ndarray:
+        """Fill the periods that have no row, in place; the period axis is the one but last."""
+        given = np.zeros((self.horizon, self.items), bool)
+        given[self.period, self.item] = True
+        last = np.where(given.any(0), self.horizon - 1 - given[::-1].argmax(0), self.horizon)
+        for period in range(1, self.horizon):
+            missing = last < period
+            if missing.any():
+                before = period - min(self.cycle, period)
+                table[..., period, missing] = table[..., before, missing]
+        return table
+
+
+def _paths(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int, horizon: int) -> AbstractDemand:
     table = tables.forecast
     count = int(table["path"].to_numpy().max(initial=depth - 1)) + 1
-    samples = np.zeros((count, tables.settings.periods, len(items)))
-    at = (table["path"].to_numpy(), table["period"].to_numpy(), positions(table["item_id"], items))
-    samples[at] = table["units"].to_numpy()
-    return PathDemand(to_jax(layout.cut(samples), dtype))
+    rows = _Rows.of(tables, table["period"].to_numpy(), positions(table["item_id"], items), horizon, len(items))
+    samples = np.zeros((count, horizon, len(items)))
+    samples[table["path"].to_numpy()[rows.kept], rows.period, rows.item] = table["units"].to_numpy()[rows.kept]
+    return PathDemand(to_jax(layout.cut(rows.continued(samples)), dtype))
 
 
-def _quantiles(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
+def _quantiles(
+    tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int, horizon: int
+) -> AbstractDemand:
     del depth
     table = tables.forecast
     columns = sorted((name for name in table.columns if name.startswith("q")), key=lambda name: float(name[1:]))
     levels = np.asarray([float(name[1:]) for name in columns])
-    values = np.zeros((len(columns), tables.settings.periods, len(items)))
-    at = (_period(tables), positions(table["unique_id"], items))
-    for level, name in enumerate(columns):
-        values[level][at] = table[name].to_numpy()
+    rows = _Rows.of(tables, _period(tables), positions(table["unique_id"], items), horizon, len(items))
+    values = np.stack([rows.spread(table[name].to_numpy()) for name in columns])
     return QuantileDemand(
         to_jax(layout.cut(values), dtype),
         to_jax(np.broadcast_to(levels, (layout.blocks, levels.size)), dtype),
@@ -45,18 +82,19 @@ def _period(tables: Tables) -> np.ndarray:
     return tables.settings.periods_of(tables.forecast["ds"].to_numpy().astype("datetime64[D]"))
 
 
-def _mean(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
+def _mean(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int, horizon: int) -> AbstractDemand:
     del depth
     table = tables.forecast
-    at = (table["period"].to_numpy(), positions(table["item_id"], items))
-    shape = (tables.settings.periods, len(items))
-    mean, dispersion, law = np.zeros(shape), np.zeros(shape), np.zeros(len(items), int)
-    mean[at], dispersion[at] = table["mean"].to_numpy(), table["dispersion"].to_numpy()
-    law[at[1]] = positions(table["law"], list(LAWS))
+    item = positions(table["item_id"], items)
+    rows = _Rows.of(tables, table["period"].to_numpy(), item, horizon, len(items))
+    mean, dispersion = (rows.spread(table[name].to_numpy()) for name in ("mean", "dispersion"))
+    law = np.zeros(len(items), int)
+    law[item] = positions(table["law"], list(LAWS))
     return MeanDemand(*(to_jax(layout.cut(values), dtype) for values in (mean, dispersion, law)))
 
 
-def _history(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
+def _history(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int, horizon: int) -> AbstractDemand:
+    del horizon  # blocks of the past fill any horizon
     table = tables.forecast
     day = _period(tables)
     days = int(-day.min(initial=-depth))
@@ -78,7 +116,7 @@ def _history(tables: Tables, items: list[str], layout: Layout, dtype: type, dept
     )
 
 
-_BUILDERS: dict[str, Callable[[Tables, list[str], Layout, type, int], AbstractDemand]] = {
+_BUILDERS: dict[str, Callable[[Tables, list[str], Layout, type, int, int], AbstractDemand]] = {
     "paths": _paths,
     "quantiles": _quantiles,
     "mean": _mean,
@@ -86,9 +124,18 @@ _BUILDERS: dict[str, Callable[[Tables, list[str], Layout, type, int], AbstractDe
 }
 
 
-def demand_model(tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int) -> AbstractDemand:
+def demand_model(
+    tables: Tables, items: list[str], layout: Layout, dtype: type, depth: int, horizon: int
+) -> AbstractDemand:
     """The demand model of all items, leaves with a leading block axis.
 
-    `depth` is the number of sample paths or days of past sales that the longest item of the catalog has.
+    Args:
+        tables: The instance.
+        items: Item ids, in the order of the items table.
+        layout: How they are cut into blocks.
+        dtype: Floating type of the arrays.
+        depth: Sample paths, or days of past sales, that the longest item of the catalog has.
+        horizon: Periods that are simulated, those of the tail included. What the table does not reach goes on like the
+            same weekday of the item's last week: of the same path, or with the same law.
     """
-    return _BUILDERS[tables.settings.forecast](tables, items, layout, dtype, depth)
+    return _BUILDERS[tables.settings.forecast](tables, items, layout, dtype, depth, horizon)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from meio_jax.instance.ids import Ids, positions
+from meio_jax.instance.reach import order_reach
 from meio_jax.model.network import Network
 from meio_jax.tables import Tables
 
@@ -26,6 +27,8 @@ class OfferArrays:
     lead_sd: np.ndarray
     law: np.ndarray
     vendor: np.ndarray
+    pack: np.ndarray
+    least: np.ndarray
 
 
 def ranked_offers(tables: Tables) -> pl.DataFrame:
@@ -66,6 +69,8 @@ def offer_arrays(tables: Tables, ids: Ids, network: Network) -> OfferArrays:
         lead_sd=spread(offers["lead_time_sd"].to_numpy(), 0),
         law=spread(positions(offers["lead_time_law"], list(_LAWS)), 0, int),
         vendor=spread(positions(offers["vendor_id"], ids.vendors), 0, int),
+        pack=spread(offers["pack_size"].to_numpy(), 1),
+        least=spread(offers["min_order"].to_numpy(), 0),
     )
 
 
@@ -134,3 +139,73 @@ def source_shares(network: Network, offers: OfferArrays, stockable: np.ndarray) 
     joined = np.concatenate([shares, lanes])
     whole = total[np.asarray((*network.offer_node, *network.lane_to), int)]
     return joined / np.where(whole > 0, whole, 1)
+
+
+def landed_costs(network: Network, offers: OfferArrays, weight: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    """Least money that brings a unit to each node `[nodes, items]`: purchase, freight, lanes and receiving.
+
+    Args:
+        network: The network.
+        offers: The offers of the items.
+        weight: kg per unit, by item.
+        otherwise: Money per unit of an item at nodes that nothing supplies.
+    """
+    landed = np.full((network.nodes, weight.size), np.inf)
+    inbound = np.asarray(network.inbound_cost, float)
+    price = np.where(offers.active, offers.unit_cost + offers.freight, np.inf)
+    for slot, node in enumerate(network.offer_node):
+        landed[node] = np.minimum(landed[node], price[slot] + inbound[node])
+    unit, kg = np.asarray(network.lane_cost_unit, float), np.asarray(network.lane_cost_kg, float)
+    for tier in reversed(network.tiers):
+        for lane, (origin, target) in enumerate(zip(network.lane_from, network.lane_to, strict=True)):
+            if origin in tier:
+                through = landed[origin] + unit[lane] + kg[lane] * weight + inbound[target]
+                landed[target] = np.minimum(landed[target], through)
+    return np.where(np.isfinite(landed), landed, otherwise)
+
+
+def end_values(tables: Tables, network: Network, offers: OfferArrays) -> tuple[np.ndarray, np.ndarray]:
+    """What a unit on hand, and a unit on its way to a node, is worth when the simulation ends `[nodes, items]`.
+
+    Where business goes on that is what bringing it there has cost, and where stock is sold off the credit of the
+    instance; never more than bringing it there anew, or buying for the credit would pay.
+    """
+    items, settings = tables.items, tables.settings
+    unit_cost = items["unit_cost"].to_numpy().astype(float)
+    landed = landed_costs(network, offers, items["weight_kg"].to_numpy(), unit_cost)
+    factor = float(settings.terminal_credit)
+    goes_on = settings.terminal == "continue"
+    held = min(factor, 1.0) * landed if goes_on else np.minimum(factor * unit_cost[None], landed)
+    return held, np.minimum(held, np.maximum(landed - np.asarray(network.inbound_cost, float)[:, None], 0))
+
+
+def reach_array(tables: Tables, ids: Ids, network: Network) -> np.ndarray:
+    """Periods in which anything ordered at a node arrives `[nodes, items]`; the limit where nothing says."""
+    items = tables.items["item_id"].to_list()
+    reach = np.full((network.nodes, len(items)), tables.settings.lead_time_limit, int)
+    known = order_reach(tables)
+    reach[positions(known["node_id"], ids.nodes), positions(known["item_id"], items)] = known["reach"].to_numpy()
+    return reach
+
+
+def own_shares(tables: Tables, ids: Ids, network: Network, profiles: np.ndarray, stockable: np.ndarray) -> np.ndarray:
+    """Part of an item's demand that asks each node first when capacities cost nothing `[nodes, items]`."""
+    items = tables.items
+    profile = positions(items["profile"], ids.profiles)
+    weight = items["weight_kg"].to_numpy()
+    handling = np.asarray(network.handling_cost, float)
+    outbound, per_kg = np.asarray(network.outbound_unit, float), np.asarray(network.outbound_kg, float)
+    eligible = np.asarray(network.eligible)
+    own = np.zeros((network.nodes, len(items)))
+    kinds: dict[tuple, list[int]] = {}
+    for item in range(len(items)):
+        key = (int(profile[item]), float(weight[item]), stockable[:, item].tobytes())
+        kinds.setdefault(key, []).append(item)
+    for (number, kilograms, _), members in kinds.items():
+        allowed = eligible & stockable[:, members[0]]
+        cost = np.where(allowed, outbound + per_kg * kilograms + handling, np.inf)
+        first, served = cost.argmin(-1), allowed.any(-1)
+        shares = np.zeros(network.nodes)
+        np.add.at(shares, first[served], profiles[number][served])
+        own[:, members] = shares[:, None]
+    return own

@@ -77,14 +77,29 @@ def lane_limits(tables: Tables, census: Census) -> tuple[int, int]:
     lane = float((lanes["lead_time"] + 4 * lanes["lead_time_sd"]).to_numpy().max(initial=1))
     vendor = float(tables.lead_times["days"].to_numpy().max(initial=census.longest_lead))
     lane_limit, vendor_limit = (int(min(np.ceil(value), limit)) for value in (lane, vendor))
+    # Under evening orders the pipeline begins with the evening before the first period.
+    first = 2 if tables.settings.ordering == "evening" else 1
     for node, due in census.last_due.items():
-        last = min(due + 1, limit)
+        last = min(due + first, limit)
         # A node with offers keeps everything on order in its vendor pipeline.
         if node in census.most_offers:
             vendor_limit = max(vendor_limit, last)
         else:
             lane_limit = max(lane_limit, last)
     return max(lane_limit, 1), max(vendor_limit, 1)
+
+
+def tail_length(tables: Tables, census: Census) -> int:
+    """Buckets that are simulated after the horizon, where business goes on.
+
+    What is ordered on the last reported day has passed through the network, and the next order after it as well, before
+    the simulation ends.
+    """
+    settings = tables.settings
+    if settings.terminal == "liquidate":
+        return 0
+    review = int(tables.nodes["review_period"].to_numpy().max(initial=1))
+    return int(np.ceil((census.supply_path + review) / settings.bucket_periods))
 
 
 def offer_slots(census: Census, ids: Ids) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -101,7 +116,8 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
     index = ids.node_index
     lane_from = tuple(index[origin] for origin, _ in ids.lanes)
     lane_to = tuple(index[target] for _, target in ids.lanes)
-    day = np.arange(settings.periods)[:, None]
+    tail_buckets = tail_length(tables, census)
+    day = np.arange(settings.periods + tail_buckets * settings.bucket_periods)[:, None]
     review = day % nodes["review_period"].to_numpy() == nodes["review_offset"].to_numpy()
     priority = (nodes["allocation"] == "priority").to_numpy()
     urgency = np.asarray([level[t] if priority[f] else 0 for f, t in zip(lane_from, lane_to, strict=True)], int)
@@ -139,12 +155,15 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
             backorders=census.backorders,
             pipeline_holding=settings.pipeline_holding,
             priority_ranks=int(urgency.max(initial=0)) + 1,
+            tail_buckets=tail_buckets,
+            evening=settings.ordering == "evening",
+            lots=census.lots,
+            late_receipts=census.late_receipts,
             review=review,
             charged=real(charged_periods(tables)),
             holding_factor=real(nodes["holding_factor"]),
             handling_cost=real(nodes["handling_cost"]),
             inbound_cost=real(nodes["inbound_cost"]),
-            terminal_factor=real(settings.terminal_credit),
             lane_share=share,
             lane_cost_unit=real(lanes["cost_per_unit"]),
             lane_cost_kg=real(lanes["cost_per_kg"]),

@@ -17,13 +17,13 @@ from jaxtyping import Array, ArrayLike, Float
 
 from meio_jax.model.costs import CostTerms
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.model.resources import Resources, excess, usage
+from meio_jax.model.resources import Resources, excess, tail_charge, usage
 from meio_jax.objective import ScenarioCosts
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
 from meio_jax.simulation.preferences import PreferenceLists
 from meio_jax.simulation.rollout import Outcome, checkpointed, rollout
-from meio_jax.solver.subproblem import Settings, scenario_costs
+from meio_jax.solver.subproblem import Settings, planned_costs
 
 COST_TERMS = tuple(CostTerms.__annotations__)
 """Names of the cost terms, in the order of `CostTerms`."""
@@ -87,7 +87,7 @@ def _simulate(problem: OneItem, policy: AbstractPolicy, on_hand: Array, scenario
 @eqx.filter_jit
 def item_costs(problem: OneItem, policy: AbstractPolicy, on_hand: Array, scenarios: Scenarios) -> ScenarioCosts:
     """Scenario costs of the item."""
-    return scenario_costs(problem.block, _simulate(problem, policy, on_hand, scenarios))
+    return planned_costs(problem.block, _simulate(problem, policy, on_hand, scenarios))
 
 
 def scenario_weights(settings: Settings, costs: ScenarioCosts) -> Weights:
@@ -101,15 +101,18 @@ def _terms(
 ) -> tuple[Terms, Amounts]:
     """Weighted terms of a batch of scenarios; `weights` are those of these scenarios."""
     outcome = _simulate(problem, policy, on_hand, scenarios)
-    costs = scenario_costs(problem.block, outcome)
-    cost = jnp.stack([getattr(outcome.costs, name) @ weights.total for name in COST_TERMS])
+    costs = planned_costs(problem.block, outcome)
+    cost = jnp.stack([getattr(outcome.whole_costs, name) @ weights.total for name in COST_TERMS])
     other = (
         costs.revenue[0] @ weights.revenue
         + costs.lost_revenue[0] @ weights.lost_revenue
         + costs.carbon[0] @ weights.carbon
     )
     totals = usage(problem.resources, outcome.flows, problem.block)
-    charge = problem.kind_rows @ jnp.sum(problem.prices * excess(problem.resources, totals), axis=0)
+    charged = jnp.sum(problem.prices * excess(problem.resources, totals), axis=0)
+    if problem.network.tail_buckets:
+        charged = charged + tail_charge(problem.resources, outcome.tail_flows, problem.block, problem.prices)[:, 0]
+    charge = problem.kind_rows @ charged
     amounts = Amounts(jnp.sum(outcome.flows.stock, axis=0)[:, 0], totals.used)
     return Terms(cost, other, charge), amounts
 

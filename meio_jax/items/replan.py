@@ -410,7 +410,7 @@ def _costs(instance: Instance, blocks: list[_Block]) -> pl.DataFrame:
     for number, block in enumerate(blocks):
         live = instance.layout.live[number] > 0
         rows += [instance.items[item] for item in instance.layout.item[number][live]]
-        was, now = (np.asarray(one.total, float)[live] for one in (block.before, block.after))
+        was, now = (np.asarray(one.reported, float)[live] for one in (block.before, block.after))
         before += [float(value) if known else None for value, known in zip(was, block.known[live], strict=True)]
         after += now.tolist()
     columns = {"item_id": rows, "cost_before": before, "cost_after": after}

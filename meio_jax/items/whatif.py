@@ -265,7 +265,8 @@ def _resolved(
     earlier = read_earlier(data.folder, tables.items["item_id"].to_list())
     model, state, _ = warm_model(tables, config, earlier)
     plan = certify(model, search(model, state, progress=progress), progress=progress)
-    return plan.certificate, prices_frame(plan.model.instance, np.asarray(plan.solution.prices), plan.holdout)
+    prices, usual = np.asarray(plan.solution.prices), np.asarray(plan.solution.state.usual)
+    return plan.certificate, prices_frame(plan.model.instance, prices, plan.holdout, usual)
 
 
 def resolve_config(config: Config, steps: int | None) -> Config:

@@ -40,6 +40,18 @@ class CostTerms(eqx.Module):
             total = total + term
         return total
 
+    @property
+    def gross(self) -> Float[Array | np.ndarray, "*axes"] | float:
+        """What is paid: purchases net of the credit for what is left, and every other term, each without its sign.
+
+        Shares of the cost are taken of this: the net total may be near zero where stock left is worth more than was
+        bought.
+        """
+        net = abs(self.purchase + self.terminal)
+        others = (self.inbound, self.transfer, self.handling, self.holding, self.outbound)
+        unmet = (self.downgrade, self.lost_sale, self.backorder)
+        return sum((abs(term) for term in (*others, *unmet)), start=net)
+
     @classmethod
     def zeros(cls, batch: int, dtype: jnp.dtype) -> "CostTerms":
         """No cost yet."""

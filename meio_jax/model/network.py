@@ -11,6 +11,11 @@ class Network(eqx.Module):
     An *offer slot* is a (node, rank) pair: slot k of a node holds, for each item, its k-th offer at that node.
     `tiers` lists the nodes from the most downstream tier to the most upstream one; lanes run from a later tier
     of that list to an earlier one.
+
+    `periods` are reported; `tail_buckets` further buckets are simulated after them and reported nowhere, so that the
+    decisions of the last reported days are those of a business that goes on. `evening` says that nodes order after
+    the day's sales (else in the morning, before them), `lots` that some offer takes orders in packs or with a least
+    order, `late_receipts` that something on order is due later than anything that could be ordered now.
     """
 
     # -- sizes and topology, known when the program is compiled
@@ -28,14 +33,17 @@ class Network(eqx.Module):
     backorders: bool = eqx.field(static=True)
     pipeline_holding: bool = eqx.field(static=True)
     priority_ranks: int = eqx.field(static=True)
+    tail_buckets: int = eqx.field(static=True)
+    evening: bool = eqx.field(static=True)
+    lots: bool = eqx.field(static=True)
+    late_receipts: bool = eqx.field(static=True)
 
-    # -- per node
-    review: Bool[Array, "periods nodes"]
+    # -- per node; reviews reach to the end of the tail
+    review: Bool[Array, "horizon nodes"]
     charged: Float[Array, " periods"]
     holding_factor: Float[Array, " nodes"]
     handling_cost: Float[Array, " nodes"]
     inbound_cost: Float[Array, " nodes"]
-    terminal_factor: Float[Array, ""]
 
     # -- per lane
     lane_share: Float[Array, " lanes"]
@@ -56,6 +64,21 @@ class Network(eqx.Module):
     def buckets(self) -> int:
         """Number of buckets, the last one possibly shorter than the rest."""
         return -(-self.periods // self.bucket_periods)
+
+    @property
+    def simulated_buckets(self) -> int:
+        """Buckets of the horizon and of the tail."""
+        return self.buckets + self.tail_buckets
+
+    @property
+    def tail(self) -> int:
+        """Periods that are simulated after the reported ones."""
+        return self.tail_buckets * self.bucket_periods
+
+    @property
+    def horizon(self) -> int:
+        """Periods that are simulated in all."""
+        return self.periods + self.tail
 
     @property
     def waves(self) -> int:
@@ -114,6 +137,12 @@ class ItemBlock(eqx.Module):
     `source_share` splits what a node orders over its sources: offer slots first, then lanes. Pipelines hold what
     was already on order when the plan starts. `live` is 0 for the padding items of a last, shorter block. Items of a
     block belong to one *group* (storage class and weight band), which shares its preference lists.
+
+    Orders through an offer are multiples of `pack` units and at least `least` units, or nothing. `reach` is the number
+    of periods in which anything ordered at a node at the latest arrives, its review period included: what is due later
+    does not count in its position. `end_value` is what a unit on hand at a node is worth when the simulation ends,
+    `end_value_due` what one on its way there is worth. `own_share` is the part of an item's demand that asks a node
+    first, and `mean_demand` its mean demand of each period: together what a node expects to sell on a day.
     """
 
     volume: Float[Array, "*blocks items"]
@@ -135,7 +164,15 @@ class ItemBlock(eqx.Module):
     offer_lead: Float[Array, "*blocks offers items"]
     offer_vendor: Int[Array, "*blocks offers items"]
 
+    pack: Float[Array, "*blocks offers items"]
+    least: Float[Array, "*blocks offers items"]
+
     source_share: Float[Array, "*blocks sources items"]
+    reach: Int[Array, "*blocks nodes items"]
+    end_value: Float[Array, "*blocks nodes items"]
+    end_value_due: Float[Array, "*blocks nodes items"]
+    own_share: Float[Array, "*blocks nodes items"]
+    mean_demand: Float[Array, "*blocks horizon items"]
     stockable: Bool[Array, "*blocks nodes items"]
     on_hand: Float[Array, "*blocks nodes items"]
     vendor_pipeline: Float[Array, "*blocks vendor_nodes vendor_due items"]

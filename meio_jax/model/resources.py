@@ -1,6 +1,7 @@
 """Shared resources: how flows use them, what they can bear, and what a unit of flow costs at given prices."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -62,10 +63,30 @@ def item_charge(
     resources: Resources, flows: Flows, block: ItemBlock, prices: Float[Array, "buckets resources"]
 ) -> Float[Array, " items"]:
     """What each item's use of the capacities costs at the prices; missing service costs, service saves."""
+    return jnp.einsum("br,bri->i", jnp.where(resources.present, prices, 0), _net_use(resources, flows, block))
+
+
+def tail_charge(
+    resources: Resources, flows: Flows, block: ItemBlock, prices: Float[Array, "buckets resources"]
+) -> Float[Array, "resources items"]:
+    """What each item's flows of the tail cost at the prices of the last bucket, by resource.
+
+    Args:
+        resources: The capacities.
+        flows: Sums over the tail, without a bucket axis.
+        block: The items.
+        prices: Money per unit of usage.
+    """
+    last = eqx.tree_at(lambda r: (r.capacity, r.present), resources, (resources.capacity[-1:], resources.present[-1:]))
+    net = _net_use(last, jax.tree.map(lambda leaf: leaf[None], flows), block)[0]
+    return jnp.where(last.present[0], prices[-1], 0)[:, None] * net
+
+
+def _net_use(resources: Resources, flows: Flows, block: ItemBlock) -> Float[Array, "buckets resources items"]:
+    """What each item uses of every resource; of a service floor what it misses."""
     used, wanted = _by_item(resources, flows, block)
     service = resources.is_service[None, :, None]
-    net = jnp.where(service, resources.capacity[:, :, None] * wanted - used, used)
-    return jnp.einsum("br,bri->i", jnp.where(resources.present, prices, 0), net)
+    return jnp.where(service, resources.capacity[:, :, None] * wanted - used, used)
 
 
 def _by_item(

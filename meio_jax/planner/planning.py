@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -12,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from meio_jax.certify.certificate import Certificate
+from meio_jax.certify.certificate import Certificate, relative_violation
 from meio_jax.certify.confirm import confirmation
 from meio_jax.certify.feasibility import out_of_reach
 from meio_jax.certify.holdout import Holdout, Tally
+from meio_jax.certify.slack import Effort, Slack, estimate_slack
 from meio_jax.certify.verdict import doubts_feasibility, feasibility_steps, judge_plan, make_certificate
 from meio_jax.config.settings import Config
 from meio_jax.config.values import Values
@@ -23,16 +26,18 @@ from meio_jax.distributed.sharding import item_mesh, local_devices, own_part
 from meio_jax.dual import BestSoFar, Tolerances
 from meio_jax.instance import KINDS, Instance, build_instance
 from meio_jax.instance.census import Gather, alone
+from meio_jax.model.network import Network
 from meio_jax.objective import AbstractObjective
 from meio_jax.plans.tables import metrics_frame, plan_frames
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
-from meio_jax.scenarios.sampling import ScenarioSettings
+from meio_jax.scenarios.sampling import VALIDATION, ScenarioSettings
 from meio_jax.simulation.rollout import GRADIENT_MODES
+from meio_jax.solver.probe import probe
 from meio_jax.solver.problem import SearchOptions, build_problem
 from meio_jax.solver.solve import Limits, Solution, State, Trace, initial_state, solve
-from meio_jax.solver.subproblem import InventorySubproblem, Settings
+from meio_jax.solver.subproblem import InventorySubproblem, Search, Settings
 from meio_jax.tables import Tables
 from meio_jax.tables.periods import PERIODS_PER_CYCLE
 
@@ -49,6 +54,7 @@ class Model:
     problem: InventorySubproblem
     method: BestSoFar
     limits: Limits
+    values: Values
 
     @property
     def kind_of(self) -> jax.Array:
@@ -72,7 +78,7 @@ class Plan:
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """All result tables by the name they have in a run folder (`plan/targets`, `prices`, ...)."""
-        tables = dict(plan_frames(self.model.instance, self.policy, np.asarray(self.solution.prices), self.holdout))
+        tables = dict(plan_frames(self.model.instance, self.policy, self.solution, self.holdout))
         return {**tables, "metrics": metrics_frame(self.solution)}
 
 
@@ -94,7 +100,7 @@ def _stored(instance: Instance, config: Config) -> bool:
     network, layout = instance.network, instance.layout
     classes = network.waves * network.speeds * network.regions
     rows = classes + network.offers + network.lanes
-    size = layout.item.size * config.scenarios.train * network.periods * rows * 4
+    size = layout.item.size * config.scenarios.train * network.horizon * rows * 4
     return size <= config.scenarios.store_gib * 2**30
 
 
@@ -109,7 +115,7 @@ def settings_of(config: Config, instance: Instance, objective: AbstractObjective
     return Settings(
         objective=Values.of(config).objective if objective is None else objective,
         scenarios=ScenarioSettings(
-            periods=declared.periods,
+            periods=instance.network.horizon,
             seed=config.seed,
             shared_factor_cv=declared.shared_factor_cv,
             factor_periods=PERIODS_PER_CYCLE[declared.period],
@@ -176,7 +182,7 @@ def prepare(
     method = BestSoFar(values.dual, options.violation, averaging, gap, options.price_gain)
     kinds = tuple(KINDS[kind] for kind in instance.kinds)
     limits = Limits(options.max_steps, options.min_steps, options.check_every, tolerances, kinds)
-    return Model(config, instance, problem, method, limits)
+    return Model(config, instance, problem, method, limits, values)
 
 
 def search(
@@ -196,7 +202,7 @@ def search(
         aimed_at = model.problem.resources
         stop = Silent().should_stop if progress is None else progress.should_stop
         asked = confirmation(_given_capacities(model), aimed_at, config, model.method.averaging, per_step(config), stop)
-    return solve(
+    found = solve(
         model.problem,
         model.method,
         state,
@@ -207,11 +213,72 @@ def search(
         history=history,
         confirm=asked,
     )
+    return probed(model, found) if config.solve.probe else found
+
+
+def probed(model: Model, solution: Solution) -> Solution:
+    """The solution with the levels of those items changed that multiples of their levels serve clearly better.
+
+    The whole is kept only if it breaks the capacities no more than before, on validation scenarios.
+    """
+    if solution.result in (Result.INTERRUPTED, Result.NUMERICAL_FAILURE):
+        return solution
+    problem, chunk = _given_capacities(model), per_step(model.config)
+    ids = jnp.arange(-(-4 * chunk // 8) * 8, dtype=jnp.int32)
+    others = (cast(Search, solution.state.mean.iterate).raw, problem.first)
+    found = probe(problem, solution.best, solution.prices, ids, others)
+    if not bool(np.asarray(own_part(found.moved)).any()) and jax.process_count() == 1:
+        return solution
+    best = eqx.tree_at(lambda s: s.raw, solution.best, found.raw)
+
+    def merit(search: Search) -> tuple[float, float]:
+        tally = Tally(problem, problem.policy(search), search.list_prices, chunk, purpose=VALIDATION)
+        usage = tally.upto(4 * chunk).usage
+        relative, _ = relative_violation(problem.resources, usage.used, usage.wanted, np.asarray(solution.state.usual))
+        beyond = max(float(relative.max(initial=0)) - model.config.solve.violation, 0.0)
+        return beyond, tally.objective()
+
+    before, after = merit(solution.best), merit(best)
+    if after[0] > before[0] + 1e-9 or not np.isfinite(after[1]):
+        return solution
+    state = eqx.tree_at(lambda s: s.best, solution.state, best)
+    return dataclasses.replace(solution, best=best, state=state, confirmed=None)
 
 
 def _given_capacities(model: Model) -> InventorySubproblem:
     """The problem with the capacities as the user gave them (no margin)."""
     return eqx.tree_at(lambda p: p.resources, model.problem, model.problem.everywhere(model.instance.resources))
+
+
+def clairvoyance_holds(network: Network) -> bool:
+    """Whether the clairvoyant bound holds: it begins in the morning of period 0, an evening later than evening orders.
+
+    Where a warm-up is longer than any lead time that evening makes no difference to what is charged.
+    """
+    longest = max(network.vendor_limit, network.lane_limit)
+    return not network.evening or not bool(np.asarray(network.charged)[: longest + 1].any())
+
+
+def _slack_of(
+    model: Model, problem: InventorySubproblem, solution: Solution, progress: AbstractProgress
+) -> Slack | None:
+    """What items could still save at the final prices; None where that is not asked, or makes no sense any more."""
+    config = model.config
+    wanted = solution.result in (Result.CONVERGED, Result.MAX_STEPS) and jax.process_count() == 1
+    if not config.solve.slack_items or not wanted:
+        return None
+    progress.stage("slack of the items")
+    declared, stationary = model.instance.tables.settings.stationary_targets, model.values.policy.stationary
+    return estimate_slack(
+        problem,
+        solution.best,
+        solution.prices,
+        model.values.policy.family,
+        Effort(items=config.solve.slack_items),
+        stationary=declared if stationary is None else stationary,
+        seed=config.seed,
+        check=progress.check,
+    )
 
 
 def certify(model: Model, solution: Solution, *, progress: AbstractProgress | None = None) -> Plan:
@@ -222,12 +289,10 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
     policy = problem.policy(solution.best)
     list_prices = solution.best.list_prices
     progress.stage("holdout")
-    tally = solution.confirmed
-    if tally is None:
-        tally = Tally(problem, policy, list_prices, per_step(config))
-    tally.check = progress.check
+    tally = Tally(problem, policy, list_prices, per_step(config), progress.check)
     holdout = tally.upto(config.scenarios.holdout)
-    verdict = judge_plan(model.instance, solution, holdout, config)
+    slack = _slack_of(model, problem, solution, progress)
+    verdict = judge_plan(model.instance, solution, holdout, config, slack)
     infeasible = []
     if doubts_feasibility(verdict, config):
         progress.stage("feasibility")
@@ -235,13 +300,14 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
             problem,
             solution.best,
             verdict.relative,
+            np.asarray(solution.state.usual),
             model.instance.ids.resources,
             tolerance=config.solve.violation,
             steps=feasibility_steps(solution, config),
             check=progress.check,
         )
     bound = None
-    if config.scenarios.clairvoyant:
+    if config.scenarios.clairvoyant and clairvoyance_holds(model.instance.network):
         from meio_jax.certify.clairvoyant import clairvoyant_bound
 
         progress.stage("clairvoyant bound")

@@ -93,7 +93,8 @@ def write_streamed_plan(
     unfinished.rmdir()
     for name, frame in sums.flows.items():
         write_table(frame, folder / f"{name}.parquet")
-    write_table(prices_frame(instance, np.asarray(solution.prices), sums.holdout), folder / "prices.parquet")
+    prices = prices_frame(instance, np.asarray(solution.prices), sums.holdout, np.asarray(solution.state.usual))
+    write_table(prices, folder / "prices.parquet")
     write_table(metrics_frame(solution), folder / "metrics.parquet")
     verdict, infeasible = judge_plan(instance, solution, sums.holdout, config), []
     if doubts_feasibility(verdict, config):
@@ -123,12 +124,11 @@ def _write_part(
 ) -> None:
     part, problem, policy = at
     config = model.config
-    prices = np.asarray(solution.prices)
     holdout = evaluate_holdout(
         problem, policy, solution.best.list_prices, config.scenarios.holdout, chunk=per_step(config), check=check
     )
     own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
-    for name, frame in plan_frames(model.counted.instance(tables), own, prices, holdout):
+    for name, frame in plan_frames(model.counted.instance(tables), own, solution, holdout):
         if name in ORDER:
             sums.add_flows(name, frame)
         elif name != "prices":

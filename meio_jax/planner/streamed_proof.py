@@ -50,7 +50,8 @@ def out_of_reach(
             check()
             yield evaluation
 
-    return unreachable(checked, relative, instance.ids.resources, service, config.solve.violation)
+    usual, names = np.asarray(solution.state.usual), instance.ids.resources
+    return unreachable(checked, relative, usual, names, service, config.solve.violation)
 
 
 def _trial(

@@ -10,8 +10,6 @@ import polars as pl
 from meio_jax.certify.certificate import relative_violation
 from meio_jax.certify.holdout import Holdout
 from meio_jax.instance import KINDS, Instance
-from meio_jax.instance.ids import positions
-from meio_jax.instance.item_arrays import ranked_offers
 from meio_jax.plans.decisions import decide, joined
 from meio_jax.plans.flows import flow_frames
 from meio_jax.plans.policy_tables import KEPT_ABOVE, policy_frames
@@ -19,34 +17,25 @@ from meio_jax.policy import AbstractPolicy
 from meio_jax.solver.solve import Solution
 
 
-def _offer_terms(instance: Instance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pack size, minimum order and lead time by offer slot and item."""
-    offers = ranked_offers(instance.tables)
-    network = instance.network
-    slot_of = np.full((network.nodes, max(network.offer_rank, default=0) + 1), -1)
-    for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True)):
-        slot_of[node, rank] = slot
-    at_node = positions(offers["node_id"], instance.ids.nodes)
-    at = (slot_of[at_node, offers["rank"].to_numpy()], positions(offers["item_id"], instance.items))
-    shape = (network.offers, len(instance.items))
-    pack, least = np.ones(shape), np.ones(shape)
-    pack[at], least[at] = offers["pack_size"].to_numpy(), offers["min_order"].to_numpy()
-    return pack, least, joined(instance, instance.catalog.block.offer_lead)
+def order_dates(instance: Instance, leads: np.ndarray) -> tuple[datetime.date, list[datetime.date]]:
+    """The day on which orders of now are placed, and the days on which those of these lead times arrive."""
+    settings = instance.tables.settings
+    first = -1 if settings.ordering == "evening" else 0
+    ahead = np.maximum(np.rint(leads), 1).astype(int)
+    return settings.date_of(first), [settings.date_of(first + int(period)) for period in ahead]
 
 
 def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:
     """Purchase orders and transfers to place today, in whole units."""
-    pack, least, lead = _offer_terms(instance)
-    decisions = decide(instance, policy, pack, least)
+    decisions = decide(instance, policy)
     network, ids, block = instance.network, instance.ids, instance.catalog.block
-    settings = instance.tables.settings
-    today = settings.start_date
     items, nodes = np.asarray(instance.items), np.asarray(ids.nodes)
     slot, item = np.nonzero(decisions.bought)
     units = decisions.bought[slot, item]
     cost = joined(instance, block.offer_cost)[slot, item]
+    pack = joined(instance, block.pack)[slot, item]
     vendor = joined(instance, block.offer_vendor).astype(int)[slot, item]
-    ahead = np.rint(lead[slot, item]).astype(int)
+    placed, due = order_dates(instance, joined(instance, block.offer_lead)[slot, item])
     yield (
         "plan/orders",
         pl.DataFrame(
@@ -55,17 +44,17 @@ def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tupl
                 "vendor_id": np.asarray(ids.vendors, dtype=object)[vendor] if slot.size else [],
                 "node_id": nodes[np.asarray(network.offer_node, int)[slot]],
                 "units": units,
-                "packs": (units / pack[slot, item]).astype(np.int64),
+                "packs": np.rint(units / pack).astype(np.int64),
                 "unit_cost": cost.astype(float),
                 "cost": (cost * units).astype(float),
-                "order_date": [today] * slot.size,
-                "due_date": [settings.date_of(int(period)) for period in ahead],
+                "order_date": [placed] * slot.size,
+                "due_date": due,
             },
             schema_overrides={"vendor_id": pl.String, "order_date": pl.Date, "due_date": pl.Date},
         ).sort("item_id", "vendor_id", "node_id"),
     )
     lane, item = np.nonzero(decisions.moved)
-    ahead = np.rint(np.asarray(network.lane_lead)[lane]).astype(int)
+    placed, due = order_dates(instance, np.asarray(network.lane_lead)[lane])
     yield (
         "plan/transfers",
         pl.DataFrame(
@@ -74,8 +63,8 @@ def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tupl
                 "from_node": nodes[np.asarray(network.lane_from, int)[lane]],
                 "to_node": nodes[np.asarray(network.lane_to, int)[lane]],
                 "units": decisions.moved[lane, item],
-                "ship_date": [today] * lane.size,
-                "due_date": [settings.date_of(int(period)) for period in ahead],
+                "ship_date": [placed] * lane.size,
+                "due_date": due,
             },
             schema_overrides={"ship_date": pl.Date, "due_date": pl.Date},
         ).sort("item_id", "from_node", "to_node"),
@@ -160,15 +149,16 @@ def _item_frame(instance: Instance, holdout: Holdout) -> pl.DataFrame:
     )
 
 
-def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout) -> pl.DataFrame:
+def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout, usual: np.ndarray) -> pl.DataFrame:
     """Price, holdout usage, capacity and relative violation of every resource and bucket.
 
     Usage and capacity are in the unit of the resources table (storage: average, flows: per day, spend: total,
-    service: share of demand); a price is money per unit of usage and day (spend: per unit of money).
+    service: share of demand); violation is a share of the capacity, or of `usual` (`State.usual`) where that is
+    nothing; a price is money per unit of usage and day (spend: per unit of money).
     """
     resources = instance.resources
     used, wanted = holdout.usage.used, holdout.usage.wanted
-    relative, capacity = relative_violation(resources, used, wanted)
+    relative, capacity = relative_violation(resources, used, wanted, usual)
     days = np.maximum(np.asarray(instance.network.charged_per_bucket, float), 1)[:, None]
     spend = np.asarray([KINDS[kind] == "spend" for kind in instance.kinds])
     service = np.asarray(resources.is_service)
@@ -211,11 +201,12 @@ def metrics_frame(solution: Solution) -> pl.DataFrame:
 
 
 def plan_frames(
-    instance: Instance, policy: AbstractPolicy, prices: np.ndarray, holdout: Holdout
+    instance: Instance, policy: AbstractPolicy, solution: Solution, holdout: Holdout
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """All tables of a plan with their paths in the run folder."""
+    prices, usual = np.asarray(solution.prices), np.asarray(solution.state.usual)
     yield from policy_frames(instance, policy)
     yield from decision_frames(instance, policy)
     yield from expected_frames(instance, holdout)
     yield from flow_frames(instance, holdout)
-    yield "prices", prices_frame(instance, prices, holdout)
+    yield "prices", prices_frame(instance, prices, holdout, usual)

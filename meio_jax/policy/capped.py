@@ -16,13 +16,13 @@ class CappedBaseStock(AbstractReplenishment):
     @classmethod
     def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "CappedBaseStock":
         review = jnp.mean(network.review.astype(at.target.dtype), axis=0)
-        per_review = at.demand_rate / jnp.maximum(review, 1 / network.periods)[:, None]
+        per_review = at.demand_rate / jnp.maximum(review, 1 / network.horizon)[:, None]
         return cls(at.target, 1.5 * per_review)
 
     @classmethod
     def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "CappedBaseStock":
         review = jnp.mean(network.review.astype(at.target.dtype), axis=0)
-        per_review = at.demand_rate / jnp.maximum(review, 1 / network.periods)[:, None]
+        per_review = at.demand_rate / jnp.maximum(review, 1 / network.horizon)[:, None]
         return cls(at.scale, jnp.minimum(jnp.maximum(per_review, 1e-3 * at.scale), at.scale))
 
     def order(self, view: View) -> Float[Array, "sources batch"]:

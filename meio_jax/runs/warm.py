@@ -190,7 +190,7 @@ def order_days(instance: Instance) -> np.ndarray:
     For vendors and spend: the number of nodes with offers that review on the day; for all others every day alike.
     """
     network = instance.network
-    review = np.asarray(network.review, float)
+    review = np.asarray(network.review, float)[: network.periods]
     buying = review[:, np.unique(np.asarray(network.offer_node, int))].sum(1)
     ordered = np.isin(instance.kinds, [KINDS.index("vendor"), KINDS.index("spend")])
     return np.where(ordered, buying[:, None], 1.0)
@@ -338,7 +338,8 @@ def warm_model(tables: Tables, config: Config, earlier: Earlier, gather: Gather 
     model = prepare(tables, config, start_prices=at_prices, gather=gather)
     problem = model.problem
     basis = basis_of(model.instance, problem.scale, problem.item_scale, config.policy.name)
-    found = match(basis, earlier, np.asarray(model.instance.network.review))
+    network = model.instance.network
+    found = match(basis, earlier, np.asarray(network.review)[: network.periods])
     report = found.report(earlier)
     search = problem.init()
     if earlier.axes["policy"] == config.policy.name:

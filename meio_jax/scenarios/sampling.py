@@ -15,7 +15,9 @@ from meio_kernels.random import as_words, derive
 from meio_jax.demand.base import FACTOR, REGION, SPLIT, AbstractDemand, Draws, by_scenario
 from meio_jax.scenarios.leadtimes import LeadTimes
 
-TRAINING, HOLDOUT = 0, 1
+# What scenarios are for; no two purposes share a draw. Plans are optimised on the first, judged on the second, and
+# compared with each other on the third.
+TRAINING, HOLDOUT, VALIDATION = 0, 1, 2
 # Not a number that means are likely to be, since rounding must not decide.
 SLOW_BELOW = 3.999
 UNITS_APART = 16
@@ -55,7 +57,7 @@ def _draws(settings: ScenarioSettings, keys: Array, scenario_ids: Array, purpose
     scenario = jnp.tile(scenario_ids.astype(jnp.uint32), keys.shape[0])
     low, high = as_words(settings.seed)
     key = derive(derive(item, low, high), scenario, jnp.uint32(purpose))
-    draws = Draws(key, scenario, jnp.ones((periods, scenario.shape[0]), dtype), holdout=purpose == HOLDOUT)
+    draws = Draws(key, scenario, jnp.ones((periods, scenario.shape[0]), dtype), purpose=purpose)
     if settings.shared_factor_cv == 0:
         return draws
     factor = _factors(settings, draws, FACTOR, 1)[:, 0]
@@ -113,7 +115,9 @@ def _narrowed(leaf: Array, items: int, samples: int) -> Array:
     """The first scenarios of every item; a leaf without a batch axis as it is."""
     if leaf.ndim == 1:
         return leaf
-    return leaf.reshape(*leaf.shape[:-1], items, -1)[..., :samples].reshape(*leaf.shape[:-1], items * samples)
+    return leaf.reshape(*leaf.shape[:-1], items, leaf.shape[-1] // items)[..., :samples].reshape(
+        *leaf.shape[:-1], items * samples
+    )
 
 
 def sample_scenarios(
@@ -134,7 +138,7 @@ def sample_scenarios(
         leads: Lead-time laws.
         keys: `item_keys` of the items.
         scenario_ids: Numbers of the scenarios to draw.
-        purpose: TRAINING or HOLDOUT; the two never share a draw.
+        purpose: TRAINING, HOLDOUT or VALIDATION; they never share a draw.
 
     Returns:
         Scenarios with the item-major batch axis last. An item's columns depend only on the settings, its own

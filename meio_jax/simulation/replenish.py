@@ -1,13 +1,18 @@
-"""Ordering and allocation at the end of a period, from the most downstream tier up."""
+"""Ordering and allocation, from the most downstream tier up: the one rule, for simulated days and for today."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from meio_kernels.allocation import allocate
+from meio_kernels.lots import whole_orders, whole_shipments
 from meio_kernels.pipeline import advance, due_within
 
 from meio_jax.model.network import Network
 from meio_jax.policy.base import AbstractPolicy, View
+
+# A position below this many units is empty: what is left of it is rounding in floating point.
+_EMPTY = 1e-3
 
 
 class Stock(eqx.Module):
@@ -28,12 +33,31 @@ class Pipelines(eqx.Module):
     lane: Float[Array, "lane_nodes lane_due batch"]
 
 
+class Near(eqx.Module):
+    """What a period needs to know of the pipelines.
+
+    `inbound` arrives now, `soon` within the lead time of the faster offer, and `far` so late that it does not count in
+    a position (None where nothing on order is due that late).
+    """
+
+    inbound: Float[Array, "nodes batch"]
+    soon: Float[Array, "vendor_nodes batch"]
+    far: Float[Array, "nodes batch"] | None
+
+
 class Supply(eqx.Module):
-    """Per-batch supply data: default shares, open offers, and what arrives within the faster offer's lead time."""
+    """Per-batch data of sources: default shares, open offers, their packs and least orders.
+
+    `own_demand` is what customers are expected to ask of each node before the day ends; None where they were served
+    before nodes order. Transfers leave that much at a node. `backorder` is 1 for items whose unmet demand waits.
+    """
 
     source_share: Float[Array, "sources batch"]
     offer_active: Bool[Array, "offers batch"]
-    arriving_soon: Float[Array, "vendor_nodes batch"]
+    pack: Float[Array, "offers batch"]
+    least: Float[Array, "offers batch"]
+    own_demand: Float[Array, "nodes batch"] | None
+    backorder: Float[Array, " batch"]
 
 
 class Ordered(eqx.Module):
@@ -54,6 +78,7 @@ def _view(
     network: Network,
     stock: Stock,
     supply: Supply,
+    near: Near,
     echelon: Float[Array, "nodes nodes"],
     waiting: Float[Array, "nodes batch"] | None,
     rows: tuple[int, ...],
@@ -61,8 +86,8 @@ def _view(
     """What the nodes `rows` see before they order."""
     offers, lanes = _tier_sources(network, rows)
     nodes = jnp.asarray(rows, int)
-    net = stock.on_hand if waiting is None else stock.on_hand - waiting
-    position = net + stock.on_order
+    net = _evening_stock(stock, supply, waiting)
+    position = net + (stock.on_order if near.far is None else stock.on_order - near.far)
     sources = offers + tuple(network.offers + lane for lane in lanes)
     source_row = tuple(rows.index(network.offer_node[k]) for k in offers) + tuple(
         rows.index(network.lane_to[k]) for k in lanes
@@ -73,7 +98,7 @@ def _view(
     own = [index for index, node in enumerate(rows) if node in vendor_rows]
     if own:
         taken = jnp.asarray([vendor_rows[rows[index]] for index in own], int)
-        soon = soon.at[jnp.asarray(own, int)].set(supply.arriving_soon[taken])
+        soon = soon.at[jnp.asarray(own, int)].set(near.soon[taken])
     second = [k for k in offers if network.offer_rank[k] == 1]
     if second:
         at = jnp.asarray([rows.index(network.offer_node[k]) for k in second], int)
@@ -93,14 +118,31 @@ def _view(
     )
 
 
+def _evening_stock(stock: Stock, supply: Supply, waiting: Array | None) -> Float[Array, "nodes batch"]:
+    """Stock net of backlog as it is expected to stand after the day's sales.
+
+    A level is raised above what is left when the day ends: what an empty node cannot sell today is not ordered for it.
+    """
+    net = stock.on_hand if waiting is None else stock.on_hand - waiting
+    if supply.own_demand is None:
+        return net
+    # Where both are equal the derivative is that of more stock: a unit more is a unit more in the evening.
+    most = jnp.where(stock.on_hand < supply.own_demand, stock.on_hand, supply.own_demand)
+    sold = jnp.where(supply.backorder > 0, supply.own_demand, most)
+    return net - sold
+
+
 def replenish(
     network: Network,
     policy: AbstractPolicy,
     stock: Stock,
     supply: Supply,
+    near: Near,
     echelon: Float[Array, "nodes nodes"],
     waiting: Float[Array, "nodes batch"] | None,
     review: Bool[Array, " nodes"],
+    *,
+    whole: bool,
 ) -> tuple[Stock, Ordered]:
     """Order and allocate: downstream tiers ask first, their suppliers ship what they can, then order themselves.
 
@@ -109,11 +151,13 @@ def replenish(
     Args:
         network: The shared network.
         policy: The policy, with the leaves of this bucket spread over the batch.
-        stock: Stock after serving.
-        supply: Shares, open offers and near arrivals.
+        stock: Stock at the moment of ordering.
+        supply: Shares, open offers, packs.
+        near: What the pipelines bring soon, and late.
         echelon: `network.echelon_matrix()`.
         waiting: Backlog by node, or None where nothing can be backordered.
         review: Nodes whose review day this is.
+        whole: Whether orders and shipments are whole units; else only packs and least orders round.
 
     Returns:
         Stock after shipping, and the units ordered and shipped.
@@ -125,23 +169,46 @@ def replenish(
         offers, lanes = _tier_sources(network, rows)
         if not offers and not lanes:
             continue
-        view = _view(network, stock, supply, echelon, waiting, rows)
+        view = _view(network, stock, supply, near, echelon, waiting, rows)
         due = review[jnp.asarray(rows, int)][jnp.asarray(view.source_row, int)]
         wanted = jnp.where(due[:, None], policy.order(view), 0)
+        if whole or network.lots:
+            wanted = _in_lots(supply, view, wanted, offers, whole=whole)
         bought, asked = wanted[: len(offers)], wanted[len(offers) :]
         if lanes:
-            ids = jnp.asarray(lanes, int)
-            source = jnp.asarray([network.lane_from[k] for k in lanes], int)
-            shipped, on_hand = allocate(asked, stock.on_hand, source, network.lane_urgency[ids], network.priority_ranks)
-            target = jnp.asarray([network.lane_to[k] for k in lanes], int)
-            stock = Stock(on_hand, stock.on_order.at[target].add(shipped), stock.backlog)
-            lane_units = lane_units.at[ids].set(shipped)
+            stock, shipped = _ship(network, stock, supply, asked, lanes, whole=whole)
+            lane_units = lane_units.at[jnp.asarray(lanes, int)].set(shipped)
         if offers:
             ids = jnp.asarray(offers, int)
             target = jnp.asarray([network.offer_node[k] for k in offers], int)
             stock = Stock(stock.on_hand, stock.on_order.at[target].add(bought), stock.backlog)
             offer_units = offer_units.at[ids].set(bought)
     return stock, Ordered(offer_units, lane_units)
+
+
+def _in_lots(supply: Supply, view: View, wanted: Array, offers: tuple[int, ...], *, whole: bool) -> Array:
+    """Orders in the lots of their sources; lanes carry single units."""
+    ids = jnp.asarray(offers, int)
+    units = jnp.ones_like(wanted[len(offers) :])
+    pack = jnp.concatenate([supply.pack[ids], units])
+    least = jnp.concatenate([supply.least[ids], 0 * units])
+    return whole_orders(wanted, pack, least, view.position <= _EMPTY, view.source_row, units=whole)
+
+
+def _ship(
+    network: Network, stock: Stock, supply: Supply, asked: Array, lanes: tuple[int, ...], *, whole: bool
+) -> tuple[Stock, Float[Array, "lanes batch"]]:
+    """Ship along lanes what their origins have, beyond what these keep for their own customers of the day."""
+    ids = jnp.asarray(lanes, int)
+    source = jnp.asarray([network.lane_from[k] for k in lanes], int)
+    target = jnp.asarray([network.lane_to[k] for k in lanes], int)
+    free = stock.on_hand if supply.own_demand is None else jax.nn.relu(stock.on_hand - supply.own_demand)
+    shipped, left = allocate(asked, free, source, network.lane_urgency[ids], network.priority_ranks)
+    on_hand = left if supply.own_demand is None else stock.on_hand - free + left
+    if whole:
+        shipped = whole_shipments(shipped, free, source)
+        on_hand = stock.on_hand.at[source].add(-shipped)
+    return Stock(on_hand, stock.on_order.at[target].add(shipped), stock.backlog), shipped
 
 
 def pipeline_sources(network: Network) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
@@ -161,9 +228,31 @@ def expedited_leads(network: Network, offer_lead: Float[Array, "offers batch"]) 
     return table
 
 
-def arriving_soon(pipelines: Pipelines, leads: Int[Array, "vendor_nodes batch"]) -> Float[Array, "vendor_nodes batch"]:
-    """Vendor deliveries within the lead time of the faster offer."""
-    return due_within(pipelines.vendor, leads)
+def look_ahead(
+    network: Network,
+    pipelines: Pipelines,
+    expedited: Int[Array, "vendor_nodes batch"],
+    reach: Int[Array, "nodes batch"],
+) -> Near:
+    """What the pipelines bring in this period, soon, and so late that an order of the next review comes earlier.
+
+    Args:
+        network: The shared network.
+        pipelines: Slot 0 arrives now.
+        expedited: Lead time of the faster offer of every node with a vendor pipeline (`expedited_leads`).
+        reach: Periods in which anything that a node orders arrives (`ItemBlock.reach`).
+    """
+    inbound = jnp.zeros((network.nodes, pipelines.vendor.shape[-1]), pipelines.vendor.dtype)
+    far = inbound if network.late_receipts else None
+    for rows, pipeline in ((network.vendor_nodes, pipelines.vendor), (network.lane_nodes, pipelines.lane)):
+        if not rows:
+            continue
+        nodes = jnp.asarray(rows, int)
+        inbound = inbound.at[nodes].add(pipeline[:, 0])
+        if far is not None:
+            late = jnp.sum(pipeline[:, 1:], axis=1) - due_within(pipeline, reach[nodes])
+            far = far.at[nodes].add(late)
+    return Near(inbound, due_within(pipelines.vendor, expedited), far)
 
 
 def send(

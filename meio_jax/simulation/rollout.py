@@ -1,7 +1,10 @@
 """Simulation of the network over sampled scenarios, differentiable in everything a policy can set.
 
-One period runs receive, serve, downgrade, order, allocate, account (design page, section 3). Batch axes come last
-and are flattened item-major (batch = item x scenarios + scenario); network axes come first.
+One period runs receive, order, allocate, serve, account: nodes order in the morning, on what they know before the
+day's sales (design page, section 3). Under evening orders they order after the sales, and for the first time in the
+evening before period 0. After the reported horizon the simulation goes on through a tail, with the last bucket's
+parameters and prices. Batch axes come last and are flattened item-major (batch = item x scenarios + scenario); network
+axes come first.
 """
 
 from collections.abc import Callable
@@ -18,12 +21,13 @@ from meio_jax.policy.base import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
 from meio_jax.simulation.preferences import PreferenceLists
 from meio_jax.simulation.replenish import (
+    Near,
     Ordered,
     Pipelines,
     Stock,
     Supply,
-    arriving_soon,
     expedited_leads,
+    look_ahead,
     replenish,
     send,
 )
@@ -59,18 +63,23 @@ class Record(eqx.Module):
 class Outcome(eqx.Module):
     """Result of a rollout.
 
-    `costs` and `units` are per scenario, over the charged horizon; `flows` are per bucket, averaged over scenarios.
-    `speed_units` and `speed_cost` (money) are per node x speed and item, `stock` per period: empty if not recorded.
+    `costs` and `units` are per scenario, over the charged periods of the reported horizon, stock left at its end
+    credited; `whole_costs` and `whole_units` are the same with the tail, which is what a plan is optimised for. `flows`
+    are per bucket of the horizon, averaged over scenarios, and `tail_flows` those of the whole tail. `speed_units` and
+    `speed_cost` (money) are per node x speed and item, `stock` per period: empty if not recorded.
     """
 
     costs: CostTerms
     units: UnitTerms
+    whole_costs: CostTerms
+    whole_units: UnitTerms
     flows: Flows
+    tail_flows: Flows
     final: Stock
     speed_units: Float[Array, "buckets speed_nodes items"]
     speed_cost: Float[Array, "buckets speed_nodes items"]
     regional: Regional
-    stock: Float[Array, "buckets bucket_periods stock_nodes batch"]
+    stock: Float[Array, "simulated_buckets bucket_periods stock_nodes batch"]
 
 
 class _Constants(eqx.Module):
@@ -78,9 +87,10 @@ class _Constants(eqx.Module):
 
     customer: Customer
     echelon: Float[Array, "nodes nodes"]
-    source_share: Float[Array, "sources batch"]
+    supply: Supply
+    own_share: Float[Array, "nodes batch"]
     expedited_lead: Int[Array, "vendor_nodes batch"]
-    offer_active: Bool[Array, "offers batch"]
+    reach: Int[Array, "nodes batch"]
     purchase_cost: Float[Array, "offers batch"]
     freight: Float[Array, "offers batch"]
     holding: Float[Array, " batch"]
@@ -88,7 +98,9 @@ class _Constants(eqx.Module):
     backorder_cost: Float[Array, " batch"]
     downgrade_cost: Float[Array, " batch"]
     backorder: Float[Array, " batch"]
-    replacement: Float[Array, " batch"]
+    end_value: Float[Array, "nodes batch"]
+    end_value_due: Float[Array, "nodes batch"]
+    end_cost_owed: Float[Array, " batch"]
 
 
 class _Inputs(eqx.Module):
@@ -98,6 +110,7 @@ class _Inputs(eqx.Module):
     vendor_lead: Int[Array, "*lead offers batch"]
     lane_lead: Int[Array, "*lead lanes #batch"]
     review: Bool[Array, "*lead nodes"]
+    mean_demand: Float[Array, "*lead items_or_batch"]
     charged: Float[Array, "*lead"]
     within: Bool[Array, "*lead"]
 
@@ -116,6 +129,7 @@ class _Program(eqx.Module):
     scenarios: int = eqx.field(static=True)
     form: str = eqx.field(static=True)
     record: Record = eqx.field(static=True)
+    whole: bool = eqx.field(static=True)
 
 
 def _constants(network: Network, block: ItemBlock, scenarios: int) -> _Constants:
@@ -125,9 +139,17 @@ def _constants(network: Network, block: ItemBlock, scenarios: int) -> _Constants
     return _Constants(
         customer=Customer(spread(block.weight), spread(block.downgrade_share), spread(block.live) / scenarios),
         echelon=network.echelon_matrix(),
-        source_share=spread(block.source_share),
+        supply=Supply(
+            spread(block.source_share),
+            spread(block.offer_active),
+            spread(block.pack),
+            spread(block.least),
+            None,
+            spread(block.backorder.astype(block.volume.dtype)),
+        ),
+        own_share=spread(block.own_share),
         expedited_lead=expedited_leads(network, spread(block.offer_lead)),
-        offer_active=spread(block.offer_active),
+        reach=spread(block.reach),
         purchase_cost=spread(block.offer_cost),
         freight=spread(block.offer_freight),
         holding=spread(block.holding_cost),
@@ -135,7 +157,9 @@ def _constants(network: Network, block: ItemBlock, scenarios: int) -> _Constants
         backorder_cost=spread(block.backorder_cost),
         downgrade_cost=spread(block.downgrade_cost),
         backorder=spread(block.backorder.astype(block.volume.dtype)),
-        replacement=spread(block.unit_cost),
+        end_value=spread(block.end_value),
+        end_value_due=spread(block.end_value_due),
+        end_cost_owed=spread(jnp.max(block.end_value, axis=0)),
     )
 
 
@@ -154,16 +178,6 @@ def initial_state(network: Network, block: ItemBlock, scenarios: int) -> tuple[S
 
     stock = Stock(spread(block.on_hand), spread(on_order), backlog)
     return stock, Pipelines(spread(block.vendor_pipeline), spread(block.lane_pipeline))
-
-
-def arrivals(network: Network, pipelines: Pipelines) -> Float[Array, "nodes batch"]:
-    """Units that arrive at every node in this period."""
-    inbound = jnp.zeros((network.nodes, pipelines.vendor.shape[-1]), pipelines.vendor.dtype)
-    if network.vendor_nodes:
-        inbound = inbound.at[jnp.asarray(network.vendor_nodes, int)].add(pipelines.vendor[:, 0])
-    if network.lane_nodes:
-        inbound = inbound.at[jnp.asarray(network.lane_nodes, int)].add(pipelines.lane[:, 0])
-    return inbound
 
 
 def receive(stock: Stock, inbound: Float[Array, "nodes batch"]) -> Stock:
@@ -262,26 +276,40 @@ class _Done(eqx.Module):
     regional: Regional
 
 
-def _period(
+def _decide(
     program: _Program,
     constants: _Constants,
     bucket: _Bucket,
     stock: Stock,
-    near: tuple[Float[Array, "nodes batch"], Float[Array, "vendor_nodes batch"]],
-    inputs: _Inputs,
-) -> tuple[Stock, _Done]:
-    """One period, from receipts to accounts. `near` is what arrives now, and what arrives soon from vendors."""
+    near: Near,
+    review: Array,
+    mean_demand: Float[Array, " batch"],
+) -> tuple[Stock, Ordered]:
+    """Orders and shipments at this moment: the decision that is issued today, and that every simulated day makes."""
     network = program.network
-    inbound, soon = near
-    stock = receive(stock, inbound)
+    waiting = _waiting_by_node(program, bucket, stock.backlog) if network.backorders else None
+    own = None if network.evening else constants.own_share * mean_demand
+    supply = eqx.tree_at(lambda s: s.own_demand, constants.supply, own, is_leaf=lambda leaf: leaf is None)
+    return replenish(
+        network, bucket.policy, stock, supply, near, constants.echelon, waiting, review, whole=program.whole
+    )
+
+
+def _period(
+    program: _Program, constants: _Constants, bucket: _Bucket, stock: Stock, near: Near, inputs: _Inputs
+) -> tuple[Stock, _Done]:
+    """One period, from receipts to accounts. `near` is what arrives now, soon, and late."""
+    network = program.network
+    stock = receive(stock, near.inbound)
+    if not network.evening:
+        stock, bought = _decide(program, constants, bucket, stock, near, inputs.review, inputs.mean_demand)
     on_hand, unmet, served = _serve_period(program, constants, bucket, stock, inputs.demand)
     backlog = tuple(left * constants.backorder for left in unmet) if network.backorders else ()
     lost = sum(jnp.sum(left, axis=0) for left in unmet) * (1 - constants.backorder)
     stock = Stock(on_hand, stock.on_order, backlog)
-    waiting = _waiting_by_node(program, bucket, backlog) if network.backorders else None
-    supply = Supply(constants.source_share, constants.offer_active, soon)
-    stock, bought = replenish(network, bucket.policy, stock, supply, constants.echelon, waiting, inputs.review)
-    period_costs = _period_costs(network, constants, bought, inputs.lane_lead, served, lost, stock, inbound)
+    if network.evening:
+        stock, bought = _decide(program, constants, bucket, stock, near, inputs.review, inputs.mean_demand)
+    period_costs = _period_costs(network, constants, bought, inputs.lane_lead, served, lost, stock, near.inbound)
     carbon = served.carbon + jnp.sum(network.lane_carbon_kg[:, None] * bought.lane, 0) * constants.customer.weight
     wanted = _by_group(network, jnp.sum(inputs.demand, axis=0))
     period_units = UnitTerms(
@@ -292,24 +320,24 @@ def _period(
         backordered=_waiting(stock),
         carbon=carbon,
     )
-
-    def mean(leaf: Array) -> Array:
-        """Average over scenarios: `[..., items x scenarios] -> [..., items]`, charged periods only."""
-        shape = (*leaf.shape[:-1], leaf.shape[-1] // program.scenarios, program.scenarios)
-        return inputs.charged * jnp.mean(leaf.reshape(shape), axis=-1)
-
     flows = Flows(
-        stock=mean(stock.on_hand),
-        inbound=mean(inbound),
-        outbound=mean(served.outbound),
-        lane=mean(bought.lane),
-        offer=mean(bought.offer),
-        served=mean(served.on_time),
-        wanted=mean(wanted),
+        stock=stock.on_hand,
+        inbound=near.inbound,
+        outbound=served.outbound,
+        lane=bought.lane,
+        offer=bought.offer,
+        served=served.on_time,
+        wanted=wanted,
     )
+    mean = lambda leaf: inputs.charged * _mean(leaf, program.scenarios)
     by_speed = (mean(served.by_speed), mean(served.cost_by_speed))
     regional = jax.tree.map(lambda table: inputs.charged * table, served.regional)
-    return stock, _Done(period_costs, period_units, bought, flows, *by_speed, regional)
+    return stock, _Done(period_costs, period_units, bought, jax.tree.map(mean, flows), *by_speed, regional)
+
+
+def _mean(leaf: Array, scenarios: int) -> Array:
+    """Average over scenarios: `[..., items x scenarios] -> [..., items]`."""
+    return jnp.mean(leaf.reshape(*leaf.shape[:-1], leaf.shape[-1] // scenarios, scenarios), axis=-1)
 
 
 def _by_group(network: Network, demand: Float[Array, "speeds regions batch"]) -> Float[Array, "speeds groups batch"]:
@@ -321,26 +349,36 @@ def _by_group(network: Network, demand: Float[Array, "speeds regions batch"]) ->
 
 
 def _by_bucket(network: Network, leaf: Array) -> Array:
-    """Cut a period axis into `buckets x bucket_periods`, padding the end with zeros."""
-    missing = network.buckets * network.bucket_periods - leaf.shape[0]
+    """Cut a period axis into buckets of the horizon and of the tail; a short last bucket is filled up with zeros."""
+    missing = network.buckets * network.bucket_periods - network.periods
     if missing:
-        leaf = jnp.concatenate([leaf, jnp.zeros((missing, *leaf.shape[1:]), leaf.dtype)])
-    return leaf.reshape(network.buckets, network.bucket_periods, *leaf.shape[1:])
+        idle = jnp.zeros((missing, *leaf.shape[1:]), leaf.dtype)
+        leaf = jnp.concatenate([leaf[: network.periods], idle, leaf[network.periods :]])
+    return leaf.reshape(network.simulated_buckets, network.bucket_periods, *leaf.shape[1:])
 
 
-def _all_inputs(network: Network, scenarios: Scenarios) -> _Inputs:
+def _all_inputs(network: Network, block: ItemBlock, scenarios: Scenarios) -> _Inputs:
     lane_lead = scenarios.lane_lead
     if lane_lead.ndim == 1:
-        lane_lead = jnp.broadcast_to(lane_lead[:, None], (network.periods, lane_lead.shape[0], 1))
+        lane_lead = jnp.broadcast_to(lane_lead[:, None], (network.horizon, lane_lead.shape[0], 1))
     lists = _Inputs(
         scenarios.demand,
         scenarios.vendor_lead,
         lane_lead,
         network.review,
-        network.charged,
-        jnp.ones(network.periods, bool),
+        block.mean_demand,
+        jnp.concatenate([network.charged, jnp.ones(network.tail, network.charged.dtype)]),
+        jnp.ones(network.horizon, bool),
     )
     return jax.tree.map(lambda leaf: _by_bucket(network, leaf), lists)
+
+
+def with_tail(network: Network, leaf: Array) -> Array:
+    """A leaf with one row per bucket (or one for all), for every simulated bucket: the tail goes on as the last one."""
+    rows = jnp.broadcast_to(leaf, (network.buckets, *leaf.shape[1:]))
+    if not network.tail_buckets:
+        return rows
+    return jnp.concatenate([rows, jnp.broadcast_to(rows[-1:], (network.tail_buckets, *leaf.shape[1:]))])
 
 
 def _waiting(stock: Stock) -> Float[Array, " batch"]:
@@ -349,10 +387,65 @@ def _waiting(stock: Stock) -> Float[Array, " batch"]:
     return sum((jnp.sum(left, axis=0) for left in stock.backlog), start=nothing)
 
 
-def _credit(network: Network, constants: _Constants, stock: Stock) -> Float[Array, " batch"]:
-    """Credit for what is left: all stock and goods under way, net of backlog, at replacement cost."""
-    left = jnp.sum(stock.on_hand + stock.on_order, axis=0) - _waiting(stock)
-    return network.terminal_factor * constants.replacement * left
+def _credit(constants: _Constants, stock: Stock) -> Float[Array, " batch"]:
+    """What stock on hand and under way is worth where it lies when the simulation ends, less what backlog will cost."""
+    held = jnp.sum(constants.end_value * stock.on_hand + constants.end_value_due * stock.on_order, axis=0)
+    return held - constants.end_cost_owed * _waiting(stock)
+
+
+def _ahead(network: Network, constants: _Constants, pipelines: Pipelines) -> Near:
+    return look_ahead(network, pipelines, constants.expedited_lead, constants.reach)
+
+
+def _seen_from_evening(pipelines: Pipelines) -> Pipelines:
+    """Pipelines as they stand in the evening before: what arrives in the first morning is a period away."""
+    later = lambda leaf: jnp.concatenate([jnp.zeros_like(leaf[:, :1]), leaf[:, :-1]], axis=1)
+    return Pipelines(later(pipelines.vendor), later(pipelines.lane))
+
+
+def _evening_before(
+    program: _Program, constants: _Constants, bucket: _Bucket, state: tuple[Stock, Pipelines], inputs: _Inputs
+) -> tuple[Stock, Pipelines, Ordered]:
+    """The decision of the evening before period 0, on the state that the plan is given.
+
+    `inputs` are those of period 0: its review days and lead times hold for this evening as well.
+    """
+    stock, due = state
+    pipelines = _seen_from_evening(due)
+    near = _ahead(program.network, constants, pipelines)
+    stock, bought = _decide(program, constants, bucket, stock, near, inputs.review, inputs.mean_demand)
+    return stock, send(program.network, pipelines, bought, inputs.vendor_lead, inputs.lane_lead), bought
+
+
+def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> Ordered:
+    """What a policy orders and ships now, from the stock at the start, in whole units and packs.
+
+    This is the first decision of every simulated scenario, made by the same function: in the morning of period 0, after
+    its receipts and before its sales, or in the evening before it.
+
+    Args:
+        network: The shared network.
+        policy: Parameters of the first bucket, in units, without a bucket axis.
+        block: The items, with their stock at the start.
+    """
+    program = _Program(network, 1, "sparse", Record(), whole=True)
+    constants = _constants(network, block, 1)
+    stock, pipelines = initial_state(network, block, 1)
+    # Nothing waits at the start, so no list is asked.
+    bucket = _Bucket(policy, _no_lists(network, block.volume.dtype))
+    if network.evening:
+        near = _ahead(network, constants, _seen_from_evening(pipelines))
+    else:
+        near = _ahead(network, constants, pipelines)
+        stock = receive(stock, near.inbound)
+    return _decide(program, constants, bucket, stock, near, network.review[0], block.mean_demand[0])[1]
+
+
+def _no_lists(network: Network, dtype: jnp.dtype) -> PreferenceLists:
+    """Lists on which nobody is asked."""
+    shape = (network.waves, network.speeds, 1, network.regions)
+    nothing = jnp.zeros(shape, dtype)
+    return PreferenceLists(jnp.full(shape, network.nodes, jnp.int32), nothing, nothing, nothing)
 
 
 def rollout(
@@ -365,6 +458,7 @@ def rollout(
     form: str = "sparse",
     record: Record = Record(),
     gradient: GradientMode = checkpointed,
+    whole: bool = False,
 ) -> Outcome:
     """Simulate a block of items over its scenarios.
 
@@ -372,39 +466,40 @@ def rollout(
         network: The shared network.
         policy: Targets and other parameters; a bucket axis of length 1 means stationary targets.
         block: The items, with their stock at the start.
-        scenarios: Sampled demand and lead times of these items.
+        scenarios: Sampled demand and lead times of these items, over the horizon and its tail.
         lists: Preference lists, axes `buckets waves speeds rounds regions`.
         form: Assignment form, `sparse` or `dense`.
         record: What to keep besides costs and flows.
         gradient: Differentiation mode.
+        whole: Whether nodes order and ship whole units, as the decisions that are issued do; else only packs and least
+            orders round, and single units flow as fractions, which a search can follow.
 
     Returns:
         Costs and units per item and scenario, expected flows per bucket and item, and the final stock.
     """
     samples = scenarios.demand.shape[-1] // block.items
-    program = _Program(network, samples, form, record)
+    program = _Program(network, samples, form, record, whole)
     constants = _constants(network, block, samples)
     dtype = block.volume.dtype
     batch = block.items * samples
 
-    def spread(leaf: Array) -> Array:
-        leaf = jnp.broadcast_to(leaf, (network.buckets, *leaf.shape[1:]))
-        return leaf
+    def widened(tree: AbstractPolicy) -> AbstractPolicy:
+        return jax.tree.map(lambda leaf: jnp.repeat(leaf, samples, axis=-1), tree)
 
     def bucket_step(carry: tuple, at: tuple) -> tuple[tuple, tuple]:
         bucket_policy, bucket_lists, inputs = at
 
         @gradient
-        def one_period(policy: AbstractPolicy, stock: Stock, near: tuple, period_inputs: _Inputs) -> tuple:
-            wide = jax.tree.map(lambda leaf: jnp.repeat(leaf, samples, axis=-1), policy)
-            return _period(program, constants, _Bucket(wide, bucket_lists), stock, near, period_inputs)
+        def one_period(policy: AbstractPolicy, stock: Stock, near: Near, period_inputs: _Inputs) -> tuple:
+            wide = eqx.tree_at(lambda i: i.mean_demand, period_inputs, jnp.repeat(period_inputs.mean_demand, samples))
+            return _period(program, constants, _Bucket(widened(policy), bucket_lists), stock, near, wide)
 
         def step(state: tuple, period_inputs: _Inputs) -> tuple[tuple, tuple]:
             # Pipelines and running sums stay outside the differentiated step: they are linear, so nothing of them
             # needs to be kept for the way back.
             before = state
             stock, pipelines, costs, units = state
-            near = (arrivals(network, pipelines), arriving_soon(pipelines, constants.expedited_lead))
+            near = _ahead(network, constants, pipelines)
             stock, done = one_period(bucket_policy, stock, near, period_inputs)
             pipelines = send(network, pipelines, done.ordered, period_inputs.vendor_lead, period_inputs.lane_lead)
             weight = period_inputs.charged
@@ -416,16 +511,59 @@ def rollout(
             return state, ((done.flows, done.speed_units, done.speed_cost, done.regional), kept)
 
         carry, (summed, stock) = jax.lax.scan(step, carry, inputs)
-        return carry, (jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), summed), stock)
+        so_far = (carry[2], carry[3], _credit(constants, carry[0])) if network.tail_buckets else ()
+        return carry, (jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), summed), stock, so_far)
 
-    start = (
-        *initial_state(network, block, samples),
-        CostTerms.zeros(batch, dtype),
-        UnitTerms.zeros(batch, dtype),
+    spread = lambda leaf: with_tail(network, leaf)
+    per_bucket = (
+        jax.tree.map(spread, policy),
+        jax.tree.map(spread, lists),
+        _all_inputs(network, block, scenarios),
     )
-    per_bucket = (jax.tree.map(spread, policy), lists, _all_inputs(network, scenarios))
-    (final, _, costs, units), (summed, stock) = jax.lax.scan(bucket_step, start, per_bucket)
-    credit = _credit(network, constants, final)
-    costs = eqx.tree_at(lambda terms: terms.terminal, costs, -credit)
-    flows, speed_units, speed_cost, regional = summed
-    return Outcome(costs, units, flows, final, speed_units, speed_cost, regional, stock)
+    stock, pipelines = initial_state(network, block, samples)
+    costs, units = CostTerms.zeros(batch, dtype), UnitTerms.zeros(batch, dtype)
+    early = None
+    if network.evening:
+        first = jax.tree.map(lambda leaf: leaf[0], per_bucket)
+        bucket = _Bucket(widened(first[0]), first[1])
+        inputs = jax.tree.map(lambda leaf: leaf[0], first[2])
+        stock, pipelines, early = _evening_before(program, constants, bucket, (stock, pipelines), inputs)
+        spent, moved = _early_costs(network, constants, early, inputs.lane_lead)
+        costs, units = costs.plus(spent, network.charged[0]), units.plus(moved, network.charged[0])
+    carry, (summed, stocks, so_far) = jax.lax.scan(bucket_step, (stock, pipelines, costs, units), per_bucket)
+    final, _, costs, units = carry
+    whole_costs = _credited(costs, _credit(constants, final))
+    whole_units, last = units, network.buckets - 1
+    costs, units = (_credited(so_far[0], so_far[2]), so_far[1]) if network.tail_buckets else (whole_costs, whole_units)
+    if network.tail_buckets:
+        costs, units = jax.tree.map(lambda leaf: leaf[last], (costs, units))
+    flows, speed_units, speed_cost, regional = jax.tree.map(lambda leaf: leaf[: network.buckets], summed)
+    tail_flows = jax.tree.map(lambda leaf: jnp.sum(leaf[network.buckets :], axis=0), summed[0])
+    if early is not None:
+        ordered = lambda f: (f.offer, f.lane)
+        first_flows = (
+            network.charged[0] * _mean(early.offer, samples),
+            network.charged[0] * _mean(early.lane, samples),
+        )
+        flows = eqx.tree_at(ordered, flows, jax.tree.map(lambda t, new: t.at[0].add(new), ordered(flows), first_flows))
+    return Outcome(
+        costs, units, whole_costs, whole_units, flows, tail_flows, final, speed_units, speed_cost, regional, stocks
+    )
+
+
+def _credited(costs: CostTerms, credit: Array) -> CostTerms:
+    """The costs with what is left taken off."""
+    return eqx.tree_at(lambda terms: terms.terminal, costs, -credit)
+
+
+def _early_costs(
+    network: Network, constants: _Constants, early: Ordered, lane_lead: Array
+) -> tuple[CostTerms, UnitTerms]:
+    """What the orders and shipments of the evening before period 0 cost, and the carbon of moving them."""
+    batch, dtype = early.offer.shape[-1], constants.holding.dtype
+    nothing = jnp.zeros((network.nodes, batch), dtype)
+    served = Served.zeros(network, batch, dtype, record=False)
+    none = jnp.zeros(batch, dtype)
+    spent = _period_costs(network, constants, early, lane_lead, served, none, Stock(nothing, nothing, ()), nothing)
+    carbon = jnp.sum(network.lane_carbon_kg[:, None] * early.lane, axis=0) * constants.customer.weight
+    return spent, eqx.tree_at(lambda units: units.carbon, UnitTerms.zeros(batch, dtype), carbon)

@@ -7,15 +7,41 @@ from meio_jax.model.costs import CostTerms
 
 # A floor that is missed by 1 % moves its price by 2 % of the cost of a unit, times the step of the method.
 _SERVICE_FACTOR = 2.0
+# Where a plan costs nothing but its purchases, moving them in time or place is worth about this share of them.
+_OF_PURCHASES = 0.02
 
 
 def _controllable(terms: CostTerms) -> Float[Array, ""]:
-    """Everything but purchase and the terminal credit."""
-    return jnp.abs(terms.total - terms.purchase - terms.terminal) + 1e-9
+    """Everything but purchase and the terminal credit; where that is little, a share of what is bought."""
+    other = jnp.abs(terms.total - terms.purchase - terms.terminal)
+    return jnp.maximum(other, _OF_PURCHASES * jnp.abs(terms.purchase)) + 1e-9
+
+
+def usual_size(
+    excess: Float[Array, "buckets resources"], bound: Float[Array, "buckets resources"], kind: Int[Array, " resources"]
+) -> Float[Array, "buckets resources"]:
+    """What an excess is measured against: the capacity, or where that is nothing the use that is usual there.
+
+    That is what the first plan uses in the bucket, or on average in the others of the resource, or of all resources of
+    the kind; 1 where nothing is used at all.
+
+    Args:
+        excess: Use above capacity in the first evaluation.
+        bound: Capacity of every resource and bucket, in the resource's unit.
+        kind: Number of the kind of every resource.
+    """
+    used = jnp.maximum(excess + bound, 0)
+    by_resource = jnp.broadcast_to(used.mean(0, keepdims=True), used.shape)
+    same = (kind[:, None] == kind[None, :]).astype(used.dtype)
+    by_kind = (by_resource @ same) / jnp.maximum(same.sum(0), 1)
+    usual = jnp.maximum(used, by_resource)
+    usual = jnp.where(usual > 0, usual, by_kind)
+    usual = jnp.where(usual > 0, usual, 1)
+    return jnp.where(bound > 0, bound, usual)
 
 
 def natural_price_scale(
-    terms: CostTerms, bound: Float[Array, "buckets resources"], kind: Int[Array, " resources"]
+    terms: CostTerms, size: Float[Array, "buckets resources"], kind: Int[Array, " resources"]
 ) -> Float[Array, "buckets resources"]:
     """Price at which the rent of a kind's resources, together, would equal the controllable cost.
 
@@ -23,19 +49,12 @@ def natural_price_scale(
 
     Args:
         terms: Cost of the first evaluation.
-        bound: Capacity of every resource and bucket, in the resource's unit.
+        size: Capacity of every resource and bucket, or its usual use (`usual_size`), in the resource's unit.
         kind: Number of the kind of every resource.
     """
-    buckets = bound.shape[0]
-    controllable = _controllable(terms)
-    same = (kind[:, None] == kind[None, :]).astype(controllable.dtype)
-    present = (bound > 0).astype(controllable.dtype)
-    rows = jnp.maximum((present @ same).sum(0), 1) / buckets
-    rent = controllable / (rows * buckets)
-    size = jnp.where(bound > 0, bound, 1)
-    smallest = jnp.where(bound > 0, bound, jnp.inf).min(0)
-    fallback = jnp.where(jnp.isfinite(smallest), smallest, 1)
-    return rent / jnp.where(bound > 0, size, fallback)
+    same = (kind[:, None] == kind[None, :]).astype(size.dtype)
+    rows = jnp.maximum(jnp.sum(same, axis=0), 1)
+    return _controllable(terms) / (rows * size.shape[0]) / size
 
 
 def service_price_scale(terms: CostTerms, bound: Float[Array, "buckets resources"]) -> Float[Array, ""]:

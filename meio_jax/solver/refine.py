@@ -10,13 +10,13 @@ from meio_kernels.projection import nonnegative
 
 from meio_jax.model.catalog import draw
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.model.resources import Resources, Usage, item_charge, rents, usage
+from meio_jax.model.resources import Resources, Usage, item_charge, rents, tail_charge, usage
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.registry import PolicyFamily
 from meio_jax.scenarios.sampling import HOLDOUT, TRAINING
 from meio_jax.simulation.rollout import rollout
 from meio_jax.solver.start import starting_point
-from meio_jax.solver.subproblem import Settings, block_lists, evaluate_block, scenario_costs
+from meio_jax.solver.subproblem import Settings, block_lists, evaluate_block, planned_costs, reported_costs
 
 _FIRST_RATE, _LAST_RATE = 0.15, 0.01
 _MEMORY, _LONG_MEMORY, _LEAST = 0.5, 0.9, 1e-9
@@ -79,10 +79,16 @@ class Refining(eqx.Module):
 
 
 class Judged(eqx.Module):
-    """Objective and capacity charge of every item at given levels, its cost by scenario, and what the block uses."""
+    """Objective and capacity charge of every item at given levels, its cost by scenario, and what the block uses.
+
+    `cost` and `charge` are those of the horizon with its tail, by which levels are compared; `reported` is both of the
+    reported horizon together, and `gross` what an item pays there in all.
+    """
 
     cost: Float[Array, " items"]
     charge: Float[Array, " items"]
+    reported: Float[Array, " items"]
+    gross: Float[Array, " items"]
     sample: Float[Array, "items scenarios"]
     usage: Usage
 
@@ -184,16 +190,25 @@ def _moved(now: Refining, slope: AbstractPolicy, pace: Pace) -> Refining:
 
 @eqx.filter_jit
 def judge(
-    around: Surroundings, one: tuple, policy: AbstractPolicy, scenarios: int, first: Int[Array, ""] | int = 0
+    around: Surroundings,
+    one: tuple,
+    policy: AbstractPolicy,
+    scenarios: int,
+    first: Int[Array, ""] | int = 0,
+    purpose: int = HOLDOUT,
 ) -> Judged:
-    """Expected cost, charge and usage of a block at levels in units, on holdout scenarios from number `first` on."""
+    """Expected cost, charge and usage of a block at levels in units, on so many scenarios from number `first` on."""
     block: ItemBlock = one[0]
     settings = around.settings
     ids = first + jnp.arange(scenarios, dtype=jnp.int32)
-    drawn = draw(settings.scenarios, around.profiles, one, ids, HOLDOUT)
+    drawn = draw(settings.scenarios, around.profiles, one, ids, purpose)
     lists = block_lists(around.network, around.resources, settings, block, around.list_prices)
-    outcome = rollout(around.network, policy, block, drawn, lists, form=settings.form)
-    costs = scenario_costs(block, outcome)
+    outcome = rollout(around.network, policy, block, drawn, lists, form=settings.form, whole=True)
+    costs = planned_costs(block, outcome)
     charge = item_charge(around.resources, outcome.flows, block, around.prices)
+    reported = block.live * settings.objective(reported_costs(block, outcome)) + charge
+    if around.network.tail_buckets:
+        charge = charge + jnp.sum(tail_charge(around.resources, outcome.tail_flows, block, around.prices), axis=0)
     cost = block.live * settings.objective(costs)
-    return Judged(cost, charge, costs.total, usage(around.resources, outcome.flows, block))
+    gross = block.live * jnp.mean(jnp.reshape(outcome.costs.gross, (block.items, -1)), axis=-1)
+    return Judged(cost, charge, reported, gross, costs.total, usage(around.resources, outcome.flows, block))

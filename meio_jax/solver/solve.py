@@ -15,6 +15,7 @@ from meio_jax.dual.base import Observation, Progress, Tolerances
 from meio_jax.dual.best import BestSoFar, BestState
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
+from meio_jax.solver.price_scale import usual_size
 from meio_jax.solver.subproblem import AbstractSubproblem, Evaluation, Iterate
 
 
@@ -35,7 +36,11 @@ class Mean(eqx.Module):
 
 
 class State(eqx.Module, Generic[Iterate]):
-    """Everything that is needed to continue a solve."""
+    """Everything that is needed to continue a solve.
+
+    `price_scale` and `usual` come from the first evaluation: a price at which every capacity would matter, and what an
+    excess over a capacity of nothing is measured against.
+    """
 
     step: Int[Array, ""]
     warm: Iterate
@@ -44,6 +49,7 @@ class State(eqx.Module, Generic[Iterate]):
     best: Iterate
     best_evaluation: Evaluation
     price_scale: Float[Array, "buckets resources"]
+    usual: Float[Array, "buckets resources"]
 
 
 class Trace(eqx.Module):
@@ -105,7 +111,9 @@ def initial_state(
     )
     step, dual, blank, zeros = shared
     mean = Mean(warm, blank, zeros, zeros, zeros)
-    return State(step=step, warm=warm, dual=dual, mean=mean, best=warm, best_evaluation=blank, price_scale=zeros)
+    return State(
+        step=step, warm=warm, dual=dual, mean=mean, best=warm, best_evaluation=blank, price_scale=zeros, usual=zeros
+    )
 
 
 @eqx.filter_jit
@@ -116,17 +124,25 @@ def joint_step(problem: AbstractSubproblem, method: BestSoFar, kind: Array, stat
     """
     prices = method.prices(state.dual)
     evaluation, warm = problem.evaluate(prices, state.warm)
-    price_scale = jnp.where(state.step == 0, problem.price_scale(evaluation, kind), state.price_scale)
-    seen = Observation(evaluation.value, evaluation.excess, evaluation.bound, price_scale)
+    first = usual_size(evaluation.excess, evaluation.bound, kind)
+    usual = jnp.where(state.step == 0, first, state.usual)
+    price_scale = jnp.where(state.step == 0, problem.price_scale(evaluation, first, kind), state.price_scale)
+    seen = observation(evaluation, usual, price_scale)
     jump = jnp.where(state.step == 0, 0, jnp.square(seen.relative - state.mean.last))
     new = Mean(state.warm, evaluation, prices, seen.relative, jump)
     mean = _averaged(problem, state, new, method.averaging)
-    judged = Observation(mean.evaluation.value, mean.evaluation.excess, mean.evaluation.bound, price_scale)
+    judged = observation(mean.evaluation, usual, price_scale)
     dual = method.judge(judged, mean.prices, method.step(seen, state.dual))
     now, before = (mean.iterate, mean.evaluation), (state.best, state.best_evaluation)
     best = jax.tree.map(lambda new, old: jnp.where(dual.improved, new, old), now, before)
-    after = State(state.step + 1, warm, dual, mean, best[0], best[1], price_scale)
+    after = State(state.step + 1, warm, dual, mean, best[0], best[1], price_scale, usual)
     return after, Trace(mean.evaluation, mean.prices, judged.relative)
+
+
+def observation(evaluation: Evaluation, usual: Array, price_scale: Array) -> Observation:
+    """What a dual method sees of an evaluation."""
+    size = jnp.where(evaluation.bound > 0, evaluation.bound, usual)
+    return Observation(evaluation.value, jnp.asarray(evaluation.terms.gross), evaluation.excess, size, price_scale)
 
 
 def averaging_weight(step: Int[Array, ""], window: int, dtype: jnp.dtype) -> Float[Array, ""]:
@@ -155,7 +171,8 @@ def _averaged(problem: AbstractSubproblem, state: State, new: Mean, window: int)
 def _report(trace: Trace, step: int, limits: Limits, started: float, previous: float | None) -> Step:
     value = float(trace.evaluation.value)
     charge = float(jnp.sum(trace.prices * trace.evaluation.excess))
-    change = float("inf") if previous is None else abs(value - previous) / max(abs(value), 1e-12)
+    gross = max(float(trace.evaluation.terms.gross), 1e-12)
+    change = float("inf") if previous is None else abs(value - previous) / gross
     return Step(
         step=step,
         max_steps=limits.max_steps,
@@ -163,7 +180,7 @@ def _report(trace: Trace, step: int, limits: Limits, started: float, previous: f
         cost=value,
         lagrangian=value + charge,
         violation=max(float(jnp.max(trace.relative, initial=0)), 0.0),
-        gap=abs(charge) / max(abs(value), 1e-12),
+        gap=abs(charge) / gross,
         change=change,
         price_norm=float(jnp.linalg.norm(trace.prices)),
         by_kind=_worst_by_kind(trace, limits.kinds),

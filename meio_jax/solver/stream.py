@@ -57,8 +57,10 @@ class Swept(AbstractSubproblem[Shared]):
     def zero_prices(self) -> Float[Array, "buckets resources"]:
         return jnp.zeros_like(self.resources.capacity)
 
-    def price_scale(self, evaluation: Evaluation, kind: Int[Array, " resources"]) -> Float[Array, "buckets resources"]:
-        return unit_of_prices(self.resources, evaluation, kind)
+    def price_scale(
+        self, evaluation: Evaluation, size: Float[Array, "buckets resources"], kind: Int[Array, " resources"]
+    ) -> Float[Array, "buckets resources"]:
+        return unit_of_prices(self.resources, evaluation, size, kind)
 
     def evaluate(self, prices: Array, warm: Shared) -> tuple[Evaluation, Shared]:
         return evaluation_of(self.resources, self.totals), Shared(self.ranking_prices(prices, warm), warm.count + 1)

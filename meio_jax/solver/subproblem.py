@@ -13,9 +13,9 @@ from meio_kernels.projection import nonnegative
 
 from meio_jax.distributed.sharding import over_items, place_blocks, place_copies
 from meio_jax.model.catalog import Catalog, draw
-from meio_jax.model.costs import CostTerms
+from meio_jax.model.costs import CostTerms, UnitTerms
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.model.resources import Resources, Usage, bound, excess, outbound_price, usage
+from meio_jax.model.resources import Resources, Usage, bound, excess, outbound_price, tail_charge, usage
 from meio_jax.objective import AbstractObjective, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import TRAINING, Scenarios, ScenarioSettings
@@ -57,9 +57,11 @@ class AbstractSubproblem(eqx.Module, Generic[Iterate]):
     def zero_prices(self) -> Float[Array, "buckets resources"]:
         """Prices of a problem without capacities."""
 
-    def price_scale(self, evaluation: Evaluation, kind: Int[Array, " resources"]) -> Float[Array, "buckets resources"]:
+    def price_scale(
+        self, evaluation: Evaluation, size: Float[Array, "buckets resources"], kind: Int[Array, " resources"]
+    ) -> Float[Array, "buckets resources"]:
         """A price at which each resource would matter, from the first evaluation."""
-        return natural_price_scale(evaluation.terms, evaluation.bound, kind)
+        return natural_price_scale(evaluation.terms, size, kind)
 
     def everywhere(self, tree: Any) -> Any:
         """A tree that belongs to no item, put where the evaluation needs it (by default left where it is)."""
@@ -137,8 +139,8 @@ def block_lists(
     return jax.vmap(lists)(priced)
 
 
-def scenario_costs(block: ItemBlock, outcome: Outcome) -> ScenarioCosts:
-    """Costs by item and scenario, as objectives see them."""
+def scenario_costs(block: ItemBlock, costs: CostTerms, units: UnitTerms) -> ScenarioCosts:
+    """Costs by item and scenario, as objectives see them: of the horizon, or with its tail."""
     items = block.items
 
     def split(leaf: ArrayLike) -> Float[Array, "items scenarios"]:
@@ -146,10 +148,10 @@ def scenario_costs(block: ItemBlock, outcome: Outcome) -> ScenarioCosts:
 
     forgone = jnp.minimum(block.price, block.lost_sale_cost)
     return ScenarioCosts(
-        total=split(outcome.costs.total),
-        revenue=block.price[:, None] * split(outcome.units.shipped),
-        lost_revenue=forgone[:, None] * split(outcome.units.lost),
-        carbon=split(outcome.units.carbon),
+        total=split(costs.total),
+        revenue=block.price[:, None] * split(units.shipped),
+        lost_revenue=forgone[:, None] * split(units.lost),
+        carbon=split(units.carbon),
     )
 
 
@@ -165,12 +167,21 @@ def evaluation_of(resources: Resources, totals: Totals) -> Evaluation:
 
 
 def unit_of_prices(
-    resources: Resources, evaluation: Evaluation, kind: Int[Array, " resources"]
+    resources: Resources,
+    evaluation: Evaluation,
+    size: Float[Array, "buckets resources"],
+    kind: Int[Array, " resources"],
 ) -> Float[Array, "buckets resources"]:
-    """Unit in which each price moves: service floors have one of their own."""
-    natural = natural_price_scale(evaluation.terms, evaluation.bound, kind)
+    """Unit in which each price moves: of a service floor that of a unit served, else a share of the cost.
+
+    Args:
+        resources: The capacities.
+        evaluation: The first evaluation.
+        size: What an excess is measured against (`usual_size`).
+        kind: Number of the kind of every resource.
+    """
     floors = service_price_scale(evaluation.terms, jnp.where(resources.is_service, evaluation.bound, 0))
-    return jnp.where(resources.is_service, floors, natural)
+    return jnp.where(resources.is_service, floors, natural_price_scale(evaluation.terms, size, kind))
 
 
 def ranking_prices(
@@ -178,6 +189,16 @@ def ranking_prices(
 ) -> Float[Array, "buckets resources"]:
     """Running mean of the prices, by which fulfilment options are ranked."""
     return damping * before + (1 - damping) * prices
+
+
+def reported_costs(block: ItemBlock, outcome: Outcome) -> ScenarioCosts:
+    """Costs of the reported horizon."""
+    return scenario_costs(block, outcome.costs, outcome.units)
+
+
+def planned_costs(block: ItemBlock, outcome: Outcome) -> ScenarioCosts:
+    """Costs of the horizon with its tail: what a plan is optimised for."""
+    return scenario_costs(block, outcome.whole_costs, outcome.whole_units)
 
 
 def evaluate_block(
@@ -190,15 +211,18 @@ def evaluate_block(
     prices: Array,
     lists: PreferenceLists,
 ) -> tuple[Float[Array, ""], Totals]:
-    """Priced objective of a block (what is differentiated), and its totals."""
+    """Priced objective of a block with its tail (what is differentiated), and the totals of the reported horizon."""
     outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, gradient=settings.gradient)
     used = usage(resources, outcome.flows, block)
-    value = jnp.sum(block.live * settings.objective(scenario_costs(block, outcome)))
+    planned = jnp.sum(block.live * settings.objective(planned_costs(block, outcome)))
+    reported = jnp.sum(block.live * settings.objective(reported_costs(block, outcome)))
     samples = outcome.costs.purchase.shape[0] // block.items
     live = jnp.repeat(block.live, samples) / samples
     terms = jax.tree.map(lambda leaf: jnp.sum(leaf * live), outcome.costs)
     charge = jnp.sum(prices * excess(resources, used))
-    return value + charge, Totals(value, used, terms)
+    if network.tail_buckets:
+        charge = charge + jnp.sum(tail_charge(resources, outcome.tail_flows, block, prices))
+    return planned + charge, Totals(reported, used, terms)
 
 
 def compensated_add(total: tuple, new: Totals) -> tuple:
@@ -230,8 +254,10 @@ class InventorySubproblem(AbstractSubproblem[Search]):
         optimiser = self.optimiser.init(self.first)
         return self.placed(Search(self.first, optimiser, self.zero_prices(), jnp.zeros((), jnp.int32)))
 
-    def price_scale(self, evaluation: Evaluation, kind: Int[Array, " resources"]) -> Float[Array, "buckets resources"]:
-        return unit_of_prices(self.resources, evaluation, kind)
+    def price_scale(
+        self, evaluation: Evaluation, size: Float[Array, "buckets resources"], kind: Int[Array, " resources"]
+    ) -> Float[Array, "buckets resources"]:
+        return unit_of_prices(self.resources, evaluation, size, kind)
 
     def placed(self, search: Search) -> Search:
         """The same state on the devices of the mesh: what belongs to items is shared out, the rest copied."""

@@ -59,7 +59,9 @@ def _check_horizon(context: Context, forecast: View, settings: InstanceSettings)
     dated = settings.forecast == "quantiles"
     last = settings.end_date - datetime.timedelta(days=1)
     span = f"a day from {settings.start_date} to {last}" if dated else f"a period from 0 to {settings.periods - 1}"
-    outside = (pl.col("period") >= settings.periods) | ((pl.col("period") < 0) if dated else False)
+    # Where business goes on, a longer forecast says how.
+    late = pl.lit(False) if settings.terminal == "continue" else pl.col("period") >= settings.periods
+    outside = late | ((pl.col("period") < 0) if dated else False)
     context.findings.add_rows(
         forecast,
         _with_period(forecast, settings).filter(outside).collect(),

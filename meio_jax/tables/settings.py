@@ -91,11 +91,22 @@ class InstanceSettings(BaseModel):
         default=7305, ge=1, le=36525, description="how many days before start_date past sales may go back at most"
     )
     pipeline_holding: bool = Field(default=False, description="charge holding cost on stock under way as well")
+    ordering: Literal["morning", "evening"] = Field(
+        default="morning",
+        description="when nodes order: in the morning, after the day's receipts and before its sales, or in the "
+        "evening after them; stock at the start is that of the morning of period 0, or of the evening before it",
+    )
+    terminal: Literal["continue", "liquidate"] = Field(
+        default="continue",
+        description="what comes after the horizon: business goes on (demand continues the forecast, and decisions of "
+        "the last periods are made for it), or everything ends and stock is sold off",
+    )
     terminal_credit: float = Field(
         default=1.0,
         ge=0,
         le=100,
-        description="credit for stock left at the horizon, as a multiple of replacement cost",
+        description="credit for stock left at the end, as a multiple of what it cost to bring it where it lies "
+        "(under `liquidate`: of `unit_cost`, at most what buying it anew costs)",
     )
     stationary_targets: bool = Field(default=False, description="one target for all buckets")
     lead_time_limit: int = Field(

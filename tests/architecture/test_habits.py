@@ -35,6 +35,7 @@ LOOPS = {
     "meio_jax.certify.holdout",
     "meio_jax.scenarios.leadtimes",
     "meio_jax.plans.decisions",
+    "meio_jax.solver.probe",
     "meio_jax.solver.problem",
     "meio_jax.solver.refine",
     "meio_jax.simulation.rollout",

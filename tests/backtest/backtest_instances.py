@@ -28,6 +28,8 @@ def instance(settings: dict, **tables: list[dict]) -> Tables:
         "wave_ends": [24.0],
         "forecast": "mean",
         "terminal_credit": 0.0,
+        "ordering": "evening",
+        "terminal": "liquidate",
     }
     frames = {name: pl.DataFrame(rows, infer_schema_length=None) for name, rows in tables.items() if rows}
     return Tables.from_frames(settings_from_mapping(base | settings), **frames)

@@ -89,7 +89,7 @@ def least_cost(
     program, total = Program(), 0.0
     price = _priced(network, resources, block, np.asarray(prices, float), item)
     weight, horizon = float(block.weight[item]), network.periods
-    credit = float(network.terminal_factor * block.unit_cost[item])
+    credit = float(block.end_value[0, item])
     leads = np.asarray(scenarios.lane_lead)
     demand = np.asarray(scenarios.demand, float)[..., column]
     nodes = range(network.nodes)
@@ -153,7 +153,7 @@ def _serve(network, block, program, price, demand, item, t, node) -> float:
     b, on, weight = t // network.bucket_periods, float(network.charged[t]), float(block.weight[item])
     allowed = np.asarray(network.eligible & block.group_stockable)
     lasts = t + 1 == network.periods
-    credit = float(network.terminal_factor * block.unit_cost[item])
+    credit = float(block.end_value[0, item])
     fixed = 0.0
 
     def ship(row: int, wave: int, speed: int, region: int, extra: float) -> None:

@@ -98,13 +98,20 @@ def serve_wave(net, item, lists, demand, stock, book, bucket, *, promised, reser
     return left
 
 
-def order_up_to(net, item, target, t, position, on_hand, on_order, vendor, lane, leads, book, bucket):
-    """Base-stock orders, downstream tiers first; suppliers ship what they have, urgent lanes first."""
+def order_up_to(net, item, target, t, waiting, on_hand, on_order, vendor, lane, leads, book, bucket, placed_on):
+    """Base-stock orders, downstream tiers first; suppliers ship what they have, urgent lanes first.
+
+    In the morning a position is counted as it is expected to stand after the day's sales, and a supplier keeps what its
+    own customers are expected to ask. `placed_on` is the day from which lead times count.
+    """
     placed_vendor, placed_lane = [], []
+    own = np.zeros(net.nodes) if net.evening else item.own_share * item.mean_demand[t]
     for tier in net.tiers:
         wanted = {}
         for node in tier:
-            raised = max(target[node] - position[node], 0.0) if net.review[t, node] else 0.0
+            sold = own[node] if item.backorder else min(own[node], on_hand[node])
+            position = on_hand[node] + on_order[node] - waiting[node] - sold
+            raised = max(target[node] - position, 0.0) if net.review[t, node] else 0.0
             for k, (to, _) in enumerate(zip(net.offer_node, net.offer_rank, strict=True)):
                 if to == node:
                     wanted["offer", k] = raised * item.source_share[k]
@@ -113,15 +120,15 @@ def order_up_to(net, item, target, t, position, on_hand, on_order, vendor, lane,
                     wanted["lane", k] = raised * item.source_share[len(net.offer_node) + k]
         for urgency in range(net.priority_ranks):
             lanes = [k for kind, k in wanted if kind == "lane" and net.lane_urgency[k] == urgency]
-            got = ask_round({k: wanted["lane", k] for k in lanes}, on_hand, {k: net.lane_from[k] for k in lanes})
+            kept = np.minimum(on_hand, own)
+            free = on_hand - kept
+            got = ask_round({k: wanted["lane", k] for k in lanes}, free, {k: net.lane_from[k] for k in lanes})
+            on_hand[:] = kept + free
             for k, units in got.items():
-                position[net.lane_from[k]] -= units
-                position[net.lane_to[k]] += units
                 on_order[net.lane_to[k]] += units
                 placed_lane.append((k, units))
         for (kind, k), units in wanted.items():
             if kind == "offer":
-                position[net.offer_node[k]] += units
                 on_order[net.offer_node[k]] += units
                 placed_vendor.append((k, units))
     for k, units in placed_lane:
@@ -129,12 +136,12 @@ def order_up_to(net, item, target, t, position, on_hand, on_order, vendor, lane,
         book.unit("carbon", units * net.lane_carbon_kg[k] * item.weight)
         book.cost("holding", units * leads.lane[t, k] * item.holding_cost * net.holding_factor[net.lane_from[k]])
         book.flow("lane", bucket, k, units)
-        lane[net.lane_to[k]].append((t + leads.lane[t, k], units))
+        lane[net.lane_to[k]].append((placed_on + leads.lane[t, k], units))
     for k, units in placed_vendor:
         book.cost("purchase", units * item.offer_cost[k])
         book.cost("inbound", units * item.offer_freight[k])
         book.flow("offer", bucket, k, units)
-        vendor[net.offer_node[k]].append((t + leads.vendor[t, k], units))
+        vendor[net.offer_node[k]].append((placed_on + leads.vendor[t, k], units))
 
 
 def _sizes(case: Case) -> SimpleNamespace:
@@ -164,6 +171,20 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
     on_order = np.asarray([sum(u for _, u in vendor[n]) + sum(u for _, u in lane[n]) for n in range(net.nodes)])
     backlog = np.zeros((net.speeds, net.regions))
     book, silent = Ledger(), Ledger()
+
+    def decide(t, bucket, lists, now, placed_on):
+        waiting = np.zeros(net.nodes)
+        for s in range(net.speeds):
+            for r in range(net.regions):
+                first = lists.node[0, s, 0, r]
+                if first < net.nodes:
+                    waiting[first] += backlog[s, r]
+        order_up_to(
+            net, item, target[bucket], t, waiting, on_hand, on_order, vendor, lane, leads, now, bucket, placed_on
+        )
+
+    if net.evening:
+        decide(0, 0, numpy_of(case.lists, (0,)), book if net.charged[0] else silent, -1)
     for t in range(net.periods):
         bucket = t // net.bucket_periods
         now = book if net.charged[t] else silent
@@ -174,6 +195,8 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
             on_order[node] -= due
             now.cost("inbound", due * net.inbound_cost[node])
             now.flow("inbound", bucket, node, due)
+        if not net.evening:
+            decide(t, bucket, lists, now, t)
         reserved = np.zeros((net.speeds, net.nodes))
         if protection is not None:
             reserved[1] = protection[bucket]
@@ -190,13 +213,8 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
                 now.flow("wanted", bucket, s, net.region_group[r], demand[t, :, s, r].sum())
         backlog = unmet if item.backorder else np.zeros_like(unmet)
         gone = 0.0 if item.backorder else unmet.sum()
-        position = on_hand + on_order
-        for s in range(net.speeds):
-            for r in range(net.regions):
-                first = lists.node[0, s, 0, r]
-                if first < net.nodes:
-                    position[first] -= backlog[s, r]
-        order_up_to(net, item, target[bucket], t, position, on_hand, on_order, vendor, lane, leads, now, bucket)
+        if net.evening:
+            decide(t, bucket, lists, now, t)
         now.cost("holding", item.holding_cost * (net.holding_factor * on_hand).sum())
         now.cost("lost_sale", gone * item.lost_sale_cost)
         now.cost("backorder", backlog.sum() * item.backorder_cost)
@@ -206,6 +224,6 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
         for node in range(net.nodes):
             now.flow("stock", bucket, node, on_hand[node])
         book.stock.append(on_hand.copy())
-    left = on_hand.sum() + on_order.sum() - backlog.sum()
-    book.cost("terminal", -net.terminal_factor * item.unit_cost * left)
+    credit = (item.end_value * on_hand + item.end_value_due * on_order).sum() - item.end_value.max() * backlog.sum()
+    book.cost("terminal", -credit)
     return book

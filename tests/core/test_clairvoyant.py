@@ -55,10 +55,10 @@ def without_stock(case: Case) -> Case:
 def profitable(case: Case, factor: float, warmup: int) -> Case:
     """The case with a terminal credit factor and a number of warm-up periods."""
     charged = (np.arange(case.network.periods) >= warmup).astype(float)
-    network = eqx.tree_at(
-        lambda n: (n.terminal_factor, n.charged), case.network, (jnp.asarray(factor), jnp.asarray(charged))
-    )
-    return Case(network, case.block, case.scenarios, case.lists, case.samples)
+    network = eqx.tree_at(lambda n: n.charged, case.network, jnp.asarray(charged))
+    value = jnp.broadcast_to(factor * case.block.unit_cost, case.block.end_value.shape)
+    block = eqx.tree_at(lambda b: (b.end_value, b.end_value_due), case.block, (value, value))
+    return Case(network, block, case.scenarios, case.lists, case.samples)
 
 
 def both(case: Case, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from helpers import Case, close, direction, make_policy, shifted
 
 from meio_jax.objective import OBJECTIVES
 from meio_jax.simulation.rollout import GRADIENT_MODES, rollout
-from meio_jax.solver.subproblem import scenario_costs
+from meio_jax.solver.subproblem import reported_costs
 
 # Central differences, step 1e-6, money of 1e3: piecewise linear, so rounding (1e3 * 1e-16 / 1e-6) is the error.
 DIFFERENCE = 1e-6
@@ -27,7 +27,7 @@ VARIANTS = [("echelon", True, "mixed"), ("dual_index", False, "lost")]
 def costs_of(case: Case, mode: str, policy):
     outcome = rollout(case.network, policy, case.block, case.scenarios, case.lists, gradient=GRADIENT_MODES[mode])
     flows = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(outcome.flows)]
-    return scenario_costs(case.block, outcome), sum(flows)
+    return reported_costs(case.block, outcome), sum(flows)
 
 
 @eqx.filter_jit

@@ -110,7 +110,8 @@ def test_a_node_that_nobody_may_use_changes_nothing(x64: None) -> None:
         shape[axis] = 1
         return jnp.concatenate([leaf, jnp.full(shape, fill, leaf.dtype)], axis=axis)
 
-    changed = {name: taller(getattr(case.block, name)) for name in ("stockable", "on_hand", "group_stockable")}
+    by_node = ("stockable", "on_hand", "group_stockable", "reach", "end_value", "end_value_due", "own_share")
+    changed = {name: taller(getattr(case.block, name)) for name in by_node}
     block = type(case.block)(**{**vars(case.block), **changed})
     nobody = jnp.where(case.lists.node == case.network.nodes, network.nodes, case.lists.node)
     lists = eqx.tree_at(lambda at: at.node, case.lists, nobody)

@@ -35,7 +35,16 @@ SAME = 1e-5
 def configuration(**solve: object):
     return make_config(
         scenarios={"train": 8, "per_step": 4, "holdout": 8, "clairvoyant": 0},
-        solve={"max_steps": STEPS, "min_steps": STEPS, "block_items": 6, "devices": 1, **solve},
+        # A catalog in parts is neither probed nor searched further.
+        solve={
+            "max_steps": STEPS,
+            "min_steps": STEPS,
+            "block_items": 6,
+            "devices": 1,
+            "probe": False,
+            "slack_items": 0,
+            **solve,
+        },
     )
 
 

@@ -17,6 +17,8 @@ from meio_jax.solver.solve import averaging_weight, effective_steps, initial_sta
 from meio_jax.solver.subproblem import Evaluation
 
 TOLERANCE, SPREAD, GROUPS = 0.005, 0.008, 64
+# What an excess over a capacity of nothing is a share of.
+USUAL = np.full((1, 1), 50.0)
 
 
 def capacities(*values: float, buckets: int = 1, service: bool = False) -> Resources:
@@ -58,7 +60,7 @@ def test_violations_and_their_errors() -> None:
     resources, errors = capacities(10.0, buckets=4), []
     for _ in range(200):
         usage = groups(rng, 8, 0.01)
-        mean, error = violations(resources, usage)
+        mean, error = violations(resources, usage, USUAL)
         close(mean, np.mean([one.used for one in usage], axis=0) / 10 - 1, tolerance=1e-6, of=1.0)
         errors.append(error[0, 0] ** 2)
     assert np.sqrt(np.mean(errors)) == pytest.approx(SPREAD / np.sqrt(8), rel=0.05)
@@ -68,15 +70,15 @@ def test_a_floor_is_missed_from_below() -> None:
     rng = np.random.default_rng(1)
     wanted = rng.uniform(50, 150, (6, 1, 1))
     usage = [seen(0.81 * asked, asked) for asked in wanted]
-    mean, error = violations(capacities(0.9, service=True), usage)
+    mean, error = violations(capacities(0.9, service=True), usage, USUAL)
     close(mean, np.asarray([[0.1]]), tolerance=1e-5)
     np.testing.assert_allclose(error, 0, atol=1e-6)
 
 
 def test_a_capacity_of_nothing_is_missed_by_any_use() -> None:
     usage = [seen(np.asarray([[units]])) for units in (1.0, 2.0)]
-    assert kept(capacities(0.0), usage, TOLERANCE, ended=True) is False
-    assert kept(capacities(0.0), [seen(np.zeros((1, 1)))] * 8, TOLERANCE, ended=False) is True
+    assert kept(capacities(0.0), usage, TOLERANCE, USUAL, ended=True) is False
+    assert kept(capacities(0.0), [seen(np.zeros((1, 1)))] * 8, TOLERANCE, USUAL, ended=False) is True
 
 
 def answer(rng: np.random.Generator, mean: float) -> tuple[bool, int]:
@@ -85,7 +87,7 @@ def answer(rng: np.random.Generator, mean: float) -> tuple[bool, int]:
     resources = capacities(10.0, buckets=4)
     while True:
         usage += groups(rng, 1, mean)
-        said = kept(resources, usage, TOLERANCE, ended=len(usage) == GROUPS)
+        said = kept(resources, usage, TOLERANCE, USUAL, ended=len(usage) == GROUPS)
         if said is not None:
             return said, len(usage)
 

@@ -56,7 +56,13 @@ def shop_tables() -> Tables:
         ],
     }
     settings = InstanceSettings(
-        name="shop", start_date=START, periods=2, wave_ends=[24.0], forecast="mean", terminal_credit=CREDIT
+        name="shop",
+        start_date=START,
+        periods=2,
+        wave_ends=[24.0],
+        forecast="mean",
+        terminal_credit=CREDIT,
+        terminal="liquidate",
     )
     return Tables.from_frames(settings, **{name: pl.DataFrame(rows) for name, rows in frames.items()})
 

@@ -68,7 +68,7 @@ def test_the_search_ends_at_the_critical_fractile(x64: None, away: float) -> Non
 def judged(sample: np.ndarray) -> Judged:
     nothing = jnp.zeros((1, 1))
     mean = jnp.asarray(sample.mean(1))
-    return Judged(mean, jnp.zeros_like(mean), jnp.asarray(sample), Usage(nothing, nothing))
+    return Judged(mean, jnp.zeros_like(mean), mean, mean, jnp.asarray(sample), Usage(nothing, nothing))
 
 
 def test_better_is_more_than_chance(x64: None) -> None:

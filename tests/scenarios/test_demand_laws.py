@@ -9,7 +9,7 @@ from sampling import LEVELS, mean_demand, totals
 from scipy import stats
 
 from meio_jax.demand import HistoryDemand, PathDemand, QuantileDemand
-from meio_jax.scenarios import HOLDOUT, TRAINING
+from meio_jax.scenarios import HOLDOUT, TRAINING, VALIDATION
 
 SCENARIOS, PERIODS = 20_000, 2
 NEGATIVE_BINOMIAL, NORMAL, GAMMA, FIXED = range(4)
@@ -154,9 +154,11 @@ def test_bootstrap_only_repeats_what_was(days: int, first: int) -> None:
 def test_paths_take_turns_and_are_not_shared_with_the_holdout() -> None:
     paths = np.arange(5.0)[:, None, None] * np.ones((1, PERIODS, 2))
     demand = PathDemand(jnp.asarray(paths, jnp.float32))
-    train, holdout = (totals(demand, scenarios=6, periods=PERIODS, purpose=purpose) for purpose in (TRAINING, HOLDOUT))
+    purposes = (TRAINING, HOLDOUT, VALIDATION)
+    train, holdout, other = (totals(demand, scenarios=6, periods=PERIODS, purpose=one) for one in purposes)
     np.testing.assert_array_equal(train[0, 1], [0, 2, 4, 0, 2, 4])
-    np.testing.assert_array_equal(holdout[0, 0], [1, 3, 1, 3, 1, 3])
+    np.testing.assert_array_equal(holdout[0, 0], [1] * 6)
+    np.testing.assert_array_equal(other[0, 0], [3] * 6)
 
 
 def test_the_four_forms_of_one_process_agree() -> None:

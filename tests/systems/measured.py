@@ -17,7 +17,7 @@ from meio_jax.policy.base_stock import BaseStock
 from meio_jax.policy.echelon import EchelonBaseStock
 from meio_jax.scenarios import HOLDOUT
 from meio_jax.simulation.rollout import rollout
-from meio_jax.solver.subproblem import InventorySubproblem, block_lists, scenario_costs
+from meio_jax.solver.subproblem import InventorySubproblem, block_lists, reported_costs
 from meio_jax.tables import Tables
 
 POLICIES = {"base_stock": BaseStock, "echelon": EchelonBaseStock}
@@ -64,7 +64,7 @@ def _chunks(problem: InventorySubproblem, policy: BaseStock | EchelonBaseStock) 
     def costs(policy: BaseStock, ids: jax.Array) -> tuple[jax.Array, jax.Array]:
         sample = draw(problem.settings.scenarios, problem.catalog.profiles, one, ids, HOLDOUT)
         outcome = rollout(problem.network, policy, block, sample, lists, form=problem.settings.form)
-        each = jnp.mean(scenario_costs(block, outcome).total, axis=-1)
+        each = jnp.mean(reported_costs(block, outcome).total, axis=-1)
         # Items do not meet: the gradient of their sum has the slope of each.
         return jnp.sum(each), each
 

@@ -30,7 +30,7 @@ def test_cost_and_slope_at_the_exact_purchases(x64: None) -> None:
     laws = {name: law("gamma", season.mean, season.sd) for name, season in zip(names, SEASONS, strict=True)}
     tables = build(
         Setting(
-            settings={"name": "season", "periods": 2, "bucket_periods": 2, "warmup_periods": 1}
+            settings={"name": "season", "periods": 2, "bucket_periods": 2, "warmup_periods": 1, "ordering": "morning"}
             | {"terminal_credit": 0.0, "stationary_targets": True, "forecast": "mean"},
             sites=[Site("site", review_period=2)],
             items=items,

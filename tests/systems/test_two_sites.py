@@ -63,6 +63,7 @@ def instance() -> Tables:
         forecast="mean",
         terminal_credit=0.0,
         stationary_targets=True,
+        terminal="liquidate",
     )
     return Tables.from_frames(settings, **{name: pl.DataFrame(rows) for name, rows in frames.items()})
 

@@ -165,9 +165,6 @@ FORECASTS = {
         "mean", drop_row("forecast", (pl.col("item_id") == "B") & (pl.col("period") == 5)), "item_id=B",
         "1 of 14 periods missing, the first of them 5 (2025-03-08)", "every period",
     ),
-    "mean beyond horizon": (
-        "mean", put("forecast", 13, period=14), "item_id=A, period=14", "found 14", "from 0 to 13"
-    ),
     "item missing": (
         "mean", drop_row("forecast", pl.col("item_id") == "C"), "item_id=C", "nothing", "every item"
     ),
@@ -354,3 +351,14 @@ def test_damage_at_every_length_is_an_input_error(tmp_path):
 
 def test_no_folder():
     assert "nowhere" in message("nowhere")
+
+
+def test_a_forecast_beyond_the_horizon_says_how_business_goes_on(tmp_path):
+    """Rows after the last period serve the tail; where everything ends with the horizon they are an error."""
+    frames = tiny_frames()
+    row = frames["forecast"].filter(item_id="A", period=13).with_columns(period=pl.lit(14, pl.Int64))
+    frames["forecast"] = pl.concat([frames["forecast"], row])
+    assert read_instance(write_raw(tmp_path / "on", frames, settings_content("mean"))).forecast.height > 0
+    text = message(write_raw(tmp_path / "end", frames, settings_content("mean") | {"terminal": "liquidate"}))
+    for part in ("item_id=A, period=14", "found 14", "from 0 to 13"):
+        assert part in text

@@ -55,6 +55,7 @@ def season_tables(**changes: list[dict]) -> Tables:
         wave_ends=[24.0],
         forecast="mean",
         terminal_credit=CREDIT,
+        terminal="liquidate",
     )
     return Tables.from_frames(settings, **{name: pl.DataFrame(rows) for name, rows in frames.items()})
 

@@ -40,7 +40,11 @@ def made_run() -> RunData:
     settings = InstanceSettings(
         name="made", start_date=start, periods=10, bucket_periods=7, warmup_periods=2, wave_ends=[24.0], forecast="mean"
     )
-    empty = {name: pl.DataFrame() for name in Tables.__dataclass_fields__ if name != "settings"}
+    empty = {
+        name: pl.DataFrame()
+        for name in Tables.__dataclass_fields__
+        if name not in ("settings", "warnings", "digests", "read_from")
+    }
     return RunData(
         folder=Path("run"),
         instance=Path("instance"),

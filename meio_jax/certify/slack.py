@@ -1,0 +1,139 @@
+"""Slack: what items could still save at the final prices, estimated on a random sample of them.
+
+A coupling gap says how far capacities and prices are from agreeing; it says nothing of levels that are not the best at
+these prices. A sample of blocks of items is therefore searched further, from its levels and from the newsvendor's, and
+the best of what is found is compared with the plan on scenarios that neither searched nor chose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from meio_jax.policy import AbstractPolicy
+from meio_jax.policy.registry import PolicyFamily
+from meio_jax.scenarios.sampling import VALIDATION
+from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, judge, refine
+from meio_jax.solver.subproblem import InventorySubproblem, Search
+
+_FACTORS = (0.0, 0.8, 1.25)
+
+
+@dataclass(frozen=True)
+class Slack:
+    """What items could still save, as a share of what they pay, its standard error, and how many items were tried."""
+
+    share: float
+    error: float
+    items: int
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How slack is estimated: items that are tried (in whole blocks), steps from each start, scenarios of each kind."""
+
+    items: int = 64
+    steps: int = 30
+    scenarios: int = 128
+
+
+def estimate_slack(
+    problem: InventorySubproblem,
+    best: Search,
+    prices: jax.Array,
+    family: PolicyFamily,
+    effort: Effort,
+    *,
+    stationary: bool,
+    seed: int = 0,
+    check: Callable[[], None] = lambda: None,
+) -> Slack:
+    """Search a random sample of blocks further at prices that stay, and compare on fresh scenarios.
+
+    Args:
+        problem: The item problems, with the capacities as the user gave them.
+        best: The plan, in units of its scale.
+        prices: Its prices, `[buckets, resources]`.
+        family: The policy whose parameters are decided.
+        effort: How much is tried.
+        stationary: One target for all buckets.
+        seed: Draws the sample.
+        check: Called before each block; it may raise to end the work.
+    """
+    around = Surroundings(
+        network=problem.network,
+        resources=problem.resources,
+        profiles=problem.catalog.profiles,
+        prices=prices,
+        list_prices=best.list_prices,
+        settings=problem.settings,
+        stationary=stationary,
+    )
+    around = jax.tree.map(lambda leaf: np.asarray(leaf) if eqx.is_array(leaf) else leaf, around)
+    live = np.asarray(problem.catalog.block.live)
+    numbers = _sampled_blocks(live.sum(1), effort.items, seed)
+    catalog = eqx.tree_at(lambda c: c.scenarios, problem.catalog, None, is_leaf=lambda leaf: leaf is None)
+
+    def one(number: int) -> tuple[np.ndarray, np.ndarray]:
+        check()
+        cut = lambda leaf: np.asarray(leaf[number])
+        leaves, raw = jax.tree.map(cut, catalog.per_block()), jax.tree.map(cut, best.raw)
+        before, after = _compared(around, family, leaves, raw, problem.chunks, effort)
+        own = live[number] > 0
+        saved = np.asarray(before.total, float) - np.asarray(after, float)
+        return saved[own], np.asarray(before.gross, float)[own]
+
+    # Blocks are small programs of one core each.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        found = list(pool.map(one, numbers))
+    return _ratio(found, float(live.sum()))
+
+
+def _sampled_blocks(sizes: np.ndarray, items: int, seed: int) -> list[int]:
+    """Blocks in random order until they hold so many items."""
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(sizes > 0))
+    enough = int(np.searchsorted(np.cumsum(sizes[order]), items)) + 1
+    return order[:enough].tolist()
+
+
+def _compared(
+    around: Surroundings, family: PolicyFamily, leaves: tuple, raw: AbstractPolicy, chunks: int, effort: Effort
+) -> tuple[Judged, np.ndarray]:
+    """The plan of a block judged, and per item the total of the best alternative, chosen on other scenarios."""
+    start = begin(around, family, leaves)
+    pace = Pace.of(effort.steps, start.cost.dtype)
+    known = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, bool), raw)
+    nothing = jax.tree.map(jnp.zeros_like, start.raw)
+    further: Refining = start.continued(known, jax.tree.map(jnp.asarray, raw), nothing)
+    plan = further.policy()
+    tried = [refine(around, leaves, begun, pace, chunks).policy() for begun in (further, start)]
+    tried += [jax.tree.map(lambda leaf, f=factor: f * leaf, plan) for factor in _FACTORS]
+    policies = [plan, *tried]
+    choosing = [_judged(around, leaves, policy, effort, 0) for policy in policies]
+    best = np.argmin(np.stack([np.asarray(one.total) for one in choosing]), axis=0)
+    judging = [_judged(around, leaves, policy, effort, effort.scenarios) for policy in policies]
+    totals = np.stack([np.asarray(one.total) for one in judging])
+    return judging[0], np.take_along_axis(totals, best[None], axis=0)[0]
+
+
+def _judged(around: Surroundings, leaves: tuple, policy: AbstractPolicy, effort: Effort, first: int) -> Judged:
+    return judge(around, leaves, policy, effort.scenarios, jnp.asarray(first, jnp.int32), VALIDATION)
+
+
+def _ratio(found: Sequence[tuple[np.ndarray, np.ndarray]], items: float) -> Slack:
+    """Ratio estimate of what a catalog saves to what it pays, from a sample of items (Cochran 1977, section 2.11)."""
+    saved, paid = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    total = max(float(paid.sum()), 1e-12)
+    share = float(saved.sum()) / total
+    count = saved.size
+    rest = saved - share * paid
+    unseen = max(1 - count / max(items, 1), 0)
+    # Where all items were tried the scenarios' noise remains: it counts as that of half the sample.
+    spread = float(np.sqrt(max(unseen, 0.5) * count * rest.var(ddof=1 if count > 1 else 0)))
+    return Slack(max(share, 0.0), spread / total, count)
