@@ -15,6 +15,7 @@ from sampling import forms, lead_times, names, sample, shares_of
 
 from meio_jax.demand import DEMAND_FORMS, QuantileDemand
 from meio_jax.scenarios import HOLDOUT, Scenarios, item_keys
+from meio_jax.scenarios.sampling import _narrowed
 
 ITEMS, SCENARIOS = 9, 5
 FORMS = sorted(DEMAND_FORMS)
@@ -121,3 +122,9 @@ def test_float64_sees_the_same_scenarios() -> None:
 def test_one_level_of_quantiles_is_a_path() -> None:
     demand = QuantileDemand(jnp.full((1, 9, 4), 5.0), jnp.asarray([0.5]))
     assert (np.asarray(sample(demand, scenarios=2).demand) == 5).all()
+
+
+def test_an_instance_without_offers_or_lanes_has_scenarios() -> None:
+    """Their lead times have an axis of length 0, which says nothing about the number of scenarios."""
+    kept = _narrowed(jnp.zeros((3, 0, 8)), 2, 3)
+    assert kept.shape == (3, 0, 6)
