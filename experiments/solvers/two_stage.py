@@ -61,6 +61,8 @@ def configuration(size: Size, steps: int) -> Config:
                 "final_learning_rate": 0.0003,
                 "capacity_margin": _MARGIN,
                 "violation": _MARGIN,
+                "probe": False,
+                "slack_items": 0,
                 "gap": 1e-3,
             },
         }

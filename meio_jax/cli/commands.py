@@ -169,7 +169,7 @@ def _solve_and_show(work, quiet: bool) -> None:
     if not quiet and starts_first():
         _out.print(summary(without_nan(plan.certificate.as_dict()), str(plan.model.config.run)))
     if plan.result.value and starts_first():
-        _say(plan.result.message)
+        _say(plan.certificate.message)
         for line in unreachable(without_nan(plan.certificate.as_dict())) if quiet else ():
             _say(line)
     raise typer.Exit(plan.result.value)

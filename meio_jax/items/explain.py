@@ -214,7 +214,7 @@ def explain(one: ItemOfRun, node: str | None = None, scenarios: int = 512) -> Ex
     """
     batches = one.scenarios(scenarios)
     weights = scenario_weights(one.settings, batches.costs(one.problem, one.policy))
-    _, amounts = batches.value(one.problem, weights, one.policy)
+    _, amounts = batches.reported(one.problem, weights, one.policy)
     days = max(float(np.asarray(one.problem.network.charged).sum()), 1.0)
     held = np.asarray(amounts.held, float) / days
     at = _node(one, node, held)

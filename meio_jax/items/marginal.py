@@ -23,7 +23,7 @@ from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
 from meio_jax.simulation.preferences import PreferenceLists
 from meio_jax.simulation.rollout import Outcome, checkpointed, rollout
-from meio_jax.solver.subproblem import Settings, planned_costs
+from meio_jax.solver.subproblem import Settings, planned_costs, reported_costs
 
 COST_TERMS = tuple(CostTerms.__annotations__)
 """Names of the cost terms, in the order of `CostTerms`."""
@@ -78,10 +78,15 @@ class Amounts(eqx.Module):
     used: Float[Array | np.ndarray, "buckets resources"]
 
 
-def _simulate(problem: OneItem, policy: AbstractPolicy, on_hand: Array, scenarios: Scenarios) -> Outcome:
+def _simulate(
+    problem: OneItem, policy: AbstractPolicy, on_hand: Array, scenarios: Scenarios, *, whole: bool = False
+) -> Outcome:
     block = eqx.tree_at(lambda b: b.on_hand, problem.block, on_hand)
     settings = problem.settings
-    return rollout(problem.network, policy, block, scenarios, problem.lists, form=settings.form, gradient=checkpointed)
+    form = settings.form
+    return rollout(
+        problem.network, policy, block, scenarios, problem.lists, form=form, gradient=checkpointed, whole=whole
+    )
 
 
 @eqx.filter_jit
@@ -142,6 +147,25 @@ def _slopes(
 
 _value = eqx.filter_jit(_terms)
 
+
+@eqx.filter_jit
+def _reported(
+    problem: OneItem, weights: Weights, scenarios: Scenarios, policy: AbstractPolicy
+) -> tuple[Terms, Amounts]:
+    """Weighted terms of a batch over the reported horizon, in whole units: the figures of a plan's tables."""
+    outcome = _simulate(problem, policy, problem.block.on_hand, scenarios, whole=True)
+    costs = reported_costs(problem.block, outcome)
+    cost = jnp.stack([getattr(outcome.costs, name) @ weights.total for name in COST_TERMS])
+    other = (
+        costs.revenue[0] @ weights.revenue
+        + costs.lost_revenue[0] @ weights.lost_revenue
+        + costs.carbon[0] @ weights.carbon
+    )
+    totals = usage(problem.resources, outcome.flows, problem.block)
+    charge = problem.kind_rows @ jnp.sum(problem.prices * excess(problem.resources, totals), axis=0)
+    return Terms(cost, other, charge), Amounts(jnp.sum(outcome.flows.stock, axis=0)[:, 0], totals.used)
+
+
 _Sums = TypeVar("_Sums")
 
 
@@ -187,8 +211,13 @@ class Batches(eqx.Module):
         by_level, by_stock = self.total(each, weights)
         return self._averaged(by_level), self._averaged(by_stock)
 
+    def reported(self, problem: OneItem, weights: Weights, policy: AbstractPolicy) -> tuple[Terms, Amounts]:
+        """Every term, and what is held and used, as the tables of a plan report them."""
+        terms, amounts = self.total(lambda part, own: _reported(problem, own, part, policy), weights)
+        return self._averaged(terms), jax.tree.map(lambda leaf: leaf / len(self.parts), amounts)
+
     def value(self, problem: OneItem, weights: Weights, policy: AbstractPolicy) -> tuple[Terms, Amounts]:
-        """Every term, and what is held and used, at one policy."""
+        """Every term, and what is held and used, at one policy, as the search sees them: with the tail."""
         each = lambda part, own: _value(problem, own, part, policy, problem.block.on_hand)
         terms, amounts = self.total(each, weights)
         return self._averaged(terms), jax.tree.map(lambda leaf: leaf / len(self.parts), amounts)

@@ -28,7 +28,7 @@ def number(value: Real | None) -> str:
 
 def whole(value: Real | None) -> str:
     """A count."""
-    return number(value) if value is None or abs(value) >= 1e6 else _signed(f"{value:,.0f}")
+    return number(value) if value is None or not abs(value) < 1e6 else _signed(f"{value:,.0f}")
 
 
 def share(value: Real | None, digits: int = 1) -> str:

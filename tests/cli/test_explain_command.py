@@ -37,7 +37,7 @@ def test_the_item_alone_costs_what_it_cost_in_the_catalog(finished: Finished, it
         one = item_of_run(finished.folder, instance, config_of_run(finished.folder), item)
         batches = one.scenarios(6)
         costs = batches.costs(one.problem, one.policy)
-        terms, _ = batches.value(one.problem, scenario_weights(one.settings, costs), one.policy)
+        terms, _ = batches.reported(one.problem, scenario_weights(one.settings, costs), one.policy)
     expected = pl.read_parquet(finished.folder / "plan" / "expected_items.parquet").filter(item_id=item)
     close(float(terms.cost.sum()), expected["total_cost"].item(), tolerance=ROUNDING)
 

@@ -231,6 +231,7 @@ def test_a_folder_without_a_finished_run_is_refused(meio: Command, finished: Fin
     called = meio("replan", run, "--items", items)
     assert called.status == 2
     assert "no checkpoint" in called.err
+    shutil.copytree(finished.folder / "checkpoints", run / "checkpoints")
     (run / "prices.parquet").unlink()
     called = meio("replan", run, "--items", items)
     assert called.status == 2

@@ -44,6 +44,9 @@ def test_a_name_that_is_too_long(meio: Command, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+# A limit on the size of files is set in the child between fork and exec, where no thread of JAX is needed.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
     """No file may grow beyond 2000 bytes: tables of the new instance do not fit, and the old one stands."""
     code = "from meio_jax.cli import main; main()"

@@ -212,7 +212,7 @@ def test_the_command_says_what_was_matched(meio: Command, finished: Finished, tm
                 shutil.rmtree(step)
         assert "warm start from" in meio("resume", tmp_path / "run").err or left
         assert_frame_equal(pl.read_parquet(tmp_path / "run/plan/targets.parquet"), kept, check_exact=True)
-    called = meio("solve", tmp_path / "config.yaml", "--warm-start", tmp_path / "nothing")
+    called = meio("solve", tmp_path / "config.yaml", "--overwrite", "--warm-start", tmp_path / "nothing")
     assert called.status == 2
     assert "no checkpoint" in called.err
 

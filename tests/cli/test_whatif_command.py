@@ -54,4 +54,4 @@ def test_a_run_that_has_not_ended_is_refused(meio: Command, finished: Finished, 
     (run / "certificate.json").unlink()
     called = meio("whatif", run, "--resource", "storage", "--capacity", "+1")
     assert called.status == 2
-    assert "the certificate of a finished run" in called.err
+    assert "a run that has not ended" in called.err

@@ -15,10 +15,10 @@ _SITES = 40
 
 
 def _terms(data: RunData, figures: Figures) -> Markup:
-    terms = data.certificate["cost_terms"]
+    terms = {name: value for name, value in data.certificate["cost_terms"].items() if value is not None}
     bars = [Bar(TERM_NAMES.get(name, name), value, colour=2 if value < 0 else 1) for name, value in terms.items()]
     chart = bar_chart(bars, label="Expected cost by term")
-    total, shipped = float(data.certificate["holdout_cost"]), figures.shipped or 1.0
+    total, shipped = float(data.certificate["holdout_cost"] or 0.0), figures.shipped or 1.0
     columns = [
         Column("Term"),
         Column(data.currency, True),
