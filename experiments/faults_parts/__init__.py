@@ -1,0 +1,1 @@
+"""What `experiments/faults.py` does to commands."""
