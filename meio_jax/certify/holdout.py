@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from meio_jax.certify.order_times import KEPT, OrderTimes, OrderTimesSum
 from meio_jax.distributed.sharding import over_items, own_part, sum_over_processes
 from meio_jax.model.catalog import draw
 from meio_jax.model.costs import CostTerms, UnitTerms
@@ -18,6 +19,7 @@ from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import HOLDOUT, Scenarios
 from meio_jax.simulation.rollout import Record, rollout
 from meio_jax.simulation.serve import Regional
+from meio_jax.simulation.timing import Timing
 from meio_jax.solver.subproblem import InventorySubproblem, Settings, block_lists, reported_costs
 
 
@@ -26,6 +28,7 @@ class ItemResults(eqx.Module):
 
     `objective` and `cost_variance` (of the scenario cost) are per item; `stock` is mean units on hand per charged
     period by node, the other node tables are units over the horizon; `speed_*` have rows speed x nodes + node.
+    `by_bucket` are units ordered and shipped, by offer slot and lane.
     """
 
     objective: Float[Array, "*blocks items"]
@@ -39,6 +42,7 @@ class ItemResults(eqx.Module):
     ordered: Float[Array, "*blocks offers items"]
     speed_units: Float[Array, "*blocks speed_nodes items"]
     speed_cost: Float[Array, "*blocks speed_nodes items"]
+    by_bucket: Float[Array, "*blocks buckets sources items"]
 
 
 class ItemSums(eqx.Module):
@@ -50,21 +54,26 @@ class ItemSums(eqx.Module):
 
 
 class Holdout(eqx.Module):
-    """Results of the items of this process, what all items add up to, their usage, and flows by region and bucket."""
+    """Results of the items of this process, what all items add up to, their usage, and flows by region and bucket.
+
+    `times` says when the items of this process are ordered; None where that was not asked for.
+    """
 
     items: ItemResults
     sums: ItemSums
     usage: Usage
     regional: Regional
     scenarios: int = eqx.field(static=True)
+    times: OrderTimes | None = None
 
 
 def _block_results(
     network: Network, resources: Resources, settings: Settings, scenarios: Scenarios, at: tuple, prices: Array
-) -> tuple[ItemResults, tuple[Usage, Regional]]:
+) -> tuple[tuple[ItemResults, Timing], tuple[Usage, Regional]]:
     block, policy = at
     lists = block_lists(network, resources, settings, block, prices)
-    record = Record(by_speed=True)
+    samples = scenarios.demand.shape[-1] // block.items
+    record = Record(by_speed=True, orders=min(KEPT, samples))
     outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, record=record, whole=True)
     costs = reported_costs(block, outcome)
     days = jnp.maximum(jnp.sum(network.charged), 1)
@@ -85,8 +94,13 @@ def _block_results(
         ordered=flows.offer,
         speed_units=block.live * jnp.sum(outcome.speed_units, axis=0),
         speed_cost=block.live * jnp.sum(outcome.speed_cost, axis=0),
+        by_bucket=block.live * jnp.concatenate([outcome.flows.offer, outcome.flows.lane], axis=1),
     )
-    return results, (usage(resources, outcome.flows, block), outcome.regional)
+    timing = outcome.timing
+    assert timing is not None  # it was asked for
+    live = lambda leaf: block.live * leaf
+    timing = Timing(live(timing.daily), live(timing.lines), block.live[:, None] * timing.kept)
+    return (results, timing), (usage(resources, outcome.flows, block), outcome.regional)
 
 
 @eqx.filter_jit
@@ -98,10 +112,10 @@ def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, 
     buckets = problem.network.buckets
     regional = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (buckets, *leaf.shape)), nothing)
 
-    def local(shared: tuple, at: tuple) -> tuple[tuple[Usage, Regional], ItemResults]:
+    def local(shared: tuple, at: tuple) -> tuple[tuple[Usage, Regional], tuple[ItemResults, Timing]]:
         network, resources, profiles, zeros, prices, ids = shared
 
-        def one_block(total: tuple, at: tuple) -> tuple[tuple[Usage, Regional], ItemResults]:
+        def one_block(total: tuple, at: tuple) -> tuple[tuple[Usage, Regional], tuple[ItemResults, Timing]]:
             leaves, block_policy = at
             scenarios = draw(settings.scenarios, profiles, leaves, ids, purpose=purpose)
             one = (leaves[0], block_policy)
@@ -112,8 +126,8 @@ def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, 
 
     zeros = (Usage(table, table), regional)
     shared = (problem.network, problem.resources, problem.catalog.profiles, zeros, prices, ids)
-    used, results = over_items(local, problem.mesh)(shared, (problem.catalog.per_block(), policy))
-    return results, used
+    used, (results, timing) = over_items(local, problem.mesh)(shared, (problem.catalog.per_block(), policy))
+    return (results, used), timing
 
 
 class Tally:
@@ -126,6 +140,7 @@ class Tally:
         chunk: Scenarios simulated together.
         check: Called before each of them; it may raise to end the work.
         purpose: What the scenarios are for: HOLDOUT, or VALIDATION where plans are compared with each other.
+        times: Whether the results say when items are ordered.
     """
 
     def __init__(
@@ -136,12 +151,15 @@ class Tally:
         chunk: int = 16,
         check: Callable[[], None] = lambda: None,
         purpose: int = HOLDOUT,
+        *,
+        times: bool = False,
     ) -> None:
         self.check = check
         self._problem = eqx.tree_at(lambda p: p.catalog.scenarios, problem, None, is_leaf=lambda leaf: leaf is None)
         self._policy, self._prices, self._chunk, self._purpose = policy, prices, chunk, purpose
         self._total: Any = None
         self._usage: list[Usage] = []
+        self._times = OrderTimesSum() if times else None
 
     @property
     def scenarios(self) -> int:
@@ -152,7 +170,9 @@ class Tally:
         """Simulate the next scenarios."""
         self.check()
         ids = jnp.arange(self.scenarios, self.scenarios + self._chunk, dtype=jnp.int32)
-        swept = _sweep(self._problem, self._policy, self._prices, ids, self._purpose)
+        swept, timing = _sweep(self._problem, self._policy, self._prices, ids, self._purpose)
+        if self._times is not None:
+            self._times.add(jax.tree.map(own_part, timing))
         part = jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), swept)
         mean_square = part[0].terms.total ** 2 + part[0].cost_variance
         part = eqx.tree_at(lambda pair: pair[0].cost_variance, part, mean_square)
@@ -187,7 +207,8 @@ class Tally:
         items = eqx.tree_at(lambda r: r.cost_variance, results, variance)
         own = (items.objective, items.cost_variance, items.terms)
         sums = ItemSums(*sum_over_processes(jax.tree.map(lambda leaf: np.asarray(leaf.sum()), own)))
-        return Holdout(items, sums, used, regional, self.scenarios)
+        times = None if self._times is None else self._times.result()
+        return Holdout(items, sums, used, regional, self.scenarios, times)
 
 
 def evaluate_holdout(
@@ -198,6 +219,7 @@ def evaluate_holdout(
     *,
     chunk: int = 16,
     check: Callable[[], None] = lambda: None,
+    times: bool = False,
 ) -> Holdout:
     """Simulate a plan on holdout scenarios: a `Tally` in one call."""
-    return Tally(problem, policy, prices, chunk, check).upto(scenarios)
+    return Tally(problem, policy, prices, chunk, check, times=times).upto(scenarios)

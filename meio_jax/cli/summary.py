@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+from meio_jax.runs.today import Today, next_order_text, read_today
 
 
 def _money(value: float | None) -> str:
@@ -79,10 +82,22 @@ def _terms(certificate: dict[str, Any]) -> Table:
 
 
 def summary(certificate: dict[str, Any], run: str) -> RenderableType:
-    """Outcome, cost with its interval, bounds, violations by kind and cost by term."""
+    """Outcome, cost with its interval, bounds, violations by kind, cost by term, and what to do today."""
     parts: list[RenderableType] = [_headline(certificate, run), _violations(certificate), _terms(certificate)]
     parts += [Text(line, style="red") for line in unreachable(certificate)]
+    parts += [Text(line) for line in today_lines(read_today(Path(run)))]
     return Group(*parts)
+
+
+def today_lines(today: Today | None) -> list[str]:
+    """What is to be bought today, and when the next order is expected."""
+    if today is None:
+        return []
+    if today.items:
+        first = f"To buy today: {today.units:,} units of {today.items:,} items, for {today.cost:,.2f}."
+    else:
+        first = "Nothing to buy today."
+    return [f"{first} {next_order_text(today.next)}"]
 
 
 def unreachable(certificate: dict[str, Any]) -> list[str]:

@@ -289,7 +289,7 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
     policy = problem.policy(solution.best)
     list_prices = solution.best.list_prices
     progress.stage("holdout")
-    tally = Tally(problem, policy, list_prices, per_step(config), progress.check)
+    tally = Tally(problem, policy, list_prices, per_step(config), progress.check, times=True)
     holdout = tally.upto(config.scenarios.holdout)
     slack = _slack_of(model, problem, solution, progress)
     verdict = judge_plan(model.instance, solution, holdout, config, slack)

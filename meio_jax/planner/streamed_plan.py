@@ -125,7 +125,13 @@ def _write_part(
     part, problem, policy = at
     config = model.config
     holdout = evaluate_holdout(
-        problem, policy, solution.best.list_prices, config.scenarios.holdout, chunk=per_step(config), check=check
+        problem,
+        policy,
+        solution.best.list_prices,
+        config.scenarios.holdout,
+        chunk=per_step(config),
+        check=check,
+        times=True,
     )
     own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
     for name, frame in plan_frames(model.counted.instance(tables), own, solution, holdout):

@@ -16,6 +16,7 @@ _KEPT_ABOVE = 1e-6
 ORDER = {
     "plan/flows": ["kind", "from_id", "to_id", "speed_id"],
     "plan/service": ["region_id", "speed_id", "bucket"],
+    "plan/calendar": ["date"],
 }
 """Tables of sums over items, and how their rows are sorted."""
 
@@ -34,7 +35,7 @@ def flow_frames(instance: Instance, holdout: Holdout) -> Iterator[tuple[str, pl.
 
 def own_flows(frame: pl.DataFrame, *, first: bool) -> pl.DataFrame:
     """The rows of a process among others: all know what customers got in all, so the first alone gives that."""
-    if first:
+    if first or "date" in frame.columns:
         return frame
     return frame.filter(pl.col("kind") != "customer") if "kind" in frame.columns else frame.clear()
 

@@ -12,6 +12,7 @@ from meio_jax.certify.holdout import Holdout
 from meio_jax.instance import KINDS, Instance
 from meio_jax.plans.decisions import decide, joined
 from meio_jax.plans.flows import flow_frames
+from meio_jax.plans.planned import planned_frames
 from meio_jax.plans.policy_tables import KEPT_ABOVE, policy_frames
 from meio_jax.policy import AbstractPolicy
 from meio_jax.solver.solve import Solution
@@ -209,4 +210,5 @@ def plan_frames(
     yield from decision_frames(instance, policy)
     yield from expected_frames(instance, holdout)
     yield from flow_frames(instance, holdout)
+    yield from planned_frames(instance, holdout)
     yield "prices", prices_frame(instance, prices, holdout, usual)

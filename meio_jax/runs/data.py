@@ -23,7 +23,7 @@ NEEDED = ("prices", "metrics", "plan/targets", "plan/orders", "plan/transfers") 
 )
 """Tables that every finished run has."""
 
-OPTIONAL = ("plan/flows", "plan/service")
+OPTIONAL = ("plan/flows", "plan/service", "plan/planned_orders", "plan/planned_transfers", "plan/calendar")
 """Tables that runs of earlier versions do not have."""
 
 COLUMNS = {
@@ -38,6 +38,9 @@ COLUMNS = {
     "plan/expected_items": "item_id demand shipped lost total_cost",
     "plan/flows": "kind from_id to_id speed_id units",
     "plan/service": "region_id speed_id bucket wanted promised",
+    "plan/planned_orders": "item_id vendor_id node_id bucket units units_p10 units_p90 cost order_date due_date",
+    "plan/planned_transfers": "item_id from_node to_node bucket units units_p10 units_p90 cost ship_date due_date",
+    "plan/calendar": "date order_items order_units order_cost transfer_units",
 }
 """Columns of each table by which other commands work."""
 

@@ -32,6 +32,7 @@ from meio_jax.simulation.replenish import (
     send,
 )
 from meio_jax.simulation.serve import Customer, Regional, Served, serve_wave
+from meio_jax.simulation.timing import Timing, timing_of, whole_timing
 
 GradientMode = Callable[[Callable], Callable]
 
@@ -53,11 +54,13 @@ class Record(eqx.Module):
     """What a rollout keeps besides costs and flows; both default to nothing.
 
     `by_speed` keeps expected units and outbound cost per node x speed, and what all items together do by region;
-    `stock` keeps on-hand stock of every period and scenario (large: for tests and pictures).
+    `stock` keeps on-hand stock of every period and scenario (large: for tests and pictures). `orders` keeps when orders
+    and shipments are made, with the units of so many scenarios.
     """
 
     by_speed: bool = eqx.field(static=True, default=False)
     stock: bool = eqx.field(static=True, default=False)
+    orders: int = eqx.field(static=True, default=0)
 
 
 class Outcome(eqx.Module):
@@ -66,7 +69,7 @@ class Outcome(eqx.Module):
     `costs` and `units` are per scenario, over the charged periods of the reported horizon, stock left at its end
     credited; `whole_costs` and `whole_units` are the same with the tail, which is what a plan is optimised for. `flows`
     are per bucket of the horizon, averaged over scenarios, and `tail_flows` those of the whole tail. `speed_units` and
-    `speed_cost` (money) are per node x speed and item, `stock` per period: empty if not recorded.
+    `speed_cost` (money) are per node x speed and item, `stock` per period: empty if not recorded, as is `timing`.
     """
 
     costs: CostTerms
@@ -80,6 +83,7 @@ class Outcome(eqx.Module):
     speed_cost: Float[Array, "buckets speed_nodes items"]
     regional: Regional
     stock: Float[Array, "simulated_buckets bucket_periods stock_nodes batch"]
+    timing: Timing | None = None
 
 
 class _Constants(eqx.Module):
@@ -508,11 +512,14 @@ def rollout(
                 # The days that fill up a short last bucket must not move stock or serve backlog.
                 state = jax.tree.map(lambda new, old: jnp.where(period_inputs.within, new, old), state, before)
             kept = stock.on_hand if record.stock else stock.on_hand[:0]
-            return state, ((done.flows, done.speed_units, done.speed_cost, done.regional), kept)
+            times = timing_of(done.ordered, weight, samples, record.orders) if record.orders else ()
+            return state, ((done.flows, done.speed_units, done.speed_cost, done.regional), kept, times)
 
-        carry, (summed, stock) = jax.lax.scan(step, carry, inputs)
+        carry, (summed, stock, times) = jax.lax.scan(step, carry, inputs)
         so_far = (carry[2], carry[3], _credit(constants, carry[0])) if network.tail_buckets else ()
-        return carry, (jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), summed), stock, so_far)
+        if record.orders:
+            times = (*times[:2], jnp.sum(times[2], axis=0))
+        return carry, (jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), summed), stock, so_far, times)
 
     spread = lambda leaf: with_tail(network, leaf)
     per_bucket = (
@@ -530,7 +537,7 @@ def rollout(
         stock, pipelines, early = _evening_before(program, constants, bucket, (stock, pipelines), inputs)
         spent, moved = _early_costs(network, constants, early, inputs.lane_lead)
         costs, units = costs.plus(spent, network.charged[0]), units.plus(moved, network.charged[0])
-    carry, (summed, stocks, so_far) = jax.lax.scan(bucket_step, (stock, pipelines, costs, units), per_bucket)
+    carry, (summed, stocks, so_far, times) = jax.lax.scan(bucket_step, (stock, pipelines, costs, units), per_bucket)
     final, _, costs, units = carry
     whole_costs = _credited(costs, _credit(constants, final))
     whole_units, last = units, network.buckets - 1
@@ -546,8 +553,23 @@ def rollout(
             network.charged[0] * _mean(early.lane, samples),
         )
         flows = eqx.tree_at(ordered, flows, jax.tree.map(lambda t, new: t.at[0].add(new), ordered(flows), first_flows))
+    timing = None
+    if record.orders:
+        first = None if early is None else timing_of(early, network.charged[0], samples, record.orders)
+        timing = whole_timing(network, times, first)
     return Outcome(
-        costs, units, whole_costs, whole_units, flows, tail_flows, final, speed_units, speed_cost, regional, stocks
+        costs,
+        units,
+        whole_costs,
+        whole_units,
+        flows,
+        tail_flows,
+        final,
+        speed_units,
+        speed_cost,
+        regional,
+        stocks,
+        timing,
     )
 
 

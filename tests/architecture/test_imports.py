@@ -28,6 +28,7 @@ NUMERIC_MODULES = (
     "certify.certificate",
     "certify.clairvoyant",
     "certify.holdout",
+    "certify.order_times",
     "distributed",
     "distributed.processes",
     "distributed.sharding",

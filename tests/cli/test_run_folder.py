@@ -26,6 +26,11 @@ COLUMNS = {
     "backorder_cost terminal_credit total_cost",
     "plan/flows": "kind from_id to_id speed_id units",
     "plan/service": "region_id region_group speed_id bucket wanted promised",
+    "plan/planned_orders": "item_id vendor_id node_id bucket units units_p10 units_p90 unit_cost cost freight "
+    "order_date due_date",
+    "plan/planned_transfers": "item_id from_node to_node bucket units units_p10 units_p90 unit_cost cost ship_date "
+    "due_date",
+    "plan/calendar": "date order_items order_units order_cost transfer_units",
     "prices": "resource_id kind bucket price usage capacity violation node_id to_node vendor_id region_group "
     "speed_id measure",
     "metrics": "step seconds cost lagrangian gap max_violation price_norm",
@@ -43,6 +48,36 @@ def test_tables_have_their_columns(finished: Finished, name: str) -> None:
     for column in frame.iter_columns():
         if column.dtype.is_float():
             assert column.is_null().all() or bool(column.drop_nulls().is_finite().all()), column.name
+
+
+def test_planned_orders_and_transfers_add_up_to_the_certificate(finished: Finished) -> None:
+    terms = json.loads((finished.folder / "certificate.json").read_text(encoding="utf-8"))["cost_terms"]
+    orders, moves = (table(finished.folder, f"plan/planned_{name}") for name in ("orders", "transfers"))
+    nodes = table(finished.folder, "plan/expected_nodes")
+    assert orders["cost"].sum() == pytest.approx(terms["purchase"], rel=1e-5)
+    assert moves["cost"].sum() == pytest.approx(terms["transfer"], rel=1e-5)
+    assert moves["units"].sum() > 0
+    rates = tiny_tables().nodes.select("node_id", rate="inbound_cost")
+    receiving = nodes.join(rates, on="node_id").select(pl.col("received") * pl.col("rate"))
+    assert orders["freight"].sum() + receiving.sum().item() == pytest.approx(terms["inbound"], rel=1e-5)
+    for frame, day in ((orders, "order_date"), (moves, "ship_date")):
+        assert (frame[day] < frame["due_date"]).all()
+        assert (frame["units_p10"] <= frame["units_p90"]).all()
+        week = (frame[day] - tiny_tables().settings.start_date).dt.total_days() // 7
+        assert week.to_list() == frame["bucket"].to_list()
+    calendar = table(finished.folder, "plan/calendar")
+    assert calendar.height == PERIODS
+    assert calendar["transfer_units"].sum() == pytest.approx(moves["units"].sum(), rel=1e-5)
+    assert calendar["order_units"][0] == table(finished.folder, "plan/orders")["units"].sum()
+
+
+def test_show_says_what_to_buy_and_when_the_next_order_is_expected(finished: Finished, meio: Command) -> None:
+    calendar, today = table(finished.folder, "plan/calendar"), table(finished.folder, "plan/orders")
+    assert today.height
+    shown = meio("show", finished.folder)
+    assert f"To buy today: {today['units'].sum():,} units" in shown.out
+    later = calendar.slice(1).filter(pl.col("order_items").cum_sum() >= 0.5)["date"][0]
+    assert f"The next order is expected on {later:%a %d %b %Y}" in shown.out
 
 
 def test_nothing_else_is_left_in_the_folder(finished: Finished) -> None:

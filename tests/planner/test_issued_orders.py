@@ -9,6 +9,7 @@ import pytest
 from one_node import DAYS, START, demand, instance, item, offer, settings
 
 from meio_jax.planner import Plan, plan
+from meio_jax.plans.planned import NextOrder, next_order
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,13 @@ def test_evening_orders_are_placed_the_evening_before() -> None:
     orders = found.frames()["plan/orders"]
     assert orders["units"].to_list() == [10]
     assert orders["order_date"].item() == START - datetime.timedelta(days=1)
+    # Eight evenings and seven: the evening before belongs to the first week.
+    weeks = found.frames()["plan/planned_orders"]
+    assert weeks["units"].to_list()[:2] == [80.0, 70.0]
+    assert weeks["order_date"][1] == START + datetime.timedelta(days=10)
+    assert weeks["due_date"][1] == START + datetime.timedelta(days=11)
+    calendar = found.frames()["plan/calendar"]
+    assert calendar.row(0) == (START - datetime.timedelta(days=1), 1.0, 10.0, 0.0, 0.0)
     assert orders["due_date"].item() == START
     assert float(found.frames()["plan/expected_items"]["lost"].item()) == pytest.approx(0, abs=1e-6)
 
@@ -181,3 +189,63 @@ def test_a_vendor_that_is_closed_for_a_week_is_ordered_from_before_it() -> None:
     assert found.certificate.holdout_cost == pytest.approx(1314, rel=0.01)
     assert prices["violation"].is_finite().all()
     assert prices.select(pl.col("violation").is_null().any()).item() is False
+
+
+def planned(solved: Plan, name: str) -> pl.DataFrame:
+    return solved.frames()["plan/planned_orders"].filter(item_id=name).sort("bucket")
+
+
+def test_planned_orders_of_a_weekly_review_are_placed_on_its_days(solved: Plan) -> None:
+    """Level 80 tonight with 20 on hand: 70 today, then a week's demand on every review day, without spread."""
+    rows = planned(solved, "W")
+    assert rows["bucket"].to_list() == list(range(8))
+    assert rows["units"].to_list()[:7] == pytest.approx([70.0] * 7, abs=1.01)
+    assert rows["order_date"].to_list() == [START + datetime.timedelta(days=7 * week) for week in range(8)]
+    assert rows["due_date"].to_list() == [START + datetime.timedelta(days=7 * week + 2) for week in range(8)]
+    # Demand is not random: every quantile is the mean.
+    assert rows["units_p10"].to_list() == pytest.approx(rows["units"].to_list())
+    assert rows["units_p90"].to_list() == pytest.approx(rows["units"].to_list())
+
+
+def test_planned_orders_add_up_to_what_is_paid(solved: Plan) -> None:
+    """Sums of the table are those of the certificate, and quantiles lie around the means."""
+    orders, terms = solved.frames()["plan/planned_orders"], solved.certificate.cost_terms
+    assert terms["purchase"] > 0
+    assert orders["cost"].sum() == pytest.approx(terms["purchase"], rel=1e-6)
+    assert orders["freight"].sum() == pytest.approx(terms["inbound"], rel=1e-6, abs=1e-6)
+    random = orders.filter(pl.col("item_id").is_in(["SLOW", "OPENS", "CREDIT"]).and_(pl.col("units") > 1))
+    assert (random["units_p10"] <= random["units"]).all()
+    assert (random["units_p90"] >= random["units"]).any()
+    assert (orders["units_p10"] % 1 == 0).all()
+    # A pack at a time, 11 units of demand in 8 weeks: most weeks order nothing, some weeks a pack.
+    slow = planned(solved, "SLOW").filter(pl.col("bucket") > 0)
+    assert set(slow["units_p10"].to_list()) == {0.0}
+    assert slow["units_p90"].max() == 12.0
+
+
+def test_the_calendar_begins_with_the_orders_of_today(solved: Plan) -> None:
+    calendar, today = solved.frames()["plan/calendar"], solved.frames()["plan/orders"]
+    assert calendar["date"].to_list() == [START + datetime.timedelta(days=day) for day in range(DAYS)]
+    assert calendar["order_items"][0] == today["item_id"].n_unique()
+    assert calendar["order_units"][0] == today["units"].sum()
+    assert calendar["order_cost"][0] == pytest.approx(today["cost"].sum(), rel=1e-6)
+    assert calendar["order_units"].sum() == pytest.approx(
+        solved.frames()["plan/planned_orders"]["units"].sum(), rel=1e-6
+    )
+    found = next_order(calendar)
+    assert found is not None
+    assert found.date == START + datetime.timedelta(days=1)
+
+
+def test_the_next_order_is_told_where_nothing_is_bought_today() -> None:
+    """Thirty on hand, ten a day, a day of lead time: the order of the third morning (day 2) brings those of day 3.
+
+    The evening of day 1 still leaves ten, the evening of day 2 nothing: level 10 tonight, so day 2 orders ten.
+    """
+    stock = [{"item_id": "A1", "node_id": "site", "units": 30.0}]
+    tables = instance([item("A1")], [offer("A1", 1)], demand("A1", 10.0, days=14), days=14, on_hand=stock)
+    frames = plan(tables, settings(max_steps=60)).frames()
+    assert frames["plan/orders"].is_empty()
+    found = next_order(frames["plan/calendar"])
+    assert found == NextOrder(START + datetime.timedelta(days=2), 1.0, 10.0)
+    assert next_order(frames["plan/calendar"].head(2)) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -121,11 +122,30 @@ def plan_tables(frames: dict[str, pl.DataFrame], seed: int = 0) -> dict[str, pl.
                 "total_cost": demand * 7,
             }
         ),
+        **_planned(items),
         "plan/flows": _flows(frames, float(shipped.sum())),
         "plan/service": _service(frames, float(demand.sum())),
         "prices": _prices(frames, rng),
         "metrics": _metrics(),
     }
+
+
+def _planned(items: pl.Series) -> dict[str, pl.DataFrame]:
+    """Orders and transfers of two weeks and fourteen days, ten units of each item a week."""
+    start = datetime.date(2025, 3, 3)
+    weeks = pl.DataFrame({"bucket": [0, 1]}).with_columns(
+        units=pl.lit(10.0), units_p10=pl.lit(0.0), units_p90=pl.lit(24.0), cost=pl.lit(50.0)
+    )
+    rows = items.to_frame().join(weeks, how="cross")
+    dates = [start + datetime.timedelta(days=day) for day in range(PERIODS)]
+    placed, due = (pl.lit(start) + pl.duration(days=7 * pl.col("bucket") + days) for days in (0, 3))
+    orders = rows.with_columns(vendor_id=pl.lit("v1"), node_id=pl.lit("dc1"), order_date=placed, due_date=due)
+    moves = rows.with_columns(from_node=pl.lit("dc1"), to_node=pl.lit("fc1"), ship_date=placed, due_date=due)
+    calendar = pl.DataFrame({"date": dates}).with_columns(
+        pl.Series(name, [1.5 * len(items) / PERIODS] * PERIODS)
+        for name in ("order_items", "order_units", "order_cost", "transfer_units")
+    )
+    return {"plan/planned_orders": orders, "plan/planned_transfers": moves, "plan/calendar": calendar}
 
 
 def _flows(frames: dict[str, pl.DataFrame], shipped: float) -> pl.DataFrame:

@@ -137,6 +137,21 @@ def test_figures_of_the_certificate_are_on_the_page(page: Page) -> None:
         assert words in page.text, words
 
 
+def test_later_orders_are_on_the_page(page: Page) -> None:
+    """Forty items, ten units of each a week for 50: 2,000 a week, 4,000 of the one vendor in all."""
+    assert "The next order is expected on Tue 04 Mar 2025: 4 items, 4 units on that day." in page.text
+    for words in ("Expected purchases", "Units expected to be moved", "03 Mar", "10 Mar", "2,000", "4,000"):
+        assert words in page.text, words
+
+
+def test_nothing_to_buy_says_when(tmp_path: Path) -> None:
+    frames = plan_tables(instance_frames(4))
+    idle = frames["plan/calendar"].with_columns(order_items=pl.Series([0.0] * 8 + [0.3] * 6), order_units=pl.lit(7.0))
+    run = make_run(tmp_path, items=4, orders=frames["plan/orders"].clear(), calendar=idle)
+    text = page_of(write_report(run)).text
+    assert "Nothing to buy today. The next order is expected on Wed 12 Mar 2025: 1 item, 7 units on that day." in text
+
+
 def test_a_large_catalog_makes_a_small_page(tmp_path: Path) -> None:
     path = write_report(make_run(tmp_path, items=100_000))
     assert path.stat().st_size < 5 * MEGABYTE
@@ -155,7 +170,7 @@ def test_many_sites_regions_and_resources_make_a_small_page(tmp_path: Path) -> N
 
 def test_older_runs_without_flows_have_a_report(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    for name in ("flows", "service"):
+    for name in ("flows", "service", "planned_orders", "planned_transfers", "calendar"):
         (run / "plan" / f"{name}.parquet").unlink()
     assert "does not record service" in write_report(run).read_text(encoding="utf-8")
 

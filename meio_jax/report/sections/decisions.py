@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import polars as pl
 
-from meio_jax.report.html import Markup
+from meio_jax.plans.planned import next_order
+from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, whole
 from meio_jax.report.parts import Column, card, cards, cell, empty, name_cell, section, table
+from meio_jax.report.sections.expected_orders import expected_orders
 from meio_jax.runs.data import RunData
+from meio_jax.runs.today import next_order_text
 
 _ROWS = 12
 
 
-def _orders(orders: pl.DataFrame, currency: str) -> Markup:
+def _orders(orders: pl.DataFrame, currency: str, coming: str) -> Markup:
     if not orders.height:
-        return card("Purchase orders", empty("Nothing to buy today."))
+        return card("Purchase orders", empty(f"Nothing to buy today. {coming}".strip()))
     vendors = orders.group_by("vendor_id").agg(pl.len().alias("lines"), pl.col("units", "cost").sum())
     rows = [
         [
@@ -68,12 +71,16 @@ def _transfers(transfers: pl.DataFrame) -> Markup:
 
 
 def decisions(data: RunData) -> Markup:
-    """Today's orders and transfers, summed."""
+    """Today's orders and transfers, summed, and what is expected later."""
     orders, transfers = data.table("plan/orders"), data.table("plan/transfers")
+    calendar = data.optional("plan/calendar")
+    coming = "" if calendar is None else next_order_text(next_order(calendar))
     return section(
         "decisions",
         "Decisions of today",
-        cards(_orders(orders, data.currency), _transfers(transfers)),
+        cards(_orders(orders, data.currency, coming), _transfers(transfers)),
         _largest(orders, data.currency),
+        tag("p", coming, class_="lead") if coming and orders.height else None,
+        expected_orders(data),
         lead="Every line is in plan/orders.parquet and plan/transfers.parquet.",
     )

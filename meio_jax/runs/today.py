@@ -1,0 +1,47 @@
+"""What a run says of today: what is to be bought, and when the next order is expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from meio_jax.plans.planned import NextOrder, next_order
+from meio_jax.runs.data import read_table
+
+
+@dataclass(frozen=True)
+class Today:
+    """Purchase orders of today, and the next day on which one is expected (None: not within the horizon)."""
+
+    items: int
+    units: int
+    cost: float
+    next: NextOrder | None
+
+
+def read_today(run: Path) -> Today | None:
+    """What is to be bought today; None where the run does not say when it orders, or is of an earlier version."""
+    if not (run / "plan" / "calendar.parquet").is_file():
+        return None
+    orders = read_table(run, "plan/orders").select(
+        pl.col("item_id").n_unique().alias("items"), pl.col("units").sum(), pl.col("cost").sum()
+    )
+    items, units, cost = orders.row(0)
+    return Today(items, int(units), float(cost), next_order(read_table(run, "plan/calendar")))
+
+
+def next_order_text(found: NextOrder | None) -> str:
+    """When the next order is expected, as a sentence."""
+    if found is None:
+        return "No other order is expected within the horizon."
+    return (
+        f"The next order is expected on {found.date:%a %d %b %Y}: {_about(found.items)} "
+        f"{'item' if round(found.items) <= 1 else 'items'}, {_about(found.units)} "
+        f"{'unit' if round(found.units) <= 1 else 'units'} on that day."
+    )
+
+
+def _about(value: float) -> str:
+    return f"{max(round(value), 1):,}"
