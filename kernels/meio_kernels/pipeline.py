@@ -21,7 +21,7 @@ def _placed(units: Array, lead: Array, due: int) -> Array:
 def advance(
     pipeline: Float[Array, "nodes due batch"],
     units: Float[Array, "sources batch"],
-    lead: Int[Array, "sources #batch"],
+    lead: Int[Array, " sources #batch"],
     sources: tuple[tuple[int, ...], ...],
 ) -> Float[Array, "nodes due batch"]:
     """End of a period: everything comes one period nearer, and new shipments enter, due `lead` periods from now.
@@ -59,7 +59,7 @@ advance.defvjp(_advance_forward, _advance_backward)
 
 @jax.custom_vjp
 def due_within(
-    pipeline: Float[Array, "nodes due batch"], limit: Int[Array, "nodes #batch"]
+    pipeline: Float[Array, "nodes due batch"], limit: Int[Array, " nodes #batch"]
 ) -> Float[Array, "nodes batch"]:
     """Units that arrive within the next `limit` periods, those of this period (slot 0, already received) excluded."""
     return jnp.sum(jnp.where(_soon(pipeline.shape[1], limit), pipeline, 0), axis=1)

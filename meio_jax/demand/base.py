@@ -37,7 +37,7 @@ class Draws(eqx.Module):
         return uniforms(self.key, count, stream, self.factor.dtype, part)
 
     def gamma(
-        self, use: np.uint32, variance: Float[Array, "count #batch"], period: Array | int = 0
+        self, use: np.uint32, variance: Float[Array, " count #batch"], period: Array | int = 0
     ) -> Float[Array, "count batch"]:
         """Gamma variables of mean 1 and the given variance, a row each."""
         count = variance.shape[0]

@@ -57,9 +57,9 @@ class Weights(eqx.Module):
 class Terms(eqx.Module):
     """Money of one item over the charged horizon, split: cost terms, other parts of the objective, priced usage."""
 
-    cost: Float[Array | np.ndarray, "cost_terms *axes"]
+    cost: Float[Array | np.ndarray, " cost_terms *axes"]
     other: Float[Array | np.ndarray, "*axes"]
-    charge: Float[Array | np.ndarray, "kinds *axes"]
+    charge: Float[Array | np.ndarray, " kinds *axes"]
 
     @property
     def total(self) -> Any:

@@ -260,7 +260,7 @@ def send(
     pipelines: Pipelines,
     ordered: Ordered,
     vendor_lead: Int[Array, "offers batch"],
-    lane_lead: Int[Array, "lanes #batch"],
+    lane_lead: Int[Array, " lanes #batch"],
 ) -> Pipelines:
     """End of a period: what is on its way comes nearer, and today's orders and shipments set out."""
     vendor, lane = pipelines.vendor, pipelines.lane
