@@ -86,11 +86,17 @@ def _dropped(folder: Path, tables: Tables, rows: dict[str, int]) -> str:
     return ""
 
 
-def judge_solve(tables: Tables) -> Verdict:
-    """Five steps on an accepted instance: no exception, and no figure that is none."""
+def judge_solve(tables: Tables, *, slack: bool) -> Verdict:
+    """Five steps on an accepted instance: no exception, and no figure that is none.
+
+    Args:
+        tables: The instance.
+        slack: Whether slack is estimated as well, which takes most of the time of so short a search.
+    """
+    solve = {"max_steps": 5, "min_steps": 5, "check_every": 5, "feasibility_steps": 0, "devices": 1}
     config = make_config(
         scenarios={"train": 8, "per_step": 4, "holdout": 4, "clairvoyant": 0},
-        solve={"max_steps": 5, "min_steps": 5, "check_every": 5, "feasibility_steps": 0, "devices": 1},
+        solve={**solve, "slack_items": 64 if slack else 0},
     )
     try:
         found = plan(tables, config)
@@ -98,7 +104,7 @@ def judge_solve(tables: Tables) -> Verdict:
         return Verdict("refused", str(error)[:300])
     except ANYTHING:
         return Verdict("traceback", traceback.format_exc(limit=-6))
-    figures = {"cost": found.certificate.holdout_cost}
+    figures = {"cost": found.certificate.holdout_cost, "slack": found.certificate.slack or 0.0}
     for name, frame in found.frames().items():
         for column, kind in frame.schema.items():
             if kind.is_float() and bool(frame.get_column(column).is_nan().any()):

@@ -22,6 +22,7 @@ from meio_jax.certify.slack import Effort, Slack, estimate_slack
 from meio_jax.certify.verdict import doubts_feasibility, feasibility_steps, judge_plan, make_certificate
 from meio_jax.config.settings import Config
 from meio_jax.config.values import Values
+from meio_jax.distributed.compile_cache import drop_programs_if_many
 from meio_jax.distributed.sharding import item_mesh, local_devices, own_part
 from meio_jax.dual import BestSoFar, Tolerances
 from meio_jax.instance import KINDS, Instance, build_instance
@@ -147,6 +148,7 @@ def prepare(
         start_prices: Prices `[buckets, resources]` at which the starting levels are set; None: zero.
         gather: How counts of all processes come together, where the tables hold a part of the catalog only.
     """
+    drop_programs_if_many()
     values = Values.of(config) if values is None else values
     dtype = np.dtype(config.precision).type
     items = config.solve.block_items or block_items(tables.nodes.height, per_step(config))
