@@ -6,7 +6,6 @@ import contextlib
 import io
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import yaml
 from meio_jax.cli import main
 from meio_jax.generate import GenerateOptions, generate_instance
 
-MEIO = [sys.executable, "-c", "from meio_jax.cli import main; main()"]
+MEIO = "from meio_jax.cli import main; main()"
 STATUSES = (0, 2, 3, 4, 5, 6)
 STEPS = 30
 
@@ -78,12 +77,10 @@ class Bench:
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
         return path
 
-    def start(self, *words: object, before: Callable[[], None] | None = None) -> subprocess.Popen:
-        """Start a command in a process of its own."""
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            [*MEIO, *map(str, words)], stdout=pipe, stderr=subprocess.STDOUT, text=True, preexec_fn=before
-        )
+    def start(self, *words: object, before: str = "") -> subprocess.Popen:
+        """Start a command in a process of its own; `before` is what the process does first."""
+        command = [sys.executable, "-c", before + MEIO, *map(str, words)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def here(self, *words: object) -> tuple[int, str]:
         """A command in this process, whose compiled programs are there: exit status and messages."""

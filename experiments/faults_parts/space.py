@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import resource
 import shutil
 from collections.abc import Iterator
 
@@ -19,7 +18,7 @@ def no_space(bench: Bench, rng: random.Random, count: int) -> Iterator[Fault]:
         words, again = prepared(bench, run, command)
         before = contents(run)
         size = int(2 ** rng.uniform(6, 16))
-        limit = lambda size=size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); "
         process = bench.start(*words, before=limit)
         text = process.communicate(timeout=600)[0]
         documented = process.returncode in STATUSES and "Traceback" not in text

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+_SIGN = "\N{REPLACEMENT CHARACTER}"
 _VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "wbr"})
 
 
@@ -16,11 +18,18 @@ class Markup(str):
 
 
 def text(value: object) -> Markup:
-    """A value as HTML text; control characters, which HTML does not allow, become a visible sign."""
+    """A value as HTML text.
+
+    Characters that HTML does not allow, that nobody sees or that turn the order of others around become a visible sign.
+    """
     if isinstance(value, Markup):
         return value
-    plain = "".join(char if char >= " " or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in str(value))
+    plain = "".join(_SIGN if _is_unseen(char) else char for char in str(value))
     return Markup(html.escape(plain, quote=True))
+
+
+def _is_unseen(char: str) -> bool:
+    return char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Cs")
 
 
 def join(children: Iterable[Any]) -> Markup:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jax
@@ -19,7 +22,7 @@ from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.folders import writing
 from meio_jax.progress import Step
 from meio_jax.runs.portable import Basis, is_per_item
-from meio_jax.runs.step_folders import StepFolders, read_step
+from meio_jax.runs.step_folders import StepFolders, holds_plain_steps, read_step
 from meio_jax.tables import write_text
 
 logging.getLogger("absl").setLevel(logging.ERROR)
@@ -79,7 +82,7 @@ class Checkpoints:
         # Parts may be a save apart when a process dies; what is kept must still have a step in common.
         keep = keep if self._part.count == 1 else max(keep, 2) + 1
         self._manager: ocp.CheckpointManager | StepFolders = StepFolders(own, keep)
-        if self._part.count == 1:
+        if self._part.count == 1 and not _is_pattern(own) and not holds_plain_steps(own):
             options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, enable_async_checkpointing=True)
             self._manager = ocp.CheckpointManager(own, options=options)
         self._unsealed: Path | None = None
@@ -125,6 +128,23 @@ class Checkpoints:
         finally:
             with writing(self._folder):
                 self._manager.close()
+
+
+def _is_pattern(path: Path) -> bool:
+    """Whether the checkpoint library would take a path for a pattern, which finds other files or none."""
+    return glob.has_magic(str(path))
+
+
+@contextmanager
+def _plainly_named(path: Path) -> Iterator[Path]:
+    """A path to the same folder that the checkpoint library takes for no pattern."""
+    if not _is_pattern(path):
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        link = Path(folder) / "step"
+        link.symlink_to(path, target_is_directory=True)
+        yield link
 
 
 def _by_itself() -> ocp.options.MultiprocessingOptions:
@@ -279,10 +299,11 @@ def _read_part(
 def _read_orbax(step: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and plain data of a step; the path must be absolute."""
     alone = _by_itself()
-    with ocp.Checkpointer(ocp.JsonCheckpointHandler(), multiprocessing_options=alone) as reader:
-        meta = reader.restore(step / "meta")
-    with ocp.Checkpointer(ocp.StandardCheckpointHandler(), multiprocessing_options=alone) as reader:
-        found = reader.restore(step / "state")
+    with _plainly_named(step) as place:
+        with ocp.Checkpointer(ocp.JsonCheckpointHandler(), multiprocessing_options=alone) as reader:
+            meta = reader.restore(place / "meta")
+        with ocp.Checkpointer(ocp.StandardCheckpointHandler(), multiprocessing_options=alone) as reader:
+            found = reader.restore(place / "state")
     return {name: np.asarray(array) for name, array in found.items()}, meta
 
 

@@ -14,6 +14,7 @@ import polars as pl
 from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.runs.files import read_about, read_certificate
 from meio_jax.tables import Tables, read_item_block, read_network
+from meio_jax.tables.clean_texts import clean_series
 from meio_jax.tables.digests import file_digest, joint_digest
 from meio_jax.tables.findings import Findings
 from meio_jax.tables.sources import READ_ERRORS, find_files, first_line, instance_files, scan_file
@@ -31,7 +32,7 @@ COLUMNS = {
     "measure",
     "metrics": "step seconds cost lagrangian gap max_violation price_norm",
     "plan/targets": "item_id node_id bucket target",
-    "plan/orders": "item_id vendor_id node_id units cost",
+    "plan/orders": "item_id vendor_id node_id units unit_cost cost order_date due_date",
     "plan/transfers": "item_id from_node to_node units",
     "plan/expected": "item_id node_id speed_id units outbound_cost handling_cost",
     "plan/expected_nodes": "item_id node_id on_hand received ordered",
@@ -119,7 +120,10 @@ class RunData:
 
 
 def _column_read(folder: Path, name: str, ids: list[str], numbers: list[str]) -> pl.DataFrame:
-    """A few columns of a table that grows with the catalog, read without the checks of a whole instance."""
+    """A few columns of a table that grows with the catalog, read without the checks of a whole instance.
+
+    Ids are cleaned as the checks clean them: the tables of a run have them so.
+    """
     schema = dict.fromkeys(ids, pl.String) | dict.fromkeys(numbers, pl.Float64)
     findings = Findings()
     files = find_files(folder, name, findings)
@@ -132,7 +136,8 @@ def _column_read(folder: Path, name: str, ids: list[str], numbers: list[str]) ->
     except READ_ERRORS as error:
         problem = Problem(files.label, "", "", Note(first_line(error)), f"columns {', '.join(schema)}", "write it anew")
         raise InputError([problem]) from None
-    return pl.concat(parts)
+    frame = pl.concat(parts)
+    return frame.with_columns(clean_series(frame.get_column(name))[0] for name in ids)
 
 
 def read_table(folder: Path, name: str) -> pl.DataFrame:

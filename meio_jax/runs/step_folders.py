@@ -2,7 +2,8 @@
 
 The checkpoint library lets only the first process write arrays of the host, and makes processes wait for each other,
 of which one may have died. So here each process writes the arrays of its items by itself: in the background, under a
-temporary name until they are whole, the last few kept.
+temporary name until they are whole, the last few kept. A single process does so, too, where the path of its folder
+holds characters (`[`, `*`, `?`) for which that library looks for other files.
 """
 
 from __future__ import annotations
@@ -64,6 +65,11 @@ class StepFolders:
         """Wait, and end the writer."""
         self.wait_until_finished()
         self._writer.shutdown()
+
+
+def holds_plain_steps(folder: Path) -> bool:
+    """Whether any step in a folder was written by `StepFolders`."""
+    return any((step / ARRAYS).exists() for step in folder.iterdir() if step.is_dir())
 
 
 def read_step(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:

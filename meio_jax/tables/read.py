@@ -13,6 +13,7 @@ from meio_jax.tables.assemble import parts_of
 from meio_jax.tables.context import Scope
 from meio_jax.tables.digests import file_digest, joint_digest
 from meio_jax.tables.findings import Findings, Source, View
+from meio_jax.tables.matching import read_matching
 from meio_jax.tables.schema import ITEM_TABLES, TABLE_NAMES, table_schema
 from meio_jax.tables.settings import SETTINGS_FILE, InstanceSettings, read_settings_bytes
 from meio_jax.tables.sources import (
@@ -21,7 +22,6 @@ from meio_jax.tables.sources import (
     Part,
     find_files,
     first_line,
-    read_matching,
     read_parts,
     scan_file,
     stamps,

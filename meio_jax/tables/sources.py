@@ -128,31 +128,6 @@ def read_parts(files: Files, findings: Findings) -> list[Part] | None:
     return None if None in parts else [part for part in parts if part is not None]
 
 
-def read_matching(files: Files, column: str, values: pl.Series, findings: Findings) -> list[Part] | None:
-    """Rows of each file whose `column` is one of `values`; row groups without any are skipped unread.
-
-    The number of a row in its file is lost. None where a file cannot be read (then a problem is added).
-    """
-    parts = []
-    for path in files.paths:
-        label = files.part_label(path)
-        try:
-            frame = scan_file(files, path)
-            schema = frame.collect_schema()
-            if column not in schema:
-                parts.append(Part(frame.head(0).collect(), Source(label, "block")))
-                continue
-            col = pl.col(column) if schema[column] == pl.String else pl.col(column).cast(pl.String)
-            # the bounds let Parquet statistics rule out row groups where the catalog is sorted by item
-            low, high = values.min() or "", values.max() or ""
-            near = frame.filter((col >= low) & (col <= high) & col.is_in(values.implode()))
-            parts.append(Part(_drop_hive(files, near.collect()), Source(label, "block")))
-        except READ_ERRORS as error:
-            _unreadable(files, label, error, findings)
-            return None
-    return parts
-
-
 def _read_file(files: Files, path: Path, findings: Findings) -> Part | None:
     """The rows of a file, parsed from the very bytes that are digested."""
     label = files.part_label(path)
@@ -167,14 +142,15 @@ def _read_file(files: Files, path: Path, findings: Findings) -> Part | None:
             frame = pl.read_parquet(io.BytesIO(content), hive_partitioning=False)
             frame = frame.with_columns(_hive_columns(files, path, frame.columns))
     except READ_ERRORS as error:
-        _unreadable(files, label, error, findings)
+        unreadable(files, label, error, findings)
         return None
     if frame is None:
         return None
-    return Part(_drop_hive(files, frame), Source(label, files.kind), file_digest(label, content))
+    return Part(drop_hive(files, frame), Source(label, files.kind), file_digest(label, content))
 
 
-def _drop_hive(files: Files, frame: pl.DataFrame) -> pl.DataFrame:
+def drop_hive(files: Files, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a part without the columns that only the names of its folders say."""
     # folders such as `block=3` only group the parts; where their name is a column of the table it is kept
     known = table_columns(files.name)
     return frame.drop([key for key in hive_keys(files) if key not in known and key in frame.columns])
@@ -185,6 +161,7 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _unreadable(files: Files, label: str, error: BaseException, findings: Findings) -> None:
+def unreadable(files: Files, label: str, error: BaseException, findings: Findings) -> None:
+    """Add the problem of a file that cannot be read."""
     kind = "a CSV file with a header and equally long rows" if files.kind == "csv" else "a whole Parquet file"
     findings.add(label, "", "", Note(first_line(error)), kind, "write the file anew; it may have been cut off")

@@ -102,6 +102,20 @@ def test_a_run_is_named_by_its_path_from_here(finished: Finished, monkeypatch: p
     assert not found.notes
 
 
+@pytest.mark.parametrize("name", ["[red]", "a[bold]b", "what?*"])
+def test_a_run_is_moved_to_a_folder_whose_name_is_a_pattern(finished: Finished, tmp_path: Path, name: str) -> None:
+    run = tmp_path / name
+    shutil.copytree(finished.folder, run)
+    found = restore(run / "checkpoints", list(ITEMS), None)
+    known = restore(finished.folder / "checkpoints", list(ITEMS), None)
+    assert found is not None
+    assert known is not None
+    assert found.notes == []
+    assert found.arrays.keys() == known.arrays.keys()
+    for key, array in known.arrays.items():
+        np.testing.assert_array_equal(found.arrays[key], array)
+
+
 def test_no_checkpoint_is_no_damage(tmp_path: Path) -> None:
     assert restore(tmp_path, list(ITEMS), None) is None
 

@@ -45,3 +45,5 @@ def test_a_run_may_be_called_anything(meio: Command, tiny_folder: Path, tmp_path
     assert called.status == Result.MAX_STEPS.value, called
     assert name in called.out
     assert meio("validate", home).status == 0, "a run inside the instance is no part of it"
+    # Its own files are not among the digests of the instance: it can be resumed.
+    assert meio("resume", home / "runs" / name, "-q").status == Result.MAX_STEPS.value

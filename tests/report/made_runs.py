@@ -13,6 +13,8 @@ import yaml
 from folders import settings_content
 from tiny import PERIODS, tiny_frames
 
+from meio_jax.tables.clean_texts import clean_text
+
 Rename = Callable[[str], str]
 SAME: Rename = lambda name: name
 ID_COLUMNS = ("item_id", "node_id", "from_node", "to_node", "vendor_id", "region_id", "region_group", "resource_id")
@@ -81,7 +83,11 @@ def plan_tables(frames: dict[str, pl.DataFrame], seed: int = 0) -> dict[str, pl.
                 "units": rng.integers(1, 40, min(n, 50)),
                 "cost": rng.uniform(10, 900, min(n, 50)),
             },
-        ).with_columns(pl.lit("2025-03-09").str.to_date().alias("due_date")),
+        ).with_columns(
+            (pl.col("cost") / pl.col("units")).alias("unit_cost"),
+            pl.lit("2025-03-03").str.to_date().alias("order_date"),
+            pl.lit("2025-03-09").str.to_date().alias("due_date"),
+        ),
         "plan/transfers": pl.DataFrame(
             {"item_id": items.head(50), "from_node": "dc1", "to_node": "fc1", "units": rng.integers(1, 9, min(n, 50))}
         ),
@@ -225,14 +231,16 @@ def make_run(home: Path, items: int = 40, rename: Rename = SAME, **changes: pl.D
     for name, frame in changes.items():
         tables[f"plan/{name}" if f"plan/{name}" in tables else name] = frame
     content = settings_content("mean")
-    content["name"] = rename(content["name"])
+    # Settings with characters that nobody sees are refused.
+    content["name"] = clean_text(rename(content["name"]))
     (home / "run" / "plan").mkdir(parents=True)
     (home / "instance").mkdir()
     for name, frame in frames.items():
         renamed(frame, rename).write_parquet(home / "instance" / f"{name}.parquet")
     (home / "instance" / "instance.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     for name, frame in tables.items():
-        renamed(frame, rename).write_parquet(home / "run" / f"{name}.parquet")
+        # A run has ids as they were read.
+        renamed(frame, lambda name: clean_text(rename(name))).write_parquet(home / "run" / f"{name}.parquet")
     certificate = {**CERTIFICATE, "message": rename("message")} if rename is not SAME else CERTIFICATE
     (home / "run" / "certificate.json").write_text(json.dumps(certificate))
     identity = {"digests": {}, "name": "tiny", "path": str(home / "instance"), "items": items}

@@ -22,6 +22,7 @@ def test_text_is_escaped_and_markup_is_not() -> None:
     assert tag("b", "<i>", class_='a"b') == '<b class="a&quot;b">&lt;i&gt;</b>'
     assert tag("p", tag("br"), None, ["x", ["y"]], hidden=True, title=None) == "<p hidden><br>xy</p>"
     assert text("bell\x07") == "bell\N{REPLACEMENT CHARACTER}"
+    assert text("a\u202eb\u200bc\x9fd\n\te") == "a\ufffdb\ufffdc\ufffdd\n\te"
     assert prose("raise `a<b` now") == "raise <code>a&lt;b</code> now"
 
 

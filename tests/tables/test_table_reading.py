@@ -145,6 +145,19 @@ def test_blocks_of_items_cover_the_whole(suffix, rows, tmp_path):
     assert_same(read_item_block(tmp_path, ["C"]), blocks[1])
 
 
+def test_items_are_found_by_the_ids_that_the_whole_instance_has(tmp_path):
+    folder = write_raw(tmp_path / "tiny", tiny_frames("mean"), settings_content("mean"))
+    for name, column, raw in (("items", "item_id", " B\u200b"), ("on_hand", "item_id", "B ")):
+        path = folder / f"{name}.parquet"
+        pl.read_parquet(path).with_columns(pl.col(column).replace("B", raw)).write_parquet(path)
+    whole, block = read_instance(folder), read_item_block(folder, ["B"])
+    for name in ("items", "on_hand", "forecast"):
+        own = {"items": whole.items, "on_hand": whole.on_hand, "forecast": whole.forecast}[name]
+        column = "unique_id" if "unique_id" in own.columns else "item_id"
+        assert own.filter(pl.col(column) == "B").height > 0, name
+        assert block.frames()[name].equals(own.filter(pl.col(column) == "B")), name
+
+
 def test_blocks_are_checked(tmp_path):
     frames = tiny_frames()
     put("offers", 2, node_id="fc9")(frames)
