@@ -79,6 +79,12 @@ class ScenarioPart(_Part):
     clairvoyant: int = Field(
         default=4, ge=0, le=MOST, description="scenarios per item for the clairvoyant bound; 0: none"
     )
+    unit_values: int = Field(
+        default=32,
+        ge=0,
+        le=MOST,
+        description="holdout scenarios for the value of units in stock (`plan/unit_values`); 0: none",
+    )
     store_gib: float = Field(default=2.0, ge=0, le=1e6, description="keep training scenarios in memory up to this size")
 
 

@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from meio_jax.certify.unit_values import SIDE
 from meio_jax.errors import InputError, Problem
 from meio_jax.instance import KINDS
 from meio_jax.items.marginal import COST_TERMS, Amounts, Batches, Terms, Weights, moved, scenario_weights
@@ -218,7 +220,9 @@ def explain(one: ItemOfRun, node: str | None = None, scenarios: int = 512) -> Ex
     days = max(float(np.asarray(one.problem.network.charged).sum()), 1.0)
     held = np.asarray(amounts.held, float) / days
     at = _node(one, node, held)
-    by_level, by_stock = batches.slopes(one.problem, weights, one.policy, _level)
+    # A little above the stock of today, so that where it meets demand exactly the unit is one more, not the last one.
+    more = eqx.tree_at(lambda p: p.block.on_hand, one.problem, one.problem.block.on_hand + SIDE)
+    by_level, by_stock = batches.slopes(more, weights, one.policy, _level)
     # Raised in every bucket at once: the derivatives of the buckets add up.
     over_buckets = Terms(*(leaf.sum(-2) for leaf in (by_level.cost, by_level.other, by_level.charge)))
     terms, charges = _named(over_buckets, at)

@@ -19,6 +19,7 @@ from meio_jax.certify.confirm import confirmation
 from meio_jax.certify.feasibility import out_of_reach
 from meio_jax.certify.holdout import Holdout, Tally
 from meio_jax.certify.slack import Effort, Slack, estimate_slack
+from meio_jax.certify.unit_values import UnitValues, unit_values
 from meio_jax.certify.verdict import doubts_feasibility, feasibility_steps, judge_plan, make_certificate
 from meio_jax.config.settings import Config
 from meio_jax.config.values import Values
@@ -71,6 +72,7 @@ class Plan:
     policy: AbstractPolicy
     holdout: Holdout
     certificate: Certificate
+    values: UnitValues | None = None
 
     @property
     def result(self) -> Result:
@@ -79,7 +81,10 @@ class Plan:
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """All result tables by the name they have in a run folder (`plan/targets`, `prices`, ...)."""
-        tables = dict(plan_frames(self.model.instance, self.policy, self.solution, self.holdout))
+        model = self.model
+        rounds = model.problem.settings.rounds
+        found = plan_frames(model.instance, self.policy, self.solution, self.holdout, rounds=rounds, values=self.values)
+        tables = dict(found)
         return {**tables, "metrics": metrics_frame(self.solution)}
 
 
@@ -329,7 +334,23 @@ def certify(model: Model, solution: Solution, *, progress: AbstractProgress | No
         seconds=seconds,
     )
     own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
-    return Plan(model, solution, own, holdout, certificate)
+    values = values_of_units(problem, policy, solution, config, progress)
+    return Plan(model, solution, own, holdout, certificate, values)
+
+
+def values_of_units(
+    problem: InventorySubproblem,
+    policy: AbstractPolicy,
+    solution: Solution,
+    config: Config,
+    progress: AbstractProgress,
+) -> UnitValues | None:
+    """What units in stock are worth at the prices of a solve; None where the configuration asks for no scenarios."""
+    count = min(config.scenarios.unit_values, config.scenarios.holdout)
+    if not count:
+        return None
+    prices = (problem.everywhere(solution.prices), problem.everywhere(solution.best.list_prices))
+    return unit_values(problem, policy, prices, count, chunk=min(per_step(config), count), check=progress.check)
 
 
 def plan(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +17,12 @@ from meio_jax.certify.certificate import Certificate
 from meio_jax.certify.holdout import Holdout, evaluate_holdout
 from meio_jax.certify.verdict import doubts_feasibility, judge_plan, make_certificate
 from meio_jax.distributed.sharding import own_part
-from meio_jax.planner.planning import per_step
+from meio_jax.planner.planning import per_step, values_of_units
 from meio_jax.planner.streamed_proof import out_of_reach
 from meio_jax.planner.streaming import StreamedModel, best_policies, read_ahead
 from meio_jax.plans.flows import ORDER, merged_flows
-from meio_jax.plans.tables import metrics_frame, plan_frames, prices_frame
+from meio_jax.plans.order_system import fulfilment_frame
+from meio_jax.plans.tables import SHARED_TABLES, metrics_frame, plan_frames, prices_frame
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.results import Result
@@ -85,7 +85,7 @@ def write_streamed_plan(
     progress.stage("holdout" + (" and clairvoyant bound" if config.scenarios.clairvoyant else ""))
     parts = zip(best_policies(model, solution), read_ahead(model.source, model.stream.files), strict=True)
     for (part, problem, policy), tables in parts:
-        _write_part(model, solution, (part, problem, policy), tables, unfinished, sums, progress.check)
+        _write_part(model, solution, (part, problem, policy), tables, unfinished, sums, progress)
     if sums.holdout is None:
         raise ValueError("a source has at least one part")
     for table in sorted(unfinished.iterdir()):
@@ -95,6 +95,8 @@ def write_streamed_plan(
         write_table(frame, folder / f"{name}.parquet")
     prices = prices_frame(instance, np.asarray(solution.prices), sums.holdout, np.asarray(solution.state.usual))
     write_table(prices, folder / "prices.parquet")
+    ranked = fulfilment_frame(instance, np.asarray(solution.prices), model.first.problem.settings.rounds)
+    write_table(ranked, folder / "plan" / "fulfilment.parquet")
     write_table(metrics_frame(solution), folder / "metrics.parquet")
     verdict, infeasible = judge_plan(instance, solution, sums.holdout, config), []
     if doubts_feasibility(verdict, config):
@@ -120,10 +122,10 @@ def _write_part(
     tables: Tables,
     folder: Path,
     sums: _Sums,
-    check: Callable[[], None],
+    progress: AbstractProgress,
 ) -> None:
     part, problem, policy = at
-    config = model.config
+    config, check = model.config, progress.check
     holdout = evaluate_holdout(
         problem,
         policy,
@@ -134,10 +136,14 @@ def _write_part(
         times=True,
     )
     own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
-    for name, frame in plan_frames(model.counted.instance(tables), own, solution, holdout):
+    values = values_of_units(problem, policy, solution, config, progress)
+    frames = plan_frames(
+        model.counted.instance(tables), own, solution, holdout, rounds=problem.settings.rounds, values=values
+    )
+    for name, frame in frames:
         if name in ORDER:
             sums.add_flows(name, frame)
-        elif name != "prices":
+        elif name not in SHARED_TABLES:
             table = folder / Path(name).name
             table.mkdir(parents=True, exist_ok=True)
             write_table(frame, table / f"part-{part:05d}.parquet")

@@ -10,9 +10,11 @@ import polars as pl
 
 from meio_jax.certify.certificate import relative_violation
 from meio_jax.certify.holdout import Holdout
+from meio_jax.certify.unit_values import UnitValues
 from meio_jax.instance import KINDS, Instance
 from meio_jax.plans.decisions import decide, joined
 from meio_jax.plans.flows import flow_frames
+from meio_jax.plans.order_system import fulfilment_frame, unit_value_frame
 from meio_jax.plans.planned import planned_frames
 from meio_jax.plans.policy_tables import KEPT_ABOVE, policy_frames
 from meio_jax.policy import AbstractPolicy
@@ -202,14 +204,36 @@ def metrics_frame(solution: Solution) -> pl.DataFrame:
     return pl.DataFrame(rows, schema_overrides={"change": pl.Float64})
 
 
+SHARED_TABLES = ("prices", "plan/fulfilment")
+"""Tables that are the same whatever part of the catalog they are made of, once all parts have been judged."""
+
+
 def plan_frames(
-    instance: Instance, policy: AbstractPolicy, solution: Solution, holdout: Holdout
+    instance: Instance,
+    policy: AbstractPolicy,
+    solution: Solution,
+    holdout: Holdout,
+    *,
+    rounds: int,
+    values: UnitValues | None = None,
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """All tables of a plan with their paths in the run folder."""
+    """All tables of a plan with their paths in the run folder.
+
+    Args:
+        instance: The instance that was planned.
+        policy: Parameters in units; leaves have a leading block axis.
+        solution: The search.
+        holdout: Results on holdout scenarios.
+        rounds: Nodes that a class of demand asks in turn.
+        values: What units in stock are worth; None: not asked for.
+    """
     prices, usual = np.asarray(solution.prices), np.asarray(solution.state.usual)
     yield from policy_frames(instance, policy)
     yield from decision_frames(instance, policy)
     yield from expected_frames(instance, holdout)
     yield from flow_frames(instance, holdout)
     yield from planned_frames(instance, holdout)
+    if values is not None:
+        yield "plan/unit_values", unit_value_frame(instance, values)
+    yield "plan/fulfilment", fulfilment_frame(instance, prices, rounds)
     yield "prices", prices_frame(instance, prices, holdout, usual)

@@ -28,6 +28,13 @@ def test_json_adds_up_and_agrees_with_the_plan(meio: Command, finished: Finished
     stock = pl.read_parquet(finished.folder / "plan" / "expected_nodes.parquet").filter(item_id="A", node_id="fc1")
     close(found["mean_on_hand"], stock["on_hand"].item(), tolerance=ROUNDING)
     assert {place["node_id"] for place in found["places"]} == {"dc1", "fc1", "fc2"}
+    # The priority list of the whole catalog has the same value of the next unit, from the same six scenarios.
+    units = pl.read_parquet(finished.folder / "plan" / "unit_values.parquet")
+    assert units["next_value"].is_sorted(descending=True)
+    worth = units.filter(item_id="A", node_id="fc1").row(0, named=True)
+    close(worth["next_value"], found["worth_today"], tolerance=5e-3)
+    assert worth["on_hand"] == found["today"]
+    assert worth["last_value"] >= worth["next_value"] - 0.02 * abs(worth["next_value"])
 
 
 @pytest.mark.parametrize("item", ["A", "C"])

@@ -30,6 +30,9 @@ COLUMNS = {
     "order_date due_date",
     "plan/planned_transfers": "item_id from_node to_node bucket units units_p10 units_p90 unit_cost cost ship_date "
     "due_date",
+    "plan/unit_values": "item_id node_id on_hand next_value last_value",
+    "plan/fulfilment": "storage_class weight_band up_to_kg bucket wave speed_id region_id rank node_id outbound_cost "
+    "handling_cost price priced_cost",
     "plan/calendar": "date order_items order_units order_cost transfer_units",
     "prices": "resource_id kind bucket price usage capacity violation node_id to_node vendor_id region_group "
     "speed_id measure",
@@ -69,6 +72,33 @@ def test_planned_orders_and_transfers_add_up_to_the_certificate(finished: Finish
     assert calendar.height == PERIODS
     assert calendar["transfer_units"].sum() == pytest.approx(moves["units"].sum(), rel=1e-5)
     assert calendar["order_units"][0] == table(finished.folder, "plan/orders")["units"].sum()
+
+
+def test_nodes_are_ranked_by_what_a_unit_costs_from_them(finished: Finished) -> None:
+    """Item A (1 kg, a band of its own) to the east at standard: 4.00 + 0.50 x 1 kg from fc1, twice that from fc2."""
+    ranked = table(finished.folder, "plan/fulfilment")
+    own = ranked.filter(storage_class="ambient", bucket=1, wave=1, speed_id="standard", region_id="east")
+    own = own.filter(pl.col("up_to_kg").is_not_null()).sort("weight_band", "rank").tail(2)
+    assert own["node_id"].to_list() == ["fc1", "fc2"]
+    close(own["outbound_cost"].to_numpy(), np.asarray([4.5, 10.5]), tolerance=1e-6)
+    price = table(finished.folder, "prices").filter(kind="outbound", bucket=1)["price"].item()
+    close(own["price"].to_numpy(), np.asarray([0.0, price]), tolerance=1e-5)
+    close(own["priced_cost"].to_numpy(), np.asarray([5.3, 11.4 + price]), tolerance=1e-5)
+    # After its cut-offs nobody delivers in a day; before them one node reaches each region.
+    fast = ranked.filter(speed_id="one_day", storage_class="ambient")
+    assert set(fast["wave"].to_list()) == {0}
+    assert set(fast.select("region_id", "node_id").rows()) == {("east", "fc1"), ("west", "fc2")}
+    keys = ["storage_class", "weight_band", "bucket", "wave", "speed_id", "region_id"]
+    assert ranked.group_by(keys, maintain_order=True).agg(pl.col("priced_cost").diff().min())["priced_cost"].min() >= 0
+
+
+def test_every_place_of_an_item_has_a_value_of_its_next_unit(finished: Finished) -> None:
+    units = table(finished.folder, "plan/unit_values")
+    targets = table(finished.folder, "plan/targets").select("item_id", "node_id").unique()
+    assert set(units.select("item_id", "node_id").rows()) == set(targets.rows())
+    assert units["next_value"].null_count() == 0
+    assert units.filter(pl.col("last_value").is_null())["on_hand"].max() == 0
+    assert units.filter(pl.col("last_value").is_not_null())["on_hand"].min() > 0
 
 
 def test_show_says_what_to_buy_and_when_the_next_order_is_expected(finished: Finished, meio: Command) -> None:

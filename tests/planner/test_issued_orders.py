@@ -164,6 +164,9 @@ def test_stock_that_is_sold_off_ends_with_the_horizon() -> None:
     tables = instance([item("S", lost_sale_cost=10.0)], [], demand("S", 5.0, days=14), days=14, on_hand=stock)
     found = plan(tables, settings(max_steps=40))
     assert found.certificate.holdout_cost == pytest.approx(425, rel=1e-5)
+    # The next unit is sold on day 10 for 10, after ten nights at 1; the last one on day 9, after nine.
+    row = found.frames()["plan/unit_values"].filter(node_id="site").row(0, named=True)
+    assert (row["on_hand"], row["next_value"], row["last_value"]) == pytest.approx((50.0, 0.0, 1.0), abs=1e-4)
 
 
 def test_a_vendor_that_is_closed_for_a_week_is_ordered_from_before_it() -> None:
