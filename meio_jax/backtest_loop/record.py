@@ -14,8 +14,10 @@ import polars as pl
 from meio_jax.backtest import PlanTable
 from meio_jax.backtest_loop.arms import Decision
 from meio_jax.backtest_loop.nervousness import Change
+from meio_jax.errors import Note, Problem, Refusal
 from meio_jax.folders import remove
 from meio_jax.tables import write_table, write_text
+from meio_jax.tables.sources import READ_ERRORS, first_line
 
 _ABOUT = "decision.json"
 
@@ -40,12 +42,24 @@ class Record:
         self._folder = folder / "days"
 
     def read(self, day: int, arm: str) -> Recorded | None:
-        """The decision of an arm on a day; None where it was not taken yet."""
+        """The decision of an arm on a day; None where it was not taken yet.
+
+        Raises:
+            Refusal: If what is kept of it is damaged.
+        """
         place = self._place(day, arm)
         if not (place / _ABOUT).exists():
             return None
+        try:
+            return self._recorded(place)
+        except (*READ_ERRORS, KeyError, TypeError, ValueError) as error:
+            remedy = "take that folder away, and the day is decided anew"
+            raise Refusal(Problem(str(place), "", "", Note(first_line(error)), "a recorded day", remedy)) from None
+
+    @staticmethod
+    def _recorded(place: Path) -> Recorded:
         about = json.loads((place / _ABOUT).read_text(encoding="utf-8"))
-        there = lambda name: pl.read_parquet(place / f"{name}.parquet")
+        there = lambda name: pl.read_parquet(place / f"{name}.parquet", glob=False)
         optional = lambda name: there(name) if (place / f"{name}.parquet").exists() else None
         targets = pl.DataFrame(schema={"item_id": pl.String, "node_id": pl.String, "target": pl.Float64})
         return Recorded(

@@ -9,28 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from meio_jax.backtest import World, read_world, window
 from meio_jax.backtest_loop.arms import OURS, AbstractArm, Baseline, Planner, baseline
 from meio_jax.backtest_loop.customers import Ground, ground
+from meio_jax.backtest_loop.folder import finish, open_folder
 from meio_jax.backtest_loop.live import Life, Step, live
 from meio_jax.backtest_loop.measures import result_frames
 from meio_jax.backtest_loop.min_max import read_min_max
 from meio_jax.backtest_loop.record import Record
 from meio_jax.backtest_loop.summary import summary_of
 from meio_jax.config.settings import Config
-from meio_jax.errors import InputError, Note, Problem
-from meio_jax.folders import Claim, Mark, check_claim, held, read_mark, remove, write_mark
+from meio_jax.folders import held
 from meio_jax.progress import AbstractProgress, Silent
+from meio_jax.runs.backtests import SUMMARY
 from meio_jax.runs.resume import identity, table_digests
 from meio_jax.runs.run import ensure_instance
 from meio_jax.tables import read_instance, write_table, write_text
 
-KIND = "backtest"
-_IDENTITY, _SUMMARY = "backtest.json", "summary.json"
 _FILES = ("actual", "lead_times", "deliveries", "min_max")
-_ENTRIES = (_IDENTITY, _SUMMARY, "days", "mornings", "plans", "results", "report.html")
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ def run_backtest(
         config: The configuration; its part `backtest` says how.
         folder: Where to write.
         resume: Continue the backtest that the folder holds; days that are recorded are lived again by their record.
-        overwrite: Replace the backtest that the folder holds.
+        overwrite: Replace the backtest that the folder holds; a finished one once this one is complete.
         progress: Where solves report.
         on_day: See `live`.
 
@@ -71,11 +67,13 @@ def run_backtest(
     at = ground(tables, source, config.backtest)
     same = _identity(config, source)
     with held(folder, "meio backtest"):
-        _open(folder, same, resume, overwrite)
-        arms = _arms(config, folder, at, progress)
-        lives = live(at, arms, config.backtest.days, config.backtest.seed, Record(folder), on_day)
+        place = open_folder(folder, same, resume=resume, overwrite=overwrite)
+        arms = _arms(config, place, at, progress)
+        lives = live(at, arms, config.backtest.days, config.backtest.seed, Record(place), on_day)
         world = read_world(window(at.tables, 0, config.backtest.days))
-        return _written(folder, lives, world, at, config)
+        summary = _written(place, lives, world, at, config)
+        finish(folder, place)
+    return Backtest(folder, lives, world, summary)
 
 
 def _arms(config: Config, folder: Path, at: Ground, progress: AbstractProgress) -> list[AbstractArm]:
@@ -100,58 +98,11 @@ def _identity(config: Config, source: Path) -> dict[str, Any]:
     return {**identity(config, table_digests(source)), **own}
 
 
-def _open(folder: Path, same: dict[str, Any], resume: bool, overwrite: bool) -> None:
-    """Make the folder ready: empty and marked, or as an earlier process left it."""
-    if resume:
-        mark = read_mark(folder)
-        if mark is None or mark.kind != KIND or not (folder / _IDENTITY).exists():
-            remedy = "leave `--resume` away, or give the folder of a backtest"
-            raise InputError([Problem(str(folder), "--run", "", Note("no backtest"), "a backtest to continue", remedy)])
-        _check_same(folder, same)
-        return
-    check_claim(folder, Claim(KIND, "--run", overwrite=overwrite), "a backtest (continue it with --resume)")
-    for name in _ENTRIES:
-        remove(folder / name)
-    write_mark(folder, Mark(KIND, _ENTRIES))
-    write_text(json.dumps(same, indent=1), folder / _IDENTITY)
-
-
-def _check_same(folder: Path, same: dict[str, Any]) -> None:
-    stored = json.loads((folder / _IDENTITY).read_text(encoding="utf-8"))
-    now = json.loads(json.dumps(same))
-    remedy = "continue with what it began with, or begin anew with --overwrite"
-    problems = [
-        Problem(str(folder / _IDENTITY), "", key, now.get(key), f"{stored.get(key)}, as it began", remedy)
-        for key in dict.fromkeys([*stored, *now])
-        if stored.get(key) != now.get(key)
-    ]
-    if problems:
-        raise InputError(problems)
-
-
-def _written(folder: Path, lives: list[Life], world: World, at: Ground, config: Config) -> Backtest:
-    """Write tables and summary."""
+def _written(folder: Path, lives: list[Life], world: World, at: Ground, config: Config) -> dict[str, Any]:
+    """Write tables and summary; returns the summary."""
     for name, frame in result_frames(lives, world):
         write_table(frame, folder / "results" / f"{name}.parquet")
     about = {"customers": at.customers, "every": config.backtest.every, "ours": OURS}
     found = about | summary_of(lives, world, config.backtest.seed)
-    write_text(json.dumps(found, indent=1, allow_nan=False), folder / _SUMMARY)
-    return Backtest(folder, lives, world, found)
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """The summary of a finished backtest.
-
-    Raises:
-        InputError: If there is none.
-    """
-    path = folder / _SUMMARY
-    if not path.exists():
-        remedy = "finish it with `meio backtest CONFIG --resume`"
-        raise InputError([Problem(str(path), "", "", None, "the summary of a finished backtest", remedy)])
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def read_results(folder: Path) -> dict[str, pl.DataFrame]:
-    """The result tables of a finished backtest, by name."""
-    return {path.stem: pl.read_parquet(path) for path in sorted((folder / "results").glob("*.parquet"))}
+    write_text(json.dumps(found, indent=1, allow_nan=False), folder / SUMMARY)
+    return found

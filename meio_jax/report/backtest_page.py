@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import datetime
-import json
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from meio_jax.errors import Note, Problem, Refusal
+from meio_jax.folders import read_mark
 from meio_jax.report.charts import Axes, Series, line_chart
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, share, whole
 from meio_jax.report.parts import Column, card, cards, cell, empty, name_cell, section, table
 from meio_jax.report.shell import framed, theme
+from meio_jax.runs.backtests import KIND, SUMMARY, read_results, read_summary
 from meio_jax.tables import write_text
 
-SUMMARY = "summary.json"
 _PARTS = {
     "overview": "Overview",
     "days": "Days",
@@ -30,15 +31,24 @@ _DEAREST = 6
 
 
 def is_backtest(folder: Path) -> bool:
-    """Whether a folder holds a finished backtest."""
-    return (folder / SUMMARY).is_file() and (folder / "results" / "daily.parquet").is_file()
+    """Whether a folder holds a backtest."""
+    mark = read_mark(folder)
+    return (mark is not None and mark.kind == KIND) or (folder / SUMMARY).is_file()
 
 
 def write_backtest_report(folder: Path, out: Path | None = None) -> Path:
-    """Write the page of a finished backtest; returns the file."""
-    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    results = {path.stem: pl.read_parquet(path) for path in sorted((folder / "results").glob("*.parquet"))}
-    return write_text(render_backtest(folder.resolve().name, summary, results), out or folder / "report.html")
+    """Write the page of a finished backtest; returns the file.
+
+    Raises:
+        InputError: If something in the folder is damaged or missing.
+    """
+    summary, results = read_summary(folder), read_results(folder)
+    try:
+        page = render_backtest(folder.resolve().name, summary, results)
+    except (KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
+        found, remedy = Note(f"no {error}"), "write it anew with `meio backtest CONFIG --resume`"
+        raise Refusal(Problem(str(folder), "", "", found, "what a finished backtest holds", remedy)) from None
+    return write_text(page, out or folder / "report.html")
 
 
 def render_backtest(name: str, summary: dict[str, Any], results: dict[str, pl.DataFrame]) -> str:

@@ -93,9 +93,8 @@ def write_report(run: Path, out: Path | None = None, instance: Path | None = Non
         InputError: If the run or its instance cannot be read, or the file is something else; then nothing is written.
     """
     path = out or run / "report.html"
-    if is_backtest(run):
-        check_target(path)
-        return write_backtest_report(run, path)
     with used(run, "meio report"):
         check_target(path)
+        if is_backtest(run):
+            return write_backtest_report(run, path)
         return write_text(render(read_run(run, instance)), path)

@@ -1,6 +1,7 @@
 """The closed loop as a whole: nothing of the future is known, a kill changes nothing, and the tables add up."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -13,9 +14,10 @@ from meio_jax.backtest_loop.arms import baseline
 from meio_jax.backtest_loop.customers import ground
 from meio_jax.backtest_loop.live import live
 from meio_jax.backtest_loop.record import Record
-from meio_jax.backtest_loop.run import read_results, read_summary
+from meio_jax.config.settings import load_config
 from meio_jax.errors import InputError
 from meio_jax.report import write_report
+from meio_jax.runs.backtests import read_results, read_summary
 
 SECONDS = "seconds"
 
@@ -90,6 +92,70 @@ def test_a_folder_that_holds_something_is_left_alone(finished: Backtest, tmp_pat
     with pytest.raises(InputError, match="--resume"):
         run_backtest(config, finished.folder)
     assert (finished.folder / "summary.json").exists()
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
+
+
+def test_a_finished_backtest_stays_until_another_is_complete(finished: Backtest, tmp_path: Path) -> None:
+    folder = tmp_path / "backtest"
+    shutil.copytree(finished.folder, folder)
+    before, summary = files_of(folder), read_summary(folder)
+    config = loop_config(tmp_path, days=1)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_backtest(config, folder, overwrite=True, on_day=stop)
+    assert read_summary(folder) == summary
+    assert before.items() <= files_of(folder).items()
+    run_backtest(config, folder, resume=True)
+    assert read_summary(folder)["days"] == 1
+    assert not [name for name in files_of(folder) if name.startswith((".next", "days/001"))]
+    # Its plans say where they and their mornings are now.
+    (plan,) = (folder / "plans").iterdir()
+    assert json.loads((plan / "instance.json").read_text())["path"] == str(folder / "mornings" / "000")
+    assert load_config(plan / "config.yaml").run == plan
+    assert write_report(plan).is_file()
+
+
+DAMAGES = {
+    "summary {}": ("summary.json", "{}"),
+    "summary []": ("summary.json", "[]"),
+    "summary cut off": ("summary.json", '{"days": 3, "ar'),
+    "daily cut off": ("results/daily.parquet", "PAR1"),
+    "decision {}": ("days/001/meio/decision.json", "{}"),
+    "decision cut off": ("days/001/meio/decision.json", '{"how'),
+    "orders cut off": ("days/001/meio/orders.parquet", "PAR1"),
+    "identity []": ("backtest.json", "[]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_backtest_is_told_in_one_line(finished: Backtest, tmp_path: Path, damage: str) -> None:
+    name, content = DAMAGES[damage]
+    folder = tmp_path / "backtest"
+    shutil.copytree(finished.folder, folder)
+    (folder / name).write_text(content, encoding="utf-8")
+    (folder / "report.html").unlink(missing_ok=True)
+    config = loop_config(tmp_path)
+    shown = name.startswith(("summary", "results"))
+    command = (lambda: write_report(folder)) if shown else (lambda: run_backtest(config, folder, resume=True))
+    with pytest.raises(InputError) as found:
+        command()
+    assert len(str(found.value).splitlines()) == 1
+    assert "backtest" in str(found.value)
+    assert not (folder / "report.html").exists()
+
+
+def test_the_report_of_an_unfinished_backtest_says_how_to_go_on(finished: Backtest, tmp_path: Path) -> None:
+    folder = tmp_path / "backtest"
+    shutil.copytree(finished.folder, folder)
+    (folder / "summary.json").unlink()
+    with pytest.raises(InputError, match="--resume"):
+        write_report(folder)
 
 
 def test_tables_add_up(finished: Backtest) -> None:

@@ -1,0 +1,44 @@
+"""What the folder of a finished backtest holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from meio_jax.errors import Note, Problem, Refusal
+from meio_jax.runs.files import read_json
+from meio_jax.tables.sources import READ_ERRORS, first_line
+
+KIND, SUMMARY = "backtest", "summary.json"
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The summary of a finished backtest.
+
+    Raises:
+        InputError: If there is none, or it is damaged.
+    """
+    path = folder / SUMMARY
+    if not path.exists():
+        remedy = "finish it with `meio backtest CONFIG --resume`"
+        raise Refusal(Problem(str(path), "", "", None, "the summary of a finished backtest", remedy))
+    return read_json(path, "the summary of a finished backtest")
+
+
+def read_results(folder: Path) -> dict[str, pl.DataFrame]:
+    """The result tables of a finished backtest, by name.
+
+    Raises:
+        InputError: If one is damaged.
+    """
+    return {path.stem: _read(path) for path in sorted((folder / "results").glob("*.parquet"))}
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path, glob=False)
+    except READ_ERRORS as error:
+        remedy = "write it anew with `meio backtest CONFIG --resume`"
+        raise Refusal(Problem(str(path), "", "", Note(first_line(error)), "a whole Parquet file", remedy)) from None
