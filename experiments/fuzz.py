@@ -133,7 +133,9 @@ def run(
                 due -= kept[number]["solved"] != ""
                 continue
             family, done, verdict, tables = mutate(number, seed, bases, home)
-            solved = judge_solve(tables, slack=number % SLACK_EVERY == 0) if due and tables is not None else Verdict("")
+            solved = (
+                judge_solve(tables, slack=number % SLACK_EVERY == 0) if due > 0 and tables is not None else Verdict("")
+            )
             due -= solved.outcome != ""
             kept[number] = {
                 **{"number": number, "seed": seed, "family": family, "done": done, "outcome": verdict.outcome},

@@ -62,6 +62,11 @@ class Bench:
         self.earlier = home / "earlier"
         status, text = self.here("solve", self.configuration(self.earlier, seed=1), "-q")
         self.here("replan", self.whole, "--items", self.changes)
+        self.lived, self.lived_earlier = home / "lived", home / "lived-earlier"
+        for folder, seed in ((self.lived, 1), (self.lived_earlier, 2)):
+            status, text = self.here("backtest", self.days(), "--run", folder, "--seed", seed, "-q")
+            if status:
+                raise SystemExit(f"the backtest without a fault ended with status {status}:\n{text}")
 
     def configuration(self, run: Path, seed: int = 0) -> Path:
         """The configuration of a run of some seconds that saves often."""
@@ -74,6 +79,21 @@ class Bench:
             "checkpoint": {"every": 3, "keep": 2},
         }
         path = self.home / f"{run.name}-{seed}.yaml"
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+    def days(self) -> Path:
+        """The configuration of a backtest of two days, each of them planned anew."""
+        content = {
+            "instance": {"path": str(self.instance)},
+            "run": str(self.home / "none"),
+            "scenarios": {"train": 16, "per_step": 8, "holdout": 16, "clairvoyant": 0},
+            "solve": {"max_steps": 6, "min_steps": 6, "feasibility_steps": 0, "slack_items": 0},
+            "warm": {"max_steps": 4, "min_steps": 4},
+            "checkpoint": {"every": 2},
+            "backtest": {"days": 2, "every": 1, "baselines": ["national_two_day"]},
+        }
+        path = self.home / "days.yaml"
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
         return path
 
@@ -98,13 +118,15 @@ class Bench:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a folder's results: what may not be lost."""
-    names = [*folder.glob("plan/**/*.parquet"), *folder.glob("*.parquet"), folder / "certificate.json"]
+    names = [*folder.glob("plan/**/*.parquet"), *folder.glob("results/*.parquet"), *folder.glob("*.parquet")]
+    names += [folder / "certificate.json", folder / "summary.json"]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in names if path.is_file()}
 
 
 def same_tables(run: Path, other: Path) -> bool:
     """Whether two folders hold the same tables to the last bit, but for the clock."""
-    names = sorted(path.relative_to(other) for path in [*other.glob("plan/*.parquet"), *other.glob("*.parquet")])
+    tables = [*other.glob("plan/*.parquet"), *other.glob("results/*.parquet"), *other.glob("*.parquet")]
+    names = sorted(path.relative_to(other) for path in tables)
 
     def table(folder: Path, name: Path) -> pl.DataFrame:
         return pl.read_parquet(folder / name, glob=False).drop("seconds", strict=False)

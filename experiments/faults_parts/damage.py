@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from faults_parts.bench import STATUSES, Bench, Fault, contents, last_line, same_tables
@@ -54,22 +54,20 @@ DAMAGES: dict[str, Damage] = {
 COMMANDS = ("show", "report", "export", "resume")
 
 
-def damaged_files(bench: Bench, rng: random.Random, count: int) -> Iterator[Fault]:
+def damaged_file(bench: Bench, rng: random.Random, number: int) -> Fault:
     """Damage a file of a finished run and give a command: it ends in one message or with the right result."""
     files = sorted(path.relative_to(bench.whole).as_posix() for path in bench.whole.rglob("*") if path.is_file())
     names = list(DAMAGES)
-    for number in range(count):
-        run, name, command = bench.home / f"damage{number}", names[number % len(names)], rng.choice(COMMANDS)
-        file = rng.choice([one for one in files if not one.startswith(("replan", ".meio.lock"))])
-        shutil.copytree(bench.whole, run)
-        DAMAGES[name](run / file, rng)
-        before = contents(run)
-        status, text = bench.here(command, run)
-        documented = status in STATUSES and "Traceback" not in text
-        kept = contents(run) == before or same_tables(run, bench.whole)
-        # A resumed run is the run that nothing happened to, or it is refused.
-        same = command != "resume" or status == 2 or same_tables(run, bench.whole)
-        shutil.rmtree(run, ignore_errors=True)
-        yield Fault(
-            f"file: {name}", command, file, status, last_line(text).replace(str(run), ""), documented, kept, same
-        )
+    run, name, command = bench.home / f"damage{number}", names[number % len(names)], rng.choice(COMMANDS)
+    file = rng.choice([one for one in files if not one.startswith(("replan", ".meio.lock"))])
+    shutil.copytree(bench.whole, run)
+    DAMAGES[name](run / file, rng)
+    before = contents(run)
+    status, text = bench.here(command, run)
+    documented = status in STATUSES and "Traceback" not in text
+    kept = contents(run) == before or same_tables(run, bench.whole)
+    # A resumed run is the run that nothing happened to, or it is refused.
+    same = command != "resume" or status == 2 or same_tables(run, bench.whole)
+    shutil.rmtree(run, ignore_errors=True)
+    line = last_line(text).replace(str(run), "")
+    return Fault(f"file: {name}", command, file, status, line, documented, kept, same)

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
 
 from faults_parts.bench import STATUSES, Bench, Fault, contents, last_line
-from faults_parts.kills import COMMANDS, is_kept, is_same, prepared
+from faults_parts.kills import COMMANDS, again, is_kept, is_same, prepared
 
 
-def no_space(bench: Bench, rng: random.Random, count: int) -> Iterator[Fault]:
-    """Give commands in which writes beyond a size fail, as they do on a full disk."""
-    for number in range(count):
-        command = COMMANDS[number % len(COMMANDS)]
-        run = bench.home / f"space{number}"
-        words, again = prepared(bench, run, command)
-        before = contents(run)
-        size = int(2 ** rng.uniform(6, 16))
-        limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); "
-        process = bench.start(*words, before=limit)
-        text = process.communicate(timeout=600)[0]
-        documented = process.returncode in STATUSES and "Traceback" not in text
-        kept = is_kept(bench, run, before)
-        bench.here(*again)
-        same = is_same(bench, run, command)
-        line = last_line(text).replace(str(bench.home), "")
-        shutil.rmtree(run, ignore_errors=True)
-        yield Fault("no space", command, f"files up to {size} B", process.returncode, line, documented, kept, same)
+def no_space(bench: Bench, rng: random.Random, number: int) -> Fault:
+    """Give a command in which writes beyond a size fail, as they do on a full disk."""
+    command = COMMANDS[number % len(COMMANDS)]
+    run = bench.home / f"space{number}"
+    words = prepared(bench, run, command)
+    before = contents(run)
+    size = int(2 ** rng.uniform(6, 16))
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); "
+    process = bench.start(*words, before=limit)
+    text = process.communicate(timeout=600)[0]
+    documented = process.returncode in STATUSES and "Traceback" not in text
+    kept = is_kept(bench, run, command, before)
+    bench.here(*again(run, command, words))
+    same = is_same(bench, run, command)
+    line = last_line(text).replace(str(bench.home), "")
+    shutil.rmtree(run, ignore_errors=True)
+    return Fault("no space", command, f"files up to {size} B", process.returncode, line, documented, kept, same)

@@ -25,6 +25,9 @@ _NOUNS = {
     "bool": "true or false",
 }
 
+MOST = 1e9
+"""Upper end of a number whose column says no other: sums over catalog and horizon stay within 32-bit floats."""
+
 
 @dataclass(frozen=True)
 class Column:

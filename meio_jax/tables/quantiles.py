@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from meio_jax.tables.columns import Column
+from meio_jax.tables.columns import MOST, Column
 
 _PLAIN = re.compile(r"^q(0?\.\d+)$")
 _BAND = re.compile(r"^(?P<model>.+)-(?P<side>lo|hi)-(?P<width>\d+(?:\.\d+)?)$")
@@ -80,6 +80,6 @@ def quantile_levels(frame: pl.DataFrame) -> tuple[float, ...]:
 def quantile_columns(levels: Iterable[float]) -> tuple[Column, ...]:
     """Declarations of the columns of these levels, ascending."""
     return tuple(
-        Column(quantile_name(level), "float", f"quantile {level:g} of demand", "units per day", ge=0)
+        Column(quantile_name(level), "float", f"quantile {level:g} of demand", "units per day", ge=0, le=MOST)
         for level in sorted(levels)
     )

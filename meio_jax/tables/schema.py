@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from meio_jax.tables.columns import Column, ColumnType, Reference, Table
+from meio_jax.tables.columns import MOST, Column, ColumnType, Reference, Table
 from meio_jax.tables.settings import LONGEST
 
 ITEM_TABLES = ("items", "offers", "forecast", "on_hand", "on_order")
@@ -17,10 +17,6 @@ ITEM_TABLES = ("items", "offers", "forecast", "on_hand", "on_order")
 
 RESOURCE_KINDS = ("storage", "inbound", "outbound", "lane", "vendor", "spend", "service")
 MEASURES = ("units", "m3", "kg", "money")
-
-
-MOST = 1e9
-"""Upper end of a number whose column says no other: sums over catalog and horizon stay within 32-bit floats."""
 
 _BACKLOG_HINT = (
     "write 0; units owed to customers at the start are demand that waits: add them to the forecast of period 0 "

@@ -14,8 +14,9 @@ from tiny import tiny_frames, tiny_settings, tiny_tables
 from meio_jax.errors import InputError, InputWarning, Problem
 from meio_jax.instance.item_sources import FolderSource
 from meio_jax.runs.resume import table_digests
-from meio_jax.tables import Tables, read_instance, write_instance
+from meio_jax.tables import FORECASTS, TABLE_NAMES, Tables, read_instance, table_schema, write_instance
 from meio_jax.tables.clean_texts import LONGEST_TEXT
+from meio_jax.tables.quantiles import quantile_columns
 from meio_jax.tables.settings import InstanceSettings
 
 TINY = {"promises not met", "sales that do not pay"}
@@ -245,6 +246,16 @@ def test_numbers_beyond_what_can_be_computed_are_refused(table: str, values: dic
     text = message(damaged(tmp_path, put(table, 0, **values), "mean"))
     assert f"{table}.parquet, row 1" in text
     assert next(iter(values)) in text
+
+
+def test_every_number_of_every_table_has_an_upper_end(tmp_path: Path) -> None:
+    tables = [table_schema(name, form) for form in FORECASTS for name in TABLE_NAMES]
+    columns = [column for table in tables for column in table.columns] + list(quantile_columns((0.05, 0.95)))
+    numbers = [one for one in columns if one.type in ("float", "int") and not one.allowed]
+    assert len(numbers) > 100
+    assert [one.name for one in numbers if one.le is None and one.lt is None] == []
+    text = message(damaged(tmp_path, put("forecast", 0, **{"q0.9": 1e300}), "quantiles"))
+    assert "forecast.parquet, row 1" in text
 
 
 def test_digests_are_those_of_the_bytes_that_were_read(tmp_path: Path) -> None:
