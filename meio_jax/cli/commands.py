@@ -202,6 +202,36 @@ def show(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
 
 
 @app.command()
+def diff(
+    run_a: Annotated[Path, typer.Argument(help="Folder of the earlier run.")],
+    run_b: Annotated[Path, typer.Argument(help="Folder of the later run.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default RUN_B/diff.")] = None,
+    items: Annotated[
+        int, typer.Option(min=0, help="Items planned again to say why their orders changed, most money first; 0: none.")
+    ] = 500,
+    instance_a: Annotated[Path | None, typer.Option(help="Instance of the earlier run, if it has moved.")] = None,
+    instance_b: Annotated[Path | None, typer.Option(help="Instance of the later run, if it has moved.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what changed from one run to another and why: orders, targets, prices, service, in money."""
+    from meio_jax.cli.diff_text import diff_text
+    from meio_jax.report.diff_page import write_diff
+
+    progress = _progress(quiet)
+    try:
+        found, target = write_diff(
+            run_a, run_b, out, instances=(instance_a, instance_b), items=items, progress=progress
+        )
+    finally:
+        progress.close()
+    if as_json:
+        typer.echo(json.dumps({**found.summary, "notes": found.notes}, indent=1))
+    else:
+        _out.print(diff_text(found, str(target)))
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write to; default RUN/export.")] = None,

@@ -7,6 +7,7 @@ price materially, the result says so.
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ from meio_jax.runs.data import instance_of, read_table
 from meio_jax.runs.files import read_about, read_census, read_certificate
 from meio_jax.runs.portable import named_leaves, names_of
 from meio_jax.runs.resume import table_digests
-from meio_jax.runs.warm import match, prices_of, read_earlier, row_axes, source_rows
+from meio_jax.runs.warm import bucket_weights, match, prices_of, read_earlier, row_axes, source_rows
 from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, clearly_better, judge, refine
 from meio_jax.tables import ITEM_TABLES, Tables, read_instance, read_item_block, read_network
 from meio_jax.tables.overlay import item_column, named_items, overlay
@@ -126,7 +127,8 @@ class Replanner:
         self.folder = _instance_folder(run, about, instance)
         self.network = read_network(self.folder)
         self._tables = read_instance(self.folder) if self._census.items <= _IN_MEMORY else None
-        self._earlier = read_earlier(run)
+        self._earlier = self._priced = read_earlier(run)
+        self._days = self._earlier.axes
         self._place = {name: at for at, name in enumerate(self._earlier.saved.basis.items)}
         self._prices = read_table(run, "prices")
         self._family = policy_family(self.config.policy.name, self.config.policy.protection)
@@ -177,6 +179,68 @@ class Replanner:
             seconds=time.perf_counter() - started,
         )
 
+    def priced_by(self, run: Path) -> Replanner:
+        """The same items, network and levels, at the prices of another run (matched by resource and day)."""
+        other = copy.copy(self)
+        other._priced, other._known, other._shapes = read_earlier(run), None, {}
+        return other
+
+    def rows(self, names: list[str]) -> Tables:
+        """The rows of some items as the run had them, with the network."""
+        return self._rows(names)
+
+    def leveled_by(self, run: Path) -> Replanner:
+        """The same items, network and prices, with the levels of another run (matched by item, node and day)."""
+        other = copy.copy(self)
+        other._earlier = read_earlier(run)
+        other._place = {name: at for at, name in enumerate(other._earlier.saved.basis.items)}
+        return other
+
+    def decide(
+        self, tables: Tables, other: Replanner | None = None, options: ReplanOptions | None = None
+    ) -> dict[str, pl.DataFrame]:
+        """Today's orders and transfers of items of the run with other data, at levels that suit it.
+
+        Levels stay those of the run unless others are clearly better: those of another run, those of either run in
+        proportion to what the data ask for, or those that a search finds from there.
+
+        Args:
+            tables: From `rows`, with other tables of the items in place; they are not checked.
+            other: Whose levels are tried as well (`leveled_by`).
+            options: Length of the search.
+        """
+        options = ReplanOptions() if options is None else options
+        self._census = widened(self._census, tables)
+        instance = self._instance(tables)
+        numbers = np.flatnonzero(instance.layout.live.any(1)).tolist()
+        own = self._live(instance)
+        if other is not None:
+            other._shapes = self._shapes
+        with ThreadPoolExecutor(_cores()) as pool:
+            jobs = []
+            for number, (one, saved) in zip(numbers, own, strict=True):
+                sides = [saved]
+                if other is not None:
+                    sides.append(other._saved(instance, number, self._shapes[instance.layout.item.shape[1]]))
+                jobs.append(pool.submit(self._best_of, one, sides, options))
+            levels = [job.result() for job in jobs]
+        return dict(decision_frames(instance, _together(levels, instance.layout.blocks)))
+
+    def _best_of(self, one: tuple, sides: list[_Saved], options: ReplanOptions) -> AbstractPolicy:
+        """Of each item of a block the first of some levels, unless later ones are clearly better."""
+        tried = [side.levels for side in sides]
+        for side in sides:
+            tried.append(begin(self._around, self._family, one).continued(side.at, side.raw, side.square).policy())
+        tried += [self._search(one, side, options)[0] for side in sides]
+        best, judged = tried[0], self._judged(one, tried[0], options)
+        for levels in tried[1:]:
+            new = self._judged(one, levels, options)
+            better = np.asarray(clearly_better(new, judged))
+            if better.any():
+                best = jax.tree.map(lambda a, b, at=better: np.where(at, np.asarray(b), np.asarray(a)), best, levels)
+                judged = self._judged(one, best, options)
+        return jax.tree.map(np.asarray, best)
+
     def _check_named(self, changes: Mapping[str, pl.DataFrame], names: list[str], form: str) -> None:
         """Items that the run does not have need rows of their own."""
         content = changes.get("items")
@@ -223,12 +287,12 @@ class Replanner:
         return self._known[1]
 
     def _surroundings(self, instance: Instance) -> Surroundings:
-        axes = {**self._earlier.axes, "resources": instance.ids.resources}
+        axes = {**self._days, "resources": instance.ids.resources}
         stationary = self.config.policy.stationary
         declared = self.network.settings.stationary_targets
 
         def table(name: str) -> jax.Array:
-            return jnp.asarray(prices_of(self._earlier, axes, name), instance.resources.capacity.dtype)
+            return jnp.asarray(prices_of(self._priced, axes, name), instance.resources.capacity.dtype)
 
         return Surroundings(
             network=instance.network,
@@ -256,6 +320,7 @@ class Replanner:
             def of_run(table: np.ndarray | None, rows: np.ndarray = rows, there: np.ndarray = there) -> np.ndarray:
                 if table is None:
                     return np.zeros(there.shape, np.float32)[None]
+                table = self._on_days(table)
                 return np.where(there, table[:, np.maximum(rows, 0), np.maximum(at, 0)], 0)
 
             raw.append(of_run(arrays[f"best.raw.{name}"]))
@@ -265,6 +330,14 @@ class Replanner:
         dtype, structure = like.cost.dtype, jax.tree.structure(like.raw)
         tree = lambda leaves: jax.tree.unflatten(structure, [np.asarray(leaf, dtype) for leaf in leaves])
         return _Saved(tree(raw), tree(square), tree(levels), jax.tree.unflatten(structure, known), at >= 0)
+
+    def _on_days(self, table: np.ndarray) -> np.ndarray:
+        """A table by bucket of the run whose levels these are, on the days of the run that is planned again."""
+        now, then = self._days, self._earlier.axes
+        weights, _ = bucket_weights(now, then)
+        if table.shape[0] != weights.shape[1] or then["start_date"] == now["start_date"]:
+            return table
+        return np.einsum("bo,o...->b...", weights, table)
 
     def _source_rows(self, instance: Instance) -> np.ndarray:
         """Row that every source has in the run: vendors may change their rank at a node."""

@@ -29,7 +29,7 @@ _BEGUN = ("config.yaml", "instance.json", "census.json", "checkpoints", "scratch
 _FOUND = ("plan", "prices.parquet", "metrics.parquet", "certificate.json")
 # Made of a plan by other commands, and so of no use once there is another plan.
 _OF_PLAN = ("report.html",)
-_DERIVED = ("export", "replan")
+_DERIVED = ("export", "replan", "diff")
 
 RUN_MARK = Mark("run", (*_BEGUN, *_FOUND, *_OF_PLAN))
 

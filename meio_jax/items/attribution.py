@@ -1,0 +1,160 @@
+"""Why an order changed: items planned again with one thing changed at a time, averaged over the orders of changing.
+
+Between the data and prices of run A and those of run B lie the worlds in which some of them are changed already. A
+reason's part is the mean, over all orders in which the reasons can be changed, of what the order of an item changes at
+that reason's turn (Shapley 1953): a reason that is no matter of an item has no part in its change, and parts add up to
+the difference between the first world and the last one. The first has the data and prices of A in the network and on
+the day of B. What is left of the change from A to B (another day, another network, levels that the two solves found
+differently) is a part of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from meio_jax.backtest import window
+from meio_jax.items.replan import Replanner, ReplanOptions
+from meio_jax.tables import ITEM_TABLES, Tables, read_item_block, read_network
+from meio_jax.tables.overlay import item_column
+
+TABLES = {"forecast": ("forecast",), "stock": ("on_hand", "on_order"), "costs": ("items", "offers")}
+"""Tables of an item that each reason changes; the reason `prices` are the prices of the capacities."""
+
+PRICES, REST, ITEMS = "prices", "rest", "assortment"
+REASONS = (*TABLES, PRICES, REST, ITEMS)
+"""`rest` is what no reason explains: another day or network, and the search; `assortment` items that one run lacks."""
+
+Amounts = dict[tuple[str, str], tuple[float, float]]
+"""Units and money ordered, by item and node."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A run and the instance that it planned."""
+
+    run: Path
+    instance: Path
+
+
+def amounts(orders: pl.DataFrame) -> Amounts:
+    """Sums over vendors of a table of orders."""
+    sums = orders.group_by("item_id", "node_id").agg(pl.col("units", "cost").sum())
+    return {(item, node): (float(units), float(cost)) for item, node, units, cost in sums.iter_rows()}
+
+
+def shapley(reasons: tuple[str, ...], value: Callable[[frozenset[str]], Amounts]) -> dict[str, Amounts]:
+    """Part of each reason in the difference between the value of all reasons and that of none.
+
+    Args:
+        reasons: What can be changed.
+        value: Amounts where some reasons are changed; asked once for each set.
+    """
+    worlds = {
+        frozenset(chosen): value(frozenset(chosen))
+        for size in range(len(reasons) + 1)
+        for chosen in itertools.combinations(reasons, size)
+    }
+    keys = set().union(*worlds.values())
+    nothing = (0.0, 0.0)
+    found: dict[str, Amounts] = {reason: dict.fromkeys(keys, nothing) for reason in reasons}
+    for before, after in ((set_, set_ | {reason}) for set_ in worlds for reason in reasons if reason not in set_):
+        (reason,) = after - before
+        count = len(reasons)
+        share = math.factorial(len(before)) * math.factorial(count - len(before) - 1) / math.factorial(count)
+        for key in keys:
+            old, new = worlds[before].get(key, nothing), worlds[after].get(key, nothing)
+            so_far = found[reason][key]
+            units, cost = (part + share * (n - o) for part, n, o in zip(so_far, new, old, strict=True))
+            found[reason][key] = (units, cost)
+    return found
+
+
+def explain_orders(
+    a: Side, b: Side, items: list[str], orders: Mapping[str, pl.DataFrame], options: ReplanOptions | None = None
+) -> pl.DataFrame:
+    """Parts of the reasons in the change of the orders of some items that both runs have.
+
+    Args:
+        a: The earlier run.
+        b: The later run.
+        items: Which items.
+        orders: `plan/orders` of both, by "a" and "b".
+        options: Length of each search.
+
+    Returns:
+        `item_id, node_id, reason, units, cost`: rows whose units or cost are not 0.
+    """
+    later = Replanner(b.run, b.instance)
+    levels = later.leveled_by(a.run)
+    cheap = later.priced_by(a.run)
+    now = later.rows(items)
+    then = on_the_day(read_item_block(a.instance, items, read_network(a.instance)), now)
+    form = now.settings.forecast
+    reasons = tuple(
+        reason for reason, names in TABLES.items() if any(_differs(then, now, name, form) for name in names)
+    )
+    own = {side: amounts(table.filter(pl.col("item_id").is_in(items))) for side, table in orders.items()}
+
+    def value(changed: frozenset[str]) -> Amounts:
+        old = [name for reason in reasons if reason not in changed for name in TABLES[reason]]
+        tables = now.replace(**{name: then.frames()[name] for name in old})
+        planner = later if PRICES in changed else cheap
+        return amounts(planner.decide(tables, levels, options)["plan/orders"])
+
+    found = shapley((*reasons, PRICES), value)
+    found[REST] = _left(own["a"], own["b"], found)
+    return parts_frame(found)
+
+
+def _left(a: Amounts, b: Amounts, parts: Mapping[str, Amounts]) -> Amounts:
+    """What the parts leave of the change from A to B."""
+    nothing = (0.0, 0.0)
+    left = {}
+    for key in {*a, *b, *(key for part in parts.values() for key in part)}:
+        change = [new - old for new, old in zip(b.get(key, nothing), a.get(key, nothing), strict=True)]
+        for part in parts.values():
+            change = [so_far - own for so_far, own in zip(change, part.get(key, nothing), strict=True)]
+        left[key] = (change[0], change[1])
+    return left
+
+
+def parts_frame(found: Mapping[str, Amounts]) -> pl.DataFrame:
+    """Parts as a table, without those that are nothing."""
+    rows = [
+        (item, node, reason, units, cost)
+        for reason, parts in found.items()
+        for (item, node), (units, cost) in parts.items()
+        if abs(units) > 1e-9 or abs(cost) > 1e-9
+    ]
+    schema = {"item_id": pl.String, "node_id": pl.String, "reason": pl.String, "units": pl.Float64, "cost": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row").sort("item_id", "node_id", "reason")
+
+
+def on_the_day(then: Tables, now: Tables) -> Tables:
+    """Item tables of an earlier day as they would be on the day of another instance of the same items.
+
+    Days of the forecast past its end repeat its last week; what was due before the day is due now.
+    """
+    day = then.settings.periods_of(pl.Series([now.settings.start_date]).to_numpy())[0]
+    if not day and then.settings.periods == now.settings.periods:
+        return then
+    moved = window(then, int(day), now.settings.periods)
+    due = (pl.col("period_due") - int(day)).clip(0).cast(then.on_order.schema["period_due"])
+    late = then.on_order.with_columns(due)
+    keys = [name for name in late.columns if name != "units"]
+    sums = late.group_by(keys, maintain_order=True).agg(pl.col("units").sum())
+    return moved.replace(on_order=sums.select(late.columns))
+
+
+def _differs(then: Tables, now: Tables, name: str, form: str) -> bool:
+    """Whether an item table has other rows or values."""
+    old, new = then.frames()[name], now.frames()[name]
+    assert name in ITEM_TABLES
+    keys = [item_column(name, form), *(column for column in new.columns if column != item_column(name, form))]
+    return old.columns != new.columns or not old.sort(keys).equals(new.sort(keys))

@@ -1,0 +1,11 @@
+"""What the reasons of a change of orders are called."""
+
+WORDS = {
+    "forecast": "forecast",
+    "stock": "stock and what is on order",
+    "costs": "items' costs and offers",
+    "prices": "prices of capacity",
+    "rest": "another day or network, and the search",
+    "assortment": "items that one run lacks",
+    "not analysed": "not analysed",
+}
