@@ -22,7 +22,7 @@ from meio_jax.runs.files import read_certificate
 from meio_jax.runs.run import run_solve
 from meio_jax.tables import Tables, read_settings, write_instance
 
-OURS = "meio"
+OURS, STEADY = "meio", "meio_steady"
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,12 @@ class Planner(AbstractArm):
         folder: Where the mornings' instances and the plans are written; the last plan stays.
         every: Days from one plan to the next.
         progress: Where solves report.
+        name: What it is called.
     """
 
-    def __init__(self, config: Config, folder: Path, every: int, progress: AbstractProgress) -> None:
-        self.name, self._config, self._folder = OURS, config, folder
+    def __init__(self, config: Config, folder: Path, every: int, progress: AbstractProgress, name: str = OURS) -> None:
+        output = config.output.model_copy(update={"daily_orders": True})
+        self.name, self._config, self._folder = name, config.model_copy(update={"output": output}), folder
         self._every, self._progress = every, progress
 
     def decide(self, day: int, morning: Tables) -> Decision:
@@ -105,7 +107,7 @@ class Planner(AbstractArm):
             run = self._plan(day)
             found = {f"plan/{name}": pl.read_parquet(run / "plan" / f"{name}.parquet") for name in _DECIDED}
             tables = levels.today(morning)
-            change = changes(self._plan(day - self._every), run, self._every) if day else None
+            change = changes(self._plan(day - self._every), run) if day else None
             self._tidy(day)
         fulfilment = PlanTable(_nothing(), protection=tables.get("plan/protection"), prices=tables.get("prices"))
         seconds = time.perf_counter() - began

@@ -1,7 +1,8 @@
-"""How much a new plan changes of what the plan before it had planned for the same days.
+"""How much a new plan changes of what the plan before it had planned.
 
-Sum of |planned now - planned before| over item, node and day, divided by the sum of what is planned; days near today
-weigh more, since those plans are acted on soon.
+Of orders of the same item, node and due date that both plans plan: quantities, sum of |planned now - planned before|
+divided by the sum of what is planned now; and orders that appear or vanish, divided by the orders of either plan (setup
+and quantity oriented instability, Inderfurth 1994). Days near today weigh more, since those plans are acted on soon.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from meio_jax.tables import read_settings
@@ -18,25 +18,28 @@ from meio_jax.tables.settings import InstanceSettings
 NEAR_DAYS = 7.0
 """The weight of a day falls by half every so many days."""
 
+_AN_ORDER = 0.5
+"""From so many expected units on there is an order."""
+
 
 @dataclass(frozen=True)
 class Change:
-    """Weighted sums over item, node and day: `moved` units of change of `planned` units (both of the target levels),
-    and of `pairs` of item and node those whose order of today was not to be, or was to be and is not (`flips`)."""
+    """Weighted sums over item, node and due date: of `planned` units those that `moved`, and of the orders that either
+    plan has (`pairs`) those that the other has not (`flips`)."""
 
     moved: float
     planned: float
-    flips: int
-    pairs: int
+    flips: float
+    pairs: float
 
     @property
     def quantities(self) -> float:
-        """Share of what is planned that changed."""
+        """Units of change per unit planned."""
         return self.moved / self.planned if self.planned > 0 else 0.0
 
     @property
     def orders(self) -> float:
-        """Share of items and nodes whose order of today appeared or vanished."""
+        """Share of the orders of either plan that the other has not."""
         return self.flips / self.pairs if self.pairs > 0 else 0.0
 
     def as_dict(self) -> dict[str, float]:
@@ -44,56 +47,42 @@ class Change:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    settings: InstanceSettings
-    targets: pl.DataFrame
-    orders: pl.DataFrame
-
-
-def _read(run: Path) -> _Plan:
-    instance = run.parent.parent / "mornings" / run.name
-    return _Plan(
-        read_settings(instance),
-        pl.read_parquet(run / "plan" / "targets.parquet"),
-        pl.read_parquet(run / "plan" / "orders.parquet"),
-    )
-
-
-def changes(before: Path, now: Path, days: int) -> Change:
-    """What a plan changes of the one made `days` days before it.
+def changes(before: Path, now: Path) -> Change:
+    """What a plan changes of an earlier one.
 
     Args:
-        before: Run folder of the earlier plan.
+        before: Run folder of the earlier plan; both have the table `plan/planned_days`.
         now: Run folder of the new one.
-        days: Days between them.
     """
-    old, new = _read(before), _read(now)
-    weight = bucket_weights(new.settings, old.settings, days)
-    keys = ["item_id", "node_id"]
-    level = new.targets.select(*keys, "bucket", now="target")
-    was = old.targets.select(*keys, pl.col("bucket").alias("earlier"), before="target")
-    joined = level.join(weight, on="bucket").join(was, on=[*keys, "earlier"], how="left")
-    joined = joined.with_columns(pl.col("before").fill_null(0.0))
+    old, new = (pl.read_parquet(run / "plan" / "planned_days.parquet") for run in (before, now))
+    return change_of(old, new, *(read_settings(run.parent.parent / "mornings" / run.name) for run in (before, now)))
+
+
+def change_of(old: pl.DataFrame, new: pl.DataFrame, then: InstanceSettings, today: InstanceSettings) -> Change:
+    """What new planned orders change of earlier ones, on the days that both plans have.
+
+    Args:
+        old: `plan/planned_days` of the earlier plan.
+        new: That of the new plan.
+        then: Settings of the earlier plan's instance.
+        today: Settings of the new plan's instance.
+    """
+    keys = ["item_id", "node_id", "due_date"]
+    first, last = today.start_date, min(today.end_date, then.end_date)
+    # What was ordered before today is under way and planned no more.
+    both = pl.col("order_date").is_between(first, last, closed="left")
+    sides = [
+        table.filter(both).group_by(keys).agg(pl.col("units").sum(), pl.col("order_date").min()) for table in (old, new)
+    ]
+    joined = sides[0].join(sides[1], on=keys, how="full", coalesce=True, suffix="_now")
+    day = (pl.min_horizontal("order_date", "order_date_now") - first).dt.total_days()
+    weight = pl.lit(0.5).pow(day / NEAR_DAYS)
+    was, now = pl.col("units").fill_null(0.0), pl.col("units_now").fill_null(0.0)
+    ordered, ordered_now = was >= _AN_ORDER, now >= _AN_ORDER
     sums = joined.select(
-        moved=((pl.col("now") - pl.col("before")).abs() * pl.col("weight")).sum(),
-        planned=(pl.col("now") * pl.col("weight")).sum(),
+        moved=((now - was).abs() * weight).sum(),
+        planned=(now * weight).sum(),
+        flips=((ordered != ordered_now).cast(pl.Float64) * weight).sum(),
+        pairs=((ordered | ordered_now).cast(pl.Float64) * weight).sum(),
     ).row(0)
-    ordered = new.orders.select(keys).unique()
-    expected = old.orders.select(keys).unique()
-    both = ordered.join(expected, on=keys, how="inner").height
-    pairs = new.targets.select(keys).unique().height
-    return Change(float(sums[0]), float(sums[1]), ordered.height + expected.height - 2 * both, pairs)
-
-
-def bucket_weights(new: InstanceSettings, old: InstanceSettings, days: int) -> pl.DataFrame:
-    """Pairs of a new and an earlier bucket that share days, with the weight of these days."""
-    day = np.arange(new.periods)
-    rows = pl.DataFrame(
-        {
-            "bucket": day // new.bucket_periods,
-            "earlier": np.minimum((day + days) // old.bucket_periods, old.buckets - 1),
-            "weight": 0.5 ** (day / NEAR_DAYS),
-        }
-    )
-    return rows.group_by("bucket", "earlier", maintain_order=True).agg(pl.col("weight").sum())
+    return Change(*map(float, sums))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from meio_jax.backtest import World, read_world, window
-from meio_jax.backtest_loop.arms import OURS, AbstractArm, Baseline, Planner, baseline
+from meio_jax.backtest_loop.arms import OURS, STEADY, AbstractArm, Baseline, Planner, baseline
 from meio_jax.backtest_loop.customers import Ground, ground
 from meio_jax.backtest_loop.folder import finish, open_folder
 from meio_jax.backtest_loop.live import Life, Step, live
@@ -79,6 +79,9 @@ def run_backtest(
 def _arms(config: Config, folder: Path, at: Ground, progress: AbstractProgress) -> list[AbstractArm]:
     part = config.backtest
     arms: list[AbstractArm] = [Planner(config, folder, part.every, progress)]
+    if part.steady is not None:
+        calm = config.model_copy(update={"warm": config.warm.model_copy(update={"hold": part.steady})})
+        arms.append(Planner(calm, folder / "steady", part.every, progress, STEADY))
     arms += [baseline(name) for name in part.baselines]
     if part.min_max is not None:
         arms.append(Baseline("min_max", read_min_max(part.min_max, at.tables)))

@@ -32,7 +32,7 @@ def _arm(life: Life, world: World) -> dict[str, Any]:
     terms = life.outcome.replications.row(0, named=True)
     changes = [step.change for step in life.steps if step.change is not None]
     planned = sum(change.planned for change in changes)
-    pairs = sum(change.pairs for change in changes)
+    pairs = sum((change.pairs for change in changes), 0.0)
     year = PERIODS_PER_YEAR[world.settings.period]
     return {
         "total": sums["total"],

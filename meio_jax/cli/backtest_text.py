@@ -83,12 +83,19 @@ def _headline(summary: dict[str, Any], folder: str) -> str:
         f"{_CUSTOMERS[summary['customers']]}; {plans}: {ours['seconds']:,.0f} s, "
         f"{ours['seconds_of_longest_day']:,.1f} s on the longest day. Tables are in {escape(folder)}/results."
     )
-    if ours["nervousness_quantities"] is not None:
-        text += (
-            f"\nFrom one plan to the next {ours['nervousness_quantities']:.1%} of the target levels of the same days "
-            f"change (days near today weigh more)."
-        )
+    for name, arm in summary["arms"].items():
+        if arm.get("nervousness_quantities") is not None:
+            text += f"\n{escape(name)}: {_nervous(arm)}"
     return text
+
+
+def _nervous(arm: dict[str, Any]) -> str:
+    """What plans change of those before them, in words."""
+    orders = arm["nervousness_orders"]
+    text = f"from one plan to the next {arm['nervousness_quantities']:.1%} of the units planned to be ordered change"
+    if orders is not None:
+        text += f", and {orders:.1%} of the planned orders appear or vanish"
+    return f"{text} (same item, node and due date; days near today weigh more)."
 
 
 def _arms(summary: dict[str, Any]) -> Table:

@@ -210,6 +210,12 @@ class WarmPart(_Part):
         description="factor on the steps of prices, for the first 3 % by which a capacity is missed",
     )
     damping: float = Field(default=0.9, ge=0, lt=1, description="how much of their prices the lists keep per step")
+    hold: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="levels that change by at most this share of what they were stay as they were (calmer plans)",
+    )
 
 
 class StreamPart(_Part):
@@ -271,6 +277,12 @@ class BacktestPart(_Part):
     baselines: tuple[BaselineName, ...] = Field(
         default=get_args(BaselineName), description="what is compared, planned anew every morning as well"
     )
+    steady: float | None = Field(
+        default=None,
+        gt=0,
+        le=10,
+        description="a second planner lives the same days with this `warm.hold`: what calmer plans cost; empty: none",
+    )
     min_max: SafePath | None = Field(
         default=None, description="your own order-up-to table as a further baseline: `item_id, node_id, min, max`"
     )
@@ -281,6 +293,14 @@ class BacktestPart(_Part):
         default="bucket", description="docks: capacity holds every day, on average over a bucket, or is only measured"
     )
     outbound: Literal["day", "bucket", "measure"] = Field(default="bucket", description="outbound: the same")
+
+
+class OutputPart(_Part):
+    """Which further tables a plan writes."""
+
+    daily_orders: bool = Field(
+        default=False, description="write `plan/planned_days`: expected orders of every day by item, vendor and node"
+    )
 
 
 class CheckpointPart(_Part):
@@ -308,6 +328,7 @@ class Config(_Part):
     warm: WarmPart = WarmPart()
     stream: StreamPart = StreamPart()
     checkpoint: CheckpointPart = CheckpointPart()
+    output: OutputPart = OutputPart()
     backtest: BacktestPart = BacktestPart()
 
 

@@ -82,8 +82,15 @@ class Plan:
     def frames(self) -> dict[str, pl.DataFrame]:
         """All result tables by the name they have in a run folder (`plan/targets`, `prices`, ...)."""
         model = self.model
-        rounds = model.problem.settings.rounds
-        found = plan_frames(model.instance, self.policy, self.solution, self.holdout, rounds=rounds, values=self.values)
+        found = plan_frames(
+            model.instance,
+            self.policy,
+            self.solution,
+            self.holdout,
+            rounds=model.problem.settings.rounds,
+            values=self.values,
+            daily=model.config.output.daily_orders,
+        )
         tables = dict(found)
         return {**tables, "metrics": metrics_frame(self.solution)}
 

@@ -138,7 +138,13 @@ def _write_part(
     own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
     values = values_of_units(problem, policy, solution, config, progress)
     frames = plan_frames(
-        model.counted.instance(tables), own, solution, holdout, rounds=problem.settings.rounds, values=values
+        model.counted.instance(tables),
+        own,
+        solution,
+        holdout,
+        rounds=problem.settings.rounds,
+        values=values,
+        daily=config.output.daily_orders,
     )
     for name, frame in frames:
         if name in ORDER:

@@ -22,18 +22,21 @@ from meio_jax.plans.policy_tables import KEPT_ABOVE
 _EXPECTED = 0.5
 
 
-def planned_frames(instance: Instance, holdout: Holdout) -> Iterator[tuple[str, pl.DataFrame]]:
+def planned_frames(instance: Instance, holdout: Holdout, *, daily: bool = False) -> Iterator[tuple[str, pl.DataFrame]]:
     """Expected orders and transfers of every bucket, and of all items together by day.
 
     Args:
         instance: The instance that was planned.
         holdout: Results on holdout scenarios; nothing is given where they do not say when items are ordered.
+        daily: Whether the orders of every day are given as well.
     """
     if holdout.times is None:
         return
     yield "plan/planned_orders", _orders(instance, _rows(instance, holdout, holdout.times, vendors=True))
     yield "plan/planned_transfers", _transfers(instance, _rows(instance, holdout, holdout.times, vendors=False))
     yield "plan/calendar", _calendar(instance, holdout.times)
+    if daily:
+        yield "plan/planned_days", _days(instance, holdout.times)
 
 
 def first_day(instance: Instance) -> int:
@@ -133,6 +136,25 @@ def _transfers(instance: Instance, rows: _Rows) -> pl.DataFrame:
             "due_date": pl.Series(due, dtype=pl.Date),
         }
     ).sort("item_id", "from_node", "to_node", "bucket")
+
+
+def _days(instance: Instance, times: OrderTimes) -> pl.DataFrame:
+    """Expected orders of every day of the horizon by item, vendor and node."""
+    network, ids, block = instance.network, instance.ids, instance.catalog.block
+    units = joined(instance, times.daily)[:, : network.offers].astype(float)
+    day, source, item = np.nonzero(units > KEPT_ABOVE)
+    vendor = joined(instance, block.offer_vendor).astype(int)[source, item]
+    placed, due = _dates(instance, day + first_day(instance), joined(instance, block.offer_lead)[source, item])
+    return pl.DataFrame(
+        {
+            "item_id": np.asarray(instance.items)[item],
+            "vendor_id": pl.Series([ids.vendors[number] for number in vendor], dtype=pl.String),
+            "node_id": np.asarray(ids.nodes)[np.asarray(network.offer_node, int)[source]],
+            "units": units[day, source, item],
+            "order_date": pl.Series(placed, dtype=pl.Date),
+            "due_date": pl.Series(due, dtype=pl.Date),
+        }
+    ).sort("item_id", "vendor_id", "node_id", "order_date")
 
 
 def _calendar(instance: Instance, times: OrderTimes) -> pl.DataFrame:

@@ -216,6 +216,7 @@ def plan_frames(
     *,
     rounds: int,
     values: UnitValues | None = None,
+    daily: bool = False,
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """All tables of a plan with their paths in the run folder.
 
@@ -226,13 +227,14 @@ def plan_frames(
         holdout: Results on holdout scenarios.
         rounds: Nodes that a class of demand asks in turn.
         values: What units in stock are worth; None: not asked for.
+        daily: Whether expected orders are given by day as well.
     """
     prices, usual = np.asarray(solution.prices), np.asarray(solution.state.usual)
     yield from policy_frames(instance, policy)
     yield from decision_frames(instance, policy)
     yield from expected_frames(instance, holdout)
     yield from flow_frames(instance, holdout)
-    yield from planned_frames(instance, holdout)
+    yield from planned_frames(instance, holdout, daily=daily)
     if values is not None:
         yield "plan/unit_values", unit_value_frame(instance, values)
     yield "plan/fulfilment", fulfilment_frame(instance, prices, rounds)

@@ -182,13 +182,18 @@ def _prices(prices: pl.DataFrame) -> Markup:
     return section("prices", "Prices", cards(tag("div", chart, class_="card")))
 
 
+def _by_arm_share(table: pl.DataFrame, column: str, title: str) -> Markup:
+    """A line per planner over the days of new plans, as shares."""
+    lines = [
+        Series(str(arm), rows["day"].to_list(), rows[column].to_list(), at + 1)
+        for at, ((arm,), rows) in enumerate(table.group_by(["arm"], maintain_order=True))
+    ]
+    return tag("div", line_chart(lines, Axes("day", title, share), label=f"{title}, by day"), class_="card")
+
+
 def _plans(solves: pl.DataFrame, nervous: pl.DataFrame) -> Markup:
     charts = [_by_arm(solves, "seconds", "Seconds of the day's decision")]
     if nervous.height:
-        lines = [
-            Series("target levels changed", nervous["day"].to_list(), nervous["quantities"].to_list(), 1),
-            Series("orders that appeared or vanished", nervous["day"].to_list(), nervous["orders"].to_list(), 2),
-        ]
-        axes = Axes("day", "Change from one plan to the next", share)
-        charts.append(tag("div", line_chart(lines, axes, label="Nervousness by day"), class_="card"))
+        charts.append(_by_arm_share(nervous, "quantities", "Units planned to be ordered that changed"))
+        charts.append(_by_arm_share(nervous, "orders", "Planned orders that appeared or vanished"))
     return section("plans", "Plans", cards(*charts))

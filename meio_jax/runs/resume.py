@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from meio_jax.tables.digests import joint_digest
 from meio_jax.tables.sources import instance_files
 
 # What a run may change between a checkpoint and its continuation without changing a number.
-_FREE = ("run", "checkpoint", "instance", "solve.devices", "stream", "backtest")
+_FREE = ("run", "checkpoint", "instance", "solve.devices", "stream", "backtest", "output")
 
 
 def table_digests(folder: Path, only: Collection[str] | None = None, gather: Gather = alone) -> dict[str, str]:
@@ -100,6 +100,7 @@ def search_saved(
     *,
     resume: bool = False,
     start: State | None = None,
+    settled: Callable[[Solution], Solution] = lambda solution: solution,
 ) -> Solution:
     """Search, with checkpoints on the way and at the end.
 
@@ -110,6 +111,7 @@ def search_saved(
         progress: Where to report.
         resume: Continue from the newest checkpoint.
         start: Where a search that is not continued starts; None: the newsvendor levels without prices.
+        settled: What is done to the solution before it is saved.
 
     Raises:
         InputError: If a checkpoint is to be continued that cannot be.
@@ -137,7 +139,7 @@ def search_saved(
         if start is not None and not resume:
             # What was taken over from an earlier run is not found again without it.
             save(start)
-        solution = search(model, state, progress=progress, on_step=on_step, history=tuple(history))
+        solution = settled(search(model, state, progress=progress, on_step=on_step, history=tuple(history)))
         save(solution.state)
     finally:
         checkpoints.close()

@@ -18,7 +18,8 @@ from meio_jax.distributed.processes import SharedProgress, gather, is_first, joi
 from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.folders import held
 from meio_jax.generate import generate_instance
-from meio_jax.planner.planning import Plan, certify, prepare
+from meio_jax.planner.planning import Model, Plan, certify, prepare
+from meio_jax.planner.steady import steadied
 from meio_jax.planner.streamed_plan import StreamedPlan
 from meio_jax.plans.flows import ORDER, merged_flows, own_flows
 from meio_jax.progress import AbstractProgress
@@ -28,6 +29,7 @@ from meio_jax.runs.folder import RunFolder, check_new, open_again, open_new, sta
 from meio_jax.runs.resume import identity, search_saved, table_digests
 from meio_jax.runs.streamed_run import run_streamed, stream_source
 from meio_jax.runs.warm import read_earlier, warm_model
+from meio_jax.solver.solve import Solution, State
 from meio_jax.tables import (
     Tables,
     count_item_rows,
@@ -210,7 +212,8 @@ def _solve(
         folder.begin(config, model.instance, instance, digests, **more)
     gather({"folder": "there"})
     progress.begun(config.run)
-    solution = search_saved(model, folder.checkpoints, identity(config, digests), progress, resume=resume, start=start)
+    same, settled = identity(config, digests), _calmed(config, model, tables, folder, start, resume=resume)
+    solution = search_saved(model, folder.checkpoints, same, progress, resume=resume, start=start, settled=settled)
     finished = certify(model, solution, progress=progress)
     if is_first():
         folder.prepare_results()
@@ -220,6 +223,19 @@ def _solve(
         progress.stage(stays(folder))
     gather({"run": "finished"})
     return finished
+
+
+def _calmed(
+    config: Config, model: Model, tables: Tables, folder: RunFolder, start: State | None, *, resume: bool
+) -> Callable[[Solution], Solution]:
+    """What puts levels back that hardly changed from those that a warm search began with (`warm.hold`)."""
+    earlier = _recorded_start(folder.place) if resume and config.warm.hold else None
+    if earlier is not None and start is None:
+        start = warm_model(tables, config, read_earlier(earlier, tables.items["item_id"].to_list()), gather)[1]
+    if start is None or not config.warm.hold:
+        return lambda solution: solution
+    before = start.warm.raw
+    return lambda solution: steadied(solution, before, config.warm.hold)
 
 
 def _recorded_start(run: Path) -> Path | None:
@@ -232,6 +248,7 @@ def warm_config(config: Config) -> Config:
     """The configuration with the settings of a warm start in place of those of a cold one."""
     changes = config.warm.model_dump()
     damping = changes.pop("damping")
+    changes.pop("hold")
     changes["final_learning_rate"] = min(config.solve.final_learning_rate, config.warm.learning_rate)
     return config.model_copy(
         update={

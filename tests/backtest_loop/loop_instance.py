@@ -90,5 +90,5 @@ def loop_config(folder: Path, **backtest) -> Config:
         solve={"max_steps": 6, "min_steps": 2, "feasibility_steps": 0},
         warm={"max_steps": 4, "min_steps": 2},
         checkpoint={"every": 0},
-        backtest={"days": DAYS, "every": 2, "actual": actual} | backtest,
+        backtest={"days": DAYS, "every": 2, "actual": actual, "steady": 10.0} | backtest,
     )

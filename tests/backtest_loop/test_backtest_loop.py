@@ -161,7 +161,7 @@ def test_the_report_of_an_unfinished_backtest_says_how_to_go_on(finished: Backte
 def test_tables_add_up(finished: Backtest) -> None:
     tables, summary = read_results(finished.folder), read_summary(finished.folder)
     daily = tables["daily"]
-    arms = ["meio", "national_two_day", "independent_sites", "echelon_formulas"]
+    arms = ["meio", "meio_steady", "national_two_day", "independent_sites", "echelon_formulas"]
     assert daily["arm"].unique(maintain_order=True).to_list() == arms
     assert daily.group_by("arm").len()["len"].unique().to_list() == [DAYS]
     for life in finished.lives:
@@ -174,8 +174,11 @@ def test_tables_add_up(finished: Backtest) -> None:
         assert (bought["units"] % 4 == 0).all()
         assert tables["capacity_by_day"].filter(arm=life.name).height == DAYS
     assert tables["solves"].filter(arm="meio")["how"].to_list() == ["cold", "levels", "warm"]
-    assert tables["nervousness"]["day"].to_list() == [2]
-    assert summary["arms"]["meio"]["nervousness_quantities"] > 0
+    assert tables["nervousness"].select("arm", "day").rows() == [("meio", 2), ("meio_steady", 2)]
+    for name in ("meio", "meio_steady"):
+        assert 0 < summary["arms"][name]["nervousness_quantities"] < 2
+        assert 0 <= summary["arms"][name]["nervousness_orders"] <= 1
+    assert summary["arms"]["national_two_day"]["nervousness_quantities"] is None
     assert set(summary["differences"]) == set(arms[1:])
     assert json.loads((finished.folder / "summary.json").read_text(encoding="utf-8"))["customers"] == "recorded"
 

@@ -20,7 +20,7 @@ from meio_jax.backtest_loop.compare import compare
 from meio_jax.backtest_loop.customers import ground
 from meio_jax.backtest_loop.live import live
 from meio_jax.backtest_loop.min_max import MinMax, read_min_max
-from meio_jax.backtest_loop.nervousness import Change, bucket_weights
+from meio_jax.backtest_loop.nervousness import Change, change_of
 from meio_jax.backtest_loop.record import Record
 from meio_jax.cli.backtest_text import backtest_text
 from meio_jax.config.settings import BacktestPart, BaselineName
@@ -77,22 +77,36 @@ def test_min_and_max(tmp_path: Path) -> None:
     assert "z" in str(refused.value)
 
 
-def test_weights_of_days_that_two_plans_share() -> None:
-    """Seven days later a plan's first bucket is the other's second; near days weigh more."""
-    settings = loop_tables().settings
-    rows = bucket_weights(settings, settings, 7)
-    assert rows.select("bucket", "earlier").rows() == [(0, 1), (1, 1)]
-    week = sum(0.5 ** (day / 7) for day in range(7))
-    assert rows["weight"].to_list() == pytest.approx([week, week / 2])
-    same = bucket_weights(settings, settings, 1)
-    assert same.select("bucket", "earlier").rows() == [(0, 0), (0, 1), (1, 1)]
-    assert same["weight"].sum() == pytest.approx(1.5 * week)
+def planned(rows: list[tuple[int, int, float]], start: datetime.date) -> pl.DataFrame:
+    """Planned orders of one item and node: day of the order, days until it is due, units."""
+    day = lambda number: start + datetime.timedelta(days=number)
+    found = [("a", "v", "dc", units, day(at), day(at + lead)) for at, lead, units in rows]
+    columns = ["item_id", "vendor_id", "node_id", "units", "order_date", "due_date"]
+    return pl.DataFrame(found, schema=columns, orient="row", schema_overrides={"units": pl.Float64})
+
+
+def test_nervousness_of_planned_orders_by_hand() -> None:
+    """Of the same due dates: 10 became 4 tomorrow, 8 moved from day 7 to day 8; what was ordered before is no plan."""
+    then = loop_tables().settings
+    now = then.model_copy(update={"start_date": then.start_date + datetime.timedelta(days=1)})
+    old = planned([(0, 2, 99.0), (1, 2, 10.0), (8, 2, 8.0)], then.start_date)
+    new = planned([(0, 2, 4.0), (8, 2, 8.0)], now.start_date)
+    found = change_of(old, new, then, now)
+    tomorrow, week, later = 1.0, 0.5, 0.5 ** (8 / 7)
+    assert found.moved == pytest.approx(6 * tomorrow + 8 * week + 8 * later)
+    assert found.planned == pytest.approx(4 * tomorrow + 8 * later)
+    assert found.flips == pytest.approx(week + later)
+    assert found.pairs == pytest.approx(tomorrow + week + later)
+    # Days that one of the plans does not reach are not compared.
+    beyond = planned([(then.periods, 2, 50.0)], then.start_date)
+    assert change_of(pl.concat([old, beyond]), new, then, now) == found
+    assert change_of(new, new, now, now).moved == 0
 
 
 def test_change_of_plans() -> None:
-    change = Change(moved=30.0, planned=120.0, flips=2, pairs=8)
+    change = Change(moved=30.0, planned=120.0, flips=2.0, pairs=8.0)
     assert (change.quantities, change.orders) == (0.25, 0.25)
-    assert Change(0.0, 0.0, 0, 0).quantities == 0.0
+    assert Change(0.0, 0.0, 0.0, 0.0).quantities == 0.0
 
 
 def test_an_arm_against_itself_makes_no_difference(tmp_path: Path) -> None:
@@ -115,6 +129,7 @@ def test_the_text_names_what_was_found() -> None:
     arm = {"total": 1234.0, "lost": 5.0, "promises_kept": 0.9, "fast_promises_kept": 0.8, "mean_stock": 10.0}
     arm |= {"days_of_cover": 4.0, "turns_per_year": None, "violation": {"storage": {"mean": 0.01, "worst_day": None}}}
     arm |= {"seconds": 3.0, "seconds_of_longest_day": 2.0, "nervousness_quantities": 0.125}
+    arm |= {"nervousness_orders": 0.25}
     row = {"metric": "total", "ours": 1234.0, "baseline": 2000.0, "difference": -38.3, "low": -40.0, "high": -30.0}
     summary = {"days": 2, "start_date": "2025-06-02", "items": 3, "customers": "sampled", "every": 7, "ours": "meio"}
     summary |= {"arms": {"meio": arm, "old": arm}, "differences": {"old": [row]}}

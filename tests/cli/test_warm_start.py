@@ -5,6 +5,8 @@ import json
 import shutil
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
@@ -19,6 +21,7 @@ from meio_jax.errors import InputError
 from meio_jax.generate.next_day import NextDay, next_day
 from meio_jax.instance import KINDS
 from meio_jax.planner import Model, prepare
+from meio_jax.planner.steady import steadied
 from meio_jax.runs.checkpoint import Restored
 from meio_jax.runs.portable import Basis, named_leaves
 from meio_jax.runs.run import warm_config
@@ -285,3 +288,17 @@ def test_settings_of_a_warm_start_are_applied_once() -> None:
 def test_a_run_without_a_state_is_no_start(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint"):
         read_earlier(tmp_path)
+
+
+def test_levels_that_hardly_change_are_held(finished: Finished) -> None:
+    """Of what a solve changed, all is put back within a hold of anything, nothing at 0, small changes in between."""
+    _, state, _ = warm(tiny_tables(), finished)
+    solution = finished.plan.solution
+    before = jax.tree.map(lambda leaf: leaf * jnp.asarray([1.02, 1.5], leaf.dtype)[:, None, None], solution.best.raw)
+    assert state.warm.raw.target.shape == before.target.shape
+    close(steadied(solution, before, 10.0).best.raw.target, before.target, tolerance=0.0)
+    assert steadied(solution, before, 0.0) is solution
+    held = steadied(solution, before, 0.1)
+    close(held.best.raw.target[:, 0], before.target[:, 0], tolerance=0.0)
+    close(held.best.raw.target[:, 1], solution.best.raw.target[:, 1], tolerance=0.0)
+    close(held.state.best.raw.target, held.best.raw.target, tolerance=0.0)
