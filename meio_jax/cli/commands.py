@@ -14,7 +14,7 @@ from rich.console import Console
 
 from meio_jax.cli.backtest import backtest
 from meio_jax.cli.endings import BAD_INPUT, ending
-from meio_jax.cli.signals import Ended, Listener
+from meio_jax.cli.signals import Ended, Listener, deaf_at_exit
 from meio_jax.errors import InputError
 from meio_jax.progress import ProcessLost
 from meio_jax.results import Result
@@ -384,6 +384,8 @@ def main() -> None:
             # The usual end would wait for the process that is gone.
             os._exit(status)
         raise SystemExit(status) from None
+    finally:
+        deaf_at_exit()
 
 
 def _say(text: str, style: str | None = None) -> None:

@@ -8,6 +8,7 @@ that nothing is lost by that.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -21,6 +22,18 @@ GRACE = 1.5
 """Seconds between being told to end at once and being ended."""
 
 Heard = Callable[[int], None]
+
+
+def deaf_at_exit() -> None:
+    """Let the interpreter end undisturbed: all is written by then, and the exit status is the one of the program."""
+    atexit.unregister(_ignore)
+    atexit.register(_ignore)
+
+
+def _ignore() -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 class Ended(BaseException):
@@ -39,6 +52,7 @@ class Listener:
         self.run: Path | None = None
         self.last_words: Callable[[], str] = lambda: "Ended as told; what was there before is as it was."
         self._status = status
+        self._told = False
         self._ending = threading.Event()
         self._done = threading.Event()
 
@@ -66,6 +80,7 @@ class Listener:
             for number in os.read(pipe, 64):
                 if number == 0:
                     return
+                self._told = True
                 if self.heard is None:
                     self.end_soon()
                 else:
@@ -73,6 +88,7 @@ class Listener:
 
     def _in_main_thread(self, number: int, frame: FrameType | None) -> None:
         del number, frame
+        self._told = True
         if self.heard is None:
             raise Ended
 
@@ -93,8 +109,8 @@ class Listener:
         finally:
             signal.set_wakeup_fd(woken)
             for number, handler in before.items():
-                # A program that ends is not disturbed by one more.
-                signal.signal(number, signal.SIG_IGN if self.ending else handler)
+                # A program that ends as it was told is not disturbed by one more.
+                signal.signal(number, signal.SIG_IGN if self._told else handler)
             self._done.set()
             os.write(tells, b"\0")
             thread.join()

@@ -102,6 +102,17 @@ def tail_length(tables: Tables, census: Census) -> int:
     return int(np.ceil((census.supply_path + review) / settings.bucket_periods))
 
 
+def bucket_length(tables: Tables, tail_buckets: int) -> int:
+    """Periods per bucket, as they are simulated.
+
+    A loop that runs once is dissolved by the compiler, and what is around it grows together with the period (minutes of
+    compilation). So a simulation of a single period is a bucket that is filled up with one that does not count.
+    """
+    settings = tables.settings
+    alone = settings.periods == 1 and not tail_buckets
+    return max(settings.bucket_periods, 2) if alone else settings.bucket_periods
+
+
 def offer_slots(census: Census, ids: Ids) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Nodes and ranks of the offer slots: as many slots at a node as the item with most offers there needs."""
     most = census.most_offers
@@ -148,9 +159,7 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
             lane_limit=lane_limit,
             vendor_limit=vendor_limit,
             periods=settings.periods,
-            # A loop that runs once is dissolved by the compiler, and what is around it grows together with the day
-            # (minutes of compilation): a horizon of one day is a bucket that is filled up with a day that counts not.
-            bucket_periods=max(settings.bucket_periods, 2) if settings.periods == 1 else settings.bucket_periods,
+            bucket_periods=bucket_length(tables, tail_buckets),
             region_groups=len(ids.groups) if has_floors else 0,
             backorders=census.backorders,
             pipeline_holding=settings.pipeline_holding,

@@ -97,6 +97,25 @@ def test_a_search_stops_after_its_step_and_writes_its_plan() -> None:
     assert "the best plan so far will be written" in text
 
 
+def test_a_program_that_ends_as_told_is_not_disturbed_by_one_more() -> None:
+    """A second signal between the last words and the end of the interpreter changes nothing."""
+    step = "from meio_jax.progress import Step\nprogress.update(Step(1, 9, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0))\n"
+    wait = "while not progress.should_stop(): time.sleep(0.01)\nprogress.close()\n"
+    body = step + wait + "import signal\nfrom meio_jax.progress import Preempted\nraise Preempted('Told to end.')"
+    again = "\ntry:\n    commands.main()\nfinally:\n    os.kill(os.getpid(), signal.SIGTERM)\n"
+    code = program(body, True).replace("\ncommands.main()\n", again).replace("import os, sys", "import os, signal, sys")
+    status, text, _ = told(code, [signal.SIGTERM], "--solving")
+    assert status == INTERRUPTED, text
+    assert text.strip().splitlines()[-1] == "Told to end. Continue with `meio resume runs/one`."
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_end_of_the_interpreter_is_not_disturbed(number: int) -> None:
+    body = f"import atexit\natexit.register(lambda: os.kill(os.getpid(), {int(number)}))\nraise SystemExit(3)"
+    status, text, _ = told(program(body, False), [])
+    assert (status, text) == (3, "")
+
+
 def test_listeners_leave_signals_as_they_were(tmp_path: Path) -> None:
     code = """
 import signal
