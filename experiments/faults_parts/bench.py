@@ -26,7 +26,7 @@ class Fault:
 
     `documented`: the exit status is a documented one (or the signal itself, of SIGKILL) and there was no traceback;
     `kept`: what was complete before is as it was, or the new in its place as a whole; `same`: the command given again
-    ends with the plan of a run that nothing happened to.
+    ends with the plan of a run that nothing happened to. `traceback` has the end of one, where there was any.
     """
 
     kind: str
@@ -37,6 +37,7 @@ class Fault:
     documented: bool
     kept: bool
     same: bool
+    traceback: str = ""
 
     @property
     def good(self) -> bool:
@@ -138,3 +139,8 @@ def last_line(text: str) -> str:
     """The last line of what a command said, without the names of folders."""
     lines = text.strip().splitlines()
     return lines[-1][:160] if lines else ""
+
+
+def traceback_in(text: str) -> str:
+    """The end of a traceback that a command printed; empty where there is none."""
+    return text[text.index("Traceback") :][-600:] if "Traceback" in text else ""

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from faults_parts.bench import STATUSES, Bench, Fault, contents, last_line, same_tables
+from faults_parts.bench import STATUSES, Bench, Fault, contents, last_line, same_tables, traceback_in
 
 Damage = Callable[[Path, random.Random], None]
 
@@ -70,4 +70,4 @@ def damaged_file(bench: Bench, rng: random.Random, number: int) -> Fault:
     same = command != "resume" or status == 2 or same_tables(run, bench.whole)
     shutil.rmtree(run, ignore_errors=True)
     line = last_line(text).replace(str(run), "")
-    return Fault(f"file: {name}", command, file, status, line, documented, kept, same)
+    return Fault(f"file: {name}", command, file, status, line, documented, kept, same, traceback_in(text))

@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from faults_parts.bench import STATUSES, STEPS, Bench, Fault, contents, last_line, same_tables
+from faults_parts.bench import STATUSES, STEPS, Bench, Fault, contents, last_line, same_tables, traceback_in
 
 SIGNALS = {
     "SIGKILL": [signal.SIGKILL],
@@ -43,7 +43,17 @@ def a_kill(bench: Bench, rng: random.Random, number: int) -> Fault:
     bench.here(*again(run, command, words))
     same = is_same(bench, run, command)
     shutil.rmtree(run, ignore_errors=True)
-    return Fault(name, command, moment, status, last_line(text).replace(str(bench.home), ""), documented, kept, same)
+    return Fault(
+        name,
+        command,
+        moment,
+        status,
+        last_line(text).replace(str(bench.home), ""),
+        documented,
+        kept,
+        same,
+        traceback_in(text),
+    )
 
 
 def prepared(bench: Bench, run: Path, command: str) -> tuple:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 
-from faults_parts.bench import STATUSES, Bench, Fault, contents, last_line
+from faults_parts.bench import STATUSES, Bench, Fault, contents, last_line, traceback_in
 from faults_parts.kills import COMMANDS, again, is_kept, is_same, prepared
 
 
@@ -25,4 +25,14 @@ def no_space(bench: Bench, rng: random.Random, number: int) -> Fault:
     same = is_same(bench, run, command)
     line = last_line(text).replace(str(bench.home), "")
     shutil.rmtree(run, ignore_errors=True)
-    return Fault("no space", command, f"files up to {size} B", process.returncode, line, documented, kept, same)
+    return Fault(
+        "no space",
+        command,
+        f"files up to {size} B",
+        process.returncode,
+        line,
+        documented,
+        kept,
+        same,
+        traceback_in(text),
+    )

@@ -40,6 +40,25 @@ class Ended(BaseException):
     """Told to end at once; no `KeyboardInterrupt`, which libraries catch and tell in their own words."""
 
 
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether an import is under way where a handler runs."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _without_ended(tell: Callable[[sys.UnraisableHookArgs], object]) -> Callable[[sys.UnraisableHookArgs], None]:
+    """A hook that says nothing of an `Ended` raised where nothing can be raised: the thread ends the program."""
+
+    def hook(what: sys.UnraisableHookArgs) -> None:
+        if what.exc_type is not Ended:
+            tell(what)
+
+    return hook
+
+
 class Listener:
     """The thread that hears signals.
 
@@ -87,9 +106,10 @@ class Listener:
                     self.heard(number)
 
     def _in_main_thread(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
+        del number
         self._told = True
-        if self.heard is None:
+        # A library that is left half imported may end the process by a crash; then the thread ends it.
+        if self.heard is None and not _is_importing(frame):
             raise Ended
 
     @contextmanager
@@ -103,11 +123,13 @@ class Listener:
         thread = threading.Thread(target=self._listen, args=(hears,), daemon=True)
         before = {number: signal.signal(number, self._in_main_thread) for number in (signal.SIGINT, signal.SIGTERM)}
         woken = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+        unraisable, sys.unraisablehook = sys.unraisablehook, _without_ended(sys.unraisablehook)
         thread.start()
         try:
             yield self
         finally:
             signal.set_wakeup_fd(woken)
+            sys.unraisablehook = unraisable
             for number, handler in before.items():
                 # A program that ends as it was told is not disturbed by one more.
                 signal.signal(number, signal.SIG_IGN if self._told else handler)
