@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from meio_jax.runs.today import Today, next_order_text, read_today
+from meio_jax.runs.today import Today, next_order_text, read_exceptions, read_today
+
+EXCEPTIONS_SHOWN = 10
 
 
 def _money(value: float | None) -> str:
@@ -85,8 +88,24 @@ def summary(certificate: dict[str, Any], run: str) -> RenderableType:
     """Outcome, cost with its interval, bounds, violations by kind, cost by term, and what to do today."""
     parts: list[RenderableType] = [_headline(certificate, run), _violations(certificate), _terms(certificate)]
     parts += [Text(line, style="red") for line in unreachable(certificate)]
+    listed, count = read_exceptions(Path(run), EXCEPTIONS_SHOWN)
+    if count:
+        parts.append(_exceptions(listed, count))
     parts += [Text(line) for line in today_lines(read_today(Path(run)))]
     return Group(*parts)
+
+
+def _exceptions(listed: pl.DataFrame, count: int) -> Table:
+    """What to look at first."""
+    title = f"Exceptions, the {listed.height} with the most money at stake of {count:,} (plan/exceptions)"
+    table = Table(title=title, title_justify="left")
+    for name in ("kind", "item, node", "money", "what, and what would mend it"):
+        table.add_column(name, justify="right" if name == "money" else "left")
+    for row in listed.iter_rows(named=True):
+        place = " at ".join(name for name in (row["item_id"], row["node_id"]) if name)
+        text = f"{escape(row['what'])}; {escape(row['mend'])}"
+        table.add_row(row["kind"].replace("_", " "), escape(place), f"{row['money']:,.0f}", text)
+    return table
 
 
 def today_lines(today: Today | None) -> list[str]:

@@ -303,6 +303,33 @@ class OutputPart(_Part):
     )
 
 
+class ExceptionPart(_Part):
+    """From where on something is listed in `plan/exceptions` (docs/acting.md)."""
+
+    money: float = Field(default=1.0, ge=0, le=1e12, description="least money at stake")
+    lost_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="share of an item's demand from which on its loss or wait is told",
+    )
+    excess_days: float = Field(
+        default=28.0, ge=0, le=1e6, description="periods of demand that stock lies above the highest level of the plan"
+    )
+    late_share: float = Field(
+        default=0.0, ge=0, le=1, description="share of an item's demand that no node serves at the speed asked for"
+    )
+    late_units: float = Field(
+        default=1.0, ge=0, le=1e9, description="units missing before an order arrives that is under way"
+    )
+    price_jump: float = Field(
+        default=2.0, ge=1, le=1e6, description="factor by which a capacity's price grew since the run of a warm start"
+    )
+    price_share: float = Field(
+        default=0.05, ge=0, le=1, description="least part of all capacity rents that such a rise must make up"
+    )
+
+
 class CheckpointPart(_Part):
     """How often the state of the search is saved."""
 
@@ -329,6 +356,7 @@ class Config(_Part):
     stream: StreamPart = StreamPart()
     checkpoint: CheckpointPart = CheckpointPart()
     output: OutputPart = OutputPart()
+    exceptions: ExceptionPart = ExceptionPart()
     backtest: BacktestPart = BacktestPart()
 
 

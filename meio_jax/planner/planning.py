@@ -73,6 +73,7 @@ class Plan:
     holdout: Holdout
     certificate: Certificate
     values: UnitValues | None = None
+    earlier_prices: np.ndarray | None = None
 
     @property
     def result(self) -> Result:
@@ -90,6 +91,9 @@ class Plan:
             rounds=model.problem.settings.rounds,
             values=self.values,
             daily=model.config.output.daily_orders,
+            exceptions=model.config.exceptions,
+            earlier_prices=self.earlier_prices,
+            first=jax.process_index() == 0,
         )
         tables = dict(found)
         return {**tables, "metrics": metrics_frame(self.solution)}

@@ -145,6 +145,8 @@ def _write_part(
         rounds=problem.settings.rounds,
         values=values,
         daily=config.output.daily_orders,
+        exceptions=config.exceptions,
+        first=part == 0,
     )
     for name, frame in frames:
         if name in ORDER:

@@ -11,8 +11,10 @@ import polars as pl
 from meio_jax.certify.certificate import relative_violation
 from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.unit_values import UnitValues
+from meio_jax.config.settings import ExceptionPart
 from meio_jax.instance import KINDS, Instance
 from meio_jax.plans.decisions import decide, joined
+from meio_jax.plans.exceptions import Judged, exception_frame
 from meio_jax.plans.flows import flow_frames
 from meio_jax.plans.order_system import fulfilment_frame, unit_value_frame
 from meio_jax.plans.planned import planned_frames
@@ -217,6 +219,9 @@ def plan_frames(
     rounds: int,
     values: UnitValues | None = None,
     daily: bool = False,
+    exceptions: ExceptionPart | None = None,
+    earlier_prices: np.ndarray | None = None,
+    first: bool = True,
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """All tables of a plan with their paths in the run folder.
 
@@ -228,6 +233,9 @@ def plan_frames(
         rounds: Nodes that a class of demand asks in turn.
         values: What units in stock are worth; None: not asked for.
         daily: Whether expected orders are given by day as well.
+        exceptions: From where on something is an exception; None: none are looked for.
+        earlier_prices: Prices of the run that a warm start began from.
+        first: Whether this is the first part of the catalog, which tells what all parts share.
     """
     prices, usual = np.asarray(solution.prices), np.asarray(solution.state.usual)
     yield from policy_frames(instance, policy)
@@ -237,5 +245,8 @@ def plan_frames(
     yield from planned_frames(instance, holdout, daily=daily)
     if values is not None:
         yield "plan/unit_values", unit_value_frame(instance, values)
+    if exceptions is not None:
+        judged = Judged(instance, policy, holdout, values, prices, earlier_prices)
+        yield "plan/exceptions", exception_frame(judged, exceptions, shared=first)
     yield "plan/fulfilment", fulfilment_frame(instance, prices, rounds)
     yield "prices", prices_frame(instance, prices, holdout, usual)

@@ -24,7 +24,14 @@ NEEDED = ("prices", "metrics", "plan/targets", "plan/orders", "plan/transfers") 
 )
 """Tables that every finished run has."""
 
-OPTIONAL = ("plan/flows", "plan/service", "plan/planned_orders", "plan/planned_transfers", "plan/calendar")
+OPTIONAL = (
+    "plan/flows",
+    "plan/service",
+    "plan/planned_orders",
+    "plan/planned_transfers",
+    "plan/calendar",
+    "plan/exceptions",
+)
 """Tables that runs of earlier versions do not have."""
 
 COLUMNS = {
@@ -41,6 +48,7 @@ COLUMNS = {
     "plan/service": "region_id speed_id bucket wanted promised",
     "plan/planned_orders": "item_id vendor_id node_id bucket units units_p10 units_p90 cost order_date due_date",
     "plan/planned_transfers": "item_id from_node to_node bucket units units_p10 units_p90 cost ship_date due_date",
+    "plan/exceptions": "item_id node_id kind units money what mend",
     "plan/calendar": "date order_items order_units order_cost transfer_units",
 }
 """Columns of each table by which other commands work."""

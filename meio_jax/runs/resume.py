@@ -22,7 +22,7 @@ from meio_jax.tables.digests import joint_digest
 from meio_jax.tables.sources import instance_files
 
 # What a run may change between a checkpoint and its continuation without changing a number.
-_FREE = ("run", "checkpoint", "instance", "solve.devices", "stream", "backtest", "output")
+_FREE = ("run", "checkpoint", "instance", "solve.devices", "stream", "backtest", "output", "exceptions")
 
 
 def table_digests(folder: Path, only: Collection[str] | None = None, gather: Gather = alone) -> dict[str, str]:

@@ -6,10 +6,12 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import polars as pl
 
 from meio_jax.config.settings import Config, load_config
@@ -214,7 +216,8 @@ def _solve(
     progress.begun(config.run)
     same, settled = identity(config, digests), _calmed(config, model, tables, folder, start, resume=resume)
     solution = search_saved(model, folder.checkpoints, same, progress, resume=resume, start=start, settled=settled)
-    finished = certify(model, solution, progress=progress)
+    earlier_prices = None if start is None else np.asarray(start.dual.price)
+    finished = replace(certify(model, solution, progress=progress), earlier_prices=earlier_prices)
     if is_first():
         folder.prepare_results()
     gather({"results": "awaited"})

@@ -1,4 +1,4 @@
-"""What a run says of today: what is to be bought, and when the next order is expected."""
+"""What a run says of today: what is to be bought, when the next order is expected, and what to look at first."""
 
 from __future__ import annotations
 
@@ -30,6 +30,19 @@ def read_today(run: Path) -> Today | None:
     )
     items, units, cost = orders.row(0)
     return Today(items, int(units), float(cost), next_order(read_table(run, "plan/calendar")))
+
+
+def read_exceptions(run: Path, most: int) -> tuple[pl.DataFrame, int]:
+    """The exceptions of a run with the most money at stake, and how many there are in all; none of an earlier version.
+
+    Args:
+        run: A run folder.
+        most: How many.
+    """
+    if not (run / "plan" / "exceptions.parquet").is_file() and not (run / "plan" / "exceptions").is_dir():
+        return pl.DataFrame(), 0
+    found = read_table(run, "plan/exceptions")
+    return found.sort("money", descending=True, maintain_order=True).head(most), found.height
 
 
 def next_order_text(found: NextOrder | None) -> str:

@@ -33,6 +33,7 @@ COLUMNS = {
     "plan/unit_values": "item_id node_id on_hand next_value last_value",
     "plan/fulfilment": "storage_class weight_band up_to_kg bucket wave speed_id region_id rank node_id outbound_cost "
     "handling_cost price priced_cost",
+    "plan/exceptions": "item_id node_id kind units money what mend",
     "plan/calendar": "date order_items order_units order_cost transfer_units",
     "prices": "resource_id kind bucket price usage capacity violation node_id to_node vendor_id region_group "
     "speed_id measure",
@@ -105,6 +106,10 @@ def test_show_says_what_to_buy_and_when_the_next_order_is_expected(finished: Fin
     calendar, today = table(finished.folder, "plan/calendar"), table(finished.folder, "plan/orders")
     assert today.height
     shown = meio("show", finished.folder)
+    listed = table(finished.folder, "plan/exceptions")
+    assert listed["money"].is_sorted(descending=True)
+    assert listed["money"].min() >= 1.0
+    assert f"most money at stake of {listed.height}" in shown.out
     assert f"To buy today: {today['units'].sum():,} units" in shown.out
     later = calendar.slice(1).filter(pl.col("order_items").cum_sum() >= 0.5)["date"][0]
     assert f"The next order is expected on {later:%a %d %b %Y}" in shown.out

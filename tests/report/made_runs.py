@@ -151,7 +151,23 @@ def _planned(items: pl.Series) -> dict[str, pl.DataFrame]:
         pl.Series(name, [1.5 * len(items) / PERIODS] * PERIODS)
         for name in ("order_items", "order_units", "order_cost", "transfer_units")
     )
-    return {"plan/planned_orders": orders, "plan/planned_transfers": moves, "plan/calendar": calendar}
+    exceptions = pl.DataFrame(
+        {
+            "item_id": items.head(2),
+            "node_id": ["fc1", None][: min(2, len(items))],
+            "kind": ["excess", "not_in_time"][: min(2, len(items))],
+            "units": 12.0,
+            "money": 345.0,
+            "what": "12 units more than the highest level of the plan",
+            "mend": "sell off, see `meio explain`",
+        },
+    )
+    return {
+        "plan/exceptions": exceptions,
+        "plan/planned_orders": orders,
+        "plan/planned_transfers": moves,
+        "plan/calendar": calendar,
+    }
 
 
 def _flows(frames: dict[str, pl.DataFrame], shipped: float) -> pl.DataFrame:

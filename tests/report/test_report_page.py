@@ -147,7 +147,18 @@ def test_figures_of_the_certificate_are_on_the_page(page: Page) -> None:
 def test_later_orders_are_on_the_page(page: Page) -> None:
     """Forty items, ten units of each a week for 50: 2,000 a week, 4,000 of the one vendor in all."""
     assert "The next order is expected on Tue 04 Mar 2025: 4 items, 4 units on that day." in page.text
-    for words in ("Expected purchases", "Units expected to be moved", "03 Mar", "10 Mar", "2,000", "4,000"):
+    assert "12 units more than the highest level" in page.text
+    for words in (
+        "Exceptions",
+        "not in time",
+        "345",
+        "Expected purchases",
+        "Units expected to be moved",
+        "03 Mar",
+        "10 Mar",
+        "2,000",
+        "4,000",
+    ):
         assert words in page.text, words
 
 
@@ -177,7 +188,7 @@ def test_many_sites_regions_and_resources_make_a_small_page(tmp_path: Path) -> N
 
 def test_older_runs_without_flows_have_a_report(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    for name in ("flows", "service", "planned_orders", "planned_transfers", "calendar"):
+    for name in ("flows", "service", "planned_orders", "planned_transfers", "calendar", "exceptions"):
         (run / "plan" / f"{name}.parquet").unlink()
     assert "does not record service" in write_report(run).read_text(encoding="utf-8")
 
