@@ -22,6 +22,7 @@ _NAMES = {
     "objective": "risk, revenue and carbon",
 }
 _BALANCED = 0.05
+_NOTHING = 1e-6
 _SITES = 12
 
 
@@ -126,22 +127,31 @@ def _why(one: Explanation) -> str:
 def _verdict(one: Explanation) -> str:
     more = one.plus_one["terms"] + one.plus_one["charges"]
     less = one.minus_one["terms"] + one.minus_one["charges"]
-    if one.gross < 1e-6:
-        return (
-            "the level decides nothing here. In no scenario does a unit more or less change an order, because the "
-            "stock that is there or on order lies above it."
-        )
+    if one.gross < _NOTHING:
+        return f"the level decides nothing here. {_idle(one)}"
     total, part = f"{money(one.slope)} in all", abs(one.slope) / one.gross
+    way, gain = ("more", -more) if more < less else ("less", -less)
     if max(one.targets) < 0.5 and one.slope > 0:
-        return f"{total}, so nothing is kept here."
-    if part <= _BALANCED:
+        return f"{total}, so the level is 0."
+    if part <= _BALANCED and gain <= _BALANCED * one.gross:
         return f"{total}, {part:.1%} of what moves: that is why the level is where it is."
-    if more >= 0 and less >= 0:
+    if gain <= 0:
         best = "In whole units the level is the best"
         return f"{total}. {best}: one more would cost {money(more)}, one less {money(less)}."
-    way, gain = ("more", -more) if more < less else ("less", -less)
-    unsettled = "so the search has not settled this level"
+    unsettled = "so the search has not settled this level" if part > _BALANCED else "but not so in whole units"
     return f"{total}, {part:.0%} of what moves, {unsettled}: one unit {way} would save {money(gain)}."
+
+
+def _idle(one: Explanation) -> str:
+    """Why a unit more or less changes nothing, as far as the figures say."""
+    if one.ordered >= _NOTHING:
+        return (
+            f"A unit more or less changes no cost in these scenarios, although {one.ordered:,.1f} units are ordered on "
+            "average."
+        )
+    if one.today > max(one.targets):
+        return f"In no scenario is anything ordered: {one.today:,.0f} units are in stock, more than the level."
+    return "In no scenario is anything ordered."
 
 
 def paragraph(one: Explanation) -> str:

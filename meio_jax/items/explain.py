@@ -71,6 +71,7 @@ class Explanation:
     units: list[int]
     today: float
     mean_on_hand: float
+    ordered: float
     terms: dict[str, float]
     charges: dict[str, float]
     slope: float
@@ -241,6 +242,7 @@ def explain(one: ItemOfRun, node: str | None = None, scenarios: int = 512) -> Ex
         units=np.rint(level[:, at]).astype(int).tolist(),
         today=float(today[at]),
         mean_on_hand=float(held[at]),
+        ordered=float(amounts.ordered[at]),
         terms=terms,
         charges=charges,
         slope=float(over_buckets.total[at]),

@@ -72,9 +72,14 @@ class Terms(eqx.Module):
 
 
 class Amounts(eqx.Module):
-    """What is held and used, not in money: unit-days of stock by node, and usage by bucket and resource."""
+    """What is held, ordered and used, not in money.
+
+    `held` is unit-days of stock by node, `ordered` units that a node orders of vendors and other nodes, `used` the use
+    of each resource by bucket.
+    """
 
     held: Float[Array | np.ndarray, " nodes"]
+    ordered: Float[Array | np.ndarray, " nodes"]
     used: Float[Array | np.ndarray, "buckets resources"]
 
 
@@ -118,8 +123,18 @@ def _terms(
     if problem.network.tail_buckets:
         charged = charged + tail_charge(problem.resources, outcome.tail_flows, problem.block, problem.prices)[:, 0]
     charge = problem.kind_rows @ charged
-    amounts = Amounts(jnp.sum(outcome.flows.stock, axis=0)[:, 0], totals.used)
-    return Terms(cost, other, charge), amounts
+    return Terms(cost, other, charge), _amounts(problem, outcome, totals.used)
+
+
+def _amounts(problem: OneItem, outcome: Outcome, used: Float[Array, "buckets resources"]) -> Amounts:
+    """Amounts of the reported horizon."""
+    network, flows = problem.network, outcome.flows
+    held = jnp.sum(flows.stock, axis=0)[:, 0]
+    ordered = jnp.zeros_like(held)
+    for nodes, units in ((network.offer_node, flows.offer), (network.lane_to, flows.lane)):
+        if nodes:
+            ordered = ordered.at[jnp.asarray(nodes)].add(jnp.sum(units, axis=0)[:, 0])
+    return Amounts(held, ordered, used)
 
 
 def moved(policy: AbstractPolicy, leaf: Callable[[AbstractPolicy], Any], step: ArrayLike) -> AbstractPolicy:
@@ -163,7 +178,7 @@ def _reported(
     )
     totals = usage(problem.resources, outcome.flows, problem.block)
     charge = problem.kind_rows @ jnp.sum(problem.prices * excess(problem.resources, totals), axis=0)
-    return Terms(cost, other, charge), Amounts(jnp.sum(outcome.flows.stock, axis=0)[:, 0], totals.used)
+    return Terms(cost, other, charge), _amounts(problem, outcome, totals.used)
 
 
 _Sums = TypeVar("_Sums")

@@ -109,6 +109,11 @@ def test_an_impossible_capacity_is_named(meio: Command, tmp_path: Path) -> None:
     assert certificate["result"] == "INFEASIBLE"
     assert {row["resource"] for row in certificate["infeasible"]} == {"storage"}
     assert (tmp_path / "run" / "plan" / "targets.parquet").exists()
+    # What is said to be named is named, quiet or not.
+    quiet = meio("solve", tmp_path / "config.yaml", "-q", "--overwrite")
+    assert quiet.status == Result.INFEASIBLE.value
+    assert quiet.out == ""
+    assert "storage in bucket 0 cannot be met by any plan found" in quiet.err
 
 
 @pytest.mark.parametrize("command", ["solve", "resume", "show", "export", "validate", "generate"])

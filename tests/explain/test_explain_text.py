@@ -18,6 +18,7 @@ USUAL = Explanation(
     units=[20, 22],
     today=7.0,
     mean_on_hand=9.5,
+    ordered=132.0,
     terms={"purchase": 40.0, "terminal": -38.0, "lost_sale": -6.0, "holding": 1.0},
     charges={"storage": 3.1},
     slope=0.1,
@@ -33,6 +34,9 @@ USUAL = Explanation(
 )
 
 
+IDLE = {"terms": {}, "charges": {}, "slope": 0.0}
+
+
 def test_the_paragraph_names_what_moves() -> None:
     words = paragraph(USUAL)
     for part in (
@@ -46,14 +50,24 @@ def test_the_paragraph_names_what_moves() -> None:
     assert "that is why the level is where it is" in words
 
 
+def test_stock_is_no_reason_where_something_is_ordered() -> None:
+    """A level that nothing depends on, 132 units ordered: stock above the level is not why."""
+    words = paragraph(replace(USUAL, **IDLE, today=40.0))
+    assert "the level decides nothing here" in words
+    assert "in stock, more than the level" not in words
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({"slope": 3.0}, "In whole units the level is the best: one more would cost 1.00, one less 1.00"),
         ({"slope": -3.0, "plus_one": {"terms": -5.0, "charges": 1.0}}, "one unit more would save 4.00"),
         ({"slope": 3.0, "minus_one": {"terms": -5.0, "charges": 1.0}}, "one unit less would save 4.00"),
-        ({"terms": {}, "charges": {}, "slope": 0.0}, "the level decides nothing here"),
-        ({"targets": [0.0], "units": [0], "slope": 3.0}, "nothing is kept here"),
+        (IDLE, "although 132.0 units are ordered on average"),
+        (IDLE | {"ordered": 0.0}, "In no scenario is anything ordered."),
+        (IDLE | {"ordered": 0.0, "today": 40.0}, "40 units are in stock, more than the level"),
+        ({"targets": [0.0], "units": [0], "slope": 3.0}, "so the level is 0."),
+        ({"minus_one": {"terms": -5.0, "charges": 1.0}}, "but not so in whole units: one unit less would save 4.00"),
     ],
 )
 def test_the_verdict_follows_the_figures(changed: dict, words: str) -> None:

@@ -45,9 +45,9 @@ def _rents(data: RunData, figures: Figures) -> Markup:
     rents = figures.capacity.group_by("kind", maintain_order=True).agg(pl.col("rent").sum()).filter(pl.col("rent") > 0)
     title = f"What the use of capacity is charged with, {data.currency}"
     if not rents.height:
-        none = "No capacity has a price."
         failed = data.certificate["result"] in ("INFEASIBLE", "NUMERICAL_FAILURE")
-        return card(title, empty(f"{none} That says nothing: no plan keeps all capacities." if failed else none))
+        none = "No plan that keeps all capacities was found, and so no prices."
+        return card(title, empty(none if failed else "No capacity has a price."))
     bars = [
         Bar(row["kind"], row["rent"], colour=3) for row in rents.sort("rent", descending=True).iter_rows(named=True)
     ]
