@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SHOWN = 20
@@ -74,6 +74,15 @@ class InputWarning:
         """The same as a problem, for `--strict`."""
         found = Note(f"{self.what} ({self.count})" + (f"; first: {self.example}" if self.example else ""))
         return Problem("warning", self.kind, "", found, "none, as --strict is given", self.remedy)
+
+
+def merged(warnings: Iterable[InputWarning]) -> tuple[InputWarning, ...]:
+    """Warnings of the parts of a catalog, one a kind: what is found in every part alike is met once."""
+    found: dict[tuple[str, str], InputWarning] = {}
+    for one in dict.fromkeys(warnings):
+        known = found.get((one.kind, one.what))
+        found[one.kind, one.what] = dataclasses.replace(known, count=known.count + one.count) if known else one
+    return tuple(found.values())
 
 
 def visible(text: str) -> str:

@@ -19,7 +19,7 @@ from meio_jax.backtest_loop.min_max import read_min_max
 from meio_jax.backtest_loop.record import Record
 from meio_jax.backtest_loop.summary import summary_of
 from meio_jax.config.settings import Config
-from meio_jax.folders import held
+from meio_jax.folders import held, keep_private
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.runs.backtests import SUMMARY
 from meio_jax.runs.resume import identity, table_digests
@@ -67,6 +67,8 @@ def run_backtest(
     at = ground(tables, source, config.backtest)
     same = _identity(config, source)
     with held(folder, "meio backtest"):
+        if config.output.private:
+            keep_private(folder)
         place = open_folder(folder, same, resume=resume, overwrite=overwrite)
         arms = _arms(config, place, at, progress)
         lives = live(at, arms, config.backtest.days, config.backtest.seed, Record(place), on_day)

@@ -296,8 +296,11 @@ class BacktestPart(_Part):
 
 
 class OutputPart(_Part):
-    """Which further tables a plan writes."""
+    """Which further tables a plan writes, and who may read them."""
 
+    private: bool = Field(
+        default=False, description="nobody but its owner can look into the run folder (permissions 0700)"
+    )
     daily_orders: bool = Field(
         default=False, description="write `plan/planned_days`: expected orders of every day by item, vendor and node"
     )

@@ -2,7 +2,8 @@
 
 The runtime is JAX's own (`jax.distributed`). A process joins where its environment says that it is one of several:
 `JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID`, or a Slurm or Open MPI step of several tasks. So
-launch files need no change of code (docs/scale.md).
+launch files need no change of code (docs/scale.md). The first process listens at that address only, or at
+`JAX_COORDINATOR_BIND_ADDRESS` where its own name for itself is another.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from meio_jax.errors import InputError, Problem
 from meio_jax.progress import AbstractProgress, ProcessLost, Step
 
 _ADDRESS, _COUNT, _INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
+_BIND = "JAX_COORDINATOR_BIND_ADDRESS"
 _TASKS = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
 
 
@@ -50,6 +52,8 @@ def join() -> None:
                 _whole(_COUNT, 1),
                 _whole(_INDEX, 0),
                 cluster_detection_method="deactivate",
+                # The library would listen on every network of the machine, and whoever reaches it is believed.
+                coordinator_bind_address=os.environ.get(_BIND) or given[_ADDRESS],
             )
     except (RuntimeError, ValueError) as error:
         remedy = "check the address, that its port is open, and that every process was started"

@@ -3,6 +3,7 @@
 from meio_jax.folders.claim import Claim, check_claim
 from meio_jax.folders.lock import held, used
 from meio_jax.folders.marks import MARKER, Mark, content, read_mark, write_mark
+from meio_jax.folders.private import keep_private
 from meio_jax.folders.remove import remove
 from meio_jax.folders.swap import NEXT, clear_unfinished, publish, settle, written_beside
 from meio_jax.folders.trouble import writing
@@ -16,6 +17,7 @@ __all__ = [
     "clear_unfinished",
     "content",
     "held",
+    "keep_private",
     "publish",
     "read_mark",
     "remove",

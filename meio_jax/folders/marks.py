@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
+from meio_jax.folders.trouble import writing
+
 MARKER = ".meio.json"
 LOCK, HOLDER = ".meio.lock", ".meio.holder.json"
 NEXT, OLD = ".next", ".old"
@@ -53,8 +55,9 @@ def write_whole(path: Path, text: str) -> None:
     """Write a small file that is either whole or not there."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
+        with writing(path):
+            unfinished.write_text(text, encoding="utf-8")
+            os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 

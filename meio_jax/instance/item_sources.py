@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, InputWarning, Note, Problem
 from meio_jax.generate import GenerateOptions
 from meio_jax.generate.build import add_need, item_frames, item_pieces, plan_network
 from meio_jax.generate.capacity import Need, resources_table
@@ -30,10 +30,14 @@ from meio_jax.tables.sources import stamps
 
 
 class AbstractSource(abc.ABC):
-    """A catalog of `items` items in parts of `part_items` (the last may be smaller)."""
+    """A catalog of `items` items in parts of `part_items` (the last may be smaller).
+
+    `warnings` say what was found in the tables that all parts share.
+    """
 
     items: int
     part_items: int
+    warnings: tuple[InputWarning, ...] = ()
 
     @property
     def parts(self) -> int:
@@ -57,6 +61,7 @@ class FolderSource(AbstractSource):
         self._stamps = stamps(folder)
         self.items = count_item_rows(folder)
         self._network = read_network(folder)
+        self.warnings = self._network.warnings
         check_item_files(folder, self._network)
 
     def tables(self, part: int) -> Tables:

@@ -9,7 +9,7 @@ are those of a solve in memory: the same items, groups, scenarios and prices, bu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from meio_jax.config.settings import Config
 from meio_jax.distributed.sharding import item_mesh, local_devices
-from meio_jax.errors import InputError, Problem
+from meio_jax.errors import InputError, InputWarning, Problem, merged
 from meio_jax.instance import Instance, build_instance
 from meio_jax.instance.census import Census, count_items
 from meio_jax.instance.item_sources import AbstractSource
@@ -62,11 +62,15 @@ class PartCounts:
 
 @dataclass(frozen=True)
 class Counted:
-    """A catalog in parts that has been read once and found in order; `config` has all sizes set."""
+    """A catalog in parts that has been read once and found in order.
+
+    `config` has all sizes set; `warnings` say what was found that is probably not meant, over all parts.
+    """
 
     source: AbstractSource
     config: Config
     counts: PartCounts
+    warnings: tuple[InputWarning, ...] = ()
 
     def instance(self, tables: Tables, *, counting_groups: bool = False) -> Instance:
         """The arrays of a part."""
@@ -139,12 +143,14 @@ def count_stream(
     scenarios = config.scenarios.model_copy(update={"store_gib": 0.0})
     counted = Counted(source, config.model_copy(update={"solve": solve_part, "scenarios": scenarios}), PartCounts())
     progress.stage(f"counting {source.items} items in {source.parts} parts")
+    warnings = dict.fromkeys(source.warnings)
     for tables in read_ahead(source, files):
         count_items(tables, config.fulfilment.weight_bands, counted.counts.note_items)
+        warnings |= dict.fromkeys(tables.warnings)
     progress.stage("counting groups of items")
     for tables in read_ahead(source, files):
         counted.instance(tables, counting_groups=True)
-    return counted
+    return replace(counted, warnings=merged(warnings))
 
 
 def build_stream(counted: Counted, files: PartFiles, *, progress: AbstractProgress | None = None) -> StreamedModel:

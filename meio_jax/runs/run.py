@@ -18,7 +18,7 @@ from meio_jax.config.settings import Config, load_config
 from meio_jax.distributed.compile_cache import drop_programs_if_many, keep_compiled_programs
 from meio_jax.distributed.processes import SharedProgress, gather, is_first, join, own_range, watched
 from meio_jax.errors import InputError, Note, Problem, Refusal
-from meio_jax.folders import held
+from meio_jax.folders import held, keep_private
 from meio_jax.generate import generate_instance
 from meio_jax.planner.planning import Model, Plan, certify, prepare
 from meio_jax.planner.steady import steadied
@@ -29,7 +29,7 @@ from meio_jax.runs.checkpoint import saved_steps
 from meio_jax.runs.files import read_about
 from meio_jax.runs.folder import RunFolder, check_new, open_again, open_new, stays, unfinished_place
 from meio_jax.runs.resume import identity, search_saved, table_digests
-from meio_jax.runs.streamed_run import run_streamed, stream_source
+from meio_jax.runs.streamed_run import heed, run_streamed, stream_source
 from meio_jax.runs.warm import read_earlier, warm_model
 from meio_jax.solver.solve import Solution, State
 from meio_jax.tables import (
@@ -144,24 +144,14 @@ def run_solve(
         check_new(config.run, overwrite=overwrite)
         ensure_instance(config, progress)
     with watched(config.run), _opened(config.run, resume, overwrite) as folder:
+        if config.output.private and is_first():
+            keep_private(config.run)
         if resume:
             progress.begun(config.run)
         if resume and not saved_steps(folder.checkpoints):
             warm_start = _recorded_start(folder.place)
         config = config if warm_start is None else warm_config(config)
         return _solve(config, folder, progress, resume, warm_start, strict)
-
-
-def heed(tables: Tables, progress: AbstractProgress, *, strict: bool) -> None:
-    """Show what was found in the input that is probably not meant.
-
-    Raises:
-        InputError: With all of it, if `strict`.
-    """
-    if strict and tables.warnings:
-        raise InputError.from_warnings(tables.warnings)
-    for one in tables.warnings:
-        progress.warning(str(one))
 
 
 @contextlib.contextmanager
@@ -193,9 +183,9 @@ def _solve(
     gather({"instance": "there"})
     source = stream_source(config, folder.place, resume=resume)
     if source is not None:
-        return run_streamed(config, folder, source, progress, resume=resume, warm_start=warm_start)
+        return run_streamed(config, folder, source, progress, resume=resume, warm_start=warm_start, strict=strict)
     tables, instance = load_tables(config)
-    heed(tables, progress, strict=strict)
+    heed(tables.warnings, progress, strict=strict)
     progress.check()
     progress.stage("preparing arrays and scenarios")
     start = None

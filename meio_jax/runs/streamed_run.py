@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from meio_jax.config.settings import Config
-from meio_jax.errors import InputError, Problem
+from meio_jax.errors import InputError, InputWarning, Problem
 from meio_jax.folders import Claim, Mark, check_claim, remove, write_mark
-from meio_jax.instance import build_instance
 from meio_jax.instance.item_sources import AbstractSource, FolderSource, GeneratedSource
 from meio_jax.planner.streamed_plan import StreamedPlan, write_streamed_plan
 from meio_jax.planner.streaming import StreamedModel, build_stream, count_stream, search_stream, start_stream
@@ -20,15 +18,12 @@ from meio_jax.progress import AbstractProgress, Preempted, Step
 from meio_jax.results import Result
 from meio_jax.runs.files import read_about
 from meio_jax.runs.folder import RunFolder, stays
+from meio_jax.runs.memory import check_memory, fits
 from meio_jax.runs.resume import identity, table_digests
 from meio_jax.runs.stream_checkpoint import StreamCheckpoints
 from meio_jax.solver.solve import Solution, State, Trace
 from meio_jax.solver.stream import PartFiles
-from meio_jax.tables import count_item_rows, read_item_block, scan_item_ids
-
-_ALWAYS_FIT, _SAMPLE = 20_000, 256
-# Tables, arrays being built, parameters with their moments and means, holdout results: several times the arrays.
-_COPIES = 6
+from meio_jax.tables import count_item_rows
 
 
 def stream_source(config: Config, place: Path, *, resume: bool = False) -> AbstractSource | None:
@@ -40,7 +35,7 @@ def stream_source(config: Config, place: Path, *, resume: bool = False) -> Abstr
         resume: Decide as the run that is continued did, whatever memory is free now.
 
     Raises:
-        InputError: If streaming is asked for in a way that is not possible.
+        InputError: If streaming is asked for in a way that is not possible, or there is too little memory.
     """
     options = config.stream
     if options.generate:
@@ -54,10 +49,14 @@ def stream_source(config: Config, place: Path, *, resume: bool = False) -> Abstr
         return _alone(_parts(config)) if streamed else None
     items = count_item_rows(config.instance.path)
     limit = options.above_items
-    if limit is None:
-        # Of several processes each has its own share of the items in its own memory.
-        return None if items <= _ALWAYS_FIT or jax.process_count() > 1 or _fits(config, items) else _parts(config)
-    return None if items <= limit else _alone(_parts(config))
+    # Of several processes each has its own share of the items in its own memory.
+    if limit is None and (jax.process_count() > 1 or fits(config, items)):
+        return None
+    if limit is not None and items <= limit:
+        check_memory(config, items, "lower `stream.above_items`, so that the catalog is solved in parts")
+        return None
+    check_memory(config, options.part_items, "lower `stream.part_items`")
+    return _alone(_parts(config))
 
 
 def _parts(config: Config) -> AbstractSource:
@@ -72,26 +71,6 @@ def _alone(source: AbstractSource) -> AbstractSource:
     return source
 
 
-def _fits(config: Config, items: int) -> bool:
-    """Whether the catalog takes less than half of the memory that is free, by the arrays of its first items."""
-    folder = config.instance.path
-    tables = read_item_block(folder, scan_item_ids(folder, 0, _SAMPLE))
-    instance = build_instance(tables, block_items=_SAMPLE, bands=1, dtype=np.dtype(config.precision).type)
-    size = sum(leaf.nbytes for leaf in jax.tree.leaves(instance.catalog))
-    return items / tables.items.height * size * _COPIES < _free_memory() / 2
-
-
-def _free_memory() -> float:
-    """Bytes that are free: on the accelerator, or in the machine."""
-    limits = [device.memory_stats() for device in jax.local_devices()]
-    of_devices = sum(one["bytes_limit"] for one in limits if one and "bytes_limit" in one)
-    path = Path("/proc/meminfo")
-    if of_devices or not path.exists():
-        return float(of_devices or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    rows = dict(line.split(":", 1) for line in path.read_text(encoding="utf-8").splitlines())
-    return 1024.0 * int(rows["MemAvailable"].split()[0])
-
-
 def run_streamed(
     config: Config,
     folder: RunFolder,
@@ -100,11 +79,13 @@ def run_streamed(
     *,
     resume: bool,
     warm_start: Path | None,
+    strict: bool,
 ) -> StreamedPlan:
     """Solve a catalog in parts and write its run folder.
 
     Raises:
-        InputError: If the instance is wrong (then nothing has been written), or a warm start is asked for.
+        InputError: If the instance is wrong (then nothing has been written), if there are warnings about it and they
+            are errors (`strict`), or if a warm start is asked for.
         Preempted: If the machine was taken away; the state is saved then.
     """
     if warm_start is not None:
@@ -114,10 +95,12 @@ def run_streamed(
     files = PartFiles(scratch)
     try:
         counted = count_stream(source, config, files, progress=progress)
+        heed(counted.warnings, progress, strict=strict)
         digests = table_digests(source.folder) if isinstance(source, FolderSource) else {}
         if not resume:
-            about = {"parts": source.parts, "part_items": source.part_items}
-            folder.begin(config, counted.instance(source.tables(0)), config.instance.path, digests, streamed=about)
+            streamed = {"parts": source.parts, "part_items": source.part_items}
+            about = {"streamed": streamed, "warnings": [one.as_dict() for one in counted.warnings]}
+            folder.begin(config, counted.instance(source.tables(0)), config.instance.path, digests, **about)
         progress.begun(config.run)
         model = build_stream(counted, files, progress=progress)
         solution = _search(model, config, folder, files, digests, progress, resume)
@@ -129,6 +112,18 @@ def run_streamed(
     finally:
         files.close()
         remove(scratch)
+
+
+def heed(warnings: Sequence[InputWarning], progress: AbstractProgress, *, strict: bool) -> None:
+    """Show what was found in the input that is probably not meant.
+
+    Raises:
+        InputError: With all of it, if `strict`.
+    """
+    if strict and warnings:
+        raise InputError.from_warnings(warnings)
+    for one in warnings:
+        progress.warning(str(one))
 
 
 def _scratch(config: Config, folder: RunFolder) -> Path:

@@ -187,3 +187,20 @@ def test_two_commands_in_one_run_folder(meio: Command, finished: Finished, tiny_
             refused(meio(*words), "in use by `meio solve`", "process")
         assert meio("show", run).status == 0
     assert files(run) == before
+
+
+def test_a_run_is_private_where_that_is_asked(tiny_folder: Path, finished: Finished, tmp_path: Path) -> None:
+    """Others cannot look into the folder, from its first file on."""
+    run = tmp_path / "run"
+    seen = []
+
+    class Looks(AbstractProgress):
+        def update(self, step: Step) -> None:
+            seen.append(run.stat().st_mode & 0o777)
+
+    content = config_content(tiny_folder, run, output={"private": True}, solve={**SOLVE, "max_steps": 2})
+    with usual_promotion():
+        run_solve(load_config(write_config(tmp_path / "config.yaml", content)), Looks())
+    assert set(seen) == {0o700}
+    assert run.stat().st_mode & 0o777 == 0o700
+    assert finished.folder.stat().st_mode & 0o077 != 0

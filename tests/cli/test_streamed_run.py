@@ -14,6 +14,7 @@ from meio_jax.config import load_config
 from meio_jax.errors import InputError
 from meio_jax.progress import AbstractProgress, Preempted, Silent, Step
 from meio_jax.results import Result
+from meio_jax.runs import memory
 from meio_jax.runs.run import run_solve
 from meio_jax.runs.stream_checkpoint import StreamCheckpoints
 from meio_jax.runs.warm import read_earlier
@@ -135,3 +136,40 @@ def test_items_on_the_fly_need_options(meio: Command, tmp_path: Path) -> None:
     refused = meio("solve", config)
     assert refused.status == 2
     assert "instance.generate" in refused.err
+
+
+def test_warnings_are_those_of_a_run_in_memory(run: Path, finished: Finished, streamed: Path, tmp_path: Path) -> None:
+    told = [json.loads((folder / "instance.json").read_text())["warnings"] for folder in (run, finished.folder)]
+    ours, theirs = ({(one["kind"], one["what"]): one["count"] for one in found} for found in told)
+    assert theirs
+    assert ours == theirs
+    config = load_config(streamed).model_copy(update={"run": tmp_path / "strict"})
+    with pytest.raises(InputError) as found:
+        run_solve(config, Silent(), strict=True)
+    assert all(kind in str(found.value) for kind, _ in theirs)
+    assert not (tmp_path / "strict").exists()
+
+
+@pytest.mark.parametrize(("above", "remedy"), [(100, "stream.above_items"), (2, "stream.part_items")])
+def test_too_little_memory_is_told_before_the_search(
+    meio: Command, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, above: int, remedy: str
+) -> None:
+    monkeypatch.setattr(memory, "_ALWAYS_FIT", 1)
+    monkeypatch.setattr(memory, "_of_machine", lambda: 1000.0)
+    content = config_content(tiny_folder, tmp_path / "run", stream={"above_items": above, "part_items": 2})
+    called = meio("solve", write_config(tmp_path / "config.yaml", content))
+    assert called.status == 2
+    assert len(called.err.strip().splitlines()) == 1, called.err
+    assert "GiB free; expected about" in called.err
+    assert remedy in called.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_free_memory_is_what_the_container_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 10,000 bytes 7,000 are taken, 2,000 of them by copies of files."""
+    for name, text in (("max", "10000"), ("current", "7000"), ("stat", "anon 5000\nfile 2000\n")):
+        (tmp_path / f"memory.{name}").write_text(text + "\n")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    assert memory.free_memory() == 5000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.free_memory() > 1e6

@@ -12,6 +12,7 @@ from small_runs import Command
 
 from meio_jax.cli.endings import ending
 from meio_jax.folders import writing
+from meio_jax.folders.marks import write_whole
 from meio_jax.progress import Preempted
 from meio_jax.tables import write_table, write_text
 
@@ -59,6 +60,23 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert {path.name: path.read_bytes() for path in (tmp_path / "made").iterdir()} == before
     assert subprocess.run([sys.executable, "-c", code, *again], check=False, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_small_file_that_does_not_fit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system says of a write names no file: the writer does."""
+    write_whole(tmp_path / "kept", "old")
+    opened = Path.open
+    full = lambda path, *rest, **more: opened(Path("/dev/full"), *rest, **more)
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="No space left") as found:
+        write_whole(tmp_path / "kept", "new")
+    monkeypatch.undo()
+    assert found.value.filename == str(tmp_path / "kept")
+    assert (tmp_path / "kept").read_text() == "old"
+    status, text = ending(found.value, None) or (0, "")
+    assert status == 2
+    assert text.startswith(f"Cannot read or write {tmp_path / 'kept'}: no space left on device.")
 
 
 @pytest.mark.parametrize(
