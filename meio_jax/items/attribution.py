@@ -5,7 +5,7 @@ reason's part is the mean, over all orders in which the reasons can be changed, 
 that reason's turn (Shapley 1953): a reason that is no matter of an item has no part in its change, and parts add up to
 the difference between the first world and the last one. The first has the data and prices of A in the network and on
 the day of B. What is left of the change from A to B (another day, another network, levels that the two solves found
-differently) is a part of its own.
+differently) are parts of their own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -22,13 +23,14 @@ from meio_jax.backtest import window
 from meio_jax.items.replan import Replanner, ReplanOptions
 from meio_jax.tables import ITEM_TABLES, Tables, read_item_block, read_network
 from meio_jax.tables.overlay import item_column
+from meio_jax.tables.read import NETWORK_TABLES
 
 TABLES = {"forecast": ("forecast",), "stock": ("on_hand", "on_order"), "costs": ("items", "offers")}
 """Tables of an item that each reason changes; the reason `prices` are the prices of the capacities."""
 
-PRICES, REST, ITEMS = "prices", "rest", "assortment"
-REASONS = (*TABLES, PRICES, REST, ITEMS)
-"""`rest` is what no reason explains: another day or network, and the search; `assortment` items that one run lacks."""
+PRICES, DAY, REST, ITEMS = "prices", "day", "rest", "assortment"
+REASONS = (*TABLES, PRICES, DAY, REST, ITEMS)
+"""`day` is another day or network, `rest` what the search found otherwise, `assortment` items that one run lacks."""
 
 Amounts = dict[tuple[str, str], tuple[float, float]]
 """Units and money ordered, by item and node."""
@@ -94,13 +96,15 @@ def explain_orders(
     levels = later.leveled_by(a.run)
     cheap = later.priced_by(a.run)
     now = later.rows(items)
-    then = on_the_day(read_item_block(a.instance, items, read_network(a.instance)), now)
+    earlier = read_item_block(a.instance, items, read_network(a.instance))
+    then = on_the_day(earlier, now)
     form = now.settings.forecast
     reasons = tuple(
         reason for reason, names in TABLES.items() if any(_differs(then, now, name, form) for name in names)
     )
     own = {side: amounts(table.filter(pl.col("item_id").is_in(items))) for side, table in orders.items()}
 
+    @cache
     def value(changed: frozenset[str]) -> Amounts:
         old = [name for reason in reasons if reason not in changed for name in TABLES[reason]]
         tables = now.replace(**{name: then.frames()[name] for name in old})
@@ -108,20 +112,27 @@ def explain_orders(
         return amounts(planner.decide(tables, levels, options)["plan/orders"])
 
     found = shapley((*reasons, PRICES), value)
-    found[REST] = _left(own["a"], own["b"], found)
+    moved = _less(value(frozenset()), own["a"])
+    found[DAY if _another_day(earlier, now) else REST] = moved
+    found[REST] = _plus(found.get(REST, {}), _less(own["b"], value(frozenset((*reasons, PRICES)))))
     return parts_frame(found)
 
 
-def _left(a: Amounts, b: Amounts, parts: Mapping[str, Amounts]) -> Amounts:
-    """What the parts leave of the change from A to B."""
+def _another_day(then: Tables, now: Tables) -> bool:
+    """Whether two instances differ in their days or their network; capacities act through their prices."""
+    if then.settings != now.settings:
+        return True
+    return any(not then.frames()[name].equals(now.frames()[name]) for name in NETWORK_TABLES if name != "resources")
+
+
+def _less(now: Amounts, before: Amounts) -> Amounts:
     nothing = (0.0, 0.0)
-    left = {}
-    for key in {*a, *b, *(key for part in parts.values() for key in part)}:
-        change = [new - old for new, old in zip(b.get(key, nothing), a.get(key, nothing), strict=True)]
-        for part in parts.values():
-            change = [so_far - own for so_far, own in zip(change, part.get(key, nothing), strict=True)]
-        left[key] = (change[0], change[1])
-    return left
+    pairs = {key: (now.get(key, nothing), before.get(key, nothing)) for key in {*now, *before}}
+    return {key: (new[0] - old[0], new[1] - old[1]) for key, (new, old) in pairs.items()}
+
+
+def _plus(one: Amounts, other: Amounts) -> Amounts:
+    return _less(one, {key: (-units, -cost) for key, (units, cost) in other.items()})
 
 
 def parts_frame(found: Mapping[str, Amounts]) -> pl.DataFrame:

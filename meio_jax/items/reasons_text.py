@@ -5,7 +5,8 @@ WORDS = {
     "stock": "stock and what is on order",
     "costs": "items' costs and offers",
     "prices": "prices of capacity",
-    "rest": "another day or network, and the search",
+    "day": "another day or network",
+    "rest": "levels found by the search",
     "assortment": "items that one run lacks",
     "not analysed": "not analysed",
 }

@@ -127,7 +127,7 @@ def _orders(found: Diff) -> Markup:
 
 
 def _short(reason: str) -> str:
-    return {"not analysed": "others", "rest": "day, search"}.get(reason, reason)
+    return {"not analysed": "others", "rest": "search"}.get(reason, reason)
 
 
 def _lines(found: Diff) -> Markup:

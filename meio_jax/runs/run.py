@@ -204,9 +204,10 @@ def _solve(
         folder.begin(config, model.instance, instance, digests, **more)
     gather({"folder": "there"})
     progress.begun(config.run)
-    same, settled = identity(config, digests), _calmed(config, model, tables, folder, start, resume=resume)
+    begun = _begun_from(model, tables, folder, start, resume=resume)
+    same, settled = identity(config, digests), _calmed(config, begun)
     solution = search_saved(model, folder.checkpoints, same, progress, resume=resume, start=start, settled=settled)
-    earlier_prices = None if start is None else np.asarray(start.dual.price)
+    earlier_prices = None if begun is None else np.asarray(begun.dual.price)
     finished = replace(certify(model, solution, progress=progress), earlier_prices=earlier_prices)
     if is_first():
         folder.prepare_results()
@@ -218,16 +219,19 @@ def _solve(
     return finished
 
 
-def _calmed(
-    config: Config, model: Model, tables: Tables, folder: RunFolder, start: State | None, *, resume: bool
-) -> Callable[[Solution], Solution]:
+def _begun_from(model: Model, tables: Tables, folder: RunFolder, start: State | None, *, resume: bool) -> State | None:
+    """Where the search of a warm start began, also where it is continued; None: it began from nothing."""
+    earlier = _recorded_start(folder.place) if resume and start is None else None
+    if earlier is None or not saved_steps(earlier / "checkpoints"):
+        return start
+    return warm_model(tables, model.config, read_earlier(earlier, tables.items["item_id"].to_list()), gather)[1]
+
+
+def _calmed(config: Config, begun: State | None) -> Callable[[Solution], Solution]:
     """What puts levels back that hardly changed from those that a warm search began with (`warm.hold`)."""
-    earlier = _recorded_start(folder.place) if resume and config.warm.hold else None
-    if earlier is not None and start is None:
-        start = warm_model(tables, config, read_earlier(earlier, tables.items["item_id"].to_list()), gather)[1]
-    if start is None or not config.warm.hold:
+    if begun is None or not config.warm.hold:
         return lambda solution: solution
-    before = start.warm.raw
+    before = begun.warm.raw
     return lambda solution: steadied(solution, before, config.warm.hold)
 
 
