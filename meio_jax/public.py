@@ -34,6 +34,7 @@ PLACES = {
     "meio_jax.results": ("Result",),
     "meio_jax.tables": ("InstanceSettings", "Tables", "read_instance", "write_instance"),
     "meio_jax.items.replan": ("ReplanOptions", "Replanner"),
+    "meio_jax.items.diff": ("diff_runs",),
     "meio_jax.items.explain": ("explain_run",),
     "meio_jax.items.whatif": ("whatif_run",),
 }
