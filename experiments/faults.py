@@ -15,7 +15,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +44,17 @@ def caused(bench: Bench, kind: str, seed: int, number: int) -> Fault:
     except Exception as error:  # noqa: BLE001 - whatever a command raises in this process is a traceback
         said = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         return Fault(kind, "", str(number), 1, said, documented=False, kept=False, same=False)
+
+
+def done(wanted: list[tuple[str, int]], seed: int) -> Iterator[tuple[str, Fault]]:
+    """Cause faults, one after the other."""
+    with TemporaryDirectory() as folder:
+        # Compiled programs are kept between the runs, which makes them short; they are the same programs.
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(folder) / "compiled"))
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        bench = Bench(Path(folder))
+        for kind, number in wanted:
+            yield f"{kind}/{number}", caused(bench, kind, seed, number)
 
 
 def table_of(found: list[Fault]) -> list[dict[str, object]]:
@@ -81,21 +92,14 @@ def main(
     kept = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
     known = {one["name"]: Fault(**one["fault"]) for one in kept if one["seed"] == seed and not only}
     out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as folder:
-        # Compiled programs are kept between the runs, which makes them short; they are the same programs.
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(folder) / "compiled"))
-        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-        bench = Bench(Path(folder))
-        for kind, number in wanted:
-            name = f"{kind}/{number}"
-            if name in known:
-                continue
-            known[name] = one = caused(bench, kind, seed, number)
-            if not one.good or only:
-                Console(stderr=True).print(name, one, markup=False)
-            if not only:
-                with log.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"name": name, "seed": seed, "fault": asdict(one)}) + "\n")
+    missing = [one for one in wanted if "/".join(map(str, one)) not in known]
+    for name, one in done(missing, seed) if missing else ():
+        known[name] = one
+        if not one.good or only:
+            Console(stderr=True).print(name, one, markup=False)
+        if not only:
+            with log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"name": name, "seed": seed, "fault": asdict(one)}) + "\n")
     found = [known[f"{kind}/{number}"] for kind, number in wanted]
     Console().print(show(found))
     if not only:

@@ -7,6 +7,7 @@ import jax
 from platformdirs import user_cache_path
 
 _LIMIT = 2**30
+_LIMIT_OF_MAPS = Path("/proc/sys/vm/max_map_count")
 
 
 def cache_folder() -> Path:
@@ -42,11 +43,10 @@ def drop_programs_if_many() -> bool:
     Returns:
         Whether they were dropped.
     """
-    maps, limit = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
     try:
-        with maps.open("rb") as lines:
+        with Path("/proc/self/maps").open("rb") as lines:
             held = sum(1 for _ in lines)
-        most = int(limit.read_text(encoding="utf-8"))
+        most = int(_LIMIT_OF_MAPS.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     if held < most / 2:

@@ -21,6 +21,7 @@ import orbax.checkpoint as ocp
 from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.folders import writing
 from meio_jax.progress import Step
+from meio_jax.runs.folder import check_there
 from meio_jax.runs.portable import Basis, is_per_item
 from meio_jax.runs.step_folders import StepFolders, holds_plain_steps, read_step
 from meio_jax.tables import write_text
@@ -96,6 +97,7 @@ class Checkpoints:
         step = history[-1].step if history else 0
         # First, for a step that is still being written is not among those that are there.
         self._seal()
+        check_there(self._folder / self._part.folder / "basis.npz")
         if step in self._manager.all_steps():
             return
         # The file format knows no empty arrays (prices of an instance without capacities, say).

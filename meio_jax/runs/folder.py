@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +82,12 @@ class RunFolder:
         write_text(dump_config(config), self.place / "config.yaml")
 
     def prepare_results(self) -> None:
-        """Make the folder of the results anew."""
+        """Make the folder of the results anew.
+
+        Raises:
+            OSError: If the folder of the run was taken away, or cannot be written.
+        """
+        check_there(self.place / "config.yaml")
         clear_unfinished(self.place)
         self.coming.mkdir()
 
@@ -98,6 +105,16 @@ class RunFolder:
             return False
         publish(self.home, RUN_MARK, (*RUN_MARK.entries, *_stale(self.home)))
         return True
+
+
+def check_there(path: Path) -> None:
+    """Make sure that what this run has written is there still: writers of files make folders that are missing.
+
+    Raises:
+        FileNotFoundError: If it was taken away.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def _replaces(result: Result) -> bool:

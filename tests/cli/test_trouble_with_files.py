@@ -2,18 +2,22 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
-from small_runs import Command
+from small_runs import Command, Finished, config_content, usual_promotion, write_config
 
 from meio_jax.cli.endings import ending
+from meio_jax.config import load_config
+from meio_jax.errors import InputError
 from meio_jax.folders import writing
 from meio_jax.folders.marks import write_whole
-from meio_jax.progress import Preempted
+from meio_jax.progress import Preempted, Silent, Step
+from meio_jax.runs.run import run_solve
 from meio_jax.tables import write_table, write_text
 
 SMALL = ("--shape", "local", "--items", 5, "--nodes", "1,1,0", "--regions", 2, "--speeds", 2, "--periods", 7)
@@ -118,3 +122,61 @@ def test_endings_say_how_to_go_on() -> None:
     assert (ending(Preempted("Told to end."), run) or (0, ""))[1].endswith("`meio resume runs/one`.")
     assert (ending(MemoryError(), run) or (0, ""))[0] == 5
     assert ending(ValueError("a mistake of the program"), run) is None
+
+
+class TakesAway(Silent):
+    """Removes a folder after the second step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def update(self, step: Step) -> None:
+        if step.step == 2:
+            shutil.rmtree(self.folder)
+
+
+@pytest.mark.parametrize("every", [0, 2])
+def test_a_run_folder_that_is_deleted_in_the_middle_is_told(tiny_folder: Path, tmp_path: Path, every: int) -> None:
+    run = tmp_path / "run"
+    config = load_config(
+        write_config(tmp_path / "config.yaml", config_content(tiny_folder, run, checkpoint={"every": every}))
+    )
+    with usual_promotion(), pytest.raises((OSError, InputError)) as found:
+        run_solve(config, TakesAway(run))
+    status, text = ending(found.value, run) or (0, "")
+    assert status in (2, 5), found.value
+    assert len(text.splitlines()) == 1
+    assert str(run) in text
+    # No half of a run is left that could be taken for one.
+    assert not (run / "certificate.json").exists()
+    assert not (run / "plan").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to the administrator")
+@pytest.mark.parametrize("command", ["generate", "solve", "report", "export", "replan"])
+def test_a_folder_that_is_read_only(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path, command: str
+) -> None:
+    place = tmp_path / "locked"
+    shutil.copytree(finished.folder, place / "run")
+    config = write_config(tmp_path / "config.yaml", config_content(tiny_folder, place / "new"))
+    words = {
+        "generate": ("generate", place / "new", *SMALL),
+        "solve": ("solve", config),
+        "report": ("report", place / "run"),
+        "export": ("export", place / "run"),
+        "replan": ("replan", place / "run", "--items", tiny_folder / "on_hand.parquet"),
+    }[command]
+    before = sorted(place.rglob("*"))
+    folders = [place, *(path for path in before if path.is_dir())]
+    try:
+        for folder in folders:
+            folder.chmod(0o555)
+        called = meio(*words)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert called.status in (2, 5), called
+    assert "Traceback" not in called.err
+    assert "permission denied" in called.err
+    assert sorted(place.rglob("*")) == before
