@@ -26,7 +26,8 @@ from meio_jax.runs.portable import Basis, is_per_item
 from meio_jax.runs.step_folders import StepFolders, holds_plain_steps, read_step
 from meio_jax.tables import write_text
 
-logging.getLogger("absl").setLevel(logging.ERROR)
+# What goes wrong in the background is raised where the next save waits for it, and told by the command.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 _SEAL = "files.json"
 _PART = re.compile(r"(\d+)-of-(\d+)")

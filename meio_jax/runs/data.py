@@ -53,6 +53,9 @@ COLUMNS = {
 }
 """Columns of each table by which other commands work."""
 
+_TOGETHER = {"plan/planned_transfers": "plan/planned_orders"}
+"""Tables that are never there without another, which is read before."""
+
 _LARGE = 2**28
 _SMALL = {"instance", "nodes", "regions", "speeds", "lanes", "resources"}
 
@@ -164,7 +167,7 @@ def _scan(folder: Path, names: Sequence[str] = (*NEEDED, *OPTIONAL)) -> dict[str
         # The tables by item of a streamed run are folders of parts.
         parts = sorted((folder / name).glob("*.parquet"))
         if not path.is_file() and not parts:
-            if name in NEEDED:
+            if name in NEEDED or _TOGETHER.get(name) in found:
                 problems.append(Problem(str(path), "", "", None, "a table of a finished run", "solve anew"))
             continue
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def read_exceptions(run: Path, most: int) -> tuple[pl.DataFrame, int]:
 
 def next_order_text(found: NextOrder | None) -> str:
     """When the next order is expected, as a sentence."""
-    if found is None:
+    if found is None or not math.isfinite(found.items + found.units):
         return "No other order is expected within the horizon."
     return (
         f"The next order is expected on {found.date:%a %d %b %Y}: {_about(found.items)} "

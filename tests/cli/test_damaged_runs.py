@@ -11,6 +11,8 @@ import yaml
 from small_runs import Command, Finished
 from tiny import ITEMS
 
+from meio_jax.results import Result
+
 Damage = Callable[[Path], None]
 
 
@@ -74,6 +76,7 @@ DAMAGES: dict[str, tuple[Damage, tuple[str, ...]]] = {
         lambda run: pl.DataFrame({"a": [1]}).write_parquet(run / "plan/orders.parquet"),
         ("report",),
     ),
+    "no planned transfers": (gone("plan/planned_transfers.parquet"), ("report",)),
     "no plan": (gone("plan"), ("report", "whatif")),
     "basis cut off": (cut("checkpoints/1-of-1/basis.npz"), PLANNING),
     "no basis": (gone("checkpoints/1-of-1/basis.npz"), PLANNING),
@@ -91,6 +94,7 @@ def words_of(command: str, run: Path, instance: Path) -> tuple:
         "whatif": ("whatif", run, "--resource", "storage", "--capacity", "+10%"),
         "explain": ("explain", run, "--item", ITEMS[0]),
         "replan": ("replan", run, "--items", instance / "on_hand.parquet"),
+        "diff": ("diff", run, run.with_name("other"), "--items", 0),
     }[command]
 
 
@@ -132,6 +136,46 @@ def test_an_item_that_is_gone_from_the_instance(
     run = tmp_path / "run"
     shutil.copytree(finished.folder, run)
     assert meio("report", run, "--instance", instance).status == 0
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_run_is_compared_or_told_in_one_line(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path, damage: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    shutil.copytree(finished.folder, tmp_path / "other")
+    DAMAGES[damage][0](run)
+    called = meio(*words_of("diff", run, tiny_folder))
+    assert called.status in (0, 2), called
+    if called.status:
+        lines = [line for line in called.err.strip().splitlines() if not line.endswith("...")]
+        assert len(lines) <= 1 + called.err.count("To mend:"), called.err
+
+
+@pytest.mark.parametrize("result", list(Result), ids=lambda result: result.name)
+def test_every_command_works_on_a_run_that_ended_so(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path, result: Result
+) -> None:
+    """Every status that a run can end with; a failed run has no figures, and what needs some says so in one line."""
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    shutil.copytree(finished.folder, tmp_path / "other")
+    if result is Result.NUMERICAL_FAILURE:
+        failed(run)
+    content = json.loads((run / "certificate.json").read_text())
+    worst = {"resource": "storage", "bucket": 0, "relative": 0.5, "least_usage": 3.0, "capacity": 2.0}
+    content |= {"result": result.name, "infeasible": [worst] if result is Result.INFEASIBLE else []}
+    (run / "certificate.json").write_text(json.dumps(content))
+    for command in ("show", "report", "export", "whatif", "explain", "diff"):
+        called = meio(*words_of(command, run, tiny_folder))
+        assert called.status in (0, 2), (command, called)
+        assert called.status == 0 or result is Result.NUMERICAL_FAILURE, (command, called)
+        if called.status:
+            assert len(called.err.strip().splitlines()) == 1, (command, called.err)
+    if result is Result.INFEASIBLE:
+        assert "storage" in (run / "report.html").read_text(encoding="utf-8")
+        assert "cannot be met by any plan found" in meio("show", run).out
 
 
 def failed(run: Path) -> None:

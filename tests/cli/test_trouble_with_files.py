@@ -180,3 +180,26 @@ def test_a_folder_that_is_read_only(
     assert "Traceback" not in called.err
     assert "permission denied" in called.err
     assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.parametrize("size", [3000, 9000])
+def test_a_solve_that_runs_out_of_space_is_told_in_one_line(
+    meio: Command, tiny_folder: Path, tmp_path: Path, size: int
+) -> None:
+    """No file may grow beyond some kilobytes: tables, or checkpoints that are written in the background."""
+    run = tmp_path / "run"
+    config = write_config(tmp_path / "config.yaml", config_content(tiny_folder, run))
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); "
+    words = [sys.executable, "-c", f"{limit}from meio_jax.cli import main; main()", "solve", str(config), "-q"]
+    done = subprocess.run(words, check=False, cwd=tmp_path, capture_output=True, text=True)
+    lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("warning: ")]
+    assert len(lines) == 1, done.stderr
+    assert done.returncode in (2, 5)
+    assert lines[0].startswith(f"Cannot read or write {run}")
+    assert "file too large" in lines[0]
+    assert not (run / "plan").exists()
+    assert not (run / "certificate.json").exists()
+    # With space it goes on to the plan of a run that nothing happened to.
+    called = meio(*(("resume", run, "-q") if done.returncode == 5 else ("solve", config, "-q")))
+    assert called.status == 3, called
+    assert (run / "plan" / "orders.parquet").exists()
