@@ -75,7 +75,8 @@ def _mean_days(instance: Instance, daily: np.ndarray) -> np.ndarray:
     bucket = np.maximum(period, 0) // network.bucket_periods
     found = np.zeros((network.buckets, *daily.shape[1:]))
     for number in range(network.buckets):
-        own = daily[bucket == number].astype(float)
+        # A solve that failed has levels that are no numbers, and so orders that are none.
+        own = np.nan_to_num(daily[bucket == number].astype(float), posinf=0.0, neginf=0.0)
         total = own.sum(0)
         moment = np.tensordot(period[bucket == number].astype(float), own, axes=1)
         middle = float(period[bucket == number].mean())
@@ -180,6 +181,11 @@ class NextOrder:
     date: datetime.date
     items: float
     units: float
+
+
+def says_when(calendar: pl.DataFrame) -> bool:
+    """Whether a calendar has numbers: that of a solve that failed has none."""
+    return bool(calendar["order_items"].is_finite().all() and calendar["order_units"].is_finite().all())
 
 
 def next_order(calendar: pl.DataFrame) -> NextOrder | None:

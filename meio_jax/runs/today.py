@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from meio_jax.plans.planned import NextOrder, next_order
+from meio_jax.plans.planned import NextOrder, next_order, says_when
 from meio_jax.runs.data import read_table
 
 
@@ -23,14 +23,17 @@ class Today:
 
 
 def read_today(run: Path) -> Today | None:
-    """What is to be bought today; None where the run does not say when it orders, or is of an earlier version."""
+    """What is to be bought today; None where a run failed, or is of an earlier version and has no calendar."""
     if not (run / "plan" / "calendar.parquet").is_file():
+        return None
+    calendar = read_table(run, "plan/calendar")
+    if not says_when(calendar):
         return None
     orders = read_table(run, "plan/orders").select(
         pl.col("item_id").n_unique().alias("items"), pl.col("units").sum(), pl.col("cost").sum()
     )
     items, units, cost = orders.row(0)
-    return Today(items, int(units), float(cost), next_order(read_table(run, "plan/calendar")))
+    return Today(items, int(units), float(cost), next_order(calendar))
 
 
 def read_exceptions(run: Path, most: int) -> tuple[pl.DataFrame, int]:
@@ -42,7 +45,7 @@ def read_exceptions(run: Path, most: int) -> tuple[pl.DataFrame, int]:
     """
     if not (run / "plan" / "exceptions.parquet").is_file() and not (run / "plan" / "exceptions").is_dir():
         return pl.DataFrame(), 0
-    found = read_table(run, "plan/exceptions")
+    found = read_table(run, "plan/exceptions").filter(pl.col("money").is_finite())
     return found.sort("money", descending=True, maintain_order=True).head(most), found.height
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from meio_jax.plans.planned import next_order
+from meio_jax.plans.planned import next_order, says_when
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, whole
 from meio_jax.report.parts import Column, card, cards, cell, empty, name_cell, section, table
@@ -75,7 +75,8 @@ def decisions(data: RunData) -> Markup:
     """Today's orders and transfers, summed, and what is expected later."""
     orders, transfers = data.table("plan/orders"), data.table("plan/transfers")
     calendar = data.optional("plan/calendar")
-    coming = "" if calendar is None else next_order_text(next_order(calendar))
+    known = calendar is not None and says_when(calendar)
+    coming = next_order_text(next_order(calendar)) if calendar is not None and known else ""
     return section(
         "decisions",
         "Decisions of today",

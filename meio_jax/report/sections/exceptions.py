@@ -16,7 +16,7 @@ def exceptions(data: RunData) -> Markup | None:
     """The exceptions with the most money at stake; None where a run has no such table."""
     if "plan/exceptions" not in data.tables:
         return None
-    lazy = data.tables["plan/exceptions"]
+    lazy = data.tables["plan/exceptions"].filter(pl.col("money").is_finite())
     count = lazy.select(pl.len()).collect().item()
     if not count:
         return card("Exceptions", empty("Nothing is beyond the thresholds of the configuration."))
