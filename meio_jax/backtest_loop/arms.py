@@ -90,7 +90,10 @@ class Planner(AbstractArm):
 
     def __init__(self, config: Config, folder: Path, every: int, progress: AbstractProgress, name: str = OURS) -> None:
         output = config.output.model_copy(update={"daily_orders": True})
-        self.name, self._config, self._folder = name, config.model_copy(update={"output": output}), folder
+        # Values of units are read by nobody here, and cost a gradient of the whole catalog every day.
+        scenarios = config.scenarios.model_copy(update={"unit_values": 0})
+        self.name, self._folder = name, folder
+        self._config = config.model_copy(update={"output": output, "scenarios": scenarios})
         self._every, self._progress = every, progress
 
     def decide(self, day: int, morning: Tables) -> Decision:

@@ -97,7 +97,7 @@ def _reasons(
 ) -> pl.DataFrame:
     """Parts of every change of orders; what is not analysed is one part."""
     known = [set(side.items["item_id"].to_list()) for side in sides]
-    money = orders.group_by("item_id").agg(pl.col("cost_change").abs().sum()).sort("cost_change", descending=True)
+    money = orders.group_by("item_id").agg(pl.col("cost_change").abs().sum())
     names = money.sort("cost_change", "item_id", descending=[True, False])["item_id"].to_list()
     both = [name for name in names if name in known[0] and name in known[1]][:most]
     parts = []

@@ -111,19 +111,25 @@ def _terms(
 ) -> tuple[Terms, Amounts]:
     """Weighted terms of a batch of scenarios; `weights` are those of these scenarios."""
     outcome = _simulate(problem, policy, on_hand, scenarios)
-    costs = planned_costs(problem.block, outcome)
-    cost = jnp.stack([getattr(outcome.whole_costs, name) @ weights.total for name in COST_TERMS])
-    other = (
-        costs.revenue[0] @ weights.revenue
-        + costs.lost_revenue[0] @ weights.lost_revenue
-        + costs.carbon[0] @ weights.carbon
-    )
+    cost, other = _weighted(outcome.whole_costs, planned_costs(problem.block, outcome), weights)
     totals = usage(problem.resources, outcome.flows, problem.block)
     charged = jnp.sum(problem.prices * excess(problem.resources, totals), axis=0)
     if problem.network.tail_buckets:
         charged = charged + tail_charge(problem.resources, outcome.tail_flows, problem.block, problem.prices)[:, 0]
     charge = problem.kind_rows @ charged
     return Terms(cost, other, charge), _amounts(problem, outcome, totals.used)
+
+
+def _weighted(
+    terms: CostTerms, costs: ScenarioCosts, weights: Weights
+) -> tuple[Float[Array, " cost_terms"], Float[Array, ""]]:
+    """Weighted cost terms, and the other parts of the objective, of one item."""
+    other = (
+        costs.revenue[0] @ weights.revenue
+        + costs.lost_revenue[0] @ weights.lost_revenue
+        + costs.carbon[0] @ weights.carbon
+    )
+    return jnp.stack([getattr(terms, name) @ weights.total for name in COST_TERMS]), other
 
 
 def _amounts(problem: OneItem, outcome: Outcome, used: Float[Array, "buckets resources"]) -> Amounts:
@@ -169,13 +175,7 @@ def _reported(
 ) -> tuple[Terms, Amounts]:
     """Weighted terms of a batch over the reported horizon, in whole units: the figures of a plan's tables."""
     outcome = _simulate(problem, policy, problem.block.on_hand, scenarios, whole=True)
-    costs = reported_costs(problem.block, outcome)
-    cost = jnp.stack([getattr(outcome.costs, name) @ weights.total for name in COST_TERMS])
-    other = (
-        costs.revenue[0] @ weights.revenue
-        + costs.lost_revenue[0] @ weights.lost_revenue
-        + costs.carbon[0] @ weights.carbon
-    )
+    cost, other = _weighted(outcome.costs, reported_costs(problem.block, outcome), weights)
     totals = usage(problem.resources, outcome.flows, problem.block)
     charge = problem.kind_rows @ jnp.sum(problem.prices * excess(problem.resources, totals), axis=0)
     return Terms(cost, other, charge), _amounts(problem, outcome, totals.used)
