@@ -67,7 +67,8 @@ class FolderSource(AbstractSource):
     def tables(self, part: int) -> Tables:
         """The items of a part; ids are read anew each time, since those of a large catalog fill memory."""
         first, after = self.bounds(part)
-        found = read_item_block(self.folder, scan_item_ids(self.folder, first, after - first), self._network)
+        own = scan_item_ids(self.folder, first, after - first)
+        found = read_item_block(self.folder, own, self._network, consecutive=True)
         if stamps(self.folder) != self._stamps:
             remedy = "put the files back as they were and resume, or solve again"
             expected = "an instance that stays as it is while it is solved in parts"

@@ -102,7 +102,7 @@ def load_tables(config: Config) -> tuple[Tables, Path]:
     tables, problems = None, InputError([])
     try:
         own = scan_item_ids(folder, *own_range(count_item_rows(folder)))
-        tables = read_item_block(folder, own, read_network(folder))
+        tables = read_item_block(folder, own, read_network(folder), consecutive=True)
     except InputError as error:
         problems = error
     found = sum(one["problems"] for one in gather({"problems": problems.count}))

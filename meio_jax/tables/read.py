@@ -52,13 +52,18 @@ def read_network(folder: Path | str) -> Tables:
     return _read_folder(Path(folder), NETWORK_TABLES, Scope.NETWORK)
 
 
-def read_item_block(folder: Path | str, item_ids: Iterable[str], network: Tables | None = None) -> Tables:
+def read_item_block(
+    folder: Path | str, item_ids: Iterable[str], network: Tables | None = None, *, consecutive: bool = False
+) -> Tables:
     """Read and check the rows of some items only; other rows are skipped while reading.
 
     Args:
         folder: the instance.
         item_ids: which items. The rows come in the order of the files.
         network: what `read_network` gave; read anew where None.
+        consecutive: whether they are consecutive items of the catalog, as `scan_item_ids` gives them: then files that
+            hold none of them are left unread. An id with an invisible character inside it, in a file that its clean
+            form does not belong to, is not found then.
 
     Returns:
         Tables with the network of `network`, and items, offers, forecast, on_hand and on_order of the
@@ -77,7 +82,7 @@ def read_item_block(folder: Path | str, item_ids: Iterable[str], network: Tables
         files = find_files(folder, name, findings)
         if files is not None:
             column = table_schema(name, network.settings.forecast).item_column
-            parts[name] = read_matching(files, column, wanted, findings)
+            parts[name] = read_matching(files, column, wanted, findings, consecutive=consecutive)
         elif len(findings.problems) > known:
             parts[name] = None
     tables = Tables.checked(network.settings, parts, Scope.BLOCK, findings, _network_views(network))

@@ -27,6 +27,9 @@ from meio_jax.tables import (
     write_instance,
     write_table,
 )
+from meio_jax.tables.findings import Findings
+from meio_jax.tables.matching import read_matching
+from meio_jax.tables.sources import find_files
 
 FORMS = tuple(FORECASTS)
 
@@ -237,3 +240,25 @@ def test_settings_derive_sizes(tmp_path):
     assert str(settings.end_date) == "2025-03-17"
     with pytest.raises(ValueError, match="frozen"):
         settings.periods = 3
+
+
+def test_consecutive_items_are_found_whose_ids_have_blanks_around_them_in_another_file(tmp_path: Path) -> None:
+    """A part of a catalog reads its own files, and rows of its items that stand elsewhere because of a blank."""
+    ids = [f"I{number:03d}" for number in range(40)]
+    (tmp_path / "on_hand").mkdir()
+    for part in range(4):
+        own = ids[10 * part : 10 * (part + 1)]
+        if part == 3:
+            own = [" I004", "\u200bI005", *own, "I009 "]
+        pl.DataFrame({"item_id": own, "node_id": "N", "units": 1.0}).write_parquet(
+            tmp_path / "on_hand" / f"part-{part}.parquet"
+        )
+    findings = Findings()
+    files = find_files(tmp_path, "on_hand", findings)
+    assert files is not None
+    wanted = pl.Series("item_id", ids[:10])
+    parts = read_matching(files, "item_id", wanted, findings, consecutive=True)
+    assert parts is not None
+    assert not findings.problems
+    found = [part.frame["item_id"].to_list() for part in parts]
+    assert found == [ids[:10], [], [], [" I004", "\u200bI005", "I009 "]]
