@@ -1,37 +1,59 @@
 """Compiled programs outlive a process, so that a rerun or a re-plan does not compile what was compiled before."""
 
 import gc
+import warnings
 from pathlib import Path
 
 import jax
+from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 _LIMIT = 2**30
+_SECONDS_TO_WAIT = 10.0
 _LIMIT_OF_MAPS = Path("/proc/sys/vm/max_map_count")
 
 
 def cache_folder() -> Path:
     """Where compiled programs are kept unless JAX is told otherwise: the user's folder for caches."""
-    return user_cache_path("meio-jax") / "programs"
+    return user_cache_path("meio-jax") / "compiled"
 
 
 def keep_compiled_programs() -> None:
     """Let JAX read and write compiled programs, at most 1 GiB of them.
 
     JAX's own settings say otherwise: `JAX_COMPILATION_CACHE_DIR` names another folder, and
-    `JAX_ENABLE_COMPILATION_CACHE=false` keeps nothing. A folder that cannot be written is left alone.
+    `JAX_ENABLE_COMPILATION_CACHE=false` keeps nothing. A folder that cannot be written is left alone. Programs that
+    could not be kept or read back are compiled again without a word: the result is the same.
     """
     settings = jax.config.values
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
     if not settings["jax_enable_compilation_cache"] or settings["jax_compilation_cache_dir"]:
         return
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".writable").touch()
-    except OSError:
+        _remove_torn_entries(folder)
+    except (OSError, Timeout):
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", _LIMIT)
+
+
+def _remove_torn_entries(folder: Path) -> None:
+    """Remove programs that were written in part only, by a process that was ended or had no space.
+
+    JAX never writes over an entry that exists, so a torn one would be read, and fail, in every later process. It
+    writes the time of use after the program itself: an entry without one was not written to its end. The lock is
+    JAX's own; who holds it may be between the two.
+    """
+    with FileLock(folder / ".lockfile", timeout=_SECONDS_TO_WAIT):
+        for entry in folder.glob("*-cache"):
+            used = entry.with_name(f"{entry.name.removesuffix('-cache')}-atime")
+            # A time of use is eight bytes: an empty one cannot be read when old entries are removed.
+            if not used.exists() or used.stat().st_size == 0:
+                entry.unlink(missing_ok=True)
+                used.unlink(missing_ok=True)
 
 
 def drop_programs_if_many() -> bool:

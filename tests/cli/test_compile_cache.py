@@ -19,18 +19,19 @@ print(len(hits), jax.config.jax_compilation_cache_dir)
 """
 
 
-def ran(home: Path, **environment: str) -> tuple[int, str]:
+def ran(home: Path, program: str = PROGRAM, **environment: str) -> tuple[int, str]:
     """Programs found compiled, and the folder, of a process whose user's folders are below `home`."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("JAX_")}
     own = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "LOCALAPPDATA": str(home / "cache")}
     least = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         env={**clean, **own, **least, **environment},
         capture_output=True,
         text=True,
         check=True,
     )
+    assert done.stderr == ""
     hits, folder = done.stdout.split(maxsplit=1)
     return int(hits), folder.strip()
 
@@ -46,6 +47,24 @@ def test_the_second_process_finds_what_the_first_compiled(tmp_path: Path) -> Non
     assert Path(folder).is_relative_to(tmp_path)
     again, _ = ran(tmp_path)
     assert again > 0
+
+
+LIMITED = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (600, resource.RLIM_INFINITY))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of this kind are POSIX")
+def test_a_program_that_was_kept_in_part_is_kept_whole_by_the_next_process(tmp_path: Path) -> None:
+    """A disk that was full once must not cost every later process a compilation and a warning."""
+    hits, _ = ran(tmp_path, program=LIMITED + PROGRAM)
+    assert hits == 0
+    assert {entry.stat().st_size for entry in kept(tmp_path)} == {600}
+    assert ran(tmp_path)[0] == 0
+    assert all(entry.stat().st_size > 600 for entry in kept(tmp_path))
+    assert ran(tmp_path)[0] > 0
 
 
 def test_jax_settings_name_the_folder_or_switch_it_off(tmp_path: Path) -> None:
