@@ -191,7 +191,9 @@ def test_a_solve_that_runs_out_of_space_is_told_in_one_line(
     config = write_config(tmp_path / "config.yaml", config_content(tiny_folder, run))
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); "
     words = [sys.executable, "-c", f"{limit}from meio_jax.cli import main; main()", "solve", str(config), "-q"]
-    done = subprocess.run(words, check=False, cwd=tmp_path, capture_output=True, text=True)
+    # Its programs are kept nowhere: in part, they would be of no use to the tests that share the folder.
+    apart = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    done = subprocess.run(words, check=False, cwd=tmp_path, env=apart, capture_output=True, text=True)
     lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("warning: ")]
     assert len(lines) == 1, done.stderr
     assert done.returncode in (2, 5)
