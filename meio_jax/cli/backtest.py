@@ -15,7 +15,9 @@ _out, _err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
 
 
 def backtest(
-    config: Annotated[Path, typer.Argument(help="Configuration file (YAML).")],
+    config: Annotated[
+        Path, typer.Argument(help="Configuration file (YAML), or an instance folder: every setting at its default.")
+    ],
     run: Annotated[
         Path | None, typer.Option(help="Folder to write; default the run folder's name + `_backtest`.")
     ] = None,
@@ -31,13 +33,15 @@ def backtest(
 ) -> None:
     """Live by daily plans, order by order, and compare with baselines that are planned anew every day as well."""
     from meio_jax.backtest_loop import run_backtest
-    from meio_jax.config.settings import load_config
+    from meio_jax.config.of_folder import config_of, defaults_text
 
-    loaded = load_config(config)
+    loaded = config_of(config)
     given = {"days": days, "every": every, "seed": seed}
     part = loaded.backtest.model_copy(update={key: value for key, value in given.items() if value is not None})
     loaded = loaded.model_copy(update={"backtest": part})
     folder = loaded.run.with_name(f"{loaded.run.name}_backtest") if run is None else run
+    if config.is_dir() and not quiet:
+        _err.print(defaults_text(loaded, folder), markup=False, highlight=False)
     lines = DayLines(_err, quiet=quiet)
     try:
         found = run_backtest(loaded, folder, resume=resume, overwrite=overwrite, on_day=lines.update)

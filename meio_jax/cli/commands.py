@@ -123,9 +123,14 @@ def generate(
 
 @app.command()
 def solve(
-    config: Annotated[Path, typer.Argument(help="Configuration file (YAML).")],
+    config: Annotated[
+        Path, typer.Argument(help="Configuration file (YAML), or an instance folder: every setting at its default.")
+    ],
     quiet: Quiet = False,
-    run: Annotated[Path | None, typer.Option(help="Run folder; overrides the configuration.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Run folder; overrides the configuration; of an instance folder default runs/ and its name."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed; overrides the configuration.")] = None,
     warm_start: Annotated[Path | None, typer.Option(help="Earlier run to start from.")] = None,
     strict: Strict = False,
@@ -134,16 +139,16 @@ def solve(
     ] = False,
 ) -> None:
     """Solve an instance and write a run folder."""
-    from meio_jax.config.settings import load_config
+    from meio_jax.config.of_folder import config_of, defaults_text
+    from meio_jax.distributed.processes import starts_first
     from meio_jax.runs.run import run_solve
 
-    loaded = load_config(config)
     changes = {key: value for key, value in {"run": run, "seed": seed}.items() if value is not None}
+    loaded = config_of(config).model_copy(update=changes)
+    if config.is_dir() and not quiet and starts_first():
+        _say(defaults_text(loaded, loaded.run))
     _solve_and_show(
-        lambda progress: run_solve(
-            loaded.model_copy(update=changes), progress, warm_start=warm_start, strict=strict, overwrite=overwrite
-        ),
-        quiet,
+        lambda progress: run_solve(loaded, progress, warm_start=warm_start, strict=strict, overwrite=overwrite), quiet
     )
 
 

@@ -1,5 +1,6 @@
 """The configuration of a run: YAML in, a nested frozen value out."""
 
+from meio_jax.config.of_folder import config_of
 from meio_jax.config.settings import (
     CheckpointPart,
     Choice,
@@ -33,6 +34,7 @@ __all__ = [
     "StreamPart",
     "UsOptions",
     "WarmPart",
+    "config_of",
     "dump_config",
     "load_config",
     "make_config",
