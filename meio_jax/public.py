@@ -15,6 +15,7 @@ PLACES = {
         "EchelonBaseStock",
         "FixedShares",
         "FulfilmentOptions",
+        "ProjectedLevel",
         "ScenarioOptions",
         "SearchOptions",
         "plan",

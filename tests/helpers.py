@@ -140,6 +140,7 @@ def make_block(rng: np.random.Generator, backorder: tuple[bool, ...]) -> ItemBlo
         end_value_due=jnp.broadcast_to(0.9 * unit_cost, (NODES, items)),
         own_share=real(NODES, low=0, high=0.5),
         mean_demand=real(PERIODS, low=0, high=3),
+        demand_variance=jnp.asarray(np.tile([[1.0], [0.2]], (1, items)), kind),
         stockable=jnp.ones((NODES, items), bool),
         on_hand=real(NODES, low=0.0, high=6.0),
         vendor_pipeline=real(2, VENDOR_LIMIT, low=0.0, high=2.0),

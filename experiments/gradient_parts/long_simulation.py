@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gradient_parts import system
+from gradient_parts.projection import expected_stock
 from gradient_parts.system import CENTRE, SHOP, Item
 
 _SPAN = system.PERIODS + max(system.SLOW_LEADS) + 1
@@ -104,6 +105,24 @@ def _serve(state: State, item: Item, demand: np.ndarray, reserve: float, books: 
     return left
 
 
+def _position(state: State, node: int, t: int) -> np.ndarray:
+    """Stock and what is on its way, less what waits (at the shop)."""
+    waiting = state.waiting.sum(0) if node == SHOP else 0.0
+    return state.on_hand[node] - waiting + state.on_order(node, t)
+
+
+def _arriving(state: State, item: Item, node: int, t: int) -> np.ndarray:
+    """Stock expected when an order of this evening arrives; what is due later counts as if it came on that day."""
+    shares = (system.SLOW_SHARE, 1 - system.SLOW_SHARE)
+    mean_lead = {SHOP: system.LANE_LEAD, CENTRE: np.dot(shares, (np.mean(system.SLOW_LEADS), system.FAST_LEAD))}
+    lead = max(round(float(mean_lead[node])), 1)
+    stock = _position(state, node, t) - state.on_order(node, t)
+    receipts = [state.due[t + day, node] for day in range(1, lead + 1)]
+    # Only the shop sells, so only there demand is lost; what the centre cannot ship is asked for again.
+    lost = node == SHOP and not item.waits
+    return expected_stock(stock, receipts, system.MEAN, lost=lost) + state.on_order(node, t + lead)
+
+
 def _order(
     name: str,
     parameters: dict[str, np.ndarray],
@@ -117,14 +136,15 @@ def _order(
     """The shop asks the centre, the centre ships what it has and orders from both vendors."""
     target = parameters["target"]
     cap = parameters.get("order_cap", (np.inf, np.inf))
-    shop = state.on_hand[SHOP] - state.waiting.sum(0) + state.on_order(SHOP, t)
+    projected = name == "projected_level"
+    shop = _arriving(state, item, SHOP, t) if projected else _position(state, SHOP, t)
     wanted = np.minimum(np.maximum(target[SHOP] - shop, 0), cap[SHOP])
     shipped = np.minimum(wanted, state.on_hand[CENTRE])
     state.on_hand[CENTRE] -= shipped
     state.due[t + system.LANE_LEAD, SHOP] += shipped
     books.total += charged * item.transfer * shipped
     books.carbon += charged * system.CARBON_LANE * item.weight * shipped
-    centre = state.on_hand[CENTRE] + state.on_order(CENTRE, t)
+    centre = _arriving(state, item, CENTRE, t) if projected else _position(state, CENTRE, t)
     if name == "echelon":
         centre = centre + shop + shipped
     if name == "dual_index":

@@ -58,7 +58,7 @@ class Effort:
         )
 
 
-def configuration(policy: str, effort: Effort, *, second: bool) -> Config:
+def configuration(policy: str, effort: Effort, *, second: bool, stationary: bool = True) -> Config:
     """All settings of a search, written out so that no default of the planner can change a result."""
     count, steps = (effort.second_steps, SECOND) if second else (effort.first_steps, FIRST)
     return Config.model_validate(
@@ -74,7 +74,7 @@ def configuration(policy: str, effort: Effort, *, second: bool) -> Config:
                 "clairvoyant": 0,
                 "store_gib": 4.0,
             },
-            "policy": {"name": policy, "protection": False, "stationary": True},
+            "policy": {"name": policy, "protection": False, "stationary": stationary},
             "objective": {"name": "expected_cost"},
             "dual": {"name": "augmented", "options": {"step_size": steps.step_size, "penalty": steps.penalty}},
             "fulfilment": {"rounds": 1, "weight_bands": 1, "form": "auto", "dither": 0.0, "damping": 0.0},
@@ -104,10 +104,15 @@ def continued(model: Model, solution: Solution) -> State:
     return initial_state(model.problem, model.method, last.prices, warm)
 
 
-def find_plan(tables: Tables, policy: str, effort: Effort) -> Plan:
-    """Plan an instance from the newsvendor start, and judge the plan on holdout scenarios."""
-    first = prepare(tables, configuration(policy, effort, second=False))
-    model = prepare(tables, configuration(policy, effort, second=True))
+def find_plan(tables: Tables, policy: str, effort: Effort, *, stationary: bool = True) -> Plan:
+    """Plan an instance from the newsvendor start, and judge the plan on holdout scenarios.
+
+    A family without second steps has one search.
+    """
+    first = prepare(tables, configuration(policy, effort, second=False, stationary=stationary))
+    if not effort.second_steps:
+        return certify(first, search(first))
+    model = prepare(tables, configuration(policy, effort, second=True, stationary=stationary))
     return certify(model, search(model, continued(model, search(first))))
 
 

@@ -16,6 +16,8 @@ from meio_jax.backtest.network import World
 from meio_jax.backtest.plan_shares import offer_items, plan_shares
 
 NONE = -1
+# Policies whose levels are of expected stock at arrival: only the planner, which has the forecast, can follow them.
+_OF_EXPECTED_STOCK = frozenset({"projected_level"})
 
 
 class Levels(NamedTuple):
@@ -236,14 +238,23 @@ def _mix(mine: Levels, theirs: Levels, pick: np.ndarray, owner: np.ndarray) -> L
 
 
 def read_run(folder: str | Path) -> PlanTable:
-    """The plan of a run folder: `plan/targets`, `plan/protection`, `plan/shares` and `prices`, where they exist."""
+    """The plan of a run folder: `plan/targets`, `plan/protection`, `plan/shares` and `prices`, where they exist.
+
+    Raises:
+        InputError: If the run is not finished, or its levels are of no inventory position: the simulator follows these.
+    """
     folder = Path(folder)
     targets = folder / "plan" / "targets.parquet"
     if not targets.exists():
         raise bad(str(targets), "", "", "the targets of a finished run", None, "run `meio solve` first")
     there = lambda path: pl.read_parquet(path, glob=False) if path.exists() else None
     table = pl.read_parquet(targets, glob=False)
-    echelon = frozenset(table["node_id"].unique().to_list()) if _is_echelon(folder) else frozenset()
+    policy = _policy_of(folder)
+    if policy in _OF_EXPECTED_STOCK:
+        expected = "a policy whose levels are of the inventory position"
+        remedy = "give a run of another policy, or let the planner order every morning: `meio backtest`"
+        raise bad(str(folder / "config.yaml"), "policy", "name", expected, policy, remedy)
+    echelon = frozenset(table["node_id"].unique().to_list()) if policy == "echelon" else frozenset()
     return PlanTable(
         targets=table,
         protection=there(folder / "plan" / "protection.parquet"),
@@ -254,14 +265,14 @@ def read_run(folder: str | Path) -> PlanTable:
     )
 
 
-def _is_echelon(folder: Path) -> bool:
-    """Whether the run's policy has echelon targets: `policy.name` of its configuration is `echelon`."""
+def _policy_of(folder: Path) -> str:
+    """`policy.name` of a run's configuration; empty if it does not say."""
     config = folder / "config.yaml"
     part = ""
     for line in config.read_text(encoding="utf-8").splitlines() if config.exists() else []:
         if line[:1].strip():
             part = line.partition(":")[0].strip()
         words = line.translate(str.maketrans("{},'\"", "     ")).split()
-        if part == "policy" and "name:" in words and "echelon" in words[words.index("name:") + 1 :][:1]:
-            return True
-    return False
+        if part == "policy" and "name:" in words:
+            return " ".join(words[words.index("name:") + 1 :][:1])
+    return ""

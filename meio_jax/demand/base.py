@@ -61,6 +61,10 @@ class AbstractDemand(eqx.Module):
         """Mean demand of each item in each of the first periods, in units."""
 
     @abc.abstractmethod
+    def variance_terms(self) -> Float[Array, "2 items"]:
+        """Variance of a period's demand as a polynomial of its mean m: row 0 times m plus row 1 times m squared."""
+
+    @abc.abstractmethod
     def whole(self) -> Bool[Array, " items"]:
         """Items whose totals are whole numbers."""
 
@@ -68,3 +72,12 @@ class AbstractDemand(eqx.Module):
 def by_scenario(leaf: Shaped[Array, "*lead items"], samples: int) -> Shaped[Array, "*lead batch"]:
     """Spread an items-last array over scenarios, item-major."""
     return jnp.repeat(leaf, samples, axis=-1)
+
+
+def squared_spread(
+    mean: Float[Array, "periods items"], variance: Float[Array, "periods items"]
+) -> Float[Array, "2 items"]:
+    """Variance terms of demand whose spread is known by period only: in proportion to the squared mean."""
+    size = jnp.sum(mean * mean, axis=0)
+    square = jnp.where(size > 0, jnp.sum(variance, axis=0) / jnp.where(size > 0, size, 1), 0)
+    return jnp.stack([jnp.zeros_like(square), square])

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario
+from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario, squared_spread
 
 
 class HistoryDemand(AbstractDemand):
@@ -41,9 +41,17 @@ class HistoryDemand(AbstractDemand):
         return drawn.reshape(-1, drawn.shape[-1])[:periods]
 
     def mean_total(self) -> Float[Array, " items"]:
-        day = jnp.arange(self.history.shape[0], dtype=self.valid_from.dtype)
+        return self._mean_of(self.history)
+
+    def variance_terms(self) -> Float[Array, "2 items"]:
+        mean = self.mean_total()
+        return squared_spread(mean[None], self._mean_of((self.history - mean) ** 2)[None])
+
+    def _mean_of(self, table: Float[Array, "history_days items"]) -> Float[Array, " items"]:
+        """Mean of a table over the days that count."""
+        day = jnp.arange(table.shape[0], dtype=self.valid_from.dtype)
         counted = day[:, None] >= self.valid_from[None]
-        total = jnp.sum(jnp.where(counted, self.history, 0), axis=0)
+        total = jnp.sum(jnp.where(counted, table, 0), axis=0)
         return total / jnp.maximum(jnp.sum(counted, axis=0), 1).astype(total.dtype)
 
     def period_means(self, periods: int) -> Float[Array, "periods items"]:

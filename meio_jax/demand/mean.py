@@ -6,7 +6,7 @@ from jaxtyping import Array, Bool, Float, Int
 from meio_kernels.draws import poisson, unit_gamma
 from meio_kernels.random import normals
 
-from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario
+from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario, squared_spread
 
 LAWS = ("negative_binomial", "normal", "gamma", "fixed")
 
@@ -47,6 +47,12 @@ class MeanDemand(AbstractDemand):
 
     def period_means(self, periods: int) -> Float[Array, "periods items"]:
         return self.mean[:periods]
+
+    def variance_terms(self) -> Float[Array, "2 items"]:
+        # Dispersion varies little over the horizon: its mean counts each period by the variance that it adds.
+        spread = squared_spread(self.mean, self.dispersion * self.mean**2)
+        fixed = self.law == LAWS.index("fixed")
+        return jnp.where(fixed, 0, spread.at[0].set(self.whole().astype(spread.dtype)))
 
     def whole(self) -> Bool[Array, " items"]:
         return self.law == LAWS.index("negative_binomial")

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from meio_jax.demand.base import AbstractDemand, Draws
+from meio_jax.demand.base import AbstractDemand, Draws, squared_spread
 
 # First path and stride of training, holdout and validation, by the number of paths (4: or more).
 _PARTS = {
@@ -38,6 +38,9 @@ class PathDemand(AbstractDemand):
 
     def period_means(self, periods: int) -> Float[Array, "periods items"]:
         return jnp.mean(self.samples[:, :periods], axis=0)
+
+    def variance_terms(self) -> Float[Array, "2 items"]:
+        return squared_spread(jnp.mean(self.samples, axis=0), jnp.var(self.samples, axis=0))
 
     def whole(self) -> Bool[Array, " items"]:
         return jnp.all(self.samples == jnp.round(self.samples), axis=(0, 1))

@@ -7,7 +7,7 @@ from jax.scipy.special import ndtr
 from jaxtyping import Array, Bool, Float
 from meio_kernels.random import normals
 
-from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario
+from meio_jax.demand.base import TOTAL, AbstractDemand, Draws, by_scenario, squared_spread
 
 # Not a number that means are likely to be, since rounding must not decide.
 _WHOLE_BELOW = 3.999
@@ -52,6 +52,12 @@ class QuantileDemand(AbstractDemand):
         edges = jnp.concatenate([zero, (self.levels[1:] + self.levels[:-1]) / 2, one])
         return jnp.sum(jnp.diff(edges)[:, None, None] * self.quantiles[:, :periods], axis=0)
 
+    def variance_terms(self) -> Float[Array, "2 items"]:
+        mean = self.period_means(self.quantiles.shape[1])
+        # Rounding to whole units at random adds that of a fraction: a sixth on average, a slow item's mean at most.
+        rounded = jnp.where(self.whole(), jnp.minimum(mean, 1 / 6), 0)
+        return squared_spread(mean, _variance(self.levels, self.quantiles) + rounded)
+
     def whole(self) -> Bool[Array, " items"]:
         return self.mean_total() < _WHOLE_BELOW
 
@@ -78,6 +84,24 @@ def interpolate(
     beyond = jnp.log((1 - levels[-1]) / ndtr(-state))
     tail = by_scenario(table[-1], samples) + by_scenario(_tail_scale(levels, table), samples) * beyond
     return jnp.maximum(jnp.where(level > levels[-1], tail, inside), 0)
+
+
+def _variance(
+    levels: Float[Array, " levels"], table: Float[Array, "levels periods items"]
+) -> Float[Array, "periods items"]:
+    """Variance of demand that is linear between quantiles, with the tails that `interpolate` draws."""
+    if levels.shape[0] == 1:
+        return jnp.zeros_like(table[0])
+    slope = (table[1] - table[0]) / (levels[1] - levels[0])
+    ends = jnp.concatenate([jnp.maximum(table[:1] - slope * levels[0], 0), table])
+    width = jnp.diff(jnp.concatenate([jnp.zeros_like(levels[:1]), levels]))[:, None, None]
+    low, high = ends[:-1], ends[1:]
+    above, last = 1 - levels[-1], table[-1]
+    tail = jax.vmap(lambda one: _tail_scale(levels, one), in_axes=1)(table)
+    mean = jnp.sum(width * (low + high) / 2, axis=0) + above * (last + tail)
+    square = jnp.sum(width * (low * low + low * high + high * high) / 3, axis=0)
+    square = square + above * (last * last + 2 * last * tail + 2 * tail * tail)
+    return jnp.maximum(square - mean * mean, 0)
 
 
 def _tail_scale(levels: Float[Array, " levels"], table: Float[Array, "levels items"]) -> Float[Array, " items"]:

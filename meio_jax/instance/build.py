@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from meio_jax.demand import AbstractDemand
 from meio_jax.instance.blocks import Layout, blocks_needed, lay_out
 from meio_jax.instance.census import Census, Gather, alone, count_groups, count_items, group_numbers
 from meio_jax.instance.convert import arrays
@@ -135,6 +136,14 @@ def _mean_lead(tables: Tables, ids: Ids, offers: OfferArrays) -> np.ndarray:
     return np.where(offers.law == 2, mean[offers.vendor], offers.lead_mean)
 
 
+def _variance_terms(tables: Tables, demand: AbstractDemand) -> np.ndarray:
+    """Variance terms of every item's demand in blocks `[blocks, 2, items]`, the shared factor's part included."""
+    terms: np.ndarray = np.array(jax.vmap(lambda one: one.variance_terms())(demand))
+    if tables.settings.forecast == "mean":
+        terms[:, 1] += tables.settings.shared_factor_cv**2
+    return terms
+
+
 @dataclass(frozen=True)
 class _Stock:
     """Stock at the start, by node (or pipeline) and item, and where an item may be stocked at all."""
@@ -155,9 +164,16 @@ def _stock(tables: Tables, ids: Ids, network: Network, offers: OfferArrays) -> _
 
 
 def _item_block(
-    tables: Tables, shared: Shared, offers: OfferArrays, stock: _Stock, layout: Layout, census: Census, mean: np.ndarray
+    tables: Tables,
+    shared: Shared,
+    offers: OfferArrays,
+    stock: _Stock,
+    layout: Layout,
+    census: Census,
+    forecast: tuple[np.ndarray, np.ndarray],
 ) -> ItemBlock:
-    """The items in blocks; `mean` is their mean demand of each period `[horizon, items]`."""
+    """The items in blocks; `forecast` is mean demand by period `[horizon, items]`, and variance terms `[2, items]`."""
+    mean, variance = forecast
     ids, network = shared.ids, shared.network
     items, stockable = tables.items, stock.stockable
     held, due = end_values(tables, network, offers)
@@ -198,6 +214,7 @@ def _item_block(
             end_value_due=layout.cut(due),
             own_share=layout.cut(own_shares(tables, ids, network, shared.profiles, stockable)),
             mean_demand=layout.cut(mean),
+            demand_variance=layout.cut(variance),
             source_share=layout.cut(source_shares(network, offers, stockable)),
             stockable=layout.cut(stockable),
             on_hand=layout.cut(stock.on_hand),
@@ -255,9 +272,12 @@ def build_instance(
     names = items["item_id"].to_list()
     demand = demand_model(tables, names, layout, dtype, census.depth, network.horizon)
     means = jax.vmap(lambda one: one.period_means(network.horizon))(demand)
-    mean = layout.join(np.asarray(means), len(names))
+    forecast = (
+        layout.join(np.asarray(means), len(names)),
+        layout.join(_variance_terms(tables, demand), len(names)),
+    )
     catalog = Catalog(
-        block=_item_block(tables, shared, offers, stock, layout, census, mean),
+        block=_item_block(tables, shared, offers, stock, layout, census, forecast),
         demand=demand,
         leads=_lead_times(tables, ids, network, offers, layout, dtype),
         keys=jnp.asarray(item_keys(names)[layout.item]),

@@ -143,6 +143,8 @@ class ItemBlock(eqx.Module):
     does not count in its position. `end_value` is what a unit on hand at a node is worth when the simulation ends,
     `end_value_due` what one on its way there is worth. `own_share` is the part of an item's demand that asks a node
     first, and `mean_demand` its mean demand of each period: together what a node expects to sell on a day.
+    `demand_variance` is the variance of a period's demand as a polynomial of its mean m: row 0 times m plus row 1 times
+    m squared.
     """
 
     volume: Float[Array, "*blocks items"]
@@ -173,6 +175,7 @@ class ItemBlock(eqx.Module):
     end_value_due: Float[Array, "*blocks nodes items"]
     own_share: Float[Array, "*blocks nodes items"]
     mean_demand: Float[Array, "*blocks horizon items"]
+    demand_variance: Float[Array, "*blocks 2 items"]
     stockable: Bool[Array, "*blocks nodes items"]
     on_hand: Float[Array, "*blocks nodes items"]
     vendor_pipeline: Float[Array, "*blocks vendor_nodes vendor_due items"]

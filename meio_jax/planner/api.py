@@ -21,6 +21,7 @@ CappedBaseStock = partial(PolicyChoice, POLICIES["capped"])
 DualIndex = partial(PolicyChoice, POLICIES["dual_index"])
 EchelonBaseStock = partial(PolicyChoice, POLICIES["echelon"])
 FixedShares = partial(PolicyChoice, POLICIES["shares"])
+ProjectedLevel = partial(PolicyChoice, POLICIES["projected_level"])
 
 SearchOptions, ScenarioOptions, FulfilmentOptions = SolvePart, ScenarioPart, FulfilmentPart
 

@@ -9,12 +9,40 @@ from jaxtyping import Array, Bool, Float
 from meio_jax.model.network import ItemBlock, Network
 
 
+class Arrival(eqx.Module):
+    """What the rows of a tier expect for the day on which an order of now arrives.
+
+    `stock` is expected stock net of backlog on the morning of that day, receipts of earlier orders included, this order
+    not, in units. `cover` is the demand that the order must last for: from that day until the order of the next review
+    arrives; `usual` is the mean of `cover` over the days of the bucket, and `spread` the ratio of the standard
+    deviations of the two.
+    """
+
+    stock: Float[Array, "rows batch"]
+    cover: Float[Array, "rows batch"]
+    usual: Float[Array, "rows batch"]
+    spread: Float[Array, "rows batch"]
+
+    def level(self, target: Float[Array, "rows batch"]) -> Float[Array, "rows batch"]:
+        """Level of this day from that of a day with usual demand.
+
+        The level moves with the demand that it covers, and what it holds beyond that moves with the spread; a level
+        below usual demand is the same part of the day's demand. With usual demand it is `target`.
+        """
+        known = jnp.where(self.usual > 0, self.usual, 1)
+        part = jnp.where(self.usual > 0, self.cover / known, 1)
+        within = jnp.minimum(target, self.usual) * part
+        beyond = jnp.where(target > self.usual, target - self.usual, 0)
+        return within + beyond * self.spread
+
+
 class View(eqx.Module):
     """The state of one tier's nodes (`rows`) at the moment they order.
 
     Positions are inventory positions net of backlog, in units. A *source* is an offer slot or an inbound lane of
     one of the rows; `source_row` says of which, `source_share` how the row's order is split by default.
-    `arriving_soon` is what vendors deliver within the lead time of the row's faster offer.
+    `arriving_soon` is what vendors deliver within the lead time of the row's faster offer, `arrival` what is expected
+    for the day on which an order of now arrives: None for a policy that does not ask for it (`looks_ahead`).
     """
 
     position: Float[Array, "rows batch"]
@@ -27,6 +55,7 @@ class View(eqx.Module):
     source_row: tuple[int, ...] = eqx.field(static=True)
     source_index: tuple[int, ...] = eqx.field(static=True)
     rows: tuple[int, ...] = eqx.field(static=True)
+    arrival: Arrival | None = None
 
     def expedited_position(self) -> Float[Array, "rows batch"]:
         """Net stock plus what arrives within the lead time of the faster offer."""
@@ -62,6 +91,11 @@ class AbstractPolicy(eqx.Module):
     @abc.abstractmethod
     def order(self, view: View) -> Float[Array, "sources batch"]:
         """Units that the rows of a tier ask of each of their sources now."""
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether the policy needs `View.arrival`, which costs time to work out."""
+        return False
 
     def reserved(self, speed: int) -> Float[Array, "nodes batch"] | None:
         """Stock that demand of this speed may not touch; None where nothing is reserved."""

@@ -21,6 +21,10 @@ class Protected(AbstractPolicy):
     def order(self, view: View) -> Float[Array, "sources batch"]:
         return self.replenishment.order(view)
 
+    @property
+    def looks_ahead(self) -> bool:
+        return self.replenishment.looks_ahead
+
     def reserved(self, speed: int) -> Float[Array, "nodes batch"] | None:
         if speed == 0:
             return None

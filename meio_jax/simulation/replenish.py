@@ -10,6 +10,7 @@ from meio_kernels.pipeline import advance, due_within
 
 from meio_jax.model.network import Network
 from meio_jax.policy.base import AbstractPolicy, View
+from meio_jax.simulation.outlook import Expectation, due_by_day, expected_arrival
 
 # A position below this many units is empty: what is left of it is rounding in floating point.
 _EMPTY = 1e-3
@@ -37,12 +38,14 @@ class Near(eqx.Module):
     """What a period needs to know of the pipelines.
 
     `inbound` arrives now, `soon` within the lead time of the faster offer, and `far` so late that it does not count in
-    a position (None where nothing on order is due that late).
+    a position (None where nothing on order is due that late). `due` is what arrives by day; None where the policy does
+    not look ahead.
     """
 
     inbound: Float[Array, "nodes batch"]
     soon: Float[Array, "vendor_nodes batch"]
     far: Float[Array, "nodes batch"] | None
+    due: Float[Array, "nodes days batch"] | None = None
 
 
 class Supply(eqx.Module):
@@ -81,13 +84,19 @@ def _view(
     near: Near,
     echelon: Float[Array, "nodes nodes"],
     waiting: Float[Array, "nodes batch"] | None,
+    expect: Expectation | None,
     rows: tuple[int, ...],
 ) -> View:
     """What the nodes `rows` see before they order."""
     offers, lanes = _tier_sources(network, rows)
     nodes = jnp.asarray(rows, int)
     net = _evening_stock(stock, supply, waiting)
-    position = net + (stock.on_order if near.far is None else stock.on_order - near.far)
+    on_order = stock.on_order if near.far is None else stock.on_order - near.far
+    position = net + on_order
+    arrival = None
+    if expect is not None and near.due is not None:
+        now = stock.on_hand if waiting is None else stock.on_hand - waiting
+        arrival = expected_arrival(network, expect, now, near.due, on_order, rows)
     sources = offers + tuple(network.offers + lane for lane in lanes)
     source_row = tuple(rows.index(network.offer_node[k]) for k in offers) + tuple(
         rows.index(network.lane_to[k]) for k in lanes
@@ -115,6 +124,7 @@ def _view(
         source_row=source_row,
         source_index=sources,
         rows=rows,
+        arrival=arrival,
     )
 
 
@@ -141,6 +151,7 @@ def replenish(
     echelon: Float[Array, "nodes nodes"],
     waiting: Float[Array, "nodes batch"] | None,
     review: Bool[Array, " nodes"],
+    expect: Expectation | None = None,
     *,
     whole: bool,
 ) -> tuple[Stock, Ordered]:
@@ -157,6 +168,7 @@ def replenish(
         echelon: `network.echelon_matrix()`.
         waiting: Backlog by node, or None where nothing can be backordered.
         review: Nodes whose review day this is.
+        expect: What nodes expect of the days ahead, for a policy that looks ahead; `near.due` comes with it.
         whole: Whether orders and shipments are whole units; else only packs and least orders round.
 
     Returns:
@@ -169,7 +181,7 @@ def replenish(
         offers, lanes = _tier_sources(network, rows)
         if not offers and not lanes:
             continue
-        view = _view(network, stock, supply, near, echelon, waiting, rows)
+        view = _view(network, stock, supply, near, echelon, waiting, expect, rows)
         due = review[jnp.asarray(rows, int)][jnp.asarray(view.source_row, int)]
         wanted = jnp.where(due[:, None], policy.order(view), 0)
         if whole or network.lots:
@@ -233,6 +245,8 @@ def look_ahead(
     pipelines: Pipelines,
     expedited: Int[Array, "vendor_nodes batch"],
     reach: Int[Array, "nodes batch"],
+    *,
+    by_day: bool = False,
 ) -> Near:
     """What the pipelines bring in this period, soon, and so late that an order of the next review comes earlier.
 
@@ -241,6 +255,7 @@ def look_ahead(
         pipelines: Slot 0 arrives now.
         expedited: Lead time of the faster offer of every node with a vendor pipeline (`expedited_leads`).
         reach: Periods in which anything that a node orders arrives (`ItemBlock.reach`).
+        by_day: Whether the policy needs to know what arrives by day.
     """
     inbound = jnp.zeros((network.nodes, pipelines.vendor.shape[-1]), pipelines.vendor.dtype)
     far = inbound if network.late_receipts else None
@@ -252,7 +267,8 @@ def look_ahead(
         if far is not None:
             late = jnp.sum(pipeline[:, 1:], axis=1) - due_within(pipeline, reach[nodes])
             far = far.at[nodes].add(late)
-    return Near(inbound, due_within(pipelines.vendor, expedited), far)
+    due = due_by_day(network, pipelines.vendor, pipelines.lane) if by_day else None
+    return Near(inbound, due_within(pipelines.vendor, expedited), far, due)
 
 
 def send(

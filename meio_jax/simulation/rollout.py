@@ -8,6 +8,7 @@ axes come first.
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import equinox as eqx
 import jax
@@ -19,6 +20,7 @@ from meio_jax.model.costs import CostTerms, Flows, UnitTerms
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
+from meio_jax.simulation.outlook import Expectation, Flow, Outlook, flow_of, outlooks
 from meio_jax.simulation.preferences import PreferenceLists
 from meio_jax.simulation.replenish import (
     Near,
@@ -35,6 +37,8 @@ from meio_jax.simulation.serve import Customer, Regional, Served, serve_wave
 from meio_jax.simulation.timing import Timing, timing_of, whole_timing
 
 GradientMode = Callable[[Callable], Callable]
+
+_Tree = TypeVar("_Tree")
 
 
 def direct(step: Callable) -> Callable:
@@ -105,6 +109,20 @@ class _Constants(eqx.Module):
     end_value: Float[Array, "nodes batch"]
     end_value_due: Float[Array, "nodes batch"]
     end_cost_owed: Float[Array, " batch"]
+    flow: Flow | None
+
+
+class _Moment(eqx.Module):
+    """What a decision knows of its day: where it is review day, what items sell, and the forecast from here on."""
+
+    review: Bool[Array, "*lead nodes"]
+    mean_demand: Float[Array, "*lead items_or_batch"]
+    outlook: Outlook | None
+
+    def spread_over(self, scenarios: int) -> "_Moment":
+        """The same for items spread over scenarios."""
+        wide = lambda leaf: jnp.repeat(leaf, scenarios, axis=-1)
+        return _Moment(self.review, wide(self.mean_demand), jax.tree.map(wide, self.outlook))
 
 
 class _Inputs(eqx.Module):
@@ -113,8 +131,7 @@ class _Inputs(eqx.Module):
     demand: Float[Array, "*lead waves speeds regions batch"]
     vendor_lead: Int[Array, "*lead offers batch"]
     lane_lead: Int[Array, "*lead lanes #batch"]
-    review: Bool[Array, "*lead nodes"]
-    mean_demand: Float[Array, "*lead items_or_batch"]
+    moment: _Moment
     charged: Float[Array, "*lead"]
     within: Bool[Array, "*lead"]
 
@@ -136,7 +153,7 @@ class _Program(eqx.Module):
     whole: bool = eqx.field(static=True)
 
 
-def _constants(network: Network, block: ItemBlock, scenarios: int) -> _Constants:
+def _constants(network: Network, block: ItemBlock, scenarios: int, flow: Flow | None) -> _Constants:
     def spread(leaf: Array) -> Array:
         return jnp.repeat(leaf, scenarios, axis=-1)
 
@@ -164,6 +181,7 @@ def _constants(network: Network, block: ItemBlock, scenarios: int) -> _Constants
         end_value=spread(block.end_value),
         end_value_due=spread(block.end_value_due),
         end_cost_owed=spread(jnp.max(block.end_value, axis=0)),
+        flow=None if flow is None else flow.spread_over(scenarios),
     )
 
 
@@ -286,16 +304,27 @@ def _decide(
     bucket: _Bucket,
     stock: Stock,
     near: Near,
-    review: Array,
-    mean_demand: Float[Array, " batch"],
+    moment: _Moment,
 ) -> tuple[Stock, Ordered]:
     """Orders and shipments at this moment: the decision that is issued today, and that every simulated day makes."""
     network = program.network
     waiting = _waiting_by_node(program, bucket, stock.backlog) if network.backorders else None
-    own = None if network.evening else constants.own_share * mean_demand
+    own = None if network.evening else constants.own_share * moment.mean_demand
     supply = eqx.tree_at(lambda s: s.own_demand, constants.supply, own, is_leaf=lambda leaf: leaf is None)
+    expect = None
+    if constants.flow is not None and moment.outlook is not None:
+        expect = Expectation(constants.flow, moment.outlook)
     return replenish(
-        network, bucket.policy, stock, supply, near, constants.echelon, waiting, review, whole=program.whole
+        network,
+        bucket.policy,
+        stock,
+        supply,
+        near,
+        constants.echelon,
+        waiting,
+        moment.review,
+        expect,
+        whole=program.whole,
     )
 
 
@@ -306,13 +335,13 @@ def _period(
     network = program.network
     stock = receive(stock, near.inbound)
     if not network.evening:
-        stock, bought = _decide(program, constants, bucket, stock, near, inputs.review, inputs.mean_demand)
+        stock, bought = _decide(program, constants, bucket, stock, near, inputs.moment)
     on_hand, unmet, served = _serve_period(program, constants, bucket, stock, inputs.demand)
     backlog = tuple(left * constants.backorder for left in unmet) if network.backorders else ()
     lost = sum(jnp.sum(left, axis=0) for left in unmet) * (1 - constants.backorder)
     stock = Stock(on_hand, stock.on_order, backlog)
     if network.evening:
-        stock, bought = _decide(program, constants, bucket, stock, near, inputs.review, inputs.mean_demand)
+        stock, bought = _decide(program, constants, bucket, stock, near, inputs.moment)
     period_costs = _period_costs(network, constants, bought, inputs.lane_lead, served, lost, stock, near.inbound)
     carbon = served.carbon + jnp.sum(network.lane_carbon_kg[:, None] * bought.lane, 0) * constants.customer.weight
     wanted = _by_group(network, jnp.sum(inputs.demand, axis=0))
@@ -361,7 +390,7 @@ def _by_bucket(network: Network, leaf: Array) -> Array:
     return leaf.reshape(network.simulated_buckets, network.bucket_periods, *leaf.shape[1:])
 
 
-def _all_inputs(network: Network, block: ItemBlock, scenarios: Scenarios) -> _Inputs:
+def _all_inputs(network: Network, block: ItemBlock, scenarios: Scenarios, outlook: Outlook | None) -> _Inputs:
     lane_lead = scenarios.lane_lead
     if lane_lead.ndim == 1:
         lane_lead = jnp.broadcast_to(lane_lead[:, None], (network.horizon, lane_lead.shape[0], 1))
@@ -369,8 +398,7 @@ def _all_inputs(network: Network, block: ItemBlock, scenarios: Scenarios) -> _In
         scenarios.demand,
         scenarios.vendor_lead,
         lane_lead,
-        network.review,
-        block.mean_demand,
+        _Moment(network.review, block.mean_demand, outlook),
         jnp.concatenate([network.charged, jnp.ones(network.tail, network.charged.dtype)]),
         jnp.ones(network.horizon, bool),
     )
@@ -398,7 +426,8 @@ def _credit(constants: _Constants, stock: Stock) -> Float[Array, " batch"]:
 
 
 def _ahead(network: Network, constants: _Constants, pipelines: Pipelines) -> Near:
-    return look_ahead(network, pipelines, constants.expedited_lead, constants.reach)
+    by_day = constants.flow is not None
+    return look_ahead(network, pipelines, constants.expedited_lead, constants.reach, by_day=by_day)
 
 
 def _seen_from_evening(pipelines: Pipelines) -> Pipelines:
@@ -417,7 +446,7 @@ def _evening_before(
     stock, due = state
     pipelines = _seen_from_evening(due)
     near = _ahead(program.network, constants, pipelines)
-    stock, bought = _decide(program, constants, bucket, stock, near, inputs.review, inputs.mean_demand)
+    stock, bought = _decide(program, constants, bucket, stock, near, inputs.moment)
     return stock, send(program.network, pipelines, bought, inputs.vendor_lead, inputs.lane_lead), bought
 
 
@@ -433,7 +462,8 @@ def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> 
         block: The items, with their stock at the start.
     """
     program = _Program(network, 1, "sparse", Record(), whole=True)
-    constants = _constants(network, block, 1)
+    flow = flow_of(network, block) if policy.looks_ahead else None
+    constants = _constants(network, block, 1, flow)
     stock, pipelines = initial_state(network, block, 1)
     # Nothing waits at the start, so no list is asked.
     bucket = _Bucket(policy, _no_lists(network, block.volume.dtype))
@@ -442,7 +472,16 @@ def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> 
     else:
         near = _ahead(network, constants, pipelines)
         stock = receive(stock, near.inbound)
-    return _decide(program, constants, bucket, stock, near, network.review[0], block.mean_demand[0])[1]
+    outlook = None
+    if flow is not None:
+        outlook = _first(outlooks(network, block, flow, before=network.evening))
+    moment = _Moment(network.review[0], block.mean_demand[0], outlook)
+    return _decide(program, constants, bucket, stock, near, moment)[1]
+
+
+def _first(tree: _Tree) -> _Tree:
+    """The first row of every leaf."""
+    return jax.tree.map(lambda leaf: leaf[0], tree)
 
 
 def _no_lists(network: Network, dtype: jnp.dtype) -> PreferenceLists:
@@ -483,7 +522,9 @@ def rollout(
     """
     samples = scenarios.demand.shape[-1] // block.items
     program = _Program(network, samples, form, record, whole)
-    constants = _constants(network, block, samples)
+    flow = flow_of(network, block) if policy.looks_ahead else None
+    constants = _constants(network, block, samples, flow)
+    outlook = None if flow is None else outlooks(network, block, flow, before=False)
     dtype = block.volume.dtype
     batch = block.items * samples
 
@@ -495,7 +536,7 @@ def rollout(
 
         @gradient
         def one_period(policy: AbstractPolicy, stock: Stock, near: Near, period_inputs: _Inputs) -> tuple:
-            wide = eqx.tree_at(lambda i: i.mean_demand, period_inputs, jnp.repeat(period_inputs.mean_demand, samples))
+            wide = eqx.tree_at(lambda i: i.moment, period_inputs, period_inputs.moment.spread_over(samples))
             return _period(program, constants, _Bucket(widened(policy), bucket_lists), stock, near, wide)
 
         def step(state: tuple, period_inputs: _Inputs) -> tuple[tuple, tuple]:
@@ -525,15 +566,19 @@ def rollout(
     per_bucket = (
         jax.tree.map(spread, policy),
         jax.tree.map(spread, lists),
-        _all_inputs(network, block, scenarios),
+        _all_inputs(network, block, scenarios, outlook),
     )
     stock, pipelines = initial_state(network, block, samples)
     costs, units = CostTerms.zeros(batch, dtype), UnitTerms.zeros(batch, dtype)
     early = None
     if network.evening:
-        first = jax.tree.map(lambda leaf: leaf[0], per_bucket)
-        bucket = _Bucket(widened(first[0]), first[1])
-        inputs = jax.tree.map(lambda leaf: leaf[0], first[2])
+        opening = _first(per_bucket)
+        bucket = _Bucket(widened(opening[0]), opening[1])
+        inputs = _first(opening[2])
+        if flow is not None:
+            before = _first(outlooks(network, block, flow, before=True))
+            moment = _Moment(inputs.moment.review, inputs.moment.mean_demand, before).spread_over(samples)
+            inputs = eqx.tree_at(lambda i: i.moment, inputs, moment)
         stock, pipelines, early = _evening_before(program, constants, bucket, (stock, pipelines), inputs)
         spent, moved = _early_costs(network, constants, early, inputs.lane_lead)
         costs, units = costs.plus(spent, network.charged[0]), units.plus(moved, network.charged[0])

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float
 
+from meio_jax.model.leads import mean_leads
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.model.resources import Rents
 from meio_jax.policy.base import StartingPoint
@@ -50,10 +51,7 @@ def roll_up(network: Network, rates: Float[Array, "buckets nodes items"]) -> Flo
 
 def node_leads(network: Network, block: ItemBlock) -> tuple[Float[Array, "nodes items"], Float[Array, "nodes items"]]:
     """Mean lead time of a node's default sources, and of its faster offer (infinite if it has none), in periods."""
-    lanes = jnp.broadcast_to(network.lane_lead[:, None], (network.lanes, block.items))
-    leads = jnp.concatenate([block.offer_lead, lanes.astype(block.offer_lead.dtype)])
-    target = jnp.asarray((*network.offer_node, *network.lane_to), int)
-    mean = jnp.zeros((network.nodes, block.items), leads.dtype).at[target].add(leads * block.source_share)
+    mean = mean_leads(network, block)
     fast = jnp.full_like(mean, jnp.inf)
     for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True)):
         if rank == 1:

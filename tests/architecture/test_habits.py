@@ -39,6 +39,7 @@ LOOPS = {
     "meio_jax.solver.probe",
     "meio_jax.solver.problem",
     "meio_jax.solver.refine",
+    "meio_jax.simulation.outlook",
     "meio_jax.simulation.rollout",
     "meio_jax.scenarios.sampling",
     "meio_jax.solver.subproblem",

@@ -116,6 +116,12 @@ def test_a_run_folder_can_be_simulated(tmp_path) -> None:
     assert simulate(tables, plan).cost == pytest.approx(simulate(tables, PlanTable(frame)).cost)
     with pytest.raises(InputError, match="targets"):
         read_run(tmp_path / "nowhere")
+    # Levels of expected stock are no levels of a position: followed as such they would buy far too little.
+    (tmp_path / "config.yaml").write_text("seed: 1\npolicy:\n  name: projected_level\n", encoding="utf-8")
+    with pytest.raises(InputError, match="projected_level"):
+        read_run(tmp_path)
+    (tmp_path / "config.yaml").write_text("policy: {name: 'echelon', protection: false}\n", encoding="utf-8")
+    assert read_run(tmp_path).echelon == frozenset(frame["node_id"].unique())
 
 
 def test_bad_plans_and_options_are_told() -> None:

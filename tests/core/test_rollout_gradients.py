@@ -21,7 +21,7 @@ STEP = 1e-6
 
 # Items with lost sales and with backorders share the case `mixed`; `lost` is the program without backlog. Every policy
 # with every objective is in tests/solvers/test_gradients.py, on a smaller system; here are tiers, waves and reviews.
-VARIANTS = [("echelon", True, "mixed"), ("dual_index", False, "lost")]
+VARIANTS = [("echelon", True, "mixed"), ("dual_index", False, "lost"), ("projected_level", True, "mixed")]
 
 
 def costs_of(case: Case, mode: str, policy):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import Case, close, make_case, make_policy
 
-from meio_jax.policy import POLICIES, PolicyFamily, StartingPoint, View, policy_family
+from meio_jax.policy import POLICIES, Arrival, PolicyFamily, StartingPoint, View, policy_family
 from meio_jax.policy.protected import Protected
 
 # A few additions in float32.
@@ -27,6 +27,12 @@ def view(**changes: object) -> View:
         "source_row": (0, 0, 1, 1),
         "source_index": (0, 1, 2, 3),
         "rows": (4, 7),
+        "arrival": Arrival(
+            stock=jnp.asarray([[4.0], [6.0]]),
+            cover=jnp.asarray([[3.0], [2.0]]),
+            usual=jnp.asarray([[2.0], [12.0]]),
+            spread=jnp.asarray([[1.25], [0.5]]),
+        ),
     }
     return View(**{**fields, **changes})
 
@@ -44,6 +50,8 @@ def expected_orders() -> dict[str, tuple[tuple, list[float]]]:
         "echelon": ((target,), [0.8 * 2, 0.2 * 2, 0, 0]),
         # Fast: 4 - (1 + 0.5); slow: 10 - (3 + 2.5). Node 7 has no second offer and splits by the default shares.
         "dual_index": ((target, levels(4, 100)), [4.5, 2.5, 0.25 * 4, 0.75 * 4]),
+        # Node 4: 3 covered and 1.25 x (10 - 2) beyond; node 7 has less than a usual day's 12: 9 x 2/12, below 6.
+        "projected_level": ((target,), [0.8 * 9, 0.2 * 9, 0, 0]),
         "shares": ((target, jnp.asarray([[3.0], [1.0], [0.0], [0.0]])), [0.75 * 7, 0.25 * 7, 0.25 * 4, 0.75 * 4]),
     }
 
@@ -60,6 +68,7 @@ def test_a_full_node_orders_nothing(name: str) -> None:
     leaves, _ = expected_orders()[name]
     full = {"position": 100.0, "echelon_position": 100.0, "net_stock": 100.0}
     there = view(**{key: jnp.full((2, 1), value) for key, value in full.items()})
+    there = eqx.tree_at(lambda v: v.arrival.stock, there, jnp.full((2, 1), 100.0))
     order = POLICIES[name](*leaves).order(there)
     assert float(jnp.abs(order[:2]).max()) == 0
     assert float(jnp.abs(order[2:]).max()) == 0

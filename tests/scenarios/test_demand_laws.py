@@ -179,3 +179,14 @@ def test_the_four_forms_of_one_process_agree() -> None:
         values = totals(demand, scenarios=8_000, periods=PERIODS)
         assert values.mean() == pytest.approx(mean, rel=0.04), form
         assert values.var() == pytest.approx(variance, rel=0.12), form
+        linear, square = np.asarray(demand.variance_terms())[:, 0]
+        assert linear * mean + square * mean**2 == pytest.approx(variance, rel=0.12), form
+
+
+def test_variance_terms_of_every_law() -> None:
+    """The form `mean` knows the law. A clipped normal keeps the variance of the whole bell."""
+    law, mean, dispersion = (np.asarray(column) for column in zip(*CASES, strict=True))
+    demand = mean_demand(mean, dispersion, law, items=len(CASES), periods=PERIODS)
+    linear, square = np.asarray(demand.variance_terms(), float)
+    expected = np.where(law == FIXED, 0, dispersion * mean**2) + np.where(law == NEGATIVE_BINOMIAL, mean, 0)
+    np.testing.assert_allclose(linear * mean + square * mean**2, expected, rtol=1e-5)

@@ -1,0 +1,1 @@
+"""Parts of `projected_level.py`: exact optima of lost-sales systems, and instances whose demand follows a forecast."""
