@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array
 
 from meio_jax.certify.holdout import Holdout
+from meio_jax.model.capacity import bound_of, excess_over, relative
 from meio_jax.model.resources import Resources
 
 _Z95 = 1.959964
@@ -75,12 +76,17 @@ def relative_violation(
         wanted: Demand that service floors refer to.
         usual: What an excess over a capacity of nothing is a share of (`State.usual`); None: of the use itself.
     """
-    service = np.asarray(resources.is_service)
-    capacity = np.where(service, np.asarray(resources.capacity) * wanted, np.asarray(resources.capacity))
-    over = np.where(service, capacity - used, used - capacity)
-    otherwise = np.maximum(np.abs(np.asarray(used, float)), 1e-9) if usual is None else np.asarray(usual, float)
-    size = np.where(capacity > 0, capacity, np.where(otherwise > 0, otherwise, 1))
-    return np.where(np.asarray(resources.present), over / size, 0), capacity
+    use = np.asarray(used, float)
+    otherwise = np.maximum(np.abs(use), 1e-9) if usual is None else np.asarray(usual, float)
+    capacity = bound_of(resources.is_service, resources.capacity, np.asarray(wanted, float))
+    return relative(excess_on_host(resources, use, wanted), capacity, otherwise), capacity
+
+
+def excess_on_host(resources: Resources, used: Array | np.ndarray, wanted: Array | np.ndarray) -> np.ndarray:
+    """Excess `[buckets, resources]` in the unit of each resource, 0 where it does not bind; in 64 bits."""
+    tables = (np.asarray(used, float), np.asarray(wanted, float))
+    over = excess_over(resources.is_service, resources.capacity, *tables)
+    return np.where(np.asarray(resources.present), over, 0)
 
 
 def worst_by_kind(

@@ -8,9 +8,10 @@ from typing import cast
 import numpy as np
 from jaxtyping import Array
 
-from meio_jax.certify.certificate import relative_violation
+from meio_jax.certify.certificate import excess_on_host, relative_violation
 from meio_jax.certify.holdout import Tally
 from meio_jax.config.settings import Config
+from meio_jax.model.capacity import charge, excess_over, gap, relative, used_at
 from meio_jax.model.resources import Resources, Usage
 from meio_jax.progress import Step
 from meio_jax.scenarios.sampling import VALIDATION
@@ -118,9 +119,9 @@ def violations_by_steps(
     share = np.where(usual, size(aimed_at), 1) / np.where(usual, size(given), 1)
     seen = state.mean.evaluation
     bound = np.asarray(seen.bound, float)
-    aimed = np.asarray(seen.excess, float) / np.where(bound > 0, bound, np.maximum(np.asarray(state.usual), 1e-12))
-    floor = np.asarray(given.is_service)
-    mean = np.where(bound > 0, np.where(floor, 1 - share * (1 - aimed), share * (1 + aimed) - 1), aimed)
+    aimed = relative(np.asarray(seen.excess, float), bound, np.asarray(state.usual, float))
+    use = share * used_at(given.is_service, np.ones_like(aimed), aimed)
+    mean = np.where(bound > 0, excess_over(given.is_service, np.ones_like(aimed), use, np.ones_like(aimed)), aimed)
     variance = np.asarray(state.mean.jump, float) / 2
     error = _pooled(given, variance / max(effective_steps(int(state.step), averaging), 1))
     return np.where(given.present, mean, 0), share * error
@@ -137,8 +138,7 @@ def violations(resources: Resources, usage: Sequence[Usage], usual: np.ndarray) 
         usage: Their usage in each group, two at least.
         usual: What an excess over a capacity of nothing is a share of.
     """
-    together = [np.mean([getattr(one, name) for one in usage], axis=0) for name in ("used", "wanted")]
-    mean, _ = relative_violation(resources, together[0], together[1], usual)
+    mean, _ = relative_violation(resources, *_mean(usage), usual)
     each = np.stack([relative_violation(resources, one.used, one.wanted, usual)[0] for one in usage])
     return mean, _pooled(resources, each.var(axis=0, ddof=1) / len(usage))
 
@@ -152,11 +152,11 @@ def _pooled(resources: Resources, variance: np.ndarray) -> np.ndarray:
 
 def coupling_gap(resources: Resources, tally: Tally, prices: Array) -> float:
     """Money that prices charge for what is used beyond the capacities, or not used of them, as a share of the cost."""
-    together = [np.mean([getattr(one, name) for one in tally.usage], axis=0) for name in ("used", "wanted")]
-    over = np.where(
-        np.asarray(resources.is_service),
-        np.asarray(resources.capacity) * together[1] - together[0],
-        together[0] - np.asarray(resources.capacity),
-    )
-    charge = float(np.sum(np.asarray(prices, float) * np.where(np.asarray(resources.present), over, 0)))
-    return abs(charge) / max(tally.gross(), 1e-12)
+    charged = charge(np.asarray(prices, float), excess_on_host(resources, *_mean(tally.usage)))
+    return float(gap(charged, tally.gross()))
+
+
+def _mean(usage: Sequence[Usage]) -> tuple[np.ndarray, np.ndarray]:
+    """What is used and wanted on average over groups of scenarios."""
+    used, wanted = (np.mean([getattr(one, name) for one in usage], axis=0, dtype=float) for name in ("used", "wanted"))
+    return used, wanted

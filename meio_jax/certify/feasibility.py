@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from meio_jax.model.capacity import relative as relative_to
+from meio_jax.model.capacity import used_at
 from meio_jax.objective import AbstractObjective, ScenarioCosts
 from meio_jax.solver.subproblem import Evaluation, InventorySubproblem, Search
 
@@ -80,12 +82,10 @@ def least_violation(
     """
     least = (np.inf, 0.0, 0.0)
     for evaluation in trials:
-        excess = float(evaluation.excess[bucket, column])
-        bound = float(evaluation.bound[bucket, column])
-        relative = excess / (bound if bound > 0 else max(usual, 1e-12))
-        usage = bound - excess if service else bound + excess
-        least = min(least, (relative, usage, bound))
-        if relative <= 0:
+        excess, bound = (float(table[bucket, column]) for table in (evaluation.excess, evaluation.bound))
+        share = float(relative_to(excess, bound, usual))
+        least = min(least, (share, float(used_at(service, bound, excess)), bound))
+        if share <= 0:
             break
     return least
 

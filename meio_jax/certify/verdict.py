@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Array
 
-from meio_jax.certify.certificate import Certificate, cost_interval, relative_violation, worst_by_kind
+from meio_jax.certify.certificate import Certificate, cost_interval, excess_on_host, relative_violation, worst_by_kind
 from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.slack import Slack
 from meio_jax.config.settings import Config
 from meio_jax.instance import KINDS, Instance
+from meio_jax.model.capacity import charge, gap
 from meio_jax.results import Result
 from meio_jax.solver.solve import Solution
 
@@ -46,15 +46,17 @@ def judge_plan(
     """Whether the plan meets the tolerances on scenarios that it never saw: that, not the search, is the verdict."""
     usage, usual = holdout.usage, np.asarray(solution.state.usual)
     relative, _ = relative_violation(instance.resources, usage.used, usage.wanted, usual)
-    charge = _charge(instance, solution.prices, holdout)
-    gap = abs(charge) / max(float(holdout.sums.terms.gross), 1e-12)
+    charged = float(
+        charge(np.asarray(solution.prices, float), excess_on_host(instance.resources, usage.used, usage.wanted))
+    )
+    coupling = float(gap(charged, float(holdout.sums.terms.gross)))
     result = solution.result
     if result in (Result.CONVERGED, Result.MAX_STEPS):
         # A slack that its own error explains is none.
         beyond = 0.0 if slack is None else max(slack.share - 2 * slack.error, 0.0)
-        met = float(relative.max(initial=0)) <= config.solve.violation and gap + beyond <= config.solve.gap
+        met = float(relative.max(initial=0)) <= config.solve.violation and coupling + beyond <= config.solve.gap
         result = Result.CONVERGED if met else Result.MAX_STEPS
-    return Verdict(relative, charge, gap, slack, result)
+    return Verdict(relative, charged, coupling, slack, result)
 
 
 def advice(verdict: Verdict, config: Config) -> str:
@@ -133,12 +135,3 @@ def make_certificate(
         steps=solution.steps,
         seconds=seconds,
     )
-
-
-def _charge(instance: Instance, prices: Array, holdout: Holdout) -> float:
-    """Sum of price times excess on the holdout scenarios."""
-    resources = instance.resources
-    used, wanted = holdout.usage.used, holdout.usage.wanted
-    capacity = np.asarray(resources.capacity, float)
-    over = np.where(np.asarray(resources.is_service), capacity * wanted - used, used - capacity)
-    return float(np.sum(np.asarray(prices, float) * np.where(np.asarray(resources.present), over, 0)))

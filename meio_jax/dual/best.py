@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from meio_jax.dual.base import AbstractDualMethod, Observation
+from meio_jax.model.capacity import charge, gap
 
 
 class BestState(eqx.Module):
@@ -81,16 +82,16 @@ class BestSoFar(AbstractDualMethod[BestState]):
     def judge(self, seen: Observation, price: Float[Array, "buckets resources"], state: BestState) -> BestState:
         """Compare an evaluation made at `price` with the best so far."""
         usual = jnp.where(state.usual > 0, state.usual, jnp.maximum(seen.gross, 1e-12))
-        charge = jnp.sum(price * seen.excess)
+        charged = charge(price, seen.excess)
         beyond = jnp.maximum(jnp.max(seen.relative, initial=0) - self.violation, 0)
         if math.isfinite(self.gap):
             # Of plans that break capacities badly the one that breaks them least is wanted, whatever prices charge.
-            missed = jnp.maximum(jnp.abs(charge) / jnp.maximum(seen.gross, 1e-12) - self.gap, 0)
+            missed = jnp.maximum(gap(charged, seen.gross) - self.gap, 0)
             beyond = beyond + jnp.minimum(missed, _LARGEST_MISS)
         merit = seen.value + 1e3 * beyond * usual
         # Sampled costs differ by chance: of plans that are alike the later one has been searched longer.
         improved = merit < state.merit + _ALIKE * usual
-        lagrangian = seen.value + charge
+        lagrangian = seen.value + charged
         return BestState(
             inner=state.inner,
             price=jnp.where(improved, price, state.price),

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from meio_jax.model.capacity import bound_of, excess_over, net_use
 from meio_jax.model.costs import Flows
 from meio_jax.model.network import ItemBlock
 
@@ -85,8 +86,7 @@ def tail_charge(
 def _net_use(resources: Resources, flows: Flows, block: ItemBlock) -> Float[Array, "buckets resources items"]:
     """What each item uses of every resource; of a service floor what it misses."""
     used, wanted = _by_item(resources, flows, block)
-    service = resources.is_service[None, :, None]
-    return jnp.where(service, resources.capacity[:, :, None] * wanted - used, used)
+    return net_use(resources.is_service[None, :, None], resources.capacity[:, :, None], used, wanted)
 
 
 def _by_item(
@@ -121,17 +121,13 @@ def excess(resources: Resources, totals: Usage) -> Float[Array, "buckets resourc
 
     Zero or less means that the capacity is kept. Rows that do not bind give 0.
     """
-    over = jnp.where(
-        resources.is_service,
-        resources.capacity * totals.wanted - totals.used,
-        totals.used - resources.capacity,
-    )
+    over = excess_over(resources.is_service, resources.capacity, totals.used, totals.wanted)
     return jnp.where(resources.present, over, 0)
 
 
 def bound(resources: Resources, totals: Usage) -> Float[Array, "buckets resources"]:
     """The capacity as a total: for a service floor, its share of the demand in scope."""
-    level = jnp.where(resources.is_service, resources.capacity * totals.wanted, resources.capacity)
+    level = bound_of(resources.is_service, resources.capacity, totals.wanted)
     return jnp.where(resources.present, level, 0)
 
 

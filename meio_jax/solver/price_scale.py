@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from meio_jax.model.capacity import size_of
 from meio_jax.model.costs import CostTerms
 
 # A floor that is missed by 1 % moves its price by 2 % of the cost of a unit, times the step of the method.
@@ -36,8 +37,7 @@ def usual_size(
     by_kind = (by_resource @ same) / jnp.maximum(same.sum(0), 1)
     usual = jnp.maximum(used, by_resource)
     usual = jnp.where(usual > 0, usual, by_kind)
-    usual = jnp.where(usual > 0, usual, 1)
-    return jnp.where(bound > 0, bound, usual)
+    return size_of(bound, usual)
 
 
 def natural_price_scale(

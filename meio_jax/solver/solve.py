@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from meio_jax.dual.base import Observation, Progress, Tolerances
 from meio_jax.dual.best import BestSoFar, BestState
+from meio_jax.model.capacity import charge, gap, size_of
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
 from meio_jax.solver.price_scale import usual_size
@@ -141,7 +142,7 @@ def joint_step(problem: AbstractSubproblem, method: BestSoFar, kind: Array, stat
 
 def observation(evaluation: Evaluation, usual: Array, price_scale: Array) -> Observation:
     """What a dual method sees of an evaluation."""
-    size = jnp.where(evaluation.bound > 0, evaluation.bound, usual)
+    size = size_of(evaluation.bound, usual)
     return Observation(evaluation.value, jnp.asarray(evaluation.terms.gross), evaluation.excess, size, price_scale)
 
 
@@ -170,7 +171,7 @@ def _averaged(problem: AbstractSubproblem, state: State, new: Mean, window: int)
 
 def _report(trace: Trace, step: int, limits: Limits, started: float, previous: float | None) -> Step:
     value = float(trace.evaluation.value)
-    charge = float(jnp.sum(trace.prices * trace.evaluation.excess))
+    charged = float(charge(trace.prices, trace.evaluation.excess))
     gross = max(float(trace.evaluation.terms.gross), 1e-12)
     change = float("inf") if previous is None else abs(value - previous) / gross
     return Step(
@@ -178,9 +179,9 @@ def _report(trace: Trace, step: int, limits: Limits, started: float, previous: f
         max_steps=limits.max_steps,
         seconds=time.perf_counter() - started,
         cost=value,
-        lagrangian=value + charge,
+        lagrangian=value + charged,
         violation=max(float(jnp.max(trace.relative, initial=0)), 0.0),
-        gap=abs(charge) / gross,
+        gap=float(gap(charged, gross)),
         change=change,
         price_norm=float(jnp.linalg.norm(trace.prices)),
         by_kind=_worst_by_kind(trace, limits.kinds),
