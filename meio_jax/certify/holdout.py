@@ -104,7 +104,7 @@ def _block_results(
 
 
 @eqx.filter_jit
-def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, ids: Array, purpose: int) -> tuple:
+def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, ids: Array, purpose: Array) -> tuple:
     settings = problem.settings
     dtype = problem.item_scale.dtype
     table = jnp.zeros(problem.resources.capacity.shape, dtype)
@@ -113,7 +113,7 @@ def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, 
     regional = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (buckets, *leaf.shape)), nothing)
 
     def local(shared: tuple, at: tuple) -> tuple[tuple[Usage, Regional], tuple[ItemResults, Timing]]:
-        network, resources, profiles, zeros, prices, ids = shared
+        network, resources, profiles, zeros, prices, ids, purpose = shared
 
         def one_block(total: tuple, at: tuple) -> tuple[tuple[Usage, Regional], tuple[ItemResults, Timing]]:
             leaves, block_policy = at
@@ -125,7 +125,7 @@ def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, 
         return jax.lax.scan(one_block, zeros, at)
 
     zeros = (Usage(table, table), regional)
-    shared = (problem.network, problem.resources, problem.catalog.profiles, zeros, prices, ids)
+    shared = (problem.network, problem.resources, problem.catalog.profiles, zeros, prices, ids, purpose)
     used, (results, timing) = over_items(local, problem.mesh)(shared, (problem.catalog.per_block(), policy))
     return (results, used), timing
 
@@ -156,7 +156,9 @@ class Tally:
     ) -> None:
         self.check = check
         self._problem = eqx.tree_at(lambda p: p.catalog.scenarios, problem, None, is_leaf=lambda leaf: leaf is None)
-        self._policy, self._prices, self._chunk, self._purpose = policy, prices, chunk, purpose
+        self._policy, self._prices, self._chunk = policy, prices, chunk
+        # An array, so that plans are compared and certified by one compiled program.
+        self._purpose = jnp.asarray(purpose, jnp.uint32)
         self._total: Any = None
         self._usage: list[Usage] = []
         self._times = OrderTimesSum() if times else None

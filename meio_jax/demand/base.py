@@ -23,7 +23,7 @@ class Draws(eqx.Module):
     key: tuple[UInt32[Array, " batch"], UInt32[Array, " batch"]]
     scenario: UInt32[Array, " batch"]
     factor: Float[Array, "periods batch"]
-    purpose: int = eqx.field(static=True)
+    purpose: UInt32[Array, ""]
 
     def uniform(
         self, use: np.uint32, count: int, period: Array | int = 0, part: int = 0

@@ -27,9 +27,10 @@ class PathDemand(AbstractDemand):
     samples: Float[Array, "*blocks paths periods items"]
 
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
-        first, stride = _PARTS[min(self.samples.shape[0], 4)][draws.purpose]
+        parts = jnp.asarray(_PARTS[min(self.samples.shape[0], 4)], jnp.int32)
+        first, stride = parts[draws.purpose]
         usable = (self.samples.shape[0] - first + stride - 1) // stride
-        path = first + stride * (draws.scenario % jnp.uint32(usable)).astype(jnp.int32)
+        path = first + stride * (draws.scenario % usable.astype(jnp.uint32)).astype(jnp.int32)
         own = jnp.arange(draws.scenario.shape[0]) // samples
         return jax.lax.map(lambda units: units[path, own], jnp.moveaxis(self.samples[:, :periods], 1, 0))
 

@@ -42,7 +42,7 @@ def draw(
     profiles: Float[Array, "profiles waves speeds regions"],
     one: tuple,
     scenario_ids: Int[Array, " scenarios"],
-    purpose: int,
+    purpose: UInt32[Array, ""] | int,
     chunk: Int[Array, ""] | int = 0,
 ) -> Scenarios:
     """Scenarios of one block (`one` is a slice of `Catalog.per_block`): sampled, or the stored ones of `chunk`."""

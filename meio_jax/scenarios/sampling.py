@@ -51,13 +51,16 @@ def item_keys(ids: Sequence[str]) -> UInt32[np.ndarray, "items 2"]:
     return np.frombuffer(digests, dtype="<u4").reshape(-1, 2).copy()
 
 
-def _draws(settings: ScenarioSettings, keys: Array, scenario_ids: Array, purpose: int, dtype: jnp.dtype) -> Draws:
+def _draws(
+    settings: ScenarioSettings, keys: Array, scenario_ids: Array, purpose: Array | int, dtype: jnp.dtype
+) -> Draws:
     samples, periods = scenario_ids.shape[0], settings.periods
     item = (jnp.repeat(keys[:, 0], samples), jnp.repeat(keys[:, 1], samples))
     scenario = jnp.tile(scenario_ids.astype(jnp.uint32), keys.shape[0])
     low, high = as_words(settings.seed)
-    key = derive(derive(item, low, high), scenario, jnp.uint32(purpose))
-    draws = Draws(key, scenario, jnp.ones((periods, scenario.shape[0]), dtype), purpose=purpose)
+    purpose = jnp.asarray(purpose, jnp.uint32)
+    key = derive(derive(item, low, high), scenario, purpose)
+    draws = Draws(key, scenario, jnp.ones((periods, scenario.shape[0]), dtype), purpose)
     if settings.shared_factor_cv == 0:
         return draws
     factor = _factors(settings, draws, FACTOR, 1)[:, 0]
@@ -127,7 +130,7 @@ def sample_scenarios(
     leads: LeadTimes,
     keys: UInt32[Array, "items 2"],
     scenario_ids: Int[Array, " scenarios"],
-    purpose: int,
+    purpose: UInt32[Array, ""] | int,
 ) -> Scenarios:
     """Draw scenarios of a block of items.
 
@@ -138,7 +141,8 @@ def sample_scenarios(
         leads: Lead-time laws.
         keys: `item_keys` of the items.
         scenario_ids: Numbers of the scenarios to draw.
-        purpose: TRAINING, HOLDOUT or VALIDATION; they never share a draw.
+        purpose: TRAINING, HOLDOUT or VALIDATION; they never share a draw. One program draws for all of them if it is
+            an array.
 
     Returns:
         Scenarios with the item-major batch axis last. An item's columns depend only on the settings, its own

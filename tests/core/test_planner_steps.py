@@ -8,6 +8,7 @@ import pytest
 from helpers import close
 from tiny import tiny_tables
 
+import meio_jax.certify.holdout
 import meio_jax.solver.subproblem
 from meio_jax.certify.certificate import relative_violation
 from meio_jax.certify.confirm import confirmation
@@ -15,6 +16,7 @@ from meio_jax.certify.holdout import Holdout, Tally
 from meio_jax.config import Config
 from meio_jax.planner import Model, prepare
 from meio_jax.progress import Step
+from meio_jax.scenarios import HOLDOUT, VALIDATION
 from meio_jax.solver.solve import State, Trace, initial_state, joint_step
 
 # float32 sums over three items in another order, hundreds of units.
@@ -76,6 +78,30 @@ def test_the_joint_step_compiles_once(wide: Model, monkeypatch: pytest.MonkeyPat
         for _ in range(3):
             state, _ = joint_step(wide.problem, wide.method, wide.kind_of, state)
     assert len(traced) == first
+
+
+def test_plans_are_compared_and_certified_by_one_program(wide: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the scenarios are for is an argument: the program is the same, the scenarios are others."""
+    traced: list[int] = []
+    original = meio_jax.certify.holdout.rollout
+
+    def counted(*arguments: object, **options: object):
+        traced.append(1)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(meio_jax.certify.holdout, "rollout", counted)
+    found = []
+    with jax.numpy_dtype_promotion("standard"):
+        start = wide.problem.init()
+        policy = wide.problem.policy(start)
+        for purpose in (HOLDOUT, VALIDATION):
+            # So many scenarios that no other test has this program.
+            tally = Tally(wide.problem, policy, start.list_prices, 5, purpose=purpose)
+            tally.advance()
+            found.append((len(traced), tally.objective()))
+    (first, certified), (second, compared) = found
+    assert first == second > 0
+    assert certified != compared
 
 
 def holdout(one: Model, count: int, chunk: int) -> tuple[Tally, Holdout]:
