@@ -26,7 +26,10 @@ anything is computed, and all problems are told at once.
   forecast and history. Promises, hours and cut-offs (and which node reaches a region in time) stay days and hours.
   Dates of orders are first days of periods; a date in a table may be any day of its period.
 * Ids are text. An id column of whole numbers is read as text; in CSV, `007` stays `007`.
-* Columns may come in any order. An unknown column is an error: it may be a misspelt one.
+* Columns may come in any order. An unknown column is an error: it may be a misspelt one. Columns of your own are not
+  read where their names begin with `x_` or are listed in `keep_columns`.
+* Where a column numbers periods a column of dates may stand for it (`due_date` for `period_due`, `ds` for `period`): a
+  row gives one of the two.
 * *Default*: the column may be left out and its cells may be empty. Columns marked *required* must be there
   and filled.
 * CSV is UTF-8 with a header, cells parted by commas; an empty cell is no value. Dates are written
@@ -120,8 +123,16 @@ def _table(table: Table, heading: str) -> str:
         lines.append(f"{own} refers to {other} of `{reference.target}`.")
     lines[2:] = [" ".join(lines[2:]) + "\n"] if lines[2:] else []
     lines += ["| column | type | unit | range | default | meaning |", "|---|---|---|---|---|---|"]
-    lines += [_row(column) for column in table.columns]
+    lines += [row for column in table.columns for row in _rows(column)]
     return "\n".join(lines) + "\n"
+
+
+def _rows(column: Column) -> list[str]:
+    """The row of a column, and that of the column of dates that may stand for it."""
+    if not column.or_date:
+        return [_row(column)]
+    meaning = f"a day of the period, in place of `{column.name}`"
+    return [_row(column), f"| `{column.or_date}` | date |  |  | empty | {meaning} |"]
 
 
 def _row(column: Column) -> str:

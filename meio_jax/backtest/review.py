@@ -140,6 +140,12 @@ def _buy(supply_side, kept, order, clock):
     supply, rules = supply_side
     item, node, offer, wanted, position = order
     units = _lot(supply, offer, wanted, position, rules.rounding)
+    state = kept[0]
+    room = supply.most[item, node] - state.on_hand[item, node] - state.on_order[item, node]
+    if units > room:
+        pack = supply.offer_pack[offer]
+        units = max(room, 0) // pack * pack
+        units = units if units >= supply.offer_least[offer] else 0
     if units > 0:
         place(supply_side, kept, (item, node, offer, units), clock)
 
@@ -310,6 +316,8 @@ def _order(supply_side, kept, levels, desk, order, clock):
     if levels.has_cap:
         cap = _level(levels.cap, clock.bucket, item, node)
         wanted = min(wanted, cap) if cap >= 0 else wanted
+    owned = state.on_hand[item, node] + state.on_order[item, node]
+    wanted = min(wanted, supply.most[item, node] - owned)
     if wanted > 0:
         order = (item, node, wanted, math.floor(position), without)
         _split_order(supply_side, kept, levels, desk, order, clock)

@@ -11,6 +11,8 @@ from meio_jax.backtest.lookup import bad, compressed, frame, integers, numbers, 
 from meio_jax.backtest.sales import id_keys
 
 LAWS = ("fixed", "gamma", "empirical")
+NO_BOUND = 1 << 50
+"""Units that no stock comes to: a bound that is none."""
 
 
 class Supply(NamedTuple):
@@ -20,7 +22,8 @@ class Supply(NamedTuple):
     `offer_start[i]:offer_start[i + 1]`. `open` is `[items, lanes]`: the lane can carry the item because its
     upstream node may hold it and is itself supplied with it. `lane_rank` orders lanes where stock is shared
     by priority. Observed lead times of vendor v are `seen_days[seen_start[v]:...]` with cumulative weights
-    `seen_weight`; `recorded` is `[vendors, days]` (0: sample). `limit` is the longest lead time, days.
+    `seen_weight`; `recorded` is `[vendors, days]` (0: sample). `most` is
+    `[items, nodes]`: most stock on hand and on order that an order may lead to. `limit` is the longest lead time, days.
     """
 
     lane_from: np.ndarray
@@ -52,6 +55,7 @@ class Supply(NamedTuple):
     seen_days: np.ndarray
     seen_weight: np.ndarray
     recorded: np.ndarray
+    most: np.ndarray
     limit: int
 
 
@@ -100,6 +104,10 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
     target = rows_of(lanes["to_node"], nodes, "lanes") if lanes.height else np.zeros(0, np.int64)
     tiers = tiers_of(len(nodes), origin, target)
     into_start, into = compressed(target, len(nodes))
+    most, kept = _assortment(frame(tables, "assortment"), items, nodes)
+    if offers.height:
+        at = rows_of(offers["item_id"], items, "offers"), rows_of(offers["node_id"], nodes, "offers")
+        offers = offers.filter(pl.Series(kept[at]))
     item = rows_of(offers["item_id"], items, "offers") if offers.height else np.zeros(0, np.int64)
     offer_start, order = compressed(item, len(items))
     offers = offers[order] if offers.height else offers
@@ -126,7 +134,7 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         lane_key=id_keys([f"{nodes[a]}\n{nodes[b]}" for a, b in zip(origin, target, strict=True)]),
         into_start=into_start,
         into=into,
-        open=_open_lanes(tables, (item[order], node), (origin, target), tiers, (items, nodes)),
+        open=_open_lanes(tables, (item[order], node), (origin, target), tiers, (items, nodes), kept),
         offer_start=offer_start,
         offer_node=node,
         offer_vendor=vendor,
@@ -143,6 +151,7 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         seen_days=seen_days,
         seen_weight=seen_weight,
         recorded=np.zeros((max(len(vendors), 1), 1), np.int64),
+        most=most,
         limit=int(tables.settings.lead_time_limit),
     )
     return supply, tiers
@@ -184,9 +193,22 @@ def _seen(table: pl.DataFrame, vendors: list[str]) -> tuple[np.ndarray, np.ndarr
     return start, integers(table, "days", 1)[order], weight - np.repeat(before, np.diff(start))
 
 
-def _open_lanes(tables, offers: tuple, lanes: tuple, tiers: list[list[int]], sizes: tuple) -> np.ndarray:
-    """`[items, lanes]`: both ends accept the item, and the upstream end has stock, an offer or an open lane
-    of it."""
+def _assortment(table: pl.DataFrame, items: list[str], nodes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Most units on hand and on order, and whether a node may order an item, `[items, nodes]`."""
+    most = np.full((len(items), len(nodes)), NO_BOUND, np.int64)
+    kept = np.ones((len(items), len(nodes)), np.bool_)
+    if table.height:
+        at = rows_of(table["item_id"], items, "assortment"), rows_of(table["node_id"], nodes, "assortment")
+        most[at] = np.floor(np.minimum(numbers(table, "max_units", float(NO_BOUND)), NO_BOUND)).astype(np.int64)
+        kept[at] = table["stocked"].to_numpy()
+    return most, kept
+
+
+def _open_lanes(
+    tables, offers: tuple, lanes: tuple, tiers: list[list[int]], sizes: tuple, kept: np.ndarray
+) -> np.ndarray:
+    """`[items, lanes]`: both ends accept the item, the lower end may order it (`kept`), and the upstream end
+    has stock, an offer or an open lane of it."""
     names, nodes = sizes
     items = len(names)
     classes = np.array(texts(frame(tables, "items"), "storage_class", "ambient"))
@@ -205,6 +227,6 @@ def _open_lanes(tables, offers: tuple, lanes: tuple, tiers: list[list[int]], siz
     open_lanes = np.zeros((items, len(lanes[0])), bool)
     for tier in reversed(tiers):
         for lane in np.flatnonzero(np.isin(lanes[0], tier)):
-            open_lanes[:, lane] = supplied[:, lanes[0][lane]] & accepts[:, lanes[1][lane]]
+            open_lanes[:, lane] = supplied[:, lanes[0][lane]] & (accepts & kept)[:, lanes[1][lane]]
             supplied[:, lanes[1][lane]] |= open_lanes[:, lane]
     return open_lanes

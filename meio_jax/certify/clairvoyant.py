@@ -127,7 +127,7 @@ def _arc_costs(network: Network, resources: Resources, block: ItemBlock, prices:
 
 
 def _item_data(network: Network, block: ItemBlock, samples: int) -> _Items:
-    origin, target = np.asarray(network.lane_from, int), np.asarray(network.lane_to, int)
+    target = np.asarray(network.lane_to, int)
     per_item = _Items(
         weight=block.weight,
         holding=block.holding_cost,
@@ -139,7 +139,7 @@ def _item_data(network: Network, block: ItemBlock, samples: int) -> _Items:
         credit_due=block.end_value_due,
         owed=jnp.max(block.end_value, axis=0),
         open_offer=block.offer_active,
-        open_lane=block.stockable[origin] & block.stockable[target],
+        open_lane=block.stockable[target],
     )
     return jax.tree.map(lambda leaf: jnp.repeat(leaf, samples, axis=-1), per_item)
 

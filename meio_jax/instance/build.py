@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from meio_jax.demand import AbstractDemand
+from meio_jax.instance.assortment import flow_shares, kept_nodes, source_leads, stock_bounds
 from meio_jax.instance.blocks import Layout, blocks_needed, lay_out
 from meio_jax.instance.census import Census, Gather, alone, count_groups, count_items, group_numbers
 from meio_jax.instance.convert import arrays
@@ -28,7 +29,7 @@ from meio_jax.instance.item_arrays import (
 from meio_jax.instance.network_arrays import build_network
 from meio_jax.instance.resource_arrays import build_resources, resource_kinds
 from meio_jax.model.catalog import Catalog
-from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.network import Bounds, ItemBlock, Network
 from meio_jax.model.resources import Resources
 from meio_jax.scenarios.leadtimes import LeadTimes
 from meio_jax.scenarios.sampling import item_keys
@@ -146,12 +147,13 @@ def _variance_terms(tables: Tables, demand: AbstractDemand) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Stock:
-    """Stock at the start, by node (or pipeline) and item, and where an item may be stocked at all."""
+    """Stock at the start, by node (or pipeline) and item; where an item may be, and where it may be ordered."""
 
     on_hand: np.ndarray
     vendor_pipeline: np.ndarray
     lane_pipeline: np.ndarray
     stockable: np.ndarray
+    orderable: np.ndarray
 
 
 def _stock(tables: Tables, ids: Ids, network: Network, offers: OfferArrays) -> _Stock:
@@ -160,7 +162,9 @@ def _stock(tables: Tables, ids: Ids, network: Network, offers: OfferArrays) -> _
     np.add.at(on_way, np.asarray(network.vendor_nodes, int), vendor_pipeline.sum(1))
     np.add.at(on_way, np.asarray(network.lane_nodes, int), lane_pipeline.sum(1))
     accepted = accepted_classes(tables, ids)[:, positions(tables.items["storage_class"], ids.classes)]
-    return _Stock(on_hand, vendor_pipeline, lane_pipeline, accepted & supplied_nodes(network, offers.active, on_way))
+    kept = kept_nodes(tables, ids)
+    stockable = accepted & supplied_nodes(network, offers.active, on_way, kept)
+    return _Stock(on_hand, vendor_pipeline, lane_pipeline, stockable, stockable & kept)
 
 
 def _item_block(
@@ -175,7 +179,7 @@ def _item_block(
     """The items in blocks; `forecast` is mean demand by period `[horizon, items]`, and variance terms `[2, items]`."""
     mean, variance = forecast
     ids, network = shared.ids, shared.network
-    items, stockable = tables.items, stock.stockable
+    items, orderable = tables.items, stock.orderable
     held, due = end_values(tables, network, offers)
     storage_class = positions(items["storage_class"], ids.classes)
     columns = {
@@ -192,9 +196,17 @@ def _item_block(
             "downgrade_cost": "downgrade_cost",
         }.items()
     }
+    dtype = np.asarray(network.holding_factor).dtype
+    own = own_shares(tables, ids, network, shared.profiles, orderable)
+    sources = source_shares(network, offers, stock.stockable, orderable)
+    offer_lead = _mean_lead(tables, ids, offers)
+    bounds = None
+    if census.bounded:
+        flow, lead = flow_shares(network, own, sources), source_leads(network, offer_lead, sources)
+        least, most = stock_bounds(tables, ids, network, mean, flow, lead)
+        bounds = Bounds(**arrays(dtype, least=layout.cut(least), most=layout.cut(most)))
     groups = [census.groups[int(number)] for number in layout.group]
     live = layout.live
-    dtype = np.asarray(network.holding_factor).dtype
     return ItemBlock(
         **arrays(
             dtype,
@@ -205,18 +217,18 @@ def _item_block(
             offer_active=layout.cut(offers.active),
             offer_cost=layout.cut(offers.unit_cost),
             offer_freight=layout.cut(offers.freight),
-            offer_lead=layout.cut(_mean_lead(tables, ids, offers)),
+            offer_lead=layout.cut(offer_lead),
             offer_vendor=layout.cut(offers.vendor.astype(np.int32)),
             pack=layout.cut(offers.pack),
             least=layout.cut(offers.least),
             reach=layout.cut(reach_array(tables, ids, network).astype(np.int32)),
             end_value=layout.cut(held),
             end_value_due=layout.cut(due),
-            own_share=layout.cut(own_shares(tables, ids, network, shared.profiles, stockable)),
+            own_share=layout.cut(own),
             mean_demand=layout.cut(mean),
             demand_variance=layout.cut(variance),
-            source_share=layout.cut(source_shares(network, offers, stockable)),
-            stockable=layout.cut(stockable),
+            source_share=layout.cut(sources),
+            stockable=layout.cut(orderable),
             on_hand=layout.cut(stock.on_hand),
             vendor_pipeline=layout.cut(stock.vendor_pipeline),
             lane_pipeline=layout.cut(stock.lane_pipeline),
@@ -224,7 +236,8 @@ def _item_block(
             group_weight=np.asarray([group.weight / group.items for group in groups]),
             group_volume=np.asarray([group.volume / group.items for group in groups]),
             group_stockable=np.asarray([group.stockable for group in groups]),
-        )
+        ),
+        bounds=bounds,
     )
 
 
@@ -256,7 +269,7 @@ def build_instance(
     census = count_items(tables, bands, gather) if given is None else given
     shared = Shared.of(tables, census, dtype) if shared is None else shared
     ids, network = shared.ids, shared.network
-    offers = offer_arrays(tables, ids, network)
+    offers = offer_arrays(tables, ids, network, kept_nodes(tables, ids))
     items = tables.items
     stock = _stock(tables, ids, network, offers)
     weight, volume = items["weight_kg"].to_numpy(), items["volume_m3"].to_numpy()

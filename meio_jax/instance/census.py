@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from meio_jax.instance.reach import order_reach, supply_paths
+from meio_jax.instance.reach import has_bounds, order_reach, supply_paths
 from meio_jax.tables import Tables
 
 # More weights than this are thinned before they are merged; band edges are then a little different.
@@ -59,6 +59,7 @@ class Census:
         lots: Whether any offer has a pack or least order of more than a unit.
         late_receipts: Whether anything on order is due later than anything that could be ordered now.
         edges: Upper ends of the weight bands but the last, in kg.
+        bounded: Whether the stock of any item is bounded at any node (table `assortment`).
         groups: By number, which is storage class x bands + band.
     """
 
@@ -75,6 +76,7 @@ class Census:
     late_receipts: bool
     edges: tuple[float, ...]
     groups: dict[int, Group] = dataclasses.field(default_factory=dict)
+    bounded: bool = False
 
     @property
     def bands(self) -> int:
@@ -121,6 +123,7 @@ def count_items(tables: Tables, bands: int, gather: Gather = alone) -> Census:
         "paths": _thinned(supply_paths(tables)).tolist(),
         "lots": bool(((offers["pack_size"] > 1) | (offers["min_order"] > 1)).any()),
         "late_receipts": _late_receipts(tables),
+        "bounded": has_bounds(tables),
         "weights": _thinned(items["weight_kg"].to_numpy()).tolist(),
     }
     return _merged(gather(own), bands)
@@ -170,6 +173,7 @@ def _merged(parts: list[dict[str, Any]], bands: int) -> Census:
         lots=any(part["lots"] for part in parts),
         late_receipts=any(part["late_receipts"] for part in parts),
         edges=tuple(edges.tolist()),
+        bounded=any(part["bounded"] for part in parts),
     )
 
 
@@ -240,5 +244,6 @@ def widened(census: Census, tables: Tables) -> Census:
         depth=max(census.depth, found.depth),
         lots=census.lots or found.lots,
         late_receipts=census.late_receipts or found.late_receipts,
+        bounded=census.bounded or found.bounded,
     )
     return census if wider == census else wider

@@ -40,8 +40,8 @@ def ranked_offers(tables: Tables) -> pl.DataFrame:
     return order.with_columns((pl.int_range(pl.len()).over("item_id", "node_id")).alias("rank"))
 
 
-def offer_arrays(tables: Tables, ids: Ids, network: Network) -> OfferArrays:
-    """Spread the offers over slots and items."""
+def offer_arrays(tables: Tables, ids: Ids, network: Network, kept: np.ndarray) -> OfferArrays:
+    """Offers over slots and items; those of a node that may not order an item (`kept_nodes`) are inactive."""
     items = tables.items["item_id"].to_list()
     offers = ranked_offers(tables)
     slot_of = {
@@ -61,7 +61,7 @@ def offer_arrays(tables: Tables, ids: Ids, network: Network) -> OfferArrays:
         return array
 
     return OfferArrays(
-        active=spread(np.ones(offers.height, bool), False, bool),
+        active=spread(kept[node, at[1]], False, bool),
         unit_cost=spread(offers["unit_cost"].to_numpy(), 0),
         freight=spread(offers["freight_cost"].to_numpy(), 0),
         share=spread(offers["share"].fill_null(0).to_numpy(), 0),
@@ -108,18 +108,18 @@ def stock_arrays(tables: Tables, ids: Ids, network: Network) -> tuple[np.ndarray
     return on_hand, vendor, lane
 
 
-def supplied_nodes(network: Network, active: np.ndarray, on_hand: np.ndarray) -> np.ndarray:
-    """Nodes that can receive an item: by an offer, or from a node above that has or can receive it."""
+def supplied_nodes(network: Network, active: np.ndarray, on_hand: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Nodes that have an item or can receive it: by an offer, or from a node above that has or can receive it."""
     supplied = on_hand > 0
     np.logical_or.at(supplied, np.asarray(network.offer_node, int), active)
     for tier in reversed(network.tiers):
         for origin, target in zip(network.lane_from, network.lane_to, strict=True):
             if origin in tier:
-                supplied[target] |= supplied[origin]
+                supplied[target] |= supplied[origin] & kept[target]
     return supplied
 
 
-def source_shares(network: Network, offers: OfferArrays, stockable: np.ndarray) -> np.ndarray:
+def source_shares(network: Network, offers: OfferArrays, stockable: np.ndarray, orderable: np.ndarray) -> np.ndarray:
     """Default split of a node's orders over its sources `[offer slots then lanes, items]`.
 
     Given shares count; an item whose offers at a node give none, and that no lane feeds, buys from the cheapest.
@@ -127,7 +127,7 @@ def source_shares(network: Network, offers: OfferArrays, stockable: np.ndarray) 
     shares = np.where(offers.active, offers.share, 0.0)
     lanes = np.zeros((network.lanes, shares.shape[1]))
     for lane, (origin, target) in enumerate(zip(network.lane_from, network.lane_to, strict=True)):
-        lanes[lane] = np.asarray(network.lane_share)[lane] * stockable[origin] * stockable[target]
+        lanes[lane] = np.asarray(network.lane_share)[lane] * stockable[origin] * orderable[target]
     total = np.zeros((network.nodes, shares.shape[1]))
     np.add.at(total, np.asarray(network.offer_node, int), shares)
     np.add.at(total, np.asarray(network.lane_to, int), lanes)

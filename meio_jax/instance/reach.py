@@ -67,3 +67,11 @@ def longest_mean_leads(tables: Tables) -> pl.DataFrame:
     offers = tables.offers.join(recorded, on="vendor_id", how="left")
     lead = pl.when(pl.col("lead_time_law") == "empirical").then(pl.col("recorded").fill_null(usual)).otherwise(usual)
     return offers.select("item_id", "node_id", lead.alias("lead"))
+
+
+def has_bounds(tables: Tables) -> bool:
+    """Whether the stock of any item is bounded at any node."""
+    table = tables.assortment
+    least = (pl.col("min_units") > 0) | (pl.col("min_days") > 0)
+    most = pl.col("max_units").is_not_null() | pl.col("max_days").is_not_null()
+    return not table.filter(least | most).is_empty()

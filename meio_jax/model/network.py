@@ -131,6 +131,17 @@ class Network(eqx.Module):
         return matrix
 
 
+class Bounds(eqx.Module):
+    """Least and most stock of items at nodes, units.
+
+    Orders raise the position that policies see (net of what the day will still sell) to `least` at least, and stock on
+    hand and on order to `most` at most, which counts first; infinite where there is no bound.
+    """
+
+    least: Float[Array, "*blocks simulated_buckets nodes items"]
+    most: Float[Array, "*blocks simulated_buckets nodes items"]
+
+
 class ItemBlock(eqx.Module):
     """What the planner knows of each item of a block; the item axis is last everywhere.
 
@@ -145,6 +156,7 @@ class ItemBlock(eqx.Module):
     first, and `mean_demand` its mean demand of each period: together what a node expects to sell on a day.
     `demand_variance` is the variance of a period's demand as a polynomial of its mean m: row 0 times m plus row 1 times
     m squared.
+    `bounds` is None where the stock of no item of the catalog is bounded.
     """
 
     volume: Float[Array, "*blocks items"]
@@ -185,6 +197,8 @@ class ItemBlock(eqx.Module):
     group_weight: Float[Array, "*blocks"]
     group_volume: Float[Array, "*blocks"]
     group_stockable: Bool[Array, "*blocks nodes"]
+
+    bounds: Bounds | None = None
 
     @property
     def items(self) -> int:

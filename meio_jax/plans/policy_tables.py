@@ -15,6 +15,7 @@ import polars as pl
 from meio_jax.instance import Instance
 from meio_jax.plans.decisions import joined
 from meio_jax.policy import AbstractPolicy
+from meio_jax.policy.echelon import EchelonBaseStock
 from meio_jax.policy.protected import Protected
 
 KEPT_ABOVE = 1e-6
@@ -36,11 +37,23 @@ def policy_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[
     around = policy if isinstance(policy, Protected) else None
     leaves = _leaves(instance, policy if around is None else around.replenishment)
     by_node = {name: leaf for name, leaf in leaves.items() if not name.startswith(SOURCE_PREFIX)}
+    inner = policy if around is None else around.replenishment
+    if "target" in by_node and not isinstance(inner, EchelonBaseStock):
+        by_node["target"] = _within_bounds(instance, by_node["target"])
     yield "plan/targets", _targets(instance, by_node)
     if around is not None:
         yield "plan/protection", _protection(instance, _over_items(instance, around.protection))
     if "source_weight" in leaves:
         yield "plan/shares", _shares(instance, leaves["source_weight"])
+
+
+def _within_bounds(instance: Instance, target: np.ndarray) -> np.ndarray:
+    """Levels as they are ordered up to: within the bounds of least and most stock, of which the most counts first."""
+    bounds = instance.catalog.block.bounds
+    if bounds is None:
+        return target
+    least, most = (joined(instance, leaf)[: instance.network.buckets] for leaf in (bounds.least, bounds.most))
+    return np.minimum(np.maximum(target, least), most)
 
 
 def _leaves(instance: Instance, policy: AbstractPolicy) -> dict[str, np.ndarray]:

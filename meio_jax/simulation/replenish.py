@@ -5,11 +5,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from meio_kernels.allocation import allocate
-from meio_kernels.lots import whole_orders, whole_shipments
+from meio_kernels.lots import smallest_lot, whole_orders, whole_shipments
 from meio_kernels.pipeline import advance, due_within
 
-from meio_jax.model.network import Network
+from meio_jax.model.network import Bounds, Network
 from meio_jax.policy.base import AbstractPolicy, View
+from meio_jax.simulation.bounded import packs_within, within_bounds
 from meio_jax.simulation.outlook import Expectation, due_by_day, expected_arrival
 
 # A position below this many units is empty: what is left of it is rounding in floating point.
@@ -152,6 +153,7 @@ def replenish(
     waiting: Float[Array, "nodes batch"] | None,
     review: Bool[Array, " nodes"],
     expect: Expectation | None = None,
+    bounds: Bounds | None = None,
     *,
     whole: bool,
 ) -> tuple[Stock, Ordered]:
@@ -169,6 +171,7 @@ def replenish(
         waiting: Backlog by node, or None where nothing can be backordered.
         review: Nodes whose review day this is.
         expect: What nodes expect of the days ahead, for a policy that looks ahead; `near.due` comes with it.
+        bounds: Least and most stock of the bucket by node, spread over the batch; None where nothing is bounded.
         whole: Whether orders and shipments are whole units; else only packs and least orders round.
 
     Returns:
@@ -184,8 +187,13 @@ def replenish(
         view = _view(network, stock, supply, near, echelon, waiting, expect, rows)
         due = review[jnp.asarray(rows, int)][jnp.asarray(view.source_row, int)]
         wanted = jnp.where(due[:, None], policy.order(view), 0)
+        own = jnp.asarray(rows, int)
+        if bounds is not None:
+            owned = (stock.on_hand + stock.on_order)[own]
+            wanted = within_bounds(view, wanted, owned, bounds.least[own], bounds.most[own], due)
         if whole or network.lots:
-            wanted = _in_lots(supply, view, wanted, offers, whole=whole)
+            most = None if bounds is None else bounds.most[own] - owned
+            wanted = _in_lots(supply, view, wanted, offers, most, whole=whole)
         bought, asked = wanted[: len(offers)], wanted[len(offers) :]
         if lanes:
             stock, shipped = _ship(network, stock, supply, asked, lanes, whole=whole)
@@ -198,13 +206,22 @@ def replenish(
     return stock, Ordered(offer_units, lane_units)
 
 
-def _in_lots(supply: Supply, view: View, wanted: Array, offers: tuple[int, ...], *, whole: bool) -> Array:
-    """Orders in the lots of their sources; lanes carry single units."""
+def _in_lots(
+    supply: Supply, view: View, wanted: Array, offers: tuple[int, ...], room: Array | None, *, whole: bool
+) -> Array:
+    """Orders in the lots of their sources, within the room of each row (None: any); lanes carry single units."""
     ids = jnp.asarray(offers, int)
     units = jnp.ones_like(wanted[len(offers) :])
     pack = jnp.concatenate([supply.pack[ids], units])
     least = jnp.concatenate([supply.least[ids], 0 * units])
-    return whole_orders(wanted, pack, least, view.position <= _EMPTY, view.source_row, units=whole)
+    orders = whole_orders(wanted, pack, least, view.position <= _EMPTY, view.source_row, units=whole)
+    if room is None:
+        return orders
+    smallest = smallest_lot(pack, least)
+    if not whole:
+        # Single units flow as fractions.
+        pack, smallest = (jnp.where(smallest > 1, lot, 1e-3) for lot in (pack, smallest))
+    return packs_within(view, orders, room, pack, smallest)
 
 
 def _ship(

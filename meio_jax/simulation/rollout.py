@@ -8,7 +8,7 @@ axes come first.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from meio_kernels.assignment import FORMS
 
 from meio_jax.model.costs import CostTerms, Flows, UnitTerms
-from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.network import Bounds, ItemBlock, Network
 from meio_jax.policy.base import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
 from meio_jax.simulation.outlook import Expectation, Flow, Outlook, flow_of, outlooks
@@ -141,6 +141,7 @@ class _Bucket(eqx.Module):
 
     policy: AbstractPolicy
     lists: PreferenceLists
+    bounds: Bounds | None = None
 
 
 class _Program(eqx.Module):
@@ -324,6 +325,7 @@ def _decide(
         waiting,
         moment.review,
         expect,
+        bucket.bounds,
         whole=program.whole,
     )
 
@@ -466,7 +468,8 @@ def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> 
     constants = _constants(network, block, 1, flow)
     stock, pipelines = initial_state(network, block, 1)
     # Nothing waits at the start, so no list is asked.
-    bucket = _Bucket(policy, _no_lists(network, block.volume.dtype))
+    bounds = jax.tree.map(lambda leaf: leaf[0], block.bounds)
+    bucket = _Bucket(policy, _no_lists(network, block.volume.dtype), bounds)
     if network.evening:
         near = _ahead(network, constants, _seen_from_evening(pipelines))
     else:
@@ -528,16 +531,17 @@ def rollout(
     dtype = block.volume.dtype
     batch = block.items * samples
 
-    def widened(tree: AbstractPolicy) -> AbstractPolicy:
+    def widened(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: jnp.repeat(leaf, samples, axis=-1), tree)
 
     def bucket_step(carry: tuple, at: tuple) -> tuple[tuple, tuple]:
-        bucket_policy, bucket_lists, inputs = at
+        bucket_policy, bucket_lists, bounds, inputs = at
 
         @gradient
         def one_period(policy: AbstractPolicy, stock: Stock, near: Near, period_inputs: _Inputs) -> tuple:
             wide = eqx.tree_at(lambda i: i.moment, period_inputs, period_inputs.moment.spread_over(samples))
-            return _period(program, constants, _Bucket(widened(policy), bucket_lists), stock, near, wide)
+            bucket = _Bucket(widened(policy), bucket_lists, widened(bounds))
+            return _period(program, constants, bucket, stock, near, wide)
 
         def step(state: tuple, period_inputs: _Inputs) -> tuple[tuple, tuple]:
             # Pipelines and running sums stay outside the differentiated step: they are linear, so nothing of them
@@ -566,6 +570,7 @@ def rollout(
     per_bucket = (
         jax.tree.map(spread, policy),
         jax.tree.map(spread, lists),
+        block.bounds,
         _all_inputs(network, block, scenarios, outlook),
     )
     stock, pipelines = initial_state(network, block, samples)
@@ -573,8 +578,8 @@ def rollout(
     early = None
     if network.evening:
         opening = _first(per_bucket)
-        bucket = _Bucket(widened(opening[0]), opening[1])
-        inputs = _first(opening[2])
+        bucket = _Bucket(widened(opening[0]), opening[1], widened(opening[2]))
+        inputs = _first(opening[3])
         if flow is not None:
             before = _first(outlooks(network, block, flow, before=True))
             moment = _Moment(inputs.moment.review, inputs.moment.mean_demand, before).spread_over(samples)

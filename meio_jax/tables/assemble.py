@@ -12,6 +12,7 @@ from meio_jax.tables.check_resources import fill_measures
 from meio_jax.tables.columns import Table
 from meio_jax.tables.conform import conform
 from meio_jax.tables.context import Context, Scope
+from meio_jax.tables.dated import with_periods, without_own_columns
 from meio_jax.tables.findings import Findings, Source, View
 from meio_jax.tables.nearest import nearest
 from meio_jax.tables.quantiles import interpret, quantile_columns, quantile_level
@@ -59,7 +60,9 @@ def assemble(
                 findings.add(name, "", "", "", wanted, f"add the table ({purpose})")
                 del sound[name]
         elif (pieces := parts[name]) is not None:
-            view, fits = _conform_parts(table, pieces, form, findings)
+            kept = [without_own_columns(table, one, settings) for one in pieces]
+            kept = [with_periods(table, one, settings, findings) for one in kept]
+            view, fits = _conform_parts(table, kept, form, findings)
             if name == "resources":
                 view = View(table, view.source, fill_measures(view.frame))
             views[name] = view

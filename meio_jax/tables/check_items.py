@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from meio_jax.tables.check_assortment import refused_pairs
 from meio_jax.tables.context import Context
 from meio_jax.tables.findings import ROW
 
@@ -98,14 +99,15 @@ def _check_offer_nodes(context: Context) -> None:
 def _check_supply(context: Context) -> None:
     if found := context.get("items", "offers", "on_hand", "on_order"):
         items, offers, on_hand, on_order = found
-        sources = [offers.frame.lazy().select("item_id")]
+        shut = refused_pairs(context).lazy()
+        sources = [offers.frame.lazy().join(shut, on=["item_id", "node_id"], how="anti").select("item_id")]
         sources += [view.frame.lazy().filter(pl.col("units") > 0).select("item_id") for view in (on_hand, on_order)]
         bare = items.numbered().join(pl.concat(sources).unique(), on="item_id", how="anti").collect()
         context.findings.add_rows(
             items,
             bare,
             "item_id",
-            "an item with an offer, or with stock in on_hand or on_order",
+            "an item with an offer at a node that may stock it, or with stock in on_hand or on_order",
             "add an offer, add its stock, or remove the item",
         )
 

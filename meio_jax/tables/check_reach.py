@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from meio_jax.tables.check_assortment import refused_pairs
 from meio_jax.tables.check_items import accepted_classes
 from meio_jax.tables.context import Context, Scope
 from meio_jax.tables.findings import ROW, View
@@ -53,7 +54,10 @@ def _check_items(context: Context, reach: Reach) -> None:
     stocked = [
         view.frame.lazy().filter(pl.col("units") > 0).select("item_id", "node_id") for view in (on_hand, on_order)
     ]
-    sources = pl.concat([offers.frame.lazy().select("item_id", "node_id"), *stocked]).unique()
+    refused = refused_pairs(context).lazy()
+    bought = offers.frame.lazy().select("item_id", "node_id").join(refused, on=["item_id", "node_id"], how="anti")
+    sources = pl.concat([bought, *stocked]).unique()
+    shut = refused.group_by("item_id").agg(pl.col("node_id").sort().alias("__shut"))
     at = {name: number for number, name in enumerate(reach.nodes)}
     known = pl.col("node_id").is_in(pl.Series(reach.nodes, dtype=pl.String).implode())
     kinds = (
@@ -61,14 +65,20 @@ def _check_items(context: Context, reach: Reach) -> None:
         .filter(pl.col("profile").is_in(pl.Series(reach.profiles, dtype=pl.String).implode()))
         .unique("item_id", keep="first")
         .join(sources.filter(known).group_by("item_id").agg(pl.col("node_id").sort()), on="item_id")
-        .group_by("node_id", "storage_class", "profile")
+        .join(shut, on="item_id", how="left")
+        .group_by("node_id", "storage_class", "profile", "__shut")
         .agg(pl.col(ROW))
         .collect()
     )
     weight = {name: reach.weight[number] for number, name in enumerate(reach.profiles)}
     none, part, nothing = [], [], np.zeros(len(reach.cells), bool)
-    for nodes, name, profile, rows in kinds.iter_rows():
-        reached = cover[name][[at[node] for node in nodes]].any(0) if name in cover else nothing
+    for nodes, name, profile, shut_nodes, rows in kinds.iter_rows():
+        reached = nothing
+        if name in cover and not shut_nodes:
+            reached = np.asarray(cover[name][[at[node] for node in nodes]].any(0))
+        elif name in cover:
+            closed = np.isin(reach.nodes, shut_nodes)
+            reached = reach.from_sources(accepted[name], closed, [at[node] for node in nodes])
         share = float(weight[profile] @ reached / max(weight[profile].sum(), 1e-300))
         if share == 0:
             none += rows

@@ -37,6 +37,7 @@ class Column:
     the default or stay empty (null). The range is given by `ge`, `gt`, `le`, `lt`; `hint` says what to do about a
     value that is outside. `fraction` of a whole number says what becomes of parts of one: they are refused (""),
     rounded up, or read as 1 where they go into 1 without rest; both with a warning.
+    `or_date` names a column of dates that may stand for this one, which numbers periods.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Column:
     allowed: tuple[str, ...] = ()
     hint: str = "correct the value"
     fraction: Literal["", "up", "of one"] = ""
+    or_date: str = ""
 
     @property
     def required(self) -> bool:

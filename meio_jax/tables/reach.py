@@ -38,7 +38,25 @@ class Reach:
 
     def supplied(self, accepted: Bool[np.ndarray, " nodes"]) -> Bool[np.ndarray, "nodes cells"]:
         """Cells that stock can serve once it is at a node, through lanes between nodes that accept it."""
-        step = self.lanes & accepted[:, None] & accepted[None, :]
+        return self._onward(self.lanes & accepted[:, None] & accepted[None, :], accepted)
+
+    def from_sources(
+        self, accepted: Bool[np.ndarray, " nodes"], shut: Bool[np.ndarray, " nodes"], sources: list[int]
+    ) -> Bool[np.ndarray, " cells"]:
+        """Cells that stock at some nodes can serve, if nodes that are shut receive none.
+
+        Args:
+            accepted: Nodes that accept the item.
+            shut: Nodes that may not order it.
+            sources: Nodes that have it, or buy it.
+        """
+        open_lanes = self.lanes & accepted[:, None] & (accepted & ~shut)[None, :]
+        return np.asarray(self._onward(open_lanes, accepted)[sources].any(0))
+
+    def _onward(
+        self, step: Bool[np.ndarray, "nodes nodes"], accepted: Bool[np.ndarray, " nodes"]
+    ) -> Bool[np.ndarray, "nodes cells"]:
+        """Cells that stock at each node can serve, through these lanes."""
         closed = (step | np.eye(len(self.nodes), dtype=bool)) & accepted[:, None]
         while True:
             wider = (closed.astype(np.float32) @ closed.astype(np.float32)) > 0

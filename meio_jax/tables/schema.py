@@ -12,7 +12,7 @@ from typing import Any
 from meio_jax.tables.columns import MOST, Column, ColumnType, Reference, Table
 from meio_jax.tables.settings import LONGEST
 
-ITEM_TABLES = ("items", "offers", "forecast", "on_hand", "on_order")
+ITEM_TABLES = ("items", "offers", "forecast", "on_hand", "on_order", "assortment")
 """Tables that grow with the catalog; all others describe the network and are small."""
 
 RESOURCE_KINDS = ("storage", "inbound", "outbound", "lane", "vendor", "spend", "service")
@@ -322,6 +322,7 @@ ON_ORDER = Table(
             "period",
             ge=-LONGEST,
             le=LONGEST,
+            or_date="due_date",
         ),
         _float("units", "units under way", "units", ge=0),
     ),
@@ -330,7 +331,51 @@ ON_ORDER = Table(
     item_column="item_id",
 )
 
-_PERIOD = _int("period", "period of the horizon, from 0", "period", ge=0, le=LONGEST)
+ASSORTMENT = Table(
+    "assortment",
+    "Where items may be kept, and how much there must or may be. A pair without a row may be kept where storage class "
+    "and supply allow, without bounds. Days are days of the mean demand that the node serves or passes on, in the "
+    "bucket.",
+    (
+        _string("item_id", "the item"),
+        _string("node_id", "the node"),
+        _bool(
+            "stocked", "whether the node may order the item; if not, what lies there is sold or moved on", default=True
+        ),
+        _float(
+            "min_units",
+            "least stock (display stock, legal minimum): orders leave so much on average when the next ones arrive",
+            "units",
+            ge=0,
+            default=0.0,
+        ),
+        _float(
+            "min_days", "the same in days of demand; the larger of both counts", "days", ge=0, le=LONGEST, default=0.0
+        ),
+        _float(
+            "max_units",
+            "most stock: no order raises stock on hand and on order above it; counts before the least stock, packs and "
+            "least orders; empty: no bound",
+            "units",
+            ge=0,
+            nullable=True,
+        ),
+        _float(
+            "max_days",
+            "the same in days of demand; the smaller of both counts",
+            "days",
+            ge=0,
+            le=LONGEST,
+            nullable=True,
+        ),
+    ),
+    key=("item_id", "node_id"),
+    references=(_ITEM, _NODE),
+    optional=True,
+    item_column="item_id",
+)
+
+_PERIOD = _int("period", "period of the horizon, from 0", "period", ge=0, le=LONGEST, or_date="ds")
 
 FORECASTS: dict[str, Table] = {
     "paths": Table(
@@ -425,11 +470,11 @@ _FIXED = (
     ON_HAND,
     ON_ORDER,
 )
-_BY_NAME = {table.name: table for table in (*_FIXED, LEAD_TIMES)}
+_BY_NAME = {table.name: table for table in (*_FIXED, LEAD_TIMES, ASSORTMENT)}
 
 TABLE_NAMES = (
     *("items", "nodes", "lanes", "regions", "speeds", "transit", "cutoffs", "offers", "forecast", "shares"),
-    *("resources", "on_hand", "on_order", "lead_times"),
+    *("resources", "on_hand", "on_order", "lead_times", "assortment"),
 )
 """Names of all tables, in the order in which they are read and shown."""
 
@@ -443,4 +488,5 @@ def table_columns(name: str) -> set[str]:
     """Names of the columns of table `name`, over all forms of the forecast; none of a table that is no part."""
     if name not in TABLE_NAMES:
         return set()
-    return {column for form in FORECASTS for column in table_schema(name, form).column_names}
+    columns = [column for form in FORECASTS for column in table_schema(name, form).columns]
+    return {column.name for column in columns} | {column.or_date for column in columns if column.or_date}

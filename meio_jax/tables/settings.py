@@ -116,6 +116,13 @@ class InstanceSettings(BaseModel):
         description="longest lead time accepted, in periods; default 52 weeks, 24 months",
     )
 
+    keep_columns: str = Field(
+        default="",
+        max_length=10_000,
+        description="columns of your own that tables may have, parted by `;`: they are not read; those whose names "
+        "begin with `x_` may always be there",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_period(cls, value: Any) -> Any:
@@ -196,6 +203,10 @@ class InstanceSettings(BaseModel):
     def date_of(self, period: int) -> datetime.date:
         """First day of a period; negative periods are before the horizon."""
         return period_date(self.start_date, period, self.period)
+
+    def keeps(self, column: str) -> bool:
+        """Whether a column that no table declares may be there: it begins with `x_`, or is in `keep_columns`."""
+        return column.startswith("x_") or column in {name.strip() for name in self.keep_columns.split(";")}
 
     def periods_of(self, dates: Shaped[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]:
         """Number of the period in which each date (`datetime64`) falls; negative before the horizon."""

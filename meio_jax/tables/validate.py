@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meio_jax.tables.check_assortment import check_assortment
 from meio_jax.tables.check_forecast import check_forecast
 from meio_jax.tables.check_ids import check_near_ids
 from meio_jax.tables.check_items import check_items
@@ -27,4 +28,5 @@ def validate(context: Context) -> None:
     check_room(context)
     if context.scope is not Scope.NETWORK:
         check_items(context)
+        check_assortment(context)
         check_forecast(context)

@@ -41,6 +41,26 @@ def test_scarce_stock_is_shared_in_proportion_by_largest_remainder() -> None:
     assert depot(20.0, {"a": 10, "b": 5}) == {"a": 10, "b": 5}
 
 
+def test_a_node_that_may_not_stock_an_item_is_sent_none() -> None:
+    closed = [{"item_id": "i", "node_id": "a", "stocked": False}]
+    assert depot(20.0, {"a": 10, "b": 5}, assortment=closed) == {"a": 0, "b": 5}
+
+
+@pytest.mark.parametrize(("pack", "least", "bought"), [(1, 0, 25), (12, 0, 24), (40, 0, 0), (1, 30, 0)])
+def test_no_order_exceeds_the_most_stock(pack: int, least: int, bought: int) -> None:
+    """A target of 200, room for 25, and nobody buys: what arrives is 25, or the whole packs that fit."""
+    tables = single_node(
+        0.0,
+        assortment=[{"item_id": "i", "node_id": "n", "max_units": 25.0}],
+        offers=[
+            {"item_id": "i", "vendor_id": "v", "node_id": "n", "unit_cost": 0.0, "lead_time_mean": 1.0}
+            | {"pack_size": pack, "min_order": least}
+        ],
+    )
+    outcome = simulate(tables, PlanTable(targets(("i", "n", 200))), options=NOTHING)
+    assert outcome.purchases["units"].sum() == bought
+
+
 def test_lower_tiers_first_where_the_depot_gives_priority() -> None:
     """`b` supplies `c`, so the lane to `c` serves the lower tier; both draw on the depot."""
     lanes = [

@@ -51,7 +51,8 @@ def test_permuting_items_permutes_the_outcome(x64: None) -> None:
     policy = make_policy(case, "dual_index")
     order = np.asarray([2, 0, 1])
     items, shared = case.block.items, {"group", "group_weight", "group_volume", "group_stockable"}
-    moved = {k: v if k in shared else v[..., order] for k, v in vars(case.block).items()}
+    taken = lambda value: jax.tree.map(lambda leaf: leaf[..., order], value)
+    moved = {k: v if k in shared else taken(v) for k, v in vars(case.block).items()}
     columns = (order[:, None] * case.samples + np.arange(case.samples)).reshape(-1)
     there = Case(
         case.network,
@@ -76,9 +77,10 @@ def test_items_do_not_see_each_other(x64: None) -> None:
     policy = make_policy(case, "base_stock")
     both = run(case, policy)
     shared = {"group", "group_weight", "group_volume", "group_stockable"}
+    first = lambda value: jax.tree.map(lambda leaf: leaf[..., :1], value)
     alone = Case(
         case.network,
-        type(case.block)(**{k: v if k in shared else v[..., :1] for k, v in vars(case.block).items()}),
+        type(case.block)(**{k: v if k in shared else first(v) for k, v in vars(case.block).items()}),
         jax.tree.map(lambda leaf: leaf[..., : case.samples], case.scenarios),
         case.lists,
         case.samples,

@@ -1,0 +1,89 @@
+"""Where items may be kept, and bounds on their stock, from the table `assortment`."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from meio_jax.instance.ids import Ids, positions
+from meio_jax.model.network import Network
+from meio_jax.tables import Tables
+
+_BOUNDS = ("min_units", "min_days", "max_units", "max_days")
+
+
+def kept_nodes(tables: Tables, ids: Ids) -> np.ndarray:
+    """Whether a node may order an item `[nodes, items]`."""
+    items, table = tables.items["item_id"].to_list(), tables.assortment.filter(~pl.col("stocked"))
+    kept: np.ndarray = np.ones((len(ids.nodes), len(items)), bool)
+    kept[positions(table["node_id"], ids.nodes), positions(table["item_id"], items)] = False
+    return kept
+
+
+def flow_shares(network: Network, own: np.ndarray, source_share: np.ndarray) -> np.ndarray:
+    """Part of an item's demand that a node serves or passes on `[nodes, items]`.
+
+    Args:
+        network: The network.
+        own: Part that asks each node first `[nodes, items]`.
+        source_share: Split of a node's orders over its sources `[offer slots then lanes, items]`.
+    """
+    flow = own.copy()
+    for tier in network.tiers:
+        for lane, (origin, target) in enumerate(zip(network.lane_from, network.lane_to, strict=True)):
+            if target in tier:
+                flow[origin] += source_share[network.offers + lane] * flow[target]
+    return flow
+
+
+def source_leads(network: Network, offer_lead: np.ndarray, source_share: np.ndarray) -> np.ndarray:
+    """Mean lead time of a node's sources by their shares `[nodes, items]`, periods."""
+    lanes = np.repeat(np.asarray(network.lane_lead, float)[:, None], offer_lead.shape[1], axis=1)
+    mean = np.zeros((network.nodes, offer_lead.shape[1]))
+    node = np.asarray((*network.offer_node, *network.lane_to), int)
+    np.add.at(mean, node, np.concatenate([offer_lead, lanes]) * source_share)
+    return mean
+
+
+def bucket_means(network: Network, mean: np.ndarray) -> np.ndarray:
+    """Mean demand of a period in each simulated bucket `[simulated_buckets, items]`, from that of each period."""
+    length, missing = network.bucket_periods, network.buckets * network.bucket_periods - network.periods
+    starts = [bucket * length for bucket in range(network.buckets)]
+    starts += [network.periods + bucket * length for bucket in range(network.tail_buckets)]
+    ends = [start + length for start in starts]
+    ends[network.buckets - 1] -= missing
+    return np.stack([mean[start:end].mean(0) for start, end in zip(starts, ends, strict=True)])
+
+
+def stock_bounds(
+    tables: Tables, ids: Ids, network: Network, mean: np.ndarray, flow: np.ndarray, lead: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least and most stock of every item, as positions that orders keep `[simulated_buckets, nodes, items]`, units.
+
+    What is ordered at a review must last until the order of the next one arrives: a least stock is left then if the
+    position is raised to it and the mean demand of lead time + review gap - 1 periods, since positions are counted as
+    they stand after the day's sales.
+
+    Args:
+        tables: The items.
+        ids: Names.
+        network: The network.
+        mean: Mean demand of every period `[horizon, items]`.
+        flow: As of `flow_shares`.
+        lead: As of `source_leads`.
+    """
+    items, table = tables.items["item_id"].to_list(), tables.assortment
+    at = (positions(table["node_id"], ids.nodes), positions(table["item_id"], items))
+    shape = (len(ids.nodes), len(items))
+    found = {}
+    for name in _BOUNDS:
+        found[name] = np.full(shape, np.inf if name.startswith("max") else 0.0)
+        found[name][at] = table[name].fill_null(np.inf if name.startswith("max") else 0.0).to_numpy()
+    gap = tables.nodes["review_period"].to_numpy().astype(float)[:, None]
+    rate = flow * bucket_means(network, mean)[:, None, :]
+    bound = (found["min_units"] > 0) | (found["min_days"] > 0)
+    with np.errstate(invalid="ignore"):
+        days = np.where(np.isfinite(found["max_days"]), found["max_days"], 0) * rate
+    most = np.minimum(found["max_units"], np.where(np.isfinite(found["max_days"]), days, np.inf))
+    least = np.maximum(found["min_units"], found["min_days"] * rate) + np.maximum(lead + gap - 1, 0) * rate
+    return np.where(bound, least, 0.0), most
