@@ -183,7 +183,9 @@ def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout, usual
             "capacity": (capacity / scale)[at],
             "violation": relative[at],
             **{name: table[name].gather(column) for name in scope},
-        }
+        },
+        # Without capacities there are no texts to tell their type from.
+        schema_overrides={"resource_id": pl.String, "kind": pl.String},
     )
 
 

@@ -194,6 +194,13 @@ def test_a_vendor_that_is_closed_for_a_week_is_ordered_from_before_it() -> None:
     assert prices.select(pl.col("violation").is_null().any()).item() is False
 
 
+def test_prices_of_no_capacities_are_an_empty_table_of_the_usual_types(solved: Plan) -> None:
+    """Planning an item again joins it with the table of its own use."""
+    prices = solved.frames()["prices"]
+    assert prices.is_empty()
+    assert prices.schema["resource_id"] == prices.schema["kind"] == pl.String
+
+
 def planned(solved: Plan, name: str) -> pl.DataFrame:
     return solved.frames()["plan/planned_orders"].filter(item_id=name).sort("bucket")
 

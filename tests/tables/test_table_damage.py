@@ -79,7 +79,7 @@ CROSS = {
     "unknown profile": (put("items", 0, profile="al"), "items", "item_id=A", "'al'", "table shares"),
     "no supply": (
         lambda f: [drop_row(t, pl.col("item_id") == "C")(f) for t in ("offers", "on_hand")],
-        "items", "item_id=C", "an offer, or with stock", "on_hand",
+        "items", "item_id=C", "an offer at a node that may stock it, or with stock", "on_hand",
     ),
     "class nowhere": (
         lambda f: [put("nodes", 0, storage_classes="ambient")(f), put("items", 2, storage_class="frozen")(f)],
