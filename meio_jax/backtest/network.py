@@ -163,7 +163,7 @@ def read_world(tables) -> World:
         limit_rows=rows,
         region_group=np.array([region_groups.index(group) for group in groups], np.int64),
         on_hand=_on_hand(tables, items, nodes),
-        on_order=_on_order(tables, items, nodes),
+        on_order=_on_order(tables, items, nodes, supply.received),
         periods=settings.periods,
         bucket_periods=settings.bucket_periods,
         warmup=settings.warmup_periods,
@@ -285,8 +285,8 @@ def _on_hand(tables, items: list[str], nodes: list[str]) -> np.ndarray:
     return np.round(stock).astype(np.int64)
 
 
-def _on_order(tables, items: list[str], nodes: list[str]) -> Shipped:
-    """Items, nodes, units and days due of what is under way at the start."""
+def _on_order(tables, items: list[str], nodes: list[str], received: np.ndarray) -> Shipped:
+    """Items, nodes, units and days of arrival of what is under way at the start; `received` as of `Supply`."""
     table = frame(tables, "on_order")
     if not table.height:
         nothing = np.zeros(0, np.int64)
@@ -294,4 +294,8 @@ def _on_order(tables, items: list[str], nodes: list[str]) -> Shipped:
     units = integers(table, "units")
     some = units > 0
     item, node = rows_of(table["item_id"], items), rows_of(table["node_id"], nodes)
-    return item[some], node[some], units[some], integers(table, "period_due")[some]
+    due = integers(table, "period_due")
+    if received.shape[0]:
+        known = received.shape[0]
+        due = np.where(due < known, received[np.minimum(due, known - 1), node], due)
+    return item[some], node[some], units[some], due[some]

@@ -8,12 +8,12 @@ from meio_jax.backtest.limits import STORAGE, units_that_fit, use
 
 
 @compiled
-def receive(network, limited, kept, arrivals, clock):
+def receive(network, limited, kept, arrivals, clock, closed):
     """Unload arrivals in turn (those that have waited longest come first).
 
     `network` is `(catalog, sites)`, `limited` `(limits, used)`, `kept` `(state, books)`; `arrivals` are
     three arrays: item, node, units; on return `units` holds what still waits outside. A waiting unit costs
-    a day of holding at its node.
+    a day of holding at its node. `closed` `[nodes]` are nodes that receive nothing on this day.
     """
     catalog, sites = network
     limits, used = limited
@@ -23,7 +23,8 @@ def receive(network, limited, kept, arrivals, clock):
         i, n, units = item_of[k], node_of[k], units_of[k]
         kind = catalog.storage_class[i]
         dock, hall = DOCK * limits.nodes + n, STORAGE * limits.nodes + n
-        fit = units_that_fit(limits, used, kind, i, dock, units)
+        # What waits outside of a node that is closed waits on.
+        fit = 0 if closed[n] else units_that_fit(limits, used, kind, i, dock, units)
         fit = units_that_fit(limits, used, kind, i, hall, fit)
         if fit > 0:
             use(limits, used, kind, i, dock, fit)

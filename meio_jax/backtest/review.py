@@ -20,7 +20,7 @@ from meio_jax.backtest.books import (
 )
 from meio_jax.backtest.compiled import compiled, inlined
 from meio_jax.backtest.limits import STORAGE, use
-from meio_jax.backtest.supply import lane_lead, offer_lead
+from meio_jax.backtest.supply import arrival, asks, buys, lane_lead, offer_lead
 
 NEAREST, UP = 0, 1
 
@@ -156,7 +156,7 @@ def place(supply_side, kept, order, clock):
     supply, rules = supply_side
     state, books, out = kept
     item, node, offer, units = order
-    due = clock.day + offer_lead(supply, offer, clock.day, rules.seed)
+    due = arrival(supply, node, clock.day + offer_lead(supply, offer, clock.day, rules.seed))
     dispatch(state, out, (item, node, units, due, len(supply.lane_from) + offer))
     books.flow[item, 0] += units
     if clock.charged:
@@ -177,7 +177,9 @@ def send(network, limited, supply_side, kept, order, clock):
     state.on_hand[item, origin] -= units
     limits, used = limited
     use(limits, used, catalog.storage_class[item], item, STORAGE * limits.nodes + origin, -units)
-    dispatch(state, out, (item, supply.lane_to[lane], units, clock.day + lead, lane))
+    due = arrival(supply, supply.lane_to[lane], clock.day + lead)
+    lead = due - clock.day
+    dispatch(state, out, (item, supply.lane_to[lane], units, due, lane))
     if clock.charged:
         kilos = units * catalog.weight[item]
         books.cost[item, TRANSFER] += units * supply.lane_cost_unit[lane] + kilos * supply.lane_cost_kg[lane]
@@ -228,7 +230,7 @@ def _split_order(supply_side, kept, levels, desk, order, clock):
     for j in range(supply.into_start[node], supply.into_start[node + 1]):
         total += _lane_share(supply, levels, clock.bucket, item, supply.into[j])
     if total <= 0.0:
-        if cheapest >= 0:
+        if cheapest >= 0 and buys(supply, cheapest, node, clock.day):
             _buy(supply_side, kept, (item, node, cheapest, wanted, position), clock)
         return
     state0 = draws.key(draws.key(draws.key(rules.seed, draws.SHARES), item), clock.day)
@@ -239,15 +241,17 @@ def _split_order(supply_side, kept, levels, desk, order, clock):
             share += _offer_share(supply, levels, clock.bucket, k) / total
             upto = min(math.floor(wanted * share + start + 1e-9), wanted)
             if upto > done:
-                _buy(supply_side, kept, (item, node, k, upto - done, position), clock)
+                if buys(supply, k, node, clock.day):
+                    _buy(supply_side, kept, (item, node, k, upto - done, position), clock)
                 done = upto
     for j in range(supply.into_start[node], supply.into_start[node + 1]):
         lane = supply.into[j]
         if supply.open[item, lane]:
             share += _lane_share(supply, levels, clock.bucket, item, lane) / total
             upto = min(math.floor(wanted * share + start + 1e-9), wanted)
-            desk.ask[lane] = upto - done
-            desk.asked_of[supply.lane_from[lane]] += upto - done
+            if asks(supply, lane, clock.day):
+                desk.ask[lane] = upto - done
+                desk.asked_of[supply.lane_from[lane]] += upto - done
             done = upto
 
 
@@ -308,7 +312,7 @@ def _order(supply_side, kept, levels, desk, order, clock):
             row = state.due_row[item, node]
             for day in range(clock.day + lead + 1, state.due.shape[1]):
                 soon -= state.due[row, day]
-            if fast_target > soon:
+            if fast_target > soon and buys(supply, fast, node, clock.day):
                 before = state.on_order[item, node]
                 _buy(supply_side, kept, (item, node, fast, fast_target - soon, soon), clock)
                 position += state.on_order[item, node] - before

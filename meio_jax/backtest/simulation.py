@@ -157,8 +157,7 @@ class Simulation:
     def _replan(self, clock: Clock) -> None:
         if self.planner is None:
             return
-        sites = self.world.sites
-        if self.levels is not None and not (clock.day % sites.review_period == sites.review_offset).any():
+        if self.levels is not None and not ordering_nodes(self.world, clock.day).any():
             return
         plan = self.planner(Snapshot(clock.day, self.state.on_hand.copy(), self.state.on_order.copy(), self.world))
         if plan is None and self.levels is None:
@@ -182,9 +181,18 @@ class Simulation:
         item, node, units, promised = (np.concatenate([part[k] for part in parts]) for k in range(4))
         if len(item):
             network = (self.world.catalog, self.world.sites)
-            receive(network, self.limited, (self.state, self.books), (item, node, units), clock)
+            receive(
+                network, self.limited, (self.state, self.books), (item, node, units), clock, self._closed(clock.day)
+            )
         waits = units > 0
         self.queue = (item[waits], node[waits], units[waits], promised[waits])
+
+    def _closed(self, day: int) -> np.ndarray:
+        """Nodes that receive nothing on a day."""
+        received = self.supply_side[0].received
+        if day < received.shape[0]:
+            return received[day] > day
+        return np.zeros(len(self.world.nodes), np.bool_)
 
     def serve(self, fresh: Orders, clock: Clock) -> None:
         """Serve those who wait and the day's orders, one by one."""
@@ -204,7 +212,7 @@ class Simulation:
         """Nodes whose review day it is order up to their targets; returns what was ordered and shipped."""
         world, supply = self.world, self.supply_side[0]
         sites = world.sites
-        due = clock.day % sites.review_period == sites.review_offset
+        due = ordering_nodes(world, clock.day)
         if not due.any():
             return []
         done = []
@@ -225,7 +233,7 @@ class Simulation:
         """Put what was ordered and shipped on the calendar, and count it."""
         n, supply = int(out.filled[0]), self.supply_side[0]
         item, node, due, units = out.item[:n], out.node[:n], out.due[:n], out.units[:n]
-        promised = clock.day + promised_days(supply, out.source[:n])
+        promised = expected_days(supply, node, clock.day + promised_days(supply, out.source[:n]))
         if not self.deliveries.complete:
             units = units - self._left_out(out, n, promised, clock)
         self.schedule((item, node, units, promised), due)
@@ -286,6 +294,25 @@ class Simulation:
             else:
                 amount = float((units[taken] * world.limits.weight[world.limits.measure[r], item[taken]]).sum())
             self.used.today[r] += amount
+
+
+def ordering_nodes(world: World, day: int) -> np.ndarray:
+    """Nodes that may order from some vendor or lane on a day, `[nodes]`; reviews that waited are made up for."""
+    sites, supply = world.sites, world.supply
+    if not supply.bought.shape[0]:
+        return day % sites.review_period == sites.review_offset
+    at = min(day, supply.bought.shape[0] - 1)
+    due = supply.bought[at].any(0)
+    due[supply.lane_to[supply.asked[at]]] = True
+    return due
+
+
+def expected_days(supply: Supply, node: np.ndarray, due: np.ndarray) -> np.ndarray:
+    """Days on which nodes receive what is due on these days, by the calendar."""
+    known = supply.received.shape[0]
+    if not known:
+        return due
+    return np.where(due < known, supply.received[np.minimum(due, known - 1), node], due)
 
 
 def blank_shipments(room: int) -> Shipments:

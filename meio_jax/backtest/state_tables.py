@@ -8,7 +8,7 @@ import polars as pl
 from meio_jax.backtest.lookup import frame
 from meio_jax.backtest.plan_shares import offer_items
 from meio_jax.backtest.review import Shipments
-from meio_jax.backtest.simulation import Simulation, promised_days
+from meio_jax.backtest.simulation import Simulation, expected_days, promised_days
 
 
 def promised_to_backlog(simulation: Simulation) -> np.ndarray:
@@ -106,7 +106,7 @@ def orders_table(simulation: Simulation, done: list[Shipments], day: int) -> pl.
     _, units, source = _filled(done)
     bought = source >= len(supply.lane_from)
     offer, units = source[bought] - len(supply.lane_from), units[bought]
-    today, due = _dates(simulation, source[bought], day)
+    today, due = _dates(simulation, source[bought], supply.offer_node[offer], day)
     cost = supply.offer_cost[offer]
     return pl.DataFrame(
         {
@@ -129,7 +129,7 @@ def transfers_table(simulation: Simulation, done: list[Shipments], day: int) -> 
     item, units, source = _filled(done)
     moved = source < len(supply.lane_from)
     lane = source[moved]
-    today, due = _dates(simulation, lane, day)
+    today, due = _dates(simulation, lane, supply.lane_to[lane], day)
     nodes = pl.Series("node", world.nodes, pl.String)
     return pl.DataFrame(
         {
@@ -150,10 +150,11 @@ def _filled(done: list[Shipments]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return item, units, source
 
 
-def _dates(simulation: Simulation, source: np.ndarray, day: int) -> tuple[pl.Series, pl.Series]:
+def _dates(simulation: Simulation, source: np.ndarray, node: np.ndarray, day: int) -> tuple[pl.Series, pl.Series]:
     """The day, and the days on which what comes from these sources is expected."""
     date_of = simulation.world.settings.date_of
     today = date_of(day)
-    ahead = promised_days(simulation.supply_side[0], source)
-    due = [date_of(day + int(days)) for days in ahead]
+    supply = simulation.supply_side[0]
+    expected = expected_days(supply, node, day + promised_days(supply, source))
+    due = [date_of(int(number)) for number in expected]
     return pl.Series("today", [today] * len(due), pl.Date), pl.Series("due", due, pl.Date)

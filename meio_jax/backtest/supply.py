@@ -9,6 +9,7 @@ from meio_jax.backtest import draws
 from meio_jax.backtest.compiled import compiled
 from meio_jax.backtest.lookup import bad, compressed, frame, integers, numbers, rows_of, texts
 from meio_jax.backtest.sales import id_keys
+from meio_jax.tables.open_days import Schedule, schedule
 
 LAWS = ("fixed", "gamma", "empirical")
 NO_BOUND = 1 << 50
@@ -23,7 +24,11 @@ class Supply(NamedTuple):
     upstream node may hold it and is itself supplied with it. `lane_rank` orders lanes where stock is shared
     by priority. Observed lead times of vendor v are `seen_days[seen_start[v]:...]` with cumulative weights
     `seen_weight`; `recorded` is `[vendors, days]` (0: sample). `most` is
-    `[items, nodes]`: most stock on hand and on order that an order may lead to. `limit` is the longest lead time, days.
+    `[items, nodes]`: most stock on hand and on order that an order may lead to. With a calendar, `offer_calendar` is
+    that of the vendor of each offer, `bought` `[days, calendars, nodes]` and `asked` `[days, lanes]` say whether
+    orders are made on a day, those that waited included, and `received` `[days, nodes]` is the day on which a node
+    receives what is due on a day; all three have no days where there is no calendar. `limit` is the longest lead time,
+    days.
     """
 
     lane_from: np.ndarray
@@ -56,6 +61,10 @@ class Supply(NamedTuple):
     seen_weight: np.ndarray
     recorded: np.ndarray
     most: np.ndarray
+    offer_calendar: np.ndarray
+    bought: np.ndarray
+    asked: np.ndarray
+    received: np.ndarray
     limit: int
 
 
@@ -121,6 +130,7 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         f"{a}\n{b}\n{c}" for a, b, c in zip(texts(offers, "item_id"), names, texts(offers, "node_id"), strict=True)
     ]
     rank = {node: k for k, tier in enumerate(tiers) for node in tier}
+    days = _calendar(tables, origin, target)
     supply = Supply(
         lane_from=origin,
         lane_to=target,
@@ -152,9 +162,41 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         seen_weight=seen_weight,
         recorded=np.zeros((max(len(vendors), 1), 1), np.int64),
         most=most,
+        offer_calendar=np.zeros(len(node), np.int64) if days is None else days.open.calendars(names),
+        bought=np.zeros((0, 1, len(nodes)), np.bool_) if days is None else days.offers,
+        asked=np.zeros((0, len(origin)), np.bool_) if days is None else days.lanes,
+        received=np.zeros((0, len(nodes)), np.int64) if days is None else days.received,
         limit=int(tables.settings.lead_time_limit),
     )
     return supply, tiers
+
+
+def _calendar(tables, origin: np.ndarray, target: np.ndarray) -> Schedule | None:
+    """When orders are made and goods received; None where the instance has no table `calendar`."""
+    table = frame(tables, "calendar")
+    if not table.height:
+        return None
+    return schedule(table, tables.settings, frame(tables, "nodes"), (origin, target), tables.settings.periods)
+
+
+@compiled
+def buys(supply, offer, node, day):
+    """Whether a node may order through an offer on a day."""
+    if supply.bought.shape[0] == 0:
+        return True
+    return supply.bought[min(day, supply.bought.shape[0] - 1), supply.offer_calendar[offer], node]
+
+
+@compiled
+def asks(supply, lane, day):
+    """Whether a lane may be asked on a day."""
+    return supply.asked.shape[0] == 0 or supply.asked[min(day, supply.asked.shape[0] - 1), lane]
+
+
+@compiled
+def arrival(supply, node, day):
+    """Day on which a node receives what is due on a day."""
+    return supply.received[day, node] if day < supply.received.shape[0] else day
 
 
 def vendor_ids(tables) -> list[str]:

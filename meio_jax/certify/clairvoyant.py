@@ -20,13 +20,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from meio_jax.distributed.sharding import over_items, own_part, sum_over_processes
 from meio_jax.model.catalog import draw
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.model.resources import MEASURES, Resources
 from meio_jax.scenarios.sampling import HOLDOUT, Scenarios
+from meio_jax.simulation.received import received_leads
 from meio_jax.solver.subproblem import InventorySubproblem
 
 # Where on its line the potential of starting stock is tried, as shares of the largest value that demand can have.
@@ -78,6 +79,7 @@ class _Items(eqx.Module):
     owed: Float[Array, " batch"]
     open_offer: Bool[Array, "offers batch"]
     open_lane: Bool[Array, "lanes batch"]
+    offer_calendar: Int[Array, "offers batch"] | None = None
 
 
 def _node_prices(table: Array, prices: Array, weight: Array) -> Float[Array, "buckets nodes items"]:
@@ -140,6 +142,7 @@ def _item_data(network: Network, block: ItemBlock, samples: int) -> _Items:
         owed=jnp.max(block.end_value, axis=0),
         open_offer=block.offer_active,
         open_lane=block.stockable[target],
+        offer_calendar=None if network.calendar is None else network.calendar.of_vendor[block.offer_vendor],
     )
     return jax.tree.map(lambda leaf: jnp.repeat(leaf, samples, axis=-1), per_item)
 
@@ -183,13 +186,19 @@ class _Program(eqx.Module):
         if network.pipeline_holding:
             factor = network.holding_factor[np.asarray(network.lane_from, int)][:, None]
             cost = cost + factor * self.lane_leads(period).astype(cost.dtype) * self.items.holding
-        due = network.review[period][np.asarray(network.lane_to, int)][:, None] & self.items.open_lane
+        due = network.review[period][np.asarray(network.lane_to, int)][:, None]
+        if network.calendar is not None:
+            due = network.calendar.lane[period][:, None]
+        due = due & self.items.open_lane
         return jnp.where(due, network.charged[period] * cost, jnp.inf)
 
     def offer_cost(self, period: Array) -> Array:
         """Cost of ordering a unit from each offer at the end of a period; infinite where that is not possible."""
         network = self.network
-        due = network.review[period][np.asarray(network.offer_node, int)][:, None] & self.items.open_offer
+        due = network.review[period][np.asarray(network.offer_node, int)][:, None]
+        if network.calendar is not None:
+            due = network.calendar.offer[period][self.items.offer_calendar, np.arange(network.offers)[:, None]]
+        due = due & self.items.open_offer
         return jnp.where(due, network.charged[period] * self.costs.offer[period // network.bucket_periods], jnp.inf)
 
     def at(self, table: Array, period: Array) -> Array:
@@ -380,7 +389,7 @@ def scenario_bounds(
     Capacities are not taken off. The batch axis is item-major; -inf where buying for the terminal credit would pay.
     """
     samples = scenarios.demand.shape[-1] // block.items
-    scenarios = _reported(network, scenarios)
+    scenarios = _reported(network, Scenarios(scenarios.demand, *received_leads(network, scenarios)))
     program = _Program(
         network,
         _arc_costs(network, resources, block, prices, samples),

@@ -56,7 +56,13 @@ def bucket_means(network: Network, mean: np.ndarray) -> np.ndarray:
 
 
 def stock_bounds(
-    tables: Tables, ids: Ids, network: Network, mean: np.ndarray, flow: np.ndarray, lead: np.ndarray
+    tables: Tables,
+    ids: Ids,
+    network: Network,
+    mean: np.ndarray,
+    flow: np.ndarray,
+    lead: np.ndarray,
+    gap: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Least and most stock of every item, as positions that orders keep `[simulated_buckets, nodes, items]`, units.
 
@@ -71,6 +77,7 @@ def stock_bounds(
         mean: Mean demand of every period `[horizon, items]`.
         flow: As of `flow_shares`.
         lead: As of `source_leads`.
+        gap: Mean periods between the orders of each node `[nodes, items]`.
     """
     items, table = tables.items["item_id"].to_list(), tables.assortment
     at = (positions(table["node_id"], ids.nodes), positions(table["item_id"], items))
@@ -79,7 +86,6 @@ def stock_bounds(
     for name in _BOUNDS:
         found[name] = np.full(shape, np.inf if name.startswith("max") else 0.0)
         found[name][at] = table[name].fill_null(np.inf if name.startswith("max") else 0.0).to_numpy()
-    gap = tables.nodes["review_period"].to_numpy().astype(float)[:, None]
     rate = flow * bucket_means(network, mean)[:, None, :]
     bound = (found["min_units"] > 0) | (found["min_days"] > 0)
     with np.errstate(invalid="ignore"):

@@ -29,6 +29,7 @@ from meio_jax.instance.item_arrays import (
 from meio_jax.instance.network_arrays import build_network
 from meio_jax.instance.resource_arrays import build_resources, resource_kinds
 from meio_jax.model.catalog import Catalog
+from meio_jax.model.leads import order_gaps
 from meio_jax.model.network import Bounds, ItemBlock, Network
 from meio_jax.model.resources import Resources
 from meio_jax.scenarios.leadtimes import LeadTimes
@@ -203,7 +204,8 @@ def _item_block(
     bounds = None
     if census.bounded:
         flow, lead = flow_shares(network, own, sources), source_leads(network, offer_lead, sources)
-        least, most = stock_bounds(tables, ids, network, mean, flow, lead)
+        gap = np.asarray(order_gaps(network, jnp.asarray(offers.active), jnp.asarray(offers.vendor)), float)
+        least, most = stock_bounds(tables, ids, network, mean, flow, lead, gap)
         bounds = Bounds(**arrays(dtype, least=layout.cut(least), most=layout.cut(most)))
     groups = [census.groups[int(number)] for number in layout.group]
     live = layout.live

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from meio_jax.instance.calendar import goods_under_way
 from meio_jax.instance.reach import has_bounds, order_reach, supply_paths
 from meio_jax.tables import Tables
 
@@ -105,7 +106,7 @@ def count_items(tables: Tables, bands: int, gather: Gather = alone) -> Census:
         bands: Weight bands, of equal numbers of items.
         gather: How counts of all processes come together.
     """
-    items, offers, due = tables.items, tables.offers, tables.on_order
+    items, offers, due = tables.items, tables.offers, goods_under_way(tables)
     counts = offers.group_by("item_id", "node_id").len().group_by("node_id").agg(pl.col("len").max())
     last = due.group_by("node_id").agg(pl.col("period_due").max())
     random = offers.filter(offers["lead_time_law"] != "empirical")
@@ -140,7 +141,7 @@ def _depth(tables: Tables) -> int:
 
 def _late_receipts(tables: Tables) -> bool:
     """Whether anything on order is due later than the reach of its node."""
-    due = tables.on_order.join(order_reach(tables), on=["item_id", "node_id"], how="left")
+    due = goods_under_way(tables).join(order_reach(tables), on=["item_id", "node_id"], how="left")
     return bool((due["period_due"] > due["reach"].fill_null(0)).any())
 
 

@@ -1,17 +1,12 @@
-"""The order in which nodes, regions, speeds ... appear in arrays, and look-ups from id to position."""
+"""The order in which nodes, regions, speeds ... appear in arrays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import polars as pl
-
 from meio_jax.instance.census import Census
+from meio_jax.instance.convert import positions as positions
 from meio_jax.tables import Tables
-
-# Up to here a dictionary is faster than a join.
-_FEW = 2000
 
 
 @dataclass(frozen=True)
@@ -47,13 +42,3 @@ def read_ids(tables: Tables, census: Census) -> Ids:
         lanes=list(zip(tables.lanes["from_node"].to_list(), tables.lanes["to_node"].to_list(), strict=True)),
         resources=tables.resources["resource_id"].unique(maintain_order=True).to_list(),
     )
-
-
-def positions(column: pl.Series, names: list[str]) -> np.ndarray:
-    """Position of every entry of a column in a list of names, -1 where it is null or unknown."""
-    if len(column) + len(names) < _FEW:
-        place = {name: at for at, name in enumerate(names)}
-        return np.asarray([place.get(name, -1) for name in column.cast(pl.String).to_list()], np.int64)
-    frame = pl.DataFrame({"name": pl.Series(names, dtype=pl.String), "at": np.arange(len(names), dtype=np.int64)})
-    joined = pl.DataFrame({"name": column.cast(pl.String)}).join(frame, on="name", how="left", maintain_order="left")
-    return joined["at"].fill_null(-1).to_numpy()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from meio_jax.instance.calendar import goods_under_way
 from meio_jax.instance.ids import Ids, positions
 from meio_jax.instance.reach import order_reach
 from meio_jax.model.network import Network
@@ -92,7 +93,7 @@ def stock_arrays(tables: Tables, ids: Ids, network: Network) -> tuple[np.ndarray
     on_hand[positions(stock["node_id"], ids.nodes), positions(stock["item_id"], items)] = stock["units"]
     vendor = np.zeros((len(network.vendor_nodes), network.vendor_limit, len(items)))
     lane = np.zeros((len(network.lane_nodes), network.lane_limit, len(items)))
-    due = tables.on_order
+    due = goods_under_way(tables)
     if due.height:
         node = positions(due["node_id"], ids.nodes)
         item = positions(due["item_id"], items)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from meio_jax.instance.calendar import build_calendar, longest_waits
 from meio_jax.instance.census import Census
 from meio_jax.instance.convert import arrays
 from meio_jax.instance.ids import Ids, positions
@@ -70,17 +71,20 @@ def charged_periods(tables: Tables) -> np.ndarray:
 def lane_limits(tables: Tables, census: Census) -> tuple[int, int]:
     """Longest lead time of lanes and of vendor offers, in periods, with a margin for random ones.
 
-    Goods already on order also need a slot for the day they are due.
+    Goods already on order also need a slot for the day they are due, and what is due on a day without receipts one for
+    the day on which it arrives.
     """
-    limit = tables.settings.lead_time_limit
+    limit, wait = tables.settings.lead_time_limit, 0
+    if not tables.calendar.is_empty():
+        wait = int(longest_waits(tables)["receipt_wait"].to_numpy().max(initial=0))
     lanes = tables.lanes
     lane = float((lanes["lead_time"] + 4 * lanes["lead_time_sd"]).to_numpy().max(initial=1))
     vendor = float(tables.lead_times["days"].to_numpy().max(initial=census.longest_lead))
-    lane_limit, vendor_limit = (int(min(np.ceil(value), limit)) for value in (lane, vendor))
+    lane_limit, vendor_limit = (int(min(np.ceil(value), limit)) + wait for value in (lane, vendor))
     # Under evening orders the pipeline begins with the evening before the first period.
     first = 2 if tables.settings.ordering == "evening" else 1
     for node, due in census.last_due.items():
-        last = min(due + first, limit)
+        last = min(due + first, limit + wait)
         # A node with offers keeps everything on order in its vendor pipeline.
         if node in census.most_offers:
             vendor_limit = max(vendor_limit, last)
@@ -99,6 +103,8 @@ def tail_length(tables: Tables, census: Census) -> int:
     if settings.terminal == "liquidate":
         return 0
     review = int(tables.nodes["review_period"].to_numpy().max(initial=1))
+    if not tables.calendar.is_empty():
+        review += int(longest_waits(tables)["order_wait"].to_numpy().max(initial=0))
     return int(np.ceil((census.supply_path + review) / settings.bucket_periods))
 
 
@@ -184,5 +190,6 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
             outbound_kg=real(kg),
             outbound_carbon=real(carbon),
             region_group=positions(tables.regions["region_group"], ids.groups).astype(np.int32),
-        )
+        ),
+        calendar=build_calendar(tables, ids.vendors, offer_node, day.shape[0], dtype),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from meio_jax.instance.calendar import longest_waits
 from meio_jax.tables import Tables
 
 _LONGEST = pl.col("lead_time_mean") + 4 * pl.col("lead_time_sd")
@@ -33,6 +34,9 @@ def order_reach(tables: Tables) -> pl.DataFrame:
     by_lane = stocked.join(lanes, on="node_id", how="inner").select("item_id", "node_id", "lead")
     longest = pl.concat([longest_leads(tables), by_lane]).group_by("item_id", "node_id").agg(pl.col("lead").max())
     review = tables.nodes.select("node_id", "review_period")
+    if not tables.calendar.is_empty():
+        waits = pl.col("review_period") + pl.col("order_wait") + pl.col("receipt_wait")
+        review = review.join(longest_waits(tables), on="node_id").select("node_id", waits.alias("review_period"))
     reach = (pl.col("lead").ceil() + pl.col("review_period")).cast(pl.Int64).alias("reach")
     return longest.join(review, on="node_id", how="left").select("item_id", "node_id", reach)
 

@@ -1,7 +1,7 @@
-"""Mean lead times of nodes, over the sources that they order from by default."""
+"""Mean lead times of nodes, over the sources that they order from by default, and periods between their orders."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from meio_jax.model.network import ItemBlock, Network
 
@@ -12,3 +12,29 @@ def mean_leads(network: Network, block: ItemBlock) -> Float[Array, "nodes items"
     leads = jnp.concatenate([block.offer_lead, lanes.astype(block.offer_lead.dtype)])
     target = jnp.asarray((*network.offer_node, *network.lane_to), int)
     return jnp.zeros((network.nodes, block.items), leads.dtype).at[target].add(leads * block.source_share)
+
+
+def order_gaps(
+    network: Network, offer_active: Bool[Array, "offers items"], offer_vendor: Int[Array, "offers items"]
+) -> Float[Array, " nodes #items"]:
+    """Mean periods between orders of each node; with a calendar those of the source that takes orders most often.
+
+    Args:
+        network: The shared network.
+        offer_active: Which offer slots the items have.
+        offer_vendor: Vendor of every slot.
+    """
+    dtype = network.holding_factor.dtype
+    share = jnp.mean(network.review.astype(dtype), axis=0)[:, None]
+    calendar = network.calendar
+    if calendar is not None:
+        slot = jnp.arange(network.offers, dtype=jnp.int32)[:, None]
+        bought = jnp.mean(calendar.offer.astype(dtype), axis=0)[calendar.of_vendor[offer_vendor], slot]
+        bought = jnp.where(offer_active, bought, 0)
+        moved = jnp.mean(calendar.lane.astype(dtype), axis=0)[:, None]
+        moved = jnp.broadcast_to(moved, (network.lanes, bought.shape[-1]))
+        target = jnp.asarray((*network.offer_node, *network.lane_to), int)
+        most = jnp.zeros((network.nodes, bought.shape[-1]), dtype).at[target].max(jnp.concatenate([bought, moved]))
+        # What nothing supplies orders nothing.
+        share = jnp.where(most > 0, most, share)
+    return 1 / jnp.maximum(share, 1 / network.horizon)

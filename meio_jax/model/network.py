@@ -5,6 +5,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 
+class Calendar(eqx.Module):
+    """Days on which things are not done.
+
+    Attributes:
+        offer: Whether an offer slot is ordered through, by the calendar of the vendor; reviews that fell on a day on
+            which this was not possible are made up for on the next.
+        lane: The same of lanes.
+        received: Period in which a node receives what is due in a period; longer than the horizon by what may be under
+            way at its end.
+        of_vendor: Calendar of each vendor.
+    """
+
+    offer: Bool[Array, "horizon calendars offers"]
+    lane: Bool[Array, "horizon lanes"]
+    received: Int[Array, "due_periods nodes"]
+    of_vendor: Int[Array, " vendors"]
+
+
 class Network(eqx.Module):
     """Nodes, lanes, offer slots and fulfilment options; nothing here depends on an item.
 
@@ -59,6 +77,9 @@ class Network(eqx.Module):
     outbound_kg: Float[Array, "speeds regions nodes"]
     outbound_carbon: Float[Array, "regions nodes"]
     region_group: Int[Array, " regions"]
+
+    # -- days on which nodes and vendors do not work; None: there are none
+    calendar: Calendar | None = None
 
     @property
     def buckets(self) -> int:

@@ -15,6 +15,7 @@ import polars as pl
 from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.order_times import OrderTimes
 from meio_jax.instance import Instance
+from meio_jax.plans.dates import arrival_periods, dates, first_day, order_days
 from meio_jax.plans.decisions import joined
 from meio_jax.plans.policy_tables import KEPT_ABOVE
 
@@ -39,11 +40,6 @@ def planned_frames(instance: Instance, holdout: Holdout, *, daily: bool = False)
         yield "plan/planned_days", _days(instance, holdout.times)
 
 
-def first_day(instance: Instance) -> int:
-    """Period of the first decision: -1 is the evening before period 0."""
-    return -1 if instance.network.evening else 0
-
-
 @dataclass(frozen=True)
 class _Rows:
     """Rows of a table: bucket, source (offer slot or lane) and item, with units, quantiles and date of the decision."""
@@ -65,7 +61,9 @@ def _rows(instance: Instance, holdout: Holdout, times: OrderTimes, *, vendors: b
     at = bucket, source, item = np.nonzero(units > KEPT_ABOVE)
     mean_day = _mean_days(instance, joined(instance, times.daily)[:, own])
     mean, least, most = (leaf[at].astype(float) for leaf in (units, low, high))
-    return _Rows(bucket, source, item, mean, least, most, mean_day[at])
+    vendor = joined(instance, instance.catalog.block.offer_vendor).astype(int)[source, item] if vendors else None
+    period = order_days(instance, mean_day[at], bucket, (source, vendor))
+    return _Rows(bucket, source, item, mean, least, most, period)
 
 
 def _mean_days(instance: Instance, daily: np.ndarray) -> np.ndarray:
@@ -85,11 +83,9 @@ def _mean_days(instance: Instance, daily: np.ndarray) -> np.ndarray:
     return np.floor(found + 0.499).astype(int)
 
 
-def _dates(instance: Instance, period: np.ndarray, lead: np.ndarray) -> tuple[list, list]:
-    settings = instance.tables.settings
-    ahead = np.maximum(np.rint(lead), 1).astype(int)
-    days = {int(at): settings.date_of(int(at)) for at in np.unique(np.concatenate([period, period + ahead]))}
-    return [days[int(at)] for at in period], [days[int(at)] for at in period + ahead]
+def _dates(instance: Instance, period: np.ndarray, lead: np.ndarray, node: np.ndarray) -> tuple[list, list]:
+    """Days of decisions, and days on which their goods arrive."""
+    return dates(instance, period), dates(instance, arrival_periods(instance, period, lead, node))
 
 
 def _orders(instance: Instance, rows: _Rows) -> pl.DataFrame:
@@ -97,12 +93,13 @@ def _orders(instance: Instance, rows: _Rows) -> pl.DataFrame:
     at = (rows.source, rows.item)
     price, freight = joined(instance, block.offer_cost)[at], joined(instance, block.offer_freight)[at]
     vendor = joined(instance, block.offer_vendor).astype(int)[at]
-    placed, due = _dates(instance, rows.period, joined(instance, block.offer_lead)[at])
+    node = np.asarray(network.offer_node, int)[rows.source]
+    placed, due = _dates(instance, rows.period, joined(instance, block.offer_lead)[at], node)
     return pl.DataFrame(
         {
             "item_id": np.asarray(instance.items)[rows.item],
             "vendor_id": pl.Series([ids.vendors[number] for number in vendor], dtype=pl.String),
-            "node_id": np.asarray(ids.nodes)[np.asarray(network.offer_node, int)[rows.source]],
+            "node_id": np.asarray(ids.nodes)[node],
             "bucket": rows.bucket,
             "units": rows.units,
             "units_p10": rows.low,
@@ -121,7 +118,8 @@ def _transfers(instance: Instance, rows: _Rows) -> pl.DataFrame:
     nodes, weight = np.asarray(instance.ids.nodes), instance.tables.items["weight_kg"].to_numpy()
     lane_cost = np.asarray(network.lane_cost_unit, float)[rows.source]
     lane_cost = lane_cost + np.asarray(network.lane_cost_kg, float)[rows.source] * weight[rows.item]
-    placed, due = _dates(instance, rows.period, np.asarray(network.lane_lead)[rows.source])
+    target = np.asarray(network.lane_to, int)[rows.source]
+    placed, due = _dates(instance, rows.period, np.asarray(network.lane_lead)[rows.source], target)
     return pl.DataFrame(
         {
             "item_id": np.asarray(instance.items)[rows.item],
@@ -145,12 +143,14 @@ def _days(instance: Instance, times: OrderTimes) -> pl.DataFrame:
     units = joined(instance, times.daily)[:, : network.offers].astype(float)
     day, source, item = np.nonzero(units > KEPT_ABOVE)
     vendor = joined(instance, block.offer_vendor).astype(int)[source, item]
-    placed, due = _dates(instance, day + first_day(instance), joined(instance, block.offer_lead)[source, item])
+    node = np.asarray(network.offer_node, int)[source]
+    lead = joined(instance, block.offer_lead)[source, item]
+    placed, due = _dates(instance, day + first_day(instance), lead, node)
     return pl.DataFrame(
         {
             "item_id": np.asarray(instance.items)[item],
             "vendor_id": pl.Series([ids.vendors[number] for number in vendor], dtype=pl.String),
-            "node_id": np.asarray(ids.nodes)[np.asarray(network.offer_node, int)[source]],
+            "node_id": np.asarray(ids.nodes)[node],
             "units": units[day, source, item],
             "order_date": pl.Series(placed, dtype=pl.Date),
             "due_date": pl.Series(due, dtype=pl.Date),

@@ -8,6 +8,7 @@ import numpy as np
 
 from meio_jax.instance import Instance
 from meio_jax.plans.decisions import joined
+from meio_jax.tables.open_days import next_open
 
 # Items looked at together: a table by period, node and item of them stays small.
 _TOGETHER = 2048
@@ -47,8 +48,9 @@ def supply_ahead(instance: Instance) -> Ahead:
     own, on_hand = joined(instance, block.own_share), joined(instance, block.on_hand)
     pipelines = joined(instance, block.vendor_pipeline), joined(instance, block.lane_pipeline)
     active = joined(instance, block.offer_active) > 0
-    lead = np.maximum(np.rint(joined(instance, block.offer_lead)), 1)
-    first = np.minimum(np.where(active, lead, periods).min(0, initial=periods), periods - 1).astype(int)
+    first = np.minimum(
+        np.where(active, _first_arrivals(instance), periods).min(0, initial=periods), periods - 1
+    ).astype(int)
     gap, late = np.zeros(len(instance.items)), []
     for start in range(0, len(instance.items), _TOGETHER):
         some = slice(start, start + _TOGETHER)
@@ -58,6 +60,20 @@ def supply_ahead(instance: Instance) -> Ahead:
         gap[some] = np.where(before, short, 0).max(0, initial=0)
         late += _late(instance, start, demand[:, some], (own[:, some], on_hand[:, some]), coming)
     return Ahead(np.any(active, axis=0), first, gap, late)
+
+
+def _first_arrivals(instance: Instance) -> np.ndarray:
+    """Period in which what is ordered of each offer slot as soon as possible arrives, `[offers, items]`."""
+    network, block = instance.network, instance.catalog.block
+    lead, calendar = np.maximum(np.rint(joined(instance, block.offer_lead)), 1).astype(int), network.calendar
+    if calendar is None:
+        return lead
+    ordered = next_open(np.asarray(calendar.offer))[0]
+    vendor = joined(instance, block.offer_vendor).astype(int)
+    slot, node = np.arange(network.offers)[:, None], np.asarray(network.offer_node, int)[:, None]
+    due = ordered[np.asarray(calendar.of_vendor)[vendor], slot] + lead
+    received = np.asarray(calendar.received)
+    return received[np.minimum(due, received.shape[0] - 1), node]
 
 
 def _receipts(instance: Instance, pipelines: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

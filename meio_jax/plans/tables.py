@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +12,7 @@ from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.unit_values import UnitValues
 from meio_jax.config.settings import ExceptionPart
 from meio_jax.instance import KINDS, Instance
+from meio_jax.plans.dates import order_dates
 from meio_jax.plans.decisions import decide, joined
 from meio_jax.plans.exceptions import Judged, exception_frame
 from meio_jax.plans.flows import flow_frames
@@ -21,14 +21,6 @@ from meio_jax.plans.planned import planned_frames
 from meio_jax.plans.policy_tables import KEPT_ABOVE, policy_frames
 from meio_jax.policy import AbstractPolicy
 from meio_jax.solver.solve import Solution
-
-
-def order_dates(instance: Instance, leads: np.ndarray) -> tuple[datetime.date, list[datetime.date]]:
-    """The day on which orders of now are placed, and the days on which those of these lead times arrive."""
-    settings = instance.tables.settings
-    first = -1 if settings.ordering == "evening" else 0
-    ahead = np.maximum(np.rint(leads), 1).astype(int)
-    return settings.date_of(first), [settings.date_of(first + int(period)) for period in ahead]
 
 
 def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -41,14 +33,15 @@ def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tupl
     cost = joined(instance, block.offer_cost)[slot, item]
     pack = joined(instance, block.pack)[slot, item]
     vendor = joined(instance, block.offer_vendor).astype(int)[slot, item]
-    placed, due = order_dates(instance, joined(instance, block.offer_lead)[slot, item])
+    node = np.asarray(network.offer_node, int)[slot]
+    placed, due = order_dates(instance, joined(instance, block.offer_lead)[slot, item], node)
     yield (
         "plan/orders",
         pl.DataFrame(
             {
                 "item_id": items[item],
                 "vendor_id": np.asarray(ids.vendors, dtype=object)[vendor] if slot.size else [],
-                "node_id": nodes[np.asarray(network.offer_node, int)[slot]],
+                "node_id": nodes[node],
                 "units": units,
                 "packs": np.rint(units / pack).astype(np.int64),
                 "unit_cost": cost.astype(float),
@@ -60,14 +53,15 @@ def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tupl
         ).sort("item_id", "vendor_id", "node_id"),
     )
     lane, item = np.nonzero(decisions.moved)
-    placed, due = order_dates(instance, np.asarray(network.lane_lead)[lane])
+    target = np.asarray(network.lane_to, int)[lane]
+    placed, due = order_dates(instance, np.asarray(network.lane_lead)[lane], target)
     yield (
         "plan/transfers",
         pl.DataFrame(
             {
                 "item_id": items[item],
                 "from_node": nodes[np.asarray(network.lane_from, int)[lane]],
-                "to_node": nodes[np.asarray(network.lane_to, int)[lane]],
+                "to_node": nodes[target],
                 "units": decisions.moved[lane, item],
                 "ship_date": [placed] * lane.size,
                 "due_date": due,

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from meio_jax.model.leads import order_gaps
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import AbstractReplenishment, StartingPoint, View, shortfall
 
@@ -15,14 +16,11 @@ class CappedBaseStock(AbstractReplenishment):
 
     @classmethod
     def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "CappedBaseStock":
-        review = jnp.mean(network.review.astype(at.target.dtype), axis=0)
-        per_review = at.demand_rate / jnp.maximum(review, 1 / network.horizon)[:, None]
-        return cls(at.target, 1.5 * per_review)
+        return cls(at.target, 1.5 * at.demand_rate * order_gaps(network, block.offer_active, block.offer_vendor))
 
     @classmethod
     def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "CappedBaseStock":
-        review = jnp.mean(network.review.astype(at.target.dtype), axis=0)
-        per_review = at.demand_rate / jnp.maximum(review, 1 / network.horizon)[:, None]
+        per_review = at.demand_rate * order_gaps(network, block.offer_active, block.offer_vendor)
         return cls(at.scale, jnp.minimum(jnp.maximum(per_review, 1e-3 * at.scale), at.scale))
 
     def order(self, view: View) -> Float[Array, "sources batch"]:

@@ -16,7 +16,7 @@ def within_bounds(
     owned: Float[Array, "rows batch"],
     least: Float[Array, "rows batch"],
     most: Float[Array, "rows batch"],
-    due: Bool[Array, " sources"],
+    due: Bool[Array, " sources #batch"],
 ) -> Float[Array, "sources batch"]:
     """What a policy wants, raised to the least and lowered to the most stock of each row.
 
@@ -34,7 +34,7 @@ def within_bounds(
     total = _by_row(wanted, view)
     room = jax.nn.relu(most - owned)
     lacking = jax.nn.relu(jnp.minimum(jax.nn.relu(least - view.position), room) - total)
-    raised = wanted + jnp.where(due[:, None], view.split(lacking), 0)
+    raised = wanted + jnp.where(due, view.split(lacking), 0)
     whole = total + lacking
     kept = jnp.where(whole > room, room / jnp.where(whole > 0, whole, 1), 1)
     return raised * kept[source_row]

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 from meio_kernels.expected_stock import after_demand
 
-from meio_jax.model.leads import mean_leads
+from meio_jax.model.leads import mean_leads, order_gaps
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import Arrival
 
@@ -30,7 +30,7 @@ class Flow(eqx.Module):
     `own` is sold to customers, `through` that and what lower nodes take. The variance of what a node passes on in a
     period of mean m is `spread[0] m + spread[1] m^2`. `lost` is the part of what is short that is lost. `lead` is the
     mean lead time of the node's default sources, rounded to whole periods, 1 at least; `gap` the periods between its
-    reviews.
+    orders.
     """
 
     own: Float[Array, "nodes batch"]
@@ -38,13 +38,14 @@ class Flow(eqx.Module):
     spread: Float[Array, "2 nodes batch"]
     lost: Float[Array, "nodes batch"]
     lead: Int[Array, "nodes batch"]
-    gap: Int[Array, " nodes"]
+    gap: Int[Array, " nodes #batch"]
 
     def spread_over(self, scenarios: int) -> "Flow":
         """The same for items spread over scenarios."""
         wide = lambda leaf: jnp.repeat(leaf, scenarios, axis=-1)
         own, through, spread = wide(self.own), wide(self.through), wide(self.spread)
-        return Flow(own, through, spread, wide(self.lost), wide(self.lead), self.gap)
+        gap = self.gap if self.gap.shape[-1] == 1 else wide(self.gap)
+        return Flow(own, through, spread, wide(self.lost), wide(self.lead), gap)
 
 
 class Expectation(eqx.Module):
@@ -66,8 +67,7 @@ def flow_of(network: Network, block: ItemBlock) -> Flow:
     part = jnp.minimum(through, 1)
     spread = jnp.stack([1 - part + part * linear, jnp.broadcast_to(square, part.shape)])
     lost = jnp.where(block.backorder, 0, block.own_share / jnp.where(through > 0, through, 1))
-    days = jnp.mean(network.review.astype(through.dtype), axis=0)
-    gap = jnp.round(1 / jnp.maximum(days, 1 / network.horizon)).astype(jnp.int32)
+    gap = jnp.round(order_gaps(network, block.offer_active, block.offer_vendor)).astype(jnp.int32)
     lead = jnp.maximum(jnp.round(mean_leads(network, block)), 1).astype(jnp.int32)
     return Flow(block.own_share, through, spread, jnp.where(through > 0, lost, 0), lead, gap)
 
@@ -121,7 +121,7 @@ def outlooks(network: Network, block: ItemBlock, flow: Flow, *, before: bool) ->
 
     def covered(day: Int[Array, ""]) -> Float[Array, "nodes items"]:
         start = day + flow.lead
-        return flow.through * (until[start + flow.gap[:, None], item] - until[start, item])
+        return flow.through * (until[start + flow.gap, item] - until[start, item])
 
     cover = jax.vmap(covered)(first)
     length = network.bucket_periods
@@ -184,7 +184,7 @@ def expected_arrival(
 
 def _spread_ratio(spread: Array, gap: Array, cover: Array, usual: Array) -> Float[Array, "rows batch"]:
     """Standard deviation of the demand of a cover over that of a usual one; 1 where there is none."""
-    variance = lambda mean: mean * (spread[0] + spread[1] * mean / gap.astype(mean.dtype)[:, None])
+    variance = lambda mean: mean * (spread[0] + spread[1] * mean / gap.astype(mean.dtype))
     known = usual > 0
     ratio = variance(cover) / jnp.where(known, variance(jnp.where(known, usual, 1)), 1)
     return jnp.where(known, jnp.sqrt(jnp.maximum(ratio, 1e-9)), 1)

@@ -49,11 +49,41 @@ class Near(eqx.Module):
     due: Float[Array, "nodes days batch"] | None = None
 
 
+class OrderDays(eqx.Module):
+    """Who orders on a day: nodes whose review day it is, or with a calendar the sources, made up for days closed.
+
+    `offer` is by the calendar of the vendor; None, as `lane`, where the instance has no calendar.
+    """
+
+    node: Bool[Array, "*lead nodes"]
+    offer: Bool[Array, "*lead calendars offers"] | None = None
+    lane: Bool[Array, "*lead lanes"] | None = None
+
+    def sources(
+        self, view: View, offers: tuple[int, ...], lanes: tuple[int, ...], calendar: Int[Array, "offers batch"] | None
+    ) -> Bool[Array, " sources #batch"]:
+        """Whether the rows of a view order from each of their sources now.
+
+        Args:
+            view: What the rows see.
+            offers: Their offer slots.
+            lanes: Their lanes.
+            calendar: Calendar of the vendor of every slot of the network; None: there is none.
+        """
+        if self.offer is None or self.lane is None or calendar is None:
+            return self.node[jnp.asarray(view.rows, int)][jnp.asarray(view.source_row, int)][:, None]
+        ids = jnp.asarray(offers, int)
+        bought = self.offer[calendar[ids], ids[:, None]]
+        asked = self.lane[jnp.asarray(lanes, int)][:, None]
+        return jnp.concatenate([bought, jnp.broadcast_to(asked, (len(lanes), bought.shape[-1]))])
+
+
 class Supply(eqx.Module):
     """Per-batch data of sources: default shares, open offers, their packs and least orders.
 
     `own_demand` is what customers are expected to ask of each node before the day ends; None where they were served
     before nodes order. Transfers leave that much at a node. `backorder` is 1 for items whose unmet demand waits.
+    `calendar` is that of the vendor of every offer slot (None: the instance has no calendar).
     """
 
     source_share: Float[Array, "sources batch"]
@@ -62,6 +92,7 @@ class Supply(eqx.Module):
     least: Float[Array, "offers batch"]
     own_demand: Float[Array, "nodes batch"] | None
     backorder: Float[Array, " batch"]
+    calendar: Int[Array, "offers batch"] | None = None
 
 
 class Ordered(eqx.Module):
@@ -151,7 +182,7 @@ def replenish(
     near: Near,
     echelon: Float[Array, "nodes nodes"],
     waiting: Float[Array, "nodes batch"] | None,
-    review: Bool[Array, " nodes"],
+    days: OrderDays,
     expect: Expectation | None = None,
     bounds: Bounds | None = None,
     *,
@@ -169,7 +200,7 @@ def replenish(
         near: What the pipelines bring soon, and late.
         echelon: `network.echelon_matrix()`.
         waiting: Backlog by node, or None where nothing can be backordered.
-        review: Nodes whose review day this is.
+        days: Who orders now.
         expect: What nodes expect of the days ahead, for a policy that looks ahead; `near.due` comes with it.
         bounds: Least and most stock of the bucket by node, spread over the batch; None where nothing is bounded.
         whole: Whether orders and shipments are whole units; else only packs and least orders round.
@@ -185,8 +216,8 @@ def replenish(
         if not offers and not lanes:
             continue
         view = _view(network, stock, supply, near, echelon, waiting, expect, rows)
-        due = review[jnp.asarray(rows, int)][jnp.asarray(view.source_row, int)]
-        wanted = jnp.where(due[:, None], policy.order(view), 0)
+        due = days.sources(view, offers, lanes, supply.calendar)
+        wanted = jnp.where(due, policy.order(view), 0)
         own = jnp.asarray(rows, int)
         if bounds is not None:
             owned = (stock.on_hand + stock.on_order)[own]

@@ -22,8 +22,10 @@ from meio_jax.policy.base import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
 from meio_jax.simulation.outlook import Expectation, Flow, Outlook, flow_of, outlooks
 from meio_jax.simulation.preferences import PreferenceLists
+from meio_jax.simulation.received import received_leads
 from meio_jax.simulation.replenish import (
     Near,
+    OrderDays,
     Ordered,
     Pipelines,
     Stock,
@@ -113,16 +115,16 @@ class _Constants(eqx.Module):
 
 
 class _Moment(eqx.Module):
-    """What a decision knows of its day: where it is review day, what items sell, and the forecast from here on."""
+    """What a decision knows of its day: who orders, what items sell, and the forecast from here on."""
 
-    review: Bool[Array, "*lead nodes"]
+    days: OrderDays
     mean_demand: Float[Array, "*lead items_or_batch"]
     outlook: Outlook | None
 
     def spread_over(self, scenarios: int) -> "_Moment":
         """The same for items spread over scenarios."""
         wide = lambda leaf: jnp.repeat(leaf, scenarios, axis=-1)
-        return _Moment(self.review, wide(self.mean_demand), jax.tree.map(wide, self.outlook))
+        return _Moment(self.days, wide(self.mean_demand), jax.tree.map(wide, self.outlook))
 
 
 class _Inputs(eqx.Module):
@@ -168,6 +170,7 @@ def _constants(network: Network, block: ItemBlock, scenarios: int, flow: Flow | 
             spread(block.least),
             None,
             spread(block.backorder.astype(block.volume.dtype)),
+            None if network.calendar is None else spread(network.calendar.of_vendor[block.offer_vendor]),
         ),
         own_share=spread(block.own_share),
         expedited_lead=expedited_leads(network, spread(block.offer_lead)),
@@ -323,7 +326,7 @@ def _decide(
         near,
         constants.echelon,
         waiting,
-        moment.review,
+        moment.days,
         expect,
         bucket.bounds,
         whole=program.whole,
@@ -392,15 +395,21 @@ def _by_bucket(network: Network, leaf: Array) -> Array:
     return leaf.reshape(network.simulated_buckets, network.bucket_periods, *leaf.shape[1:])
 
 
+def _order_days(network: Network) -> OrderDays:
+    """Who orders on every day of the horizon."""
+    calendar = network.calendar
+    return OrderDays(network.review) if calendar is None else OrderDays(network.review, calendar.offer, calendar.lane)
+
+
 def _all_inputs(network: Network, block: ItemBlock, scenarios: Scenarios, outlook: Outlook | None) -> _Inputs:
-    lane_lead = scenarios.lane_lead
+    vendor_lead, lane_lead = received_leads(network, scenarios)
     if lane_lead.ndim == 1:
         lane_lead = jnp.broadcast_to(lane_lead[:, None], (network.horizon, lane_lead.shape[0], 1))
     lists = _Inputs(
         scenarios.demand,
-        scenarios.vendor_lead,
+        vendor_lead,
         lane_lead,
-        _Moment(network.review, block.mean_demand, outlook),
+        _Moment(_order_days(network), block.mean_demand, outlook),
         jnp.concatenate([network.charged, jnp.ones(network.tail, network.charged.dtype)]),
         jnp.ones(network.horizon, bool),
     )
@@ -478,7 +487,7 @@ def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> 
     outlook = None
     if flow is not None:
         outlook = _first(outlooks(network, block, flow, before=network.evening))
-    moment = _Moment(network.review[0], block.mean_demand[0], outlook)
+    moment = _Moment(_first(_order_days(network)), block.mean_demand[0], outlook)
     return _decide(program, constants, bucket, stock, near, moment)[1]
 
 
@@ -580,9 +589,12 @@ def rollout(
         opening = _first(per_bucket)
         bucket = _Bucket(widened(opening[0]), opening[1], widened(opening[2]))
         inputs = _first(opening[3])
+        if network.calendar is not None:
+            leads = received_leads(network, scenarios, before=True)
+            inputs = eqx.tree_at(lambda i: (i.vendor_lead, i.lane_lead), inputs, _first(leads))
         if flow is not None:
             before = _first(outlooks(network, block, flow, before=True))
-            moment = _Moment(inputs.moment.review, inputs.moment.mean_demand, before).spread_over(samples)
+            moment = _Moment(inputs.moment.days, inputs.moment.mean_demand, before).spread_over(samples)
             inputs = eqx.tree_at(lambda i: i.moment, inputs, moment)
         stock, pipelines, early = _evening_before(program, constants, bucket, (stock, pipelines), inputs)
         spent, moved = _early_costs(network, constants, early, inputs.lane_lead)

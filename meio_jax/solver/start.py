@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float
 
-from meio_jax.model.leads import mean_leads
+from meio_jax.model.leads import mean_leads, order_gaps
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.model.resources import Rents
 from meio_jax.policy.base import StartingPoint
@@ -63,7 +63,7 @@ def _fractile(network: Network, block: ItemBlock, review_gap: Array, rents: Rent
     """Critical fractile of a node: under-stock cost against holding over one review cycle, both at the prices."""
     holding = jnp.maximum(network.holding_factor[:, None] * block.holding_cost + rents.held, 1e-9)
     margin = jnp.maximum(block.lost_sale_cost - rents.moved, 0)
-    lost = margin / (margin + holding * review_gap[:, None] + 1e-12)
+    lost = margin / (margin + holding * review_gap + 1e-12)
     waiting = block.backorder_cost / (block.backorder_cost + holding)
     return jnp.clip(jnp.where(block.backorder, waiting, lost), _LEAST_FRACTILE, _LARGEST_FRACTILE)
 
@@ -87,10 +87,10 @@ def starting_point(
     first, spread = customer_rates(network, rates, jax.tree.map(lambda leaf: with_tail(network, leaf), lists))
     first, spread = roll_up(network, first), roll_up(network, spread)
     lead, fast_lead = node_leads(network, block)
-    gap = 1 / jnp.maximum(network.review.astype(lead.dtype).mean(0), 1 / network.horizon)
+    gap = order_gaps(network, block.offer_active, block.offer_vendor)
     z = ndtri(_fractile(network, block, gap, rents))
     # A position is counted as it stands after the day's sales, in the morning as in the evening.
-    covered = gap[:, None] - 1
+    covered = gap - 1
 
     def level(rates: Array, cover: Array) -> tuple[Array, Array]:
         mean = demand_ahead(network, rates, cover)

@@ -13,7 +13,7 @@ DOMAINS: dict[str, tuple[tuple[str, str], ...]] = {
     "nodes": (("nodes", "node_id"),),
     "regions": (("regions", "region_id"),),
     "speeds": (("speeds", "speed_id"),),
-    "vendors": (("offers", "vendor_id"), ("lead_times", "vendor_id"), ("resources", "vendor_id")),
+    "vendors": tuple((table, "vendor_id") for table in ("offers", "lead_times", "resources", "calendar")),
     "profiles": (("shares", "profile"), ("items", "profile")),
     "storage classes": (("items", "storage_class"), ("nodes", "storage_classes"), ("resources", "storage_class")),
     "region groups": (("regions", "region_group"), ("resources", "region_group")),

@@ -375,6 +375,46 @@ ASSORTMENT = Table(
     item_column="item_id",
 )
 
+ACTIVITIES = ("all", "receipts", "orders", "shipments")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+CALENDAR = Table(
+    "calendar",
+    "Days on which nodes and vendors do not work. What is due at a node on a day without receipts arrives on its next "
+    "day with receipts; an order or a transfer that falls due on a day on which the node does not order, the vendor "
+    "takes no orders or the node above ships nothing is decided on the next day on which it can be. Customers are "
+    "served every day: demand of a day on which a shop is closed is what the forecast says. A row that names neither "
+    "node nor vendor holds for all of them. Where rows contradict each other the one with dates counts, then the one "
+    "that names more, then the one with the shorter time, then `open`. Where periods are weeks or months, one is "
+    "closed if all its days are. Rows may repeat.",
+    (
+        _string("node_id", "the node; with a vendor: the orders that the vendor takes from this node", nullable=True),
+        _string("vendor_id", "the vendor that takes the orders", nullable=True),
+        _string(
+            "activity",
+            "what is not done: receipts (the dock), orders, shipments (transfers to other nodes), or all three; of a "
+            "vendor only orders",
+            default="all",
+            allowed=ACTIVITIES,
+        ),
+        _string(
+            "status",
+            "`closed`, `open` in spite of other rows, or `only`: open on the days of such rows and on no others",
+            default="closed",
+            allowed=("closed", "open", "only"),
+        ),
+        _string(
+            "weekdays",
+            "days of the week, parted by `;`: mon, tue, wed, thu, fri, sat, sun; empty: every day",
+            default="",
+        ),
+        _date("date", "the day, or the first of several; empty: always", nullable=True),
+        _date("last_date", "the last of several days; empty: `date` alone", nullable=True),
+    ),
+    references=(_NODE,),
+    optional=True,
+)
+
 _PERIOD = _int("period", "period of the horizon, from 0", "period", ge=0, le=LONGEST, or_date="ds")
 
 FORECASTS: dict[str, Table] = {
@@ -470,11 +510,11 @@ _FIXED = (
     ON_HAND,
     ON_ORDER,
 )
-_BY_NAME = {table.name: table for table in (*_FIXED, LEAD_TIMES, ASSORTMENT)}
+_BY_NAME = {table.name: table for table in (*_FIXED, LEAD_TIMES, ASSORTMENT, CALENDAR)}
 
 TABLE_NAMES = (
     *("items", "nodes", "lanes", "regions", "speeds", "transit", "cutoffs", "offers", "forecast", "shares"),
-    *("resources", "on_hand", "on_order", "lead_times", "assortment"),
+    *("resources", "on_hand", "on_order", "lead_times", "assortment", "calendar"),
 )
 """Names of all tables, in the order in which they are read and shown."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meio_jax.tables.check_assortment import check_assortment
+from meio_jax.tables.check_calendar import check_calendar
 from meio_jax.tables.check_forecast import check_forecast
 from meio_jax.tables.check_ids import check_near_ids
 from meio_jax.tables.check_items import check_items
@@ -23,6 +24,7 @@ def validate(context: Context) -> None:
         check_network(context)
         check_resources(context)
         check_near_ids(context)
+        check_calendar(context)
     check_reach(context)
     check_meaning(context)
     check_room(context)

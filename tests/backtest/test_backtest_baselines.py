@@ -137,3 +137,13 @@ def test_holding_cost_lowers_the_levels() -> None:
         for h in (0.1, 2.0)
     ]
     assert levels[0] > levels[1]
+
+
+def test_gaps_between_orders_follow_the_calendar() -> None:
+    """Order days on Mondays and Thursdays: seven days have two of them, fourteen four."""
+    tables = single_node(
+        1.0,
+        settings={"periods": 14},
+        calendar=[{"vendor_id": "v", "weekdays": "mon;thu", "status": "only"}],
+    )
+    assert read_setting(tables).gap.tolist() == [3.5]

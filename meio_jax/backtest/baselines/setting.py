@@ -123,9 +123,20 @@ def read_setting(tables, *, morning: bool = False) -> Setting:
     lead, sd = _leads(tables, world, weights)
     route = np.zeros((len(world.nodes), len(world.nodes)))
     route[world.supply.lane_from, world.supply.lane_to] = world.supply.lane_share
-    gap = world.sites.review_period.astype(float)
+    gap = _order_gaps(world)
     shortage, squares = net_shortage(world), region_squares(world)
     return Setting(world, mean, variance, run, lead, sd, gap, shortage, supplied, squares, route, morning)
+
+
+def _order_gaps(world: World) -> np.ndarray:
+    """Mean days between the days on which a node can order from its most frequent source, `[nodes]`."""
+    supply, usual = world.supply, world.sites.review_period.astype(float)
+    if not supply.bought.shape[0]:
+        return usual
+    share = np.zeros(len(world.nodes))
+    np.maximum.at(share, supply.offer_node, supply.bought.mean(0)[supply.offer_calendar, supply.offer_node])
+    np.maximum.at(share, supply.lane_to, supply.asked.mean(0))
+    return np.where(share > 0, 1 / np.where(share > 0, share, 1), usual)
 
 
 def net_shortage(world: World) -> np.ndarray:
