@@ -105,6 +105,8 @@ class Execution:
         changes = {
             "on_hand": stock_table(self._simulation),
             "on_order": under_way_table(self._simulation, self.day),
+            # What is owed is taken off stock and off what is under way.
+            "backlog": self.tables.backlog.clear(),
         }
         if str(self.tables.settings.forecast) == "history":
             changes["forecast"] = observed_history(self.tables, self.world.items, self.sales)

@@ -15,9 +15,14 @@ from meio_jax.backtest.lookup import compressed, frame, integers, numbers, rows_
 from meio_jax.backtest.sales import id_keys
 from meio_jax.backtest.supply import Supply, read_supply, vendor_ids
 from meio_jax.tables import InstanceSettings
+from meio_jax.tables.owed import KEYS as OWED_KEYS
+from meio_jax.tables.owed import owed_units
 
 KINDS = ("dc", "fc", "same_day")
 EARTH_KM = 6371.0088
+
+Owed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Item, region, speed and units of what customers wait for at the start."""
 
 Shipped = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Item, node, units and day due of what is under way."""
@@ -110,6 +115,7 @@ class World:
     region_group: np.ndarray
     on_hand: np.ndarray
     on_order: Shipped
+    owed: Owed
     periods: int
     bucket_periods: int
     warmup: int
@@ -163,6 +169,7 @@ def read_world(tables) -> World:
         limit_rows=rows,
         region_group=np.array([region_groups.index(group) for group in groups], np.int64),
         on_hand=_on_hand(tables, items, nodes),
+        owed=_owed(tables, items, regions, speeds),
         on_order=_on_order(tables, items, nodes, supply.received),
         periods=settings.periods,
         bucket_periods=settings.bucket_periods,
@@ -283,6 +290,17 @@ def _on_hand(tables, items: list[str], nodes: list[str]) -> np.ndarray:
             numbers(table, "units"),
         )
     return np.round(stock).astype(np.int64)
+
+
+def _owed(tables, items: list[str], regions: list[str], speeds: list[str]) -> Owed:
+    table = owed_units(frame(tables, "backlog"), frame(tables, "items"), frame(tables, "shares"))
+    if not table.height:
+        nothing = np.zeros(0, np.int64)
+        return nothing, nothing, nothing, nothing
+    units = np.round(table["units"].to_numpy()).astype(np.int64)
+    places = (rows_of(table[name], names) for name, names in zip(OWED_KEYS, (items, regions, speeds), strict=True))
+    item, region, speed = places
+    return item, region, speed, units
 
 
 def _on_order(tables, items: list[str], nodes: list[str], received: np.ndarray) -> Shipped:

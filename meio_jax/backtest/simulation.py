@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from meio_jax.backtest import draws
 from meio_jax.backtest.books import C_PURCHASED, INBOUND, PURCHASE, Clock, State, close_day, empty_books, opened
 from meio_jax.backtest.deliveries import Deliveries
 from meio_jax.backtest.limits import Used
@@ -81,7 +82,7 @@ class Simulation:
         )
         self.usage = np.zeros((2, resources, world.buckets))
         self.flows = np.zeros((len(supply.lane_from) + len(supply.offer_node), world.buckets), np.int64)
-        self.backlog = blank_orders(0)
+        self.backlog = _owed_orders(world, seed)
         self.queue = no_shipment()
         self.due: dict[int, list[Shipment]] = {}
         self.deliveries = Deliveries(world, options, seed)
@@ -102,7 +103,7 @@ class Simulation:
         if rows:
             row = due_row[item, node]
             np.add.at(ahead, (row[row >= 0], np.minimum(due[row >= 0], ahead.shape[1] - 1)), units[row >= 0])
-        state = State(world.on_hand.copy(), on_order, np.zeros_like(on_order), ahead, due_row)
+        state = State(world.on_hand.copy(), on_order, _waiting(world), ahead, due_row)
         scratch = empty_books(len(world.items), len(world.nodes), 1, 1, (1, 1), False)
         close_day((world.catalog, world.sites), self.limited, (state, scratch), Clock(0, 0, 0))
         return state
@@ -294,6 +295,27 @@ class Simulation:
             else:
                 amount = float((units[taken] * world.limits.weight[world.limits.measure[r], item[taken]]).sum())
             self.used.today[r] += amount
+
+
+def _owed_orders(world: World, seed: np.uint64) -> Orders:
+    """Orders of customers who wait at the start."""
+    item, region, speed, units = (column[world.owed[3] > 0] for column in world.owed)
+    coin = np.array([draws.derived(seed, draws.TIES, int(number)) for number in range(len(item))], np.uint64)
+    return Orders(item, region, speed, units, np.zeros(len(item)), coin, np.ones(len(item), np.bool_))
+
+
+def _waiting(world: World) -> np.ndarray:
+    """Units owed at the start by the node that their customers ask first, the cheapest, `[items, nodes]`."""
+    waiting, reach, stockable = np.zeros(world.on_hand.shape, np.int64), world.reach, world.stockable
+    for item, region, speed, units in zip(*world.owed, strict=True):
+        group = speed * reach.regions + region
+        entries = np.arange(reach.start[group], reach.start[group + 1])
+        entries = entries[stockable[item, reach.node[entries]]]
+        if entries.size:
+            cost = reach.cost_unit[entries] + reach.cost_kg[entries] * world.catalog.weight[item]
+            cost = cost + world.sites.handling[reach.node[entries]]
+            waiting[item, reach.node[entries[cost.argmin()]]] += units
+    return waiting
 
 
 def ordering_nodes(world: World, day: int) -> np.ndarray:

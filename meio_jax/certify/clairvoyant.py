@@ -389,7 +389,11 @@ def scenario_bounds(
     Capacities are not taken off. The batch axis is item-major; -inf where buying for the terminal credit would pay.
     """
     samples = scenarios.demand.shape[-1] // block.items
-    scenarios = _reported(network, Scenarios(scenarios.demand, *received_leads(network, scenarios)))
+    demand = scenarios.demand
+    if block.owed is not None:
+        # What is owed at the start is demand of the first wave that cannot be lost.
+        demand = demand.at[0, 0].add(jnp.repeat(block.owed, samples, axis=-1))
+    scenarios = _reported(network, Scenarios(demand, *received_leads(network, scenarios)))
     program = _Program(
         network,
         _arc_costs(network, resources, block, prices, samples),

@@ -12,7 +12,7 @@ from meio_jax.demand import AbstractDemand
 from meio_jax.instance.assortment import flow_shares, kept_nodes, source_leads, stock_bounds
 from meio_jax.instance.blocks import Layout, blocks_needed, lay_out
 from meio_jax.instance.census import Census, Gather, alone, count_groups, count_items, group_numbers
-from meio_jax.instance.convert import arrays
+from meio_jax.instance.convert import arrays, to_jax
 from meio_jax.instance.forecast_arrays import demand_model
 from meio_jax.instance.ids import Ids, positions, read_ids
 from meio_jax.instance.item_arrays import (
@@ -20,6 +20,7 @@ from meio_jax.instance.item_arrays import (
     accepted_classes,
     end_values,
     offer_arrays,
+    owed_array,
     own_shares,
     reach_array,
     source_shares,
@@ -240,6 +241,7 @@ def _item_block(
             group_stockable=np.asarray([group.stockable for group in groups]),
         ),
         bounds=bounds,
+        owed=to_jax(layout.cut(owed_array(tables, ids)), dtype) if census.owed else None,
     )
 
 

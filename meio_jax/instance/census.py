@@ -61,6 +61,7 @@ class Census:
         late_receipts: Whether anything on order is due later than anything that could be ordered now.
         edges: Upper ends of the weight bands but the last, in kg.
         bounded: Whether the stock of any item is bounded at any node (table `assortment`).
+        owed: Whether units of any item are owed to customers at the start (table `backlog`).
         groups: By number, which is storage class x bands + band.
     """
 
@@ -78,6 +79,7 @@ class Census:
     edges: tuple[float, ...]
     groups: dict[int, Group] = dataclasses.field(default_factory=dict)
     bounded: bool = False
+    owed: bool = False
 
     @property
     def bands(self) -> int:
@@ -125,6 +127,7 @@ def count_items(tables: Tables, bands: int, gather: Gather = alone) -> Census:
         "lots": bool(((offers["pack_size"] > 1) | (offers["min_order"] > 1)).any()),
         "late_receipts": _late_receipts(tables),
         "bounded": has_bounds(tables),
+        "owed": bool((tables.backlog["units"] > 0).any()),
         "weights": _thinned(items["weight_kg"].to_numpy()).tolist(),
     }
     return _merged(gather(own), bands)
@@ -175,6 +178,7 @@ def _merged(parts: list[dict[str, Any]], bands: int) -> Census:
         late_receipts=any(part["late_receipts"] for part in parts),
         edges=tuple(edges.tolist()),
         bounded=any(part["bounded"] for part in parts),
+        owed=any(part["owed"] for part in parts),
     )
 
 
@@ -246,5 +250,6 @@ def widened(census: Census, tables: Tables) -> Census:
         lots=census.lots or found.lots,
         late_receipts=census.late_receipts or found.late_receipts,
         bounded=census.bounded or found.bounded,
+        owed=census.owed or found.owed,
     )
     return census if wider == census else wider

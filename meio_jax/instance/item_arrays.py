@@ -12,6 +12,7 @@ from meio_jax.instance.ids import Ids, positions
 from meio_jax.instance.reach import order_reach
 from meio_jax.model.network import Network
 from meio_jax.tables import Tables
+from meio_jax.tables.owed import owed_units
 
 _LAWS = ("fixed", "gamma", "empirical")
 
@@ -107,6 +108,16 @@ def stock_arrays(tables: Tables, ids: Ids, network: Network) -> tuple[np.ndarray
             when = np.minimum(due["period_due"].to_numpy(), pipeline.shape[1] - 1)
             np.add.at(pipeline, (row_of[node][mine], when[mine], item[mine]), due["units"].to_numpy()[mine])
     return on_hand, vendor, lane
+
+
+def owed_array(tables: Tables, ids: Ids) -> np.ndarray:
+    """Units owed to customers at the start `[speeds, regions, items]`."""
+    items = tables.items["item_id"].to_list()
+    table = owed_units(tables.backlog, tables.items, tables.shares)
+    owed = np.zeros((len(ids.speeds), len(ids.regions), len(items)))
+    places = [(table["speed_id"], ids.speeds), (table["region_id"], ids.regions), (table["item_id"], items)]
+    owed[tuple(positions(column, names) for column, names in places)] = table["units"].to_numpy()
+    return owed
 
 
 def supplied_nodes(network: Network, active: np.ndarray, on_hand: np.ndarray, kept: np.ndarray) -> np.ndarray:

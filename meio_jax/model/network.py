@@ -177,7 +177,8 @@ class ItemBlock(eqx.Module):
     first, and `mean_demand` its mean demand of each period: together what a node expects to sell on a day.
     `demand_variance` is the variance of a period's demand as a polynomial of its mean m: row 0 times m plus row 1 times
     m squared.
-    `bounds` is None where the stock of no item of the catalog is bounded.
+    `bounds` is None where the stock of no item of the catalog is bounded. `owed` are units that customers wait for at
+    the start; None where they wait for nothing.
     """
 
     volume: Float[Array, "*blocks items"]
@@ -220,6 +221,7 @@ class ItemBlock(eqx.Module):
     group_stockable: Bool[Array, "*blocks nodes"]
 
     bounds: Bounds | None = None
+    owed: Float[Array, "*blocks speeds regions items"] | None = None
 
     @property
     def items(self) -> int:

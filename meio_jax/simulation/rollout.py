@@ -21,7 +21,7 @@ from meio_jax.model.network import Bounds, ItemBlock, Network
 from meio_jax.policy.base import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
 from meio_jax.simulation.outlook import Expectation, Flow, Outlook, flow_of, outlooks
-from meio_jax.simulation.preferences import PreferenceLists
+from meio_jax.simulation.preferences import PreferenceLists, preference_lists
 from meio_jax.simulation.received import received_leads
 from meio_jax.simulation.replenish import (
     Near,
@@ -196,11 +196,14 @@ def initial_state(network: Network, block: ItemBlock, scenarios: int) -> tuple[S
         on_order = on_order.at[jnp.asarray(network.vendor_nodes, int)].add(block.vendor_pipeline.sum(1))
     if network.lane_nodes:
         on_order = on_order.at[jnp.asarray(network.lane_nodes, int)].add(block.lane_pipeline.sum(1))
-    none = jnp.zeros((network.regions, block.items * scenarios), block.on_hand.dtype)
-    backlog = (none,) * network.speeds if network.backorders else ()
 
     def spread(leaf: Array) -> Array:
         return jnp.repeat(leaf, scenarios, axis=-1)
+
+    none = jnp.zeros((network.regions, block.items * scenarios), block.on_hand.dtype)
+    backlog = (none,) * network.speeds if network.backorders else ()
+    if block.owed is not None and network.backorders:
+        backlog = tuple(spread(block.owed[speed]) for speed in range(network.speeds))
 
     stock = Stock(spread(block.on_hand), spread(on_order), backlog)
     return stock, Pipelines(spread(block.vendor_pipeline), spread(block.lane_pipeline))
@@ -476,9 +479,8 @@ def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> 
     flow = flow_of(network, block) if policy.looks_ahead else None
     constants = _constants(network, block, 1, flow)
     stock, pipelines = initial_state(network, block, 1)
-    # Nothing waits at the start, so no list is asked.
     bounds = jax.tree.map(lambda leaf: leaf[0], block.bounds)
-    bucket = _Bucket(policy, _no_lists(network, block.volume.dtype), bounds)
+    bucket = _Bucket(policy, _first_lists(network, block), bounds)
     if network.evening:
         near = _ahead(network, constants, _seen_from_evening(pipelines))
     else:
@@ -496,8 +498,12 @@ def _first(tree: _Tree) -> _Tree:
     return jax.tree.map(lambda leaf: leaf[0], tree)
 
 
-def _no_lists(network: Network, dtype: jnp.dtype) -> PreferenceLists:
-    """Lists on which nobody is asked."""
+def _first_lists(network: Network, block: ItemBlock) -> PreferenceLists:
+    """Which node those ask who wait at the start, at prices of nought; where nobody waits, nobody is asked."""
+    dtype = block.volume.dtype
+    if block.owed is not None:
+        free, even = jnp.zeros(network.nodes, dtype), jnp.zeros(network.eligible.shape, dtype)
+        return preference_lists(network, block.group_weight, block.group_stockable, free, even, 1)
     shape = (network.waves, network.speeds, 1, network.regions)
     nothing = jnp.zeros(shape, dtype)
     return PreferenceLists(jnp.full(shape, network.nodes, jnp.int32), nothing, nothing, nothing)

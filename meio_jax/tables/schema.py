@@ -12,15 +12,15 @@ from typing import Any
 from meio_jax.tables.columns import MOST, Column, ColumnType, Reference, Table
 from meio_jax.tables.settings import LONGEST
 
-ITEM_TABLES = ("items", "offers", "forecast", "on_hand", "on_order", "assortment")
+ITEM_TABLES = ("items", "offers", "forecast", "on_hand", "on_order", "assortment", "backlog")
 """Tables that grow with the catalog; all others describe the network and are small."""
 
 RESOURCE_KINDS = ("storage", "inbound", "outbound", "lane", "vendor", "spend", "service")
 MEASURES = ("units", "m3", "kg", "money")
 
 _BACKLOG_HINT = (
-    "write 0; units owed to customers at the start are demand that waits: add them to the forecast of period 0 "
-    "(items of unmet `backorder` then serve them first)"
+    "write 0; units owed to customers at the start are demand that waits: write them into the table `backlog` "
+    "(item_id, units; for items of unmet `backorder`)"
 )
 _LEAD_HINT = (
     "write 1 for what is there the next morning, the soonest that is planned: what is ordered in the morning of day t "
@@ -375,6 +375,22 @@ ASSORTMENT = Table(
     item_column="item_id",
 )
 
+BACKLOG = Table(
+    "backlog",
+    "Units owed to customers at the start: demand of earlier days that waits. It is served before the demand of period "
+    "0, costs `backorder_cost` until then, and counts against the position of the node that it asks first. Only for "
+    "items whose unmet demand waits (`unmet` backorder). Rows may repeat.",
+    (
+        _string("item_id", "the item"),
+        _string("region_id", "where the customers are; empty: split as `shares` splits demand", nullable=True),
+        _string("speed_id", "the speed that they asked for; empty: split as `shares` splits demand", nullable=True),
+        _float("units", "units owed", "units", ge=0),
+    ),
+    references=(_ITEM, _REGION, _SPEED),
+    optional=True,
+    item_column="item_id",
+)
+
 ACTIVITIES = ("all", "receipts", "orders", "shipments")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -510,11 +526,11 @@ _FIXED = (
     ON_HAND,
     ON_ORDER,
 )
-_BY_NAME = {table.name: table for table in (*_FIXED, LEAD_TIMES, ASSORTMENT, CALENDAR)}
+_BY_NAME = {table.name: table for table in (*_FIXED, LEAD_TIMES, ASSORTMENT, CALENDAR, BACKLOG)}
 
 TABLE_NAMES = (
     *("items", "nodes", "lanes", "regions", "speeds", "transit", "cutoffs", "offers", "forecast", "shares"),
-    *("resources", "on_hand", "on_order", "lead_times", "assortment", "calendar"),
+    *("resources", "on_hand", "on_order", "lead_times", "assortment", "calendar", "backlog"),
 )
 """Names of all tables, in the order in which they are read and shown."""
 

@@ -24,7 +24,8 @@ class Tables:
     Optional tables that were absent are empty frames. `forecast` has the columns of the form
     `settings.forecast`; in form quantiles, `unique_id`, `ds` and one column `q<level>` per level,
     ascending. Empty cells (null) are left in `latitude`, `longitude` and in the scope, bucket and measure
-    columns of `resources`, in the upper bounds of `assortment` and in the names and dates of `calendar`, only.
+    columns of `resources`, in the upper bounds of `assortment` and in the names and
+    dates of `calendar` and `backlog`, only.
 
     `warnings` are what was found that can be used but is probably not meant, `digests` those of the bytes that
     were read (by name of the file or folder), and `read_from` names the file of each table that was read.
@@ -47,6 +48,7 @@ class Tables:
     lead_times: pl.DataFrame
     assortment: pl.DataFrame
     calendar: pl.DataFrame
+    backlog: pl.DataFrame
     warnings: tuple[InputWarning, ...] = field(default=(), compare=False)
     digests: Mapping[str, str] = field(default_factory=dict, compare=False)
     read_from: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meio_jax.tables.check_assortment import check_assortment
+from meio_jax.tables.check_backlog import check_backlog
 from meio_jax.tables.check_calendar import check_calendar
 from meio_jax.tables.check_forecast import check_forecast
 from meio_jax.tables.check_ids import check_near_ids
@@ -31,4 +32,5 @@ def validate(context: Context) -> None:
     if context.scope is not Scope.NETWORK:
         check_items(context)
         check_assortment(context)
+        check_backlog(context)
         check_forecast(context)
