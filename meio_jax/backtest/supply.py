@@ -24,7 +24,8 @@ class Supply(NamedTuple):
     upstream node may hold it and is itself supplied with it. `lane_rank` orders lanes where stock is shared
     by priority. Observed lead times of vendor v are `seen_days[seen_start[v]:...]` with cumulative weights
     `seen_weight`; `recorded` is `[vendors, days]` (0: sample). `most` is
-    `[items, nodes]`: most stock on hand and on order that an order may lead to. With a calendar, `offer_calendar` is
+    `[items, nodes]`: most stock on hand and on order that an order may lead to. From the day
+    `offer_until` on nothing is bought through an offer. With a calendar, `offer_calendar` is
     that of the vendor of each offer, `bought` `[days, calendars, nodes]` and `asked` `[days, lanes]` say whether
     orders are made on a day, those that waited included, and `received` `[days, nodes]` is the day on which a node
     receives what is due on a day; all three have no days where there is no calendar. `limit` is the longest lead time,
@@ -61,6 +62,7 @@ class Supply(NamedTuple):
     seen_weight: np.ndarray
     recorded: np.ndarray
     most: np.ndarray
+    offer_until: np.ndarray
     offer_calendar: np.ndarray
     bought: np.ndarray
     asked: np.ndarray
@@ -162,6 +164,7 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         seen_weight=seen_weight,
         recorded=np.zeros((max(len(vendors), 1), 1), np.int64),
         most=most,
+        offer_until=_until(tables)[item[order]],
         offer_calendar=np.zeros(len(node), np.int64) if days is None else days.open.calendars(names),
         bought=np.zeros((0, 1, len(nodes)), np.bool_) if days is None else days.offers,
         asked=np.zeros((0, len(origin)), np.bool_) if days is None else days.lanes,
@@ -169,6 +172,17 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         limit=int(tables.settings.lead_time_limit),
     )
     return supply, tiers
+
+
+def _until(tables) -> np.ndarray:
+    """Day from which on nothing is bought of each item, `[items]`."""
+    table = frame(tables, "items")
+    days = np.full(table.height, NO_BOUND, np.int64)
+    if "phase_out" in table.columns:
+        known = table["phase_out"].is_not_null().to_numpy()
+        dates = table["phase_out"].drop_nulls().to_numpy().astype("datetime64[D]")
+        days[known] = tables.settings.periods_of(dates)
+    return days
 
 
 def _calendar(tables, origin: np.ndarray, target: np.ndarray) -> Schedule | None:
@@ -182,6 +196,8 @@ def _calendar(tables, origin: np.ndarray, target: np.ndarray) -> Schedule | None
 @compiled
 def buys(supply, offer, node, day):
     """Whether a node may order through an offer on a day."""
+    if day >= supply.offer_until[offer]:
+        return False
     if supply.bought.shape[0] == 0:
         return True
     return supply.bought[min(day, supply.bought.shape[0] - 1), supply.offer_calendar[offer], node]

@@ -80,6 +80,7 @@ class _Items(eqx.Module):
     open_offer: Bool[Array, "offers batch"]
     open_lane: Bool[Array, "lanes batch"]
     offer_calendar: Int[Array, "offers batch"] | None = None
+    bought_until: Int[Array, " batch"] | None = None
 
 
 def _node_prices(table: Array, prices: Array, weight: Array) -> Float[Array, "buckets nodes items"]:
@@ -143,6 +144,7 @@ def _item_data(network: Network, block: ItemBlock, samples: int) -> _Items:
         open_offer=block.offer_active,
         open_lane=block.stockable[target],
         offer_calendar=None if network.calendar is None else network.calendar.of_vendor[block.offer_vendor],
+        bought_until=block.bought_until,
     )
     return jax.tree.map(lambda leaf: jnp.repeat(leaf, samples, axis=-1), per_item)
 
@@ -198,6 +200,8 @@ class _Program(eqx.Module):
         due = network.review[period][np.asarray(network.offer_node, int)][:, None]
         if network.calendar is not None:
             due = network.calendar.offer[period][self.items.offer_calendar, np.arange(network.offers)[:, None]]
+        if self.items.bought_until is not None:
+            due = due & (period < self.items.bought_until)
         due = due & self.items.open_offer
         return jnp.where(due, network.charged[period] * self.costs.offer[period // network.bucket_periods], jnp.inf)
 

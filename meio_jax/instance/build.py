@@ -18,6 +18,7 @@ from meio_jax.instance.ids import Ids, positions, read_ids
 from meio_jax.instance.item_arrays import (
     OfferArrays,
     accepted_classes,
+    bought_until,
     end_values,
     offer_arrays,
     owed_array,
@@ -242,6 +243,7 @@ def _item_block(
         ),
         bounds=bounds,
         owed=to_jax(layout.cut(owed_array(tables, ids)), dtype) if census.owed else None,
+        bought_until=to_jax(layout.cut(bought_until(tables)), dtype) if census.phased else None,
     )
 
 

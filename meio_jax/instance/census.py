@@ -62,6 +62,7 @@ class Census:
         edges: Upper ends of the weight bands but the last, in kg.
         bounded: Whether the stock of any item is bounded at any node (table `assortment`).
         owed: Whether units of any item are owed to customers at the start (table `backlog`).
+        phased: Whether any item is phased out.
         groups: By number, which is storage class x bands + band.
     """
 
@@ -80,6 +81,7 @@ class Census:
     groups: dict[int, Group] = dataclasses.field(default_factory=dict)
     bounded: bool = False
     owed: bool = False
+    phased: bool = False
 
     @property
     def bands(self) -> int:
@@ -128,6 +130,7 @@ def count_items(tables: Tables, bands: int, gather: Gather = alone) -> Census:
         "late_receipts": _late_receipts(tables),
         "bounded": has_bounds(tables),
         "owed": bool((tables.backlog["units"] > 0).any()),
+        "phased": bool(items["phase_out"].is_not_null().any()),
         "weights": _thinned(items["weight_kg"].to_numpy()).tolist(),
     }
     return _merged(gather(own), bands)
@@ -179,6 +182,7 @@ def _merged(parts: list[dict[str, Any]], bands: int) -> Census:
         edges=tuple(edges.tolist()),
         bounded=any(part["bounded"] for part in parts),
         owed=any(part["owed"] for part in parts),
+        phased=any(part["phased"] for part in parts),
     )
 
 
@@ -251,5 +255,6 @@ def widened(census: Census, tables: Tables) -> Census:
         late_receipts=census.late_receipts or found.late_receipts,
         bounded=census.bounded or found.bounded,
         owed=census.owed or found.owed,
+        phased=census.phased or found.phased,
     )
     return census if wider == census else wider

@@ -110,6 +110,16 @@ def stock_arrays(tables: Tables, ids: Ids, network: Network) -> tuple[np.ndarray
     return on_hand, vendor, lane
 
 
+def bought_until(tables: Tables) -> np.ndarray:
+    """Period from which on nothing is bought of each item: that of its day `phase_out`, or after all others."""
+    days, none = tables.items["phase_out"], np.iinfo(np.int32).max
+    found = np.full(len(days), none, np.int64)
+    known = days.is_not_null().to_numpy()
+    if known.any():
+        found[known] = tables.settings.periods_of(days.drop_nulls().to_numpy().astype("datetime64[D]"))
+    return np.maximum(found, 0)
+
+
 def owed_array(tables: Tables, ids: Ids) -> np.ndarray:
     """Units owed to customers at the start `[speeds, regions, items]`."""
     items = tables.items["item_id"].to_list()
@@ -188,6 +198,9 @@ def end_values(tables: Tables, network: Network, offers: OfferArrays) -> tuple[n
     factor = float(settings.terminal_credit)
     goes_on = settings.terminal == "continue"
     held = min(factor, 1.0) * landed if goes_on else np.minimum(factor * unit_cost[None], landed)
+    if goes_on:
+        # What is phased out by then is not bought again, so what is left saves nothing.
+        held = np.where(bought_until(tables) < network.horizon, 0.0, held)
     return held, np.minimum(held, np.maximum(landed - np.asarray(network.inbound_cost, float)[:, None], 0))
 
 

@@ -178,7 +178,8 @@ class ItemBlock(eqx.Module):
     `demand_variance` is the variance of a period's demand as a polynomial of its mean m: row 0 times m plus row 1 times
     m squared.
     `bounds` is None where the stock of no item of the catalog is bounded. `owed` are units that customers wait for at
-    the start; None where they wait for nothing.
+    the start; None where they wait for nothing. `bought_until` is the period from which on nothing is bought of an
+    item; None where no item is phased out.
     """
 
     volume: Float[Array, "*blocks items"]
@@ -222,6 +223,7 @@ class ItemBlock(eqx.Module):
 
     bounds: Bounds | None = None
     owed: Float[Array, "*blocks speeds regions items"] | None = None
+    bought_until: Int[Array, "*blocks items"] | None = None
 
     @property
     def items(self) -> int:

@@ -52,15 +52,17 @@ class Near(eqx.Module):
 class OrderDays(eqx.Module):
     """Who orders on a day: nodes whose review day it is, or with a calendar the sources, made up for days closed.
 
-    `offer` is by the calendar of the vendor; None, as `lane`, where the instance has no calendar.
+    `offer` is by the calendar of the vendor; None, as `lane`, where the instance has no calendar. `period` counts from
+    the start; None where no item is phased out.
     """
 
     node: Bool[Array, "*lead nodes"]
     offer: Bool[Array, "*lead calendars offers"] | None = None
     lane: Bool[Array, "*lead lanes"] | None = None
+    period: Int[Array, "*lead"] | None = None
 
     def sources(
-        self, view: View, offers: tuple[int, ...], lanes: tuple[int, ...], calendar: Int[Array, "offers batch"] | None
+        self, view: View, offers: tuple[int, ...], lanes: tuple[int, ...], supply: "Supply"
     ) -> Bool[Array, " sources #batch"]:
         """Whether the rows of a view order from each of their sources now.
 
@@ -68,8 +70,17 @@ class OrderDays(eqx.Module):
             view: What the rows see.
             offers: Their offer slots.
             lanes: Their lanes.
-            calendar: Calendar of the vendor of every slot of the network; None: there is none.
+            supply: Calendars of the vendors, and how long items are bought.
         """
+        due = self._reviewed(view, offers, lanes, supply.calendar)
+        if self.period is None or supply.bought_until is None:
+            return due
+        bought = jnp.asarray([True] * len(offers) + [False] * len(lanes))[:, None]
+        return due & ~(bought & (self.period >= supply.bought_until))
+
+    def _reviewed(
+        self, view: View, offers: tuple[int, ...], lanes: tuple[int, ...], calendar: Int[Array, "offers batch"] | None
+    ) -> Bool[Array, " sources #batch"]:
         if self.offer is None or self.lane is None or calendar is None:
             return self.node[jnp.asarray(view.rows, int)][jnp.asarray(view.source_row, int)][:, None]
         ids = jnp.asarray(offers, int)
@@ -83,7 +94,8 @@ class Supply(eqx.Module):
 
     `own_demand` is what customers are expected to ask of each node before the day ends; None where they were served
     before nodes order. Transfers leave that much at a node. `backorder` is 1 for items whose unmet demand waits.
-    `calendar` is that of the vendor of every offer slot (None: the instance has no calendar).
+    `calendar` is that of the vendor of every offer slot (None: the instance has no calendar), `bought_until` the period
+    from which on nothing is bought of an item (None: no item is phased out).
     """
 
     source_share: Float[Array, "sources batch"]
@@ -93,6 +105,7 @@ class Supply(eqx.Module):
     own_demand: Float[Array, "nodes batch"] | None
     backorder: Float[Array, " batch"]
     calendar: Int[Array, "offers batch"] | None = None
+    bought_until: Int[Array, " batch"] | None = None
 
 
 class Ordered(eqx.Module):
@@ -216,7 +229,7 @@ def replenish(
         if not offers and not lanes:
             continue
         view = _view(network, stock, supply, near, echelon, waiting, expect, rows)
-        due = days.sources(view, offers, lanes, supply.calendar)
+        due = days.sources(view, offers, lanes, supply)
         wanted = jnp.where(due, policy.order(view), 0)
         own = jnp.asarray(rows, int)
         if bounds is not None:

@@ -171,6 +171,7 @@ def _constants(network: Network, block: ItemBlock, scenarios: int, flow: Flow | 
             None,
             spread(block.backorder.astype(block.volume.dtype)),
             None if network.calendar is None else spread(network.calendar.of_vendor[block.offer_vendor]),
+            None if block.bought_until is None else spread(block.bought_until),
         ),
         own_share=spread(block.own_share),
         expedited_lead=expedited_leads(network, spread(block.offer_lead)),
@@ -398,10 +399,13 @@ def _by_bucket(network: Network, leaf: Array) -> Array:
     return leaf.reshape(network.simulated_buckets, network.bucket_periods, *leaf.shape[1:])
 
 
-def _order_days(network: Network) -> OrderDays:
+def _order_days(network: Network, block: ItemBlock) -> OrderDays:
     """Who orders on every day of the horizon."""
     calendar = network.calendar
-    return OrderDays(network.review) if calendar is None else OrderDays(network.review, calendar.offer, calendar.lane)
+    period = None if block.bought_until is None else jnp.arange(network.horizon, dtype=jnp.int32)
+    if calendar is None:
+        return OrderDays(network.review, period=period)
+    return OrderDays(network.review, calendar.offer, calendar.lane, period)
 
 
 def _all_inputs(network: Network, block: ItemBlock, scenarios: Scenarios, outlook: Outlook | None) -> _Inputs:
@@ -412,7 +416,7 @@ def _all_inputs(network: Network, block: ItemBlock, scenarios: Scenarios, outloo
         scenarios.demand,
         vendor_lead,
         lane_lead,
-        _Moment(_order_days(network), block.mean_demand, outlook),
+        _Moment(_order_days(network, block), block.mean_demand, outlook),
         jnp.concatenate([network.charged, jnp.ones(network.tail, network.charged.dtype)]),
         jnp.ones(network.horizon, bool),
     )
@@ -489,7 +493,7 @@ def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> 
     outlook = None
     if flow is not None:
         outlook = _first(outlooks(network, block, flow, before=network.evening))
-    moment = _Moment(_first(_order_days(network)), block.mean_demand[0], outlook)
+    moment = _Moment(_first(_order_days(network, block)), block.mean_demand[0], outlook)
     return _decide(program, constants, bucket, stock, near, moment)[1]
 
 

@@ -15,6 +15,7 @@ from meio_jax.tables.context import Context, Scope
 from meio_jax.tables.dated import with_periods, without_own_columns
 from meio_jax.tables.findings import Findings, Source, View
 from meio_jax.tables.nearest import nearest
+from meio_jax.tables.new_items import with_new_items
 from meio_jax.tables.quantiles import interpret, quantile_columns, quantile_level
 from meio_jax.tables.schema import ITEM_TABLES, TABLE_NAMES, table_schema
 from meio_jax.tables.settings import InstanceSettings
@@ -72,6 +73,10 @@ def assemble(
             if not table.optional and view.frame.height == 0 and scope is not Scope.BLOCK:
                 findings.add(view.source.label, "", "", Note("no rows"), "at least one row", "fill in the table")
                 del sound[name]
+    if settings is not None and "items" in sound and "forecast" in sound and scope is not Scope.NETWORK:
+        views["forecast"] = sound["forecast"] = with_new_items(
+            sound["items"], sound["forecast"], settings, scope, findings
+        )
     validate(Context(sound, settings, scope, findings))
     findings.raise_if_any()
     frames = {name: views[name].frame if name in views else table_schema(name, form).empty() for name in TABLE_NAMES}

@@ -83,6 +83,8 @@ def read_item_block(
         if files is not None:
             column = table_schema(name, network.settings.forecast).item_column
             parts[name] = read_matching(files, column, wanted, findings, consecutive=consecutive)
+            if name == "forecast" and len(likes := like_items(parts.get("items"), wanted)):
+                parts[name] = [*(parts[name] or []), *(read_matching(files, column, likes, findings) or [])]
         elif len(findings.problems) > known:
             parts[name] = None
     tables = Tables.checked(network.settings, parts, Scope.BLOCK, findings, _network_views(network))
@@ -91,6 +93,13 @@ def read_item_block(
         findings.add("items", "", "item_id", item, "an item of the catalog", "ask for items of the catalog only")
     findings.raise_if_any()
     return tables
+
+
+def like_items(parts: Sequence[Part] | None, known: pl.Series) -> pl.Series:
+    """Items, besides those known, whose forecast some rows of the table `items` ask for."""
+    columns = [part.frame["like_item"].cast(pl.String) for part in parts or [] if "like_item" in part.frame.columns]
+    found = pl.concat(columns).drop_nulls().unique() if columns else known.clear()
+    return found.filter((found != "") & ~found.is_in(known.implode()))
 
 
 def scan_item_ids(folder: Path | str, first: int = 0, count: int | None = None) -> pl.Series:

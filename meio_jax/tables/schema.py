@@ -84,6 +84,25 @@ ITEMS = Table(
         _money("downgrade_cost", "cost of a downgrade to the next slower speed", "money per unit", default=0.0),
         _string("storage_class", "class of storage the item needs", default="ambient"),
         _string("profile", "profile in `shares` by which demand is split"),
+        _date(
+            "phase_out",
+            "day from which on nothing more is bought of the item: what there is is sold, and moved to where it sells; "
+            "what is left at the end is worth nothing where business goes on",
+            nullable=True,
+        ),
+        _string(
+            "like_item",
+            "item whose forecast this one takes if it has none, or whose past sales stand before its own first ones",
+            nullable=True,
+        ),
+        _float("like_factor", "multiplies what is taken of `like_item`", ge=0, le=1e6, default=1.0),
+        _float(
+            "rate",
+            "mean demand of an item that has no forecast, or no past sales or only few, and no `like_item`; Poisson",
+            "units per period",
+            ge=0,
+            nullable=True,
+        ),
     ),
     key=("item_id",),
     item_column="item_id",

@@ -153,7 +153,7 @@ def test_least_orders_are_never_undercut_by_rounding() -> None:
         (column("offers", "lead_time_mean", [0.0, 3.0, 12.0, 5.0]), "the next morning"),
         (column("offers", "lead_time_mean", [0.5, 3.0, 12.0, 5.0]), "from the morning of day t"),
         (column("lanes", "lead_time", [0, 4]), "the next morning"),
-        (put("on_hand", 0, units=-10.0), "add them to the forecast of period 0"),
+        (put("on_hand", 0, units=-10.0), "write them into the table `backlog`"),
     ],
 )
 def test_what_cannot_be_given_is_told_with_what_means_the_same(damage, words: str) -> None:
