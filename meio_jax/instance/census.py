@@ -63,6 +63,7 @@ class Census:
         bounded: Whether the stock of any item is bounded at any node (table `assortment`).
         owed: Whether units of any item are owed to customers at the start (table `backlog`).
         phased: Whether any item is phased out.
+        named: Whether any item, node or vendor has a name besides its id.
         groups: By number, which is storage class x bands + band.
     """
 
@@ -82,6 +83,7 @@ class Census:
     bounded: bool = False
     owed: bool = False
     phased: bool = False
+    named: bool = False
 
     @property
     def bands(self) -> int:
@@ -130,10 +132,16 @@ def count_items(tables: Tables, bands: int, gather: Gather = alone) -> Census:
         "late_receipts": _late_receipts(tables),
         "bounded": has_bounds(tables),
         "owed": bool((tables.backlog["units"] > 0).any()),
+        "named": _has_names(tables),
         "phased": bool(items["phase_out"].is_not_null().any()),
         "weights": _thinned(items["weight_kg"].to_numpy()).tolist(),
     }
     return _merged(gather(own), bands)
+
+
+def _has_names(tables: Tables) -> bool:
+    columns = tables.items["name"], tables.nodes["name"], tables.offers["vendor_name"]
+    return any(bool((column != "").any()) for column in columns)
 
 
 def _depth(tables: Tables) -> int:
@@ -183,6 +191,7 @@ def _merged(parts: list[dict[str, Any]], bands: int) -> Census:
         bounded=any(part["bounded"] for part in parts),
         owed=any(part["owed"] for part in parts),
         phased=any(part["phased"] for part in parts),
+        named=any(part["named"] for part in parts),
     )
 
 
@@ -256,5 +265,6 @@ def widened(census: Census, tables: Tables) -> Census:
         bounded=census.bounded or found.bounded,
         owed=census.owed or found.owed,
         phased=census.phased or found.phased,
+        named=census.named or found.named,
     )
     return census if wider == census else wider

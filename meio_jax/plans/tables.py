@@ -16,6 +16,7 @@ from meio_jax.plans.dates import order_dates
 from meio_jax.plans.decisions import decide, joined
 from meio_jax.plans.exceptions import Judged, exception_frame
 from meio_jax.plans.flows import flow_frames
+from meio_jax.plans.names import with_names
 from meio_jax.plans.order_system import fulfilment_frame, unit_value_frame
 from meio_jax.plans.planned import planned_frames
 from meio_jax.plans.policy_tables import KEPT_ABOVE, policy_frames
@@ -24,7 +25,11 @@ from meio_jax.solver.solve import Solution
 
 
 def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Purchase orders and transfers to place today, in whole units."""
+    """Purchase orders and transfers to place today, in whole units, with names where there are any."""
+    yield from with_names(instance, _decision_frames(instance, policy))
+
+
+def _decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:
     decisions = decide(instance, policy)
     network, ids, block = instance.network, instance.ids, instance.catalog.block
     items, nodes = np.asarray(instance.items), np.asarray(ids.nodes)
@@ -238,11 +243,12 @@ def plan_frames(
     yield from decision_frames(instance, policy)
     yield from expected_frames(instance, holdout)
     yield from flow_frames(instance, holdout)
-    yield from planned_frames(instance, holdout, daily=daily)
+    yield from with_names(instance, planned_frames(instance, holdout, daily=daily))
     if values is not None:
         yield "plan/unit_values", unit_value_frame(instance, values)
     if exceptions is not None:
         judged = Judged(instance, policy, holdout, values, prices, earlier_prices)
-        yield "plan/exceptions", exception_frame(judged, exceptions, shared=first)
+        found = exception_frame(judged, exceptions, shared=first)
+        yield from with_names(instance, [("plan/exceptions", found)])
     yield "plan/fulfilment", fulfilment_frame(instance, prices, rounds)
     yield "prices", prices_frame(instance, prices, holdout, usual)

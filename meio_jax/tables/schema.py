@@ -56,6 +56,7 @@ ITEMS = Table(
     "What is sold.",
     (
         _string("item_id", "the item"),
+        _string("name", "what people call it, for tables and report", default=""),
         _float("volume_m3", "volume of one unit; 0 where no resource counts m3", "m3", ge=0, le=1e6),
         _float("weight_kg", "weight of one unit; 0 where no resource counts kg", "kg", ge=0, le=1e6),
         _money("price", "selling price", "money per unit"),
@@ -113,6 +114,7 @@ NODES = Table(
     "Places that hold stock.",
     (
         _string("node_id", "the node"),
+        _string("name", "what people call it, for tables and report", default=""),
         _string("kind", "kind of node", allowed=("dc", "fc", "same_day")),
         _LATITUDE,
         _LONGITUDE,
@@ -228,6 +230,7 @@ OFFERS = Table(
     (
         _string("item_id", "the item"),
         _string("vendor_id", "the vendor"),
+        _string("vendor_name", "what people call the vendor; the first that is given counts", default=""),
         _string("node_id", "node that receives"),
         _money("unit_cost", "purchase cost", "money per unit"),
         _money("freight_cost", "inbound freight", "money per unit", default=0.0),

@@ -231,3 +231,12 @@ def test_an_instance_that_moved_can_be_given(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--instance"):
         write_report(run)
     assert write_report(run, tmp_path / "page.html", tmp_path / "elsewhere").name == "page.html"
+
+
+def test_names_stand_before_ids(tmp_path: Path) -> None:
+    orders = plan_tables(instance_frames(40))["plan/orders"]
+    named = orders.with_columns(item_name=pl.lit("Kettle"), vendor_name=pl.lit(""), node_name=pl.lit("North depot"))
+    page = write_report(make_run(tmp_path, orders=named)).read_text(encoding="utf-8")
+    top = orders.sort("cost", "item_id", descending=[True, False]).row(0, named=True)
+    assert f"Kettle ({top['item_id']})" in page
+    assert f"{top['vendor_id']} → North depot ({top['node_id']})" in page

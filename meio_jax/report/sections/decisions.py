@@ -7,7 +7,7 @@ import polars as pl
 from meio_jax.plans.planned import next_order, says_when
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, whole
-from meio_jax.report.parts import Column, card, cards, cell, empty, name_cell, section, table
+from meio_jax.report.parts import Column, called, card, cards, cell, empty, name_cell, section, table
 from meio_jax.report.sections.exceptions import exceptions
 from meio_jax.report.sections.expected_orders import expected_orders
 from meio_jax.runs.data import RunData
@@ -19,10 +19,11 @@ _ROWS = 12
 def _orders(orders: pl.DataFrame, currency: str, coming: str) -> Markup:
     if not orders.height:
         return card("Purchase orders", empty(f"Nothing to buy today. {coming}".strip()))
-    vendors = orders.group_by("vendor_id").agg(pl.len().alias("lines"), pl.col("units", "cost").sum())
+    keys = ["vendor_id", *(["vendor_name"] if "vendor_name" in orders.columns else [])]
+    vendors = orders.group_by(keys).agg(pl.len().alias("lines"), pl.col("units", "cost").sum())
     rows = [
         [
-            name_cell(row["vendor_id"]),
+            name_cell(called(row, "vendor_id")),
             cell(whole(row["lines"]), figure=True, sort=row["lines"]),
             cell(whole(row["units"]), figure=True, sort=row["units"]),
             cell(number(row["cost"]), figure=True, sort=row["cost"]),
@@ -40,8 +41,8 @@ def _largest(orders: pl.DataFrame, currency: str) -> Markup | None:
     top = orders.sort("cost", "item_id", descending=[True, False]).head(_ROWS)
     rows = [
         [
-            name_cell(row["item_id"]),
-            cell(f"{row['vendor_id']} → {row['node_id']}"),
+            name_cell(called(row, "item_id")),
+            cell(f"{called(row, 'vendor_id')} → {called(row, 'node_id')}"),
             cell(whole(row["units"]), figure=True, sort=row["units"]),
             cell(number(row["cost"]), figure=True, sort=row["cost"]),
             cell(f"{row['due_date']:%d %b}"),

@@ -6,7 +6,7 @@ import polars as pl
 
 from meio_jax.report.html import Markup, prose
 from meio_jax.report.numbers import number, whole
-from meio_jax.report.parts import Column, card, cell, empty, name_cell, table
+from meio_jax.report.parts import Column, called, card, cell, empty, name_cell, table
 from meio_jax.runs.data import RunData
 
 _ROWS = 40
@@ -23,8 +23,8 @@ def exceptions(data: RunData) -> Markup | None:
     top = lazy.sort("money", descending=True, maintain_order=True).head(_ROWS).collect()
     rows = [
         [
-            name_cell(row["item_id"] or "capacity"),
-            cell(row["node_id"] or ""),
+            name_cell(called(row, "item_id") or "capacity"),
+            cell(called(row, "node_id")),
             cell(row["kind"].replace("_", " ")),
             cell(number(row["units"]), figure=True, sort=row["units"]),
             cell(number(row["money"]), figure=True, sort=row["money"]),
