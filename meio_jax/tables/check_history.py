@@ -98,7 +98,7 @@ def _warn_of_short(context: Context, history: View, spans: pl.DataFrame, setting
         "short history",
         f"items with less than {block} {settings.period}s of past sales (history_block): what they have is repeated",
         f"{{length}} {settings.period}s, from {{first}} on",
-        "add earlier rows at the rate that is expected (those of a like item, say), or choose a shorter history_block",
+        "name a like item (items.like_item) or a rate (items.rate) for the time before, or shorten history_block",
     )
 
 
@@ -133,7 +133,7 @@ def _warn_of_end(context: Context, history: View, spans: pl.DataFrame, settings:
         return
     remedy = (
         "bring the history up to the day before start_date, or move start_date; remove items that are discontinued, or "
-        "keep them without offers to sell off their stock"
+        "give the day from which on they are not bought any more (items.phase_out), so that their stock is sold off"
     )
     word = settings.period
     silent = int(spans.select(pl.col("silence").min()).item())
@@ -197,5 +197,5 @@ def _warn_of_none(context: Context, history: View) -> None:
         "no history",
         "items without past sales are planned with no demand",
         "no row in forecast",
-        "add rows at the rate that is expected, such as those of a like item, or remove the item",
+        "name a like item (items.like_item) or a rate (items.rate), or remove the item",
     )

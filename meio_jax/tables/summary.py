@@ -5,12 +5,13 @@ from __future__ import annotations
 import polars as pl
 
 from meio_jax.errors import visible
+from meio_jax.tables.open_days import open_days
 from meio_jax.tables.quantiles import quantile_levels, quantile_name
 from meio_jax.tables.tables import Tables
 
 
 def daily_units(tables: Tables) -> pl.DataFrame:
-    """Mean demand of every item: item_id, units (a day). Rough where the forecast is quantiles: their mean."""
+    """Mean demand of every item: item_id, units (a period). Rough where the forecast is quantiles: their mean."""
     forecast, form = tables.forecast, tables.settings.forecast
     if form == "quantiles":
         levels = [pl.col(quantile_name(level)) for level in quantile_levels(forecast)]
@@ -18,8 +19,9 @@ def daily_units(tables: Tables) -> pl.DataFrame:
             pl.mean_horizontal(levels).mean().alias("units")
         )
     if form == "history":
-        days = (pl.lit(tables.settings.start_date) - pl.col("ds").min()).dt.total_days()
-        return forecast.group_by("item_id").agg(pl.col("units").sum() / days)
+        first = forecast.group_by("item_id").agg(pl.col("ds").min(), pl.col("units").sum())
+        periods = -tables.settings.periods_of(first["ds"].to_numpy().astype("datetime64[D]"))
+        return first.select("item_id", pl.col("units") / pl.Series(periods))
     column = "mean" if form == "mean" else "units"
     return forecast.group_by("item_id").agg(pl.col(column).mean().alias("units"))
 
@@ -40,17 +42,38 @@ def visible_lines(lines: list[str]) -> str:
 
 def _figures(tables: Tables) -> list[str]:
     settings, demand = tables.settings, daily_units(tables)
+    word = settings.period
     units = float(demand["units"].sum() or 0.0)
     lines = [
         f"{tables.items.height:,} items, {tables.nodes.height:,} nodes, {tables.regions.height:,} regions, "
-        f"{tables.offers['vendor_id'].n_unique():,} vendors; {settings.periods} days from {settings.start_date}",
-        f"demand: {units:,.1f} units a day ({settings.forecast})",
+        f"{tables.offers['vendor_id'].n_unique():,} vendors; {settings.periods} {word}s from {settings.start_date}",
+        f"demand: {units:,.1f} units a {word} ({settings.forecast})",
     ]
     stock = float(tables.on_hand["units"].sum() or 0.0)
     coming = float(tables.on_order["units"].sum() or 0.0)
-    cover = f", {stock / units:,.1f} days of demand" if units else ""
+    cover = f", {stock / units:,.1f} {word}s of demand" if units else ""
     lines.append(f"stock: {stock:,.0f} units{cover}; on order: {coming:,.0f} units")
-    return lines + _capacity(tables, demand)
+    return lines + _facts(tables) + _capacity(tables, demand)
+
+
+def _facts(tables: Tables) -> list[str]:
+    """What else was given: units owed, items that are phased out, and closed days."""
+    lines, settings = [], tables.settings
+    if owed := float(tables.backlog["units"].sum() or 0.0):
+        lines.append(f"owed to customers: {owed:,.0f} units, items: {tables.backlog['item_id'].n_unique():,}")
+    days = tables.items["phase_out"].drop_nulls()
+    if len(days):
+        now = int((days <= settings.start_date).sum())
+        lines.append(f"phased out: {len(days):,} items, {now:,} of them from the start on")
+    found = open_days(tables.calendar, settings, tables.nodes["node_id"].to_list(), settings.periods)
+    if found is not None:
+        shut = int((~found.receipts).any(axis=0).sum())
+        closed = int((~found.receipts).sum())
+        lines.append(
+            f"calendar: {shut:,} nodes without receipts on some {settings.period}s ({closed:,} in all), "
+            f"{len(found.vendors):,} vendors with a calendar of their own"
+        )
+    return lines
 
 
 def _capacity(tables: Tables, demand: pl.DataFrame) -> list[str]:
