@@ -109,7 +109,7 @@ def make_case(nodes: int, batch: int | None, form: str) -> Case:
     problem = prepare(tables, config).problem
     leaves = jax.tree.map(lambda leaf: leaf[0], problem.catalog.per_block())
     ids = jnp.arange(SAMPLES, dtype=jnp.int32)
-    policy = jax.tree.map(lambda leaf: leaf[0], problem.policy(problem.init()))
+    policy = jax.tree.map(lambda leaf: leaf[0], problem.policy(problem.first))
     return Case(
         network=problem.network,
         policy=policy,

@@ -179,7 +179,7 @@ def state_bytes() -> float:
     with TemporaryDirectory() as folder:
         tables = read_instance(generate_instance(GenerateOptions(items=512, **NETWORK), Path(folder)))
     model = prepare(tables, make_config(**SETTINGS, solve={"devices": 1}))
-    state = initial_state(model.problem, model.method)
+    state = initial_state(model.store, model.method)
     arrays = eqx.filter((model.problem.catalog.block, model.problem.catalog.demand, state), eqx.is_array)
     return sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)) / 512
 

@@ -50,7 +50,7 @@ def waves(model: Model, solution: eqx.Module, block: int) -> list[dict]:
     catalog = eqx.tree_at(lambda c: c.scenarios, problem.catalog, None, is_leaf=lambda leaf: leaf is None)
     leaves = jax.tree.map(lambda leaf: leaf[block], catalog.per_block())
     items = leaves[0]
-    policy = jax.tree.map(lambda leaf: leaf[block], problem.policy(solution.best))
+    policy = jax.tree.map(lambda leaf: leaf[block], problem.policy(solution.state.items.plan(solution.improved)))
     ids = jnp.arange(SCENARIOS, dtype=jnp.int32)
 
     @eqx.filter_jit

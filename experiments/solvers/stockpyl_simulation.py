@@ -184,7 +184,8 @@ def model_of(system: System) -> Model:
     rank = [sorted(t for f, t in system.edges if f == a).index(b) for a, b in zip(*_ends(model), strict=True)]
     urgency = jnp.asarray(rank, network.lane_urgency.dtype)
     ranked = dataclasses.replace(network, lane_urgency=urgency, priority_ranks=max(rank) + 1)
-    return dataclasses.replace(model, problem=eqx.tree_at(lambda p: p.network, model.problem, ranked))
+    store = model.store.altered(lambda problem: eqx.tree_at(lambda p: p.network, problem, ranked))
+    return dataclasses.replace(model, store=store)
 
 
 def _ends(model: Model) -> tuple[list[int], list[int]]:

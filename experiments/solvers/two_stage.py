@@ -71,7 +71,8 @@ def configuration(size: Size, steps: int) -> Config:
 
 def orders_of(model: Model, solution: Solution) -> np.ndarray:
     """What the plan buys on day 0 `[items, nodes]`: shelves are empty, so that is its target."""
-    return np.asarray(joined(model.instance, model.problem.policy(solution.best).target)[0].T, float)
+    ((_, policy),) = model.store.plans(solution.state.items, solution.improved)
+    return np.asarray(joined(model.instance, policy.target)[0].T, float)
 
 
 def over(model: Model, solution: Solution) -> tuple[np.ndarray, float]:

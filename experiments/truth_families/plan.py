@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import equinox as eqx
 import numpy as np
 
 from meio_jax.certify.certificate import cost_interval
@@ -99,9 +98,9 @@ def configuration(policy: str, effort: Effort, *, second: bool, stationary: bool
 
 def continued(model: Model, solution: Solution) -> State:
     """Where a further search of the same instance starts: at the mean iterate and prices that a search ended with."""
-    last, fresh = solution.state.mean, model.problem.init()
-    warm = eqx.tree_at(lambda s: (s.raw, s.list_prices), fresh, (last.iterate.raw, last.iterate.list_prices))
-    return initial_state(model.problem, model.method, last.prices, warm)
+    last = solution.state.shared.mean
+    items = model.problem.begin(solution.state.items.mean)
+    return initial_state(model.store, model.method, last.prices, last.list_prices, items)
 
 
 def find_plan(tables: Tables, policy: str, effort: Effort, *, stationary: bool = True) -> Plan:
@@ -121,7 +120,7 @@ def judged_on(tables: Tables, plan: Plan, scenarios: int) -> tuple[float, tuple[
     config = plan.model.config
     problem = prepare(tables, config).problem
     found = evaluate_holdout(
-        problem, plan.policy, plan.solution.best.list_prices, scenarios, chunk=config.scenarios.per_step
+        problem, plan.policy, plan.solution.list_prices, scenarios, chunk=config.scenarios.per_step
     )
     return cost_interval(found)
 

@@ -74,7 +74,7 @@ def relative_violation(
         resources: The capacities.
         used: Their use, in the unit of each resource.
         wanted: Demand that service floors refer to.
-        usual: What an excess over a capacity of nothing is a share of (`State.usual`); None: of the use itself.
+        usual: What an excess over a capacity of nothing is a share of (`Solution.usual`); None: of the use itself.
     """
     use = np.asarray(used, float)
     otherwise = np.maximum(np.abs(use), 1e-9) if usual is None else np.asarray(usual, float)

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from meio_jax.distributed.sharding import over_items, own_part, sum_over_processes
+from meio_jax.distributed.sharding import over_items, own_part
 from meio_jax.model.catalog import draw
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.model.resources import MEASURES, Resources
@@ -481,10 +481,9 @@ def clairvoyant_bound(
         ids = jnp.arange(number * chunk, (number + 1) * chunk, dtype=jnp.int32)
         total = total + np.asarray(own_part(_sweep(problem, prices, ids)), np.float64)
     per_item = total / chunks
-    value, unbounded = sum_over_processes((per_item.sum(), np.sum(~np.isfinite(per_item))))
     return ClairvoyantBound(
-        value=float(value) - capacity_rent(problem.resources, prices),
+        value=float(per_item.sum()) - capacity_rent(problem.resources, prices),
         per_item=per_item,
-        unbounded=int(unbounded),
+        unbounded=int(np.sum(~np.isfinite(per_item))),
         scenarios=chunks * chunk,
     )

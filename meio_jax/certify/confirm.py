@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import numpy as np
 from jaxtyping import Array
 
 from meio_jax.certify.certificate import excess_on_host, relative_violation
-from meio_jax.certify.holdout import Tally
+from meio_jax.certify.holdout import Sample, sample_of
 from meio_jax.config.settings import Config
 from meio_jax.model.capacity import charge, excess_over, gap, relative, used_at
 from meio_jax.model.resources import Resources, Usage
 from meio_jax.progress import Step
-from meio_jax.scenarios.sampling import VALIDATION
-from meio_jax.solver.solve import State, effective_steps
-from meio_jax.solver.subproblem import InventorySubproblem, Search
+from meio_jax.solver.solve import SharedState, State, effective_steps
+from meio_jax.solver.store import AbstractInventoryStore
 
 # Groups of scenarios before a first opinion, and how many standard errors from the tolerance count as clear: the worst
 # of many capacities is looked for. Where that many more steps may make it clear, a simulation would take longer.
@@ -24,13 +22,13 @@ _FIRST, _CLEAR, _SOON = 6, 2.5, 6
 
 
 def confirmation(
-    problem: InventorySubproblem,
-    aimed_at: Resources,
+    store: AbstractInventoryStore,
+    given: Resources,
     config: Config,
     averaging: int,
     chunk: int,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Callable[[State, Step], Tally | None]:
+) -> Callable[[State, Step], Sample | None]:
     """What a solve asks when its tolerances are checked: what shows that its plan meets them, else None.
 
     Every step sees scenarios that are new to it. Where their means keep all capacities by more than chance, nothing
@@ -39,8 +37,8 @@ def confirmation(
     validation scenarios, and may still find otherwise.
 
     Args:
-        problem: The item problems, with the capacities as the user gave them.
-        aimed_at: The capacities that the search sees, less their margin.
+        store: The items, with the capacities that the search sees, less their margin.
+        given: The capacities as the user gave them.
         config: Tolerances and number of validation scenarios.
         averaging: Over how many steps the search averages.
         chunk: Scenarios simulated together.
@@ -50,25 +48,25 @@ def confirmation(
     # Means over steps see few scenarios, and the capacities less a margin; a simulation takes as long as some steps.
     worth = options.violation + options.capacity_margin / 2
 
-    def confirm(state: State, report: Step) -> Tally | None:
+    def confirm(state: State, report: Step) -> Sample | None:
         if report.violation > worth or report.gap > options.gap:
             return None
-        plan = cast(Search, state.mean.iterate)
-        tally = Tally(problem, problem.policy(plan), plan.list_prices, chunk, purpose=VALIDATION)
-        seen = violations_by_steps(problem.resources, aimed_at, state, averaging)
-        wanted = steps_until_clear(*seen, options.violation, int(state.step))
+        shared, usual = state.shared, np.asarray(state.shared.usual)
+        sample = sample_of(store, state.items, True, shared.mean.list_prices, chunk)
+        seen = violations_by_steps(given, store.resources, shared, averaging)
+        wanted = steps_until_clear(*seen, options.violation, int(shared.step))
         if wanted <= 0 and report.gap <= options.gap / 2:
-            return tally
+            return sample
         if 0 < wanted <= _SOON:
             return None
         answer = None
         while answer is None:
             if should_stop():
                 return None
-            tally.advance()
-            ended = tally.scenarios >= config.scenarios.holdout
-            answer = kept(problem.resources, tally.usage, options.violation, np.asarray(state.usual), ended=ended)
-        return tally if answer and coupling_gap(problem.resources, tally, state.mean.prices) <= options.gap else None
+            sample.advance()
+            ended = sample.scenarios >= config.scenarios.holdout
+            answer = kept(given, sample.usage, options.violation, usual, ended=ended)
+        return sample if answer and coupling_gap(given, sample, shared.mean.prices) <= options.gap else None
 
     return confirm
 
@@ -102,7 +100,7 @@ def kept(
 
 
 def violations_by_steps(
-    given: Resources, aimed_at: Resources, state: State, averaging: int
+    given: Resources, aimed_at: Resources, state: SharedState, averaging: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Relative violation by the means over recent steps, and its standard error, both `[buckets, resources]`.
 
@@ -150,10 +148,10 @@ def _pooled(resources: Resources, variance: np.ndarray) -> np.ndarray:
     return np.where(present, np.sqrt(mean), 0)
 
 
-def coupling_gap(resources: Resources, tally: Tally, prices: Array) -> float:
+def coupling_gap(resources: Resources, sample: Sample, prices: Array) -> float:
     """Money that prices charge for what is used beyond the capacities, or not used of them, as a share of the cost."""
-    charged = charge(np.asarray(prices, float), excess_on_host(resources, *_mean(tally.usage)))
-    return float(gap(charged, tally.gross()))
+    charged = charge(np.asarray(prices, float), excess_on_host(resources, *_mean(sample.usage)))
+    return float(gap(charged, sample.gross()))
 
 
 def _mean(usage: Sequence[Usage]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,9 @@ from jaxtyping import Array, Float
 from meio_jax.model.capacity import relative as relative_to
 from meio_jax.model.capacity import used_at
 from meio_jax.objective import AbstractObjective, ScenarioCosts
-from meio_jax.solver.subproblem import Evaluation, InventorySubproblem, Search
+from meio_jax.solver.solve import Solution
+from meio_jax.solver.store import AbstractInventoryStore, Moment, Part
+from meio_jax.solver.subproblem import Evaluation, ItemState, evaluation_of, ranking_prices
 
 _SHOWN = 5
 
@@ -40,36 +42,32 @@ class OutOfReach:
         return asdict(self)
 
 
-@eqx.filter_jit
-def _step(problem: InventorySubproblem, prices: Array, search: Search) -> tuple[Evaluation, Search]:
-    return problem.evaluate(prices, search)
+def _starts(best: Solution, service: bool) -> list[tuple[float, Array]]:
+    """By what the best plan is multiplied, and the prices that rank its lists: order nothing, or (for a service floor)
+    stock far too much; and the plan as it is."""
+    return [(4.0 if service else 0.0, jnp.zeros_like(best.list_prices)), (1.0, best.list_prices)]
 
 
-def extreme_factor(service: bool) -> float:
-    """By which the best plan is multiplied: order nothing, or (for a service floor) stock far too much."""
-    return 4.0 if service else 0.0
-
-
-def _starts(problem: InventorySubproblem, best: Search, service: bool) -> list[Search]:
-    """The best plan, and the extreme one: order nothing, or (for a service floor) stock far too much."""
-    factor = extreme_factor(service)
-    extreme = jax.tree.map(lambda leaf: factor * leaf, best.raw)
-    fresh = problem.init()
-    return [
-        eqx.tree_at(lambda s: s.raw, fresh, extreme),
-        eqx.tree_at(lambda s: (s.raw, s.list_prices), fresh, (best.raw, best.list_prices)),
-    ]
-
-
-def _trials(problem: InventorySubproblem, best: Search, bucket: int, column: int, steps: int) -> Iterator[Evaluation]:
+def _trials(
+    store: AbstractInventoryStore, best: Solution, bucket: int, column: int, steps: int, check: Callable[[], None]
+) -> Iterator[Evaluation]:
     """Evaluations of plans that use less and less of one capacity, from either start."""
-    alone = eqx.tree_at(lambda p: p.settings.objective, problem, Nothing())
-    prices = jnp.zeros_like(problem.resources.capacity).at[bucket, column].set(1)
-    for search in _starts(problem, best, bool(problem.resources.is_service[column])):
-        state = search
-        for _ in range(max(steps // 2, 1)):
-            evaluation, state = _step(alone, prices, state)
-            yield evaluation
+    alone = store.altered(lambda p: eqx.tree_at(lambda q: q.settings.objective, p, Nothing()))
+    prices = jnp.zeros_like(best.list_prices).at[bucket, column].set(1)
+    # A plan that is tried is never the best so far, and its mean is not wanted.
+    weight, improved = jnp.ones((), prices.dtype), jnp.asarray(False)
+    for factor, ranking in _starts(best, bool(store.resources.is_service[column])):
+
+        def begun(part: Part, factor: float = factor) -> ItemState:
+            return part.problem.begin(jax.tree.map(lambda leaf: factor * leaf, part.items.plan(best.improved)))
+
+        items, ranked = alone.changed(best.state.items, begun, "proof"), ranking
+        for step in range(max(steps // 2, 1)):
+            ranked = ranking_prices(ranked, prices, alone.damping)
+            at = store.everywhere(Moment(prices, ranked, jnp.asarray(step, jnp.int32), weight, improved))
+            totals, items = alone.sweep(at, items)
+            yield evaluation_of(store.resources, totals)
+            check()
 
 
 def least_violation(
@@ -91,10 +89,9 @@ def least_violation(
 
 
 def out_of_reach(
-    problem: InventorySubproblem,
-    best: Search,
+    store: AbstractInventoryStore,
+    best: Solution,
     relative: np.ndarray,
-    usual: np.ndarray,
     names: list[str],
     *,
     tolerance: float,
@@ -104,44 +101,23 @@ def out_of_reach(
     """Of the capacities that the best plan violates most, those that no plan can meet.
 
     Args:
-        problem: The item problems (capacities as the user gave them).
-        best: The best search state found.
+        store: The items (capacities as the user gave them).
+        best: The search; its state is left as it is.
         relative: Relative violation of the best plan, `[buckets, resources]`.
-        usual: What an excess over a capacity of nothing is a share of.
         names: Resource ids.
         tolerance: Violations up to this count as met.
         steps: Gradient steps per resource.
         check: Called after each of them; it may raise to end the work.
     """
-    service = np.asarray(problem.resources.is_service)
-
-    def trials(bucket: int, column: int) -> Iterator[Evaluation]:
-        for evaluation in _trials(problem, best, bucket, column, steps):
-            check()
-            yield evaluation
-
-    return unreachable(trials, relative, usual, names, service, tolerance)
-
-
-def unreachable(
-    trials: Callable[[int, int], Iterable[Evaluation]],
-    relative: np.ndarray,
-    usual: np.ndarray,
-    names: list[str],
-    service: np.ndarray,
-    tolerance: float,
-) -> list[OutOfReach]:
-    """As `out_of_reach`, however the plans are tried: `trials` gives evaluations for a bucket and a resource."""
     worst = np.argsort(-relative, axis=None)[:_SHOWN]
     found = []
     for at in worst:
         bucket, column = (int(i) for i in np.unravel_index(at, relative.shape))
         if relative[bucket, column] <= tolerance:
             continue
-        found_by = trials(bucket, column)
-        least, usage, capacity = least_violation(
-            found_by, bucket, column, float(usual[bucket, column]), service=bool(service[column])
-        )
+        trials = _trials(store, best, bucket, column, steps, check)
+        usual, service = float(best.usual[bucket, column]), bool(store.resources.is_service[column])
+        least, usage, capacity = least_violation(trials, bucket, column, usual, service=service)
         if least > tolerance:
             found.append(OutOfReach(names[column], bucket, usage, capacity, float(least)))
     return found

@@ -1,6 +1,8 @@
 """Evaluation of a finished plan on scenarios that it was never optimised on."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import equinox as eqx
@@ -16,10 +18,11 @@ from meio_jax.model.costs import CostTerms, UnitTerms
 from meio_jax.model.network import Network
 from meio_jax.model.resources import Resources, Usage, usage
 from meio_jax.policy import AbstractPolicy
-from meio_jax.scenarios.sampling import HOLDOUT, Scenarios
+from meio_jax.scenarios.sampling import HOLDOUT, VALIDATION, Scenarios
 from meio_jax.simulation.rollout import Record, rollout
 from meio_jax.simulation.serve import Regional
 from meio_jax.simulation.timing import Timing
+from meio_jax.solver.store import AbstractInventoryStore, Items
 from meio_jax.solver.subproblem import InventorySubproblem, Settings, block_lists, reported_costs
 
 
@@ -46,7 +49,7 @@ class ItemResults(eqx.Module):
 
 
 class ItemSums(eqx.Module):
-    """Sums over all items of the catalog, those of other processes included."""
+    """Sums over items."""
 
     objective: Float[np.ndarray, ""]
     cost_variance: Float[np.ndarray, ""]
@@ -54,7 +57,7 @@ class ItemSums(eqx.Module):
 
 
 class Holdout(eqx.Module):
-    """Results of the items of this process, what all items add up to, their usage, and flows by region and bucket.
+    """Results of the items of this process and what they add up to; usage and flows by region of all its devices.
 
     `times` says when the items of this process are ordered; None where that was not asked for.
     """
@@ -130,6 +133,93 @@ def _sweep(problem: InventorySubproblem, policy: AbstractPolicy, prices: Array, 
     return (results, used), timing
 
 
+def _unstored(problem: InventorySubproblem) -> InventorySubproblem:
+    """The problem without its stored training scenarios, which are not those of a judgement."""
+    return eqx.tree_at(lambda p: p.catalog.scenarios, problem, None, is_leaf=lambda leaf: leaf is None)
+
+
+def _next(first: int, count: int) -> Array:
+    """Numbers of the next scenarios."""
+    return jnp.arange(first, first + count, dtype=jnp.int32)
+
+
+def _array(purpose: int) -> Array:
+    """What scenarios are for, as an argument: plans are compared and certified by one compiled program."""
+    return jnp.asarray(purpose, jnp.uint32)
+
+
+Plans = Callable[[], Iterable[tuple[InventorySubproblem, AbstractPolicy]]]
+"""Problem and policy of every part of a catalog, as often as they are asked for."""
+
+
+class Sample:
+    """What the plan of a whole catalog uses and costs on validation scenarios, a few of them at a time.
+
+    Args:
+        plans: The parts of the catalog with their policies, in units of stock.
+        prices: Prices that rank the fulfilment options, `[buckets, resources]`.
+        chunk: Scenarios simulated together.
+        summed: Adds up what the parts of all processes use, where each has parts of its own.
+    """
+
+    def __init__(
+        self, plans: Plans, prices: Array, chunk: int, summed: Callable[[Usage], Usage] = lambda usage: usage
+    ) -> None:
+        self._plans, self._prices, self._chunk, self._summed = plans, prices, chunk, summed
+        self._groups: list[Usage] = []
+        self._sums: Any = None
+
+    @property
+    def scenarios(self) -> int:
+        """Scenarios simulated so far."""
+        return len(self._groups) * self._chunk
+
+    @property
+    def usage(self) -> tuple[Usage, ...]:
+        """Usage of every capacity in each group of scenarios."""
+        return tuple(self._groups)
+
+    def advance(self) -> None:
+        """Simulate the next scenarios of all parts."""
+        ids, group = _next(self.scenarios, self._chunk), None
+        for problem, policy in self._plans():
+            (results, (used, _)), _ = _sweep(_unstored(problem), policy, self._prices, ids, _array(VALIDATION))
+            summed = lambda leaf: np.asarray(own_part(leaf), np.float64).sum()
+            sums = jax.tree.map(summed, (results.objective, results.terms))
+            own = (jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), used), sums)
+            group = own if group is None else jax.tree.map(np.add, group, own)
+        if group is None:
+            raise ValueError("a catalog has at least one part")
+        self._groups.append(self._summed(group[0]))
+        self._sums = group[1] if self._sums is None else jax.tree.map(np.add, self._sums, group[1])
+
+    def upto(self, scenarios: int) -> Sample:
+        """Simulate on to this many scenarios in all, rounded up to whole groups."""
+        while self.scenarios < scenarios:
+            self.advance()
+        return self
+
+    def mean_usage(self) -> Usage:
+        """Usage of every capacity, over the scenarios so far."""
+        return jax.tree.map(lambda *groups: np.mean(groups, axis=0), *self._groups)
+
+    def objective(self) -> float:
+        """Objective of all items, over the scenarios so far."""
+        return float(self._mean()[0])
+
+    def gross(self) -> float:
+        """What all items pay, over the scenarios so far."""
+        return float(self._mean()[1].gross)
+
+    def _mean(self) -> tuple[np.ndarray, CostTerms]:
+        return sum_over_processes(jax.tree.map(lambda leaf: np.asarray(leaf / len(self._groups)), self._sums))
+
+
+def sample_of(store: AbstractInventoryStore[Items], items: Items, improved: bool, prices: Array, chunk: int) -> Sample:
+    """A sample of the plan that a state of the items holds (`ItemState.plan`)."""
+    return Sample(lambda: store.plans(items, improved), prices, chunk, store.summed)
+
+
 class Tally:
     """Holdout results of one plan, summed up a few scenarios at a time, so that memory stays that of a step.
 
@@ -139,7 +229,6 @@ class Tally:
         prices: Prices that rank the fulfilment options, `[buckets, resources]`.
         chunk: Scenarios simulated together.
         check: Called before each of them; it may raise to end the work.
-        purpose: What the scenarios are for: HOLDOUT, or VALIDATION where plans are compared with each other.
         times: Whether the results say when items are ordered.
     """
 
@@ -150,65 +239,47 @@ class Tally:
         prices: Array,
         chunk: int = 16,
         check: Callable[[], None] = lambda: None,
-        purpose: int = HOLDOUT,
         *,
         times: bool = False,
     ) -> None:
         self.check = check
-        self._problem = eqx.tree_at(lambda p: p.catalog.scenarios, problem, None, is_leaf=lambda leaf: leaf is None)
+        self._problem = _unstored(problem)
         self._policy, self._prices, self._chunk = policy, prices, chunk
-        # An array, so that plans are compared and certified by one compiled program.
-        self._purpose = jnp.asarray(purpose, jnp.uint32)
         self._total: Any = None
-        self._usage: list[Usage] = []
+        self._groups = 0
         self._times = OrderTimesSum() if times else None
 
     @property
     def scenarios(self) -> int:
         """Scenarios simulated so far."""
-        return len(self._usage) * self._chunk
+        return self._groups * self._chunk
 
     def advance(self) -> None:
         """Simulate the next scenarios."""
         self.check()
-        ids = jnp.arange(self.scenarios, self.scenarios + self._chunk, dtype=jnp.int32)
-        swept, timing = _sweep(self._problem, self._policy, self._prices, ids, self._purpose)
+        ids = _next(self.scenarios, self._chunk)
+        swept, timing = _sweep(self._problem, self._policy, self._prices, ids, _array(HOLDOUT))
         if self._times is not None:
             self._times.add(jax.tree.map(own_part, timing))
         part = jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), swept)
         mean_square = part[0].terms.total ** 2 + part[0].cost_variance
         part = eqx.tree_at(lambda pair: pair[0].cost_variance, part, mean_square)
         self._total = part if self._total is None else jax.tree.map(np.add, self._total, part)
-        self._usage.append(part[1][0])
-
-    @property
-    def usage(self) -> tuple[Usage, ...]:
-        """Usage of every capacity in each group of scenarios."""
-        return tuple(self._usage)
-
-    def objective(self) -> float:
-        """Objective of all items, over the scenarios so far."""
-        own = np.asarray(self._total[0].objective.sum() / len(self._usage))
-        return float(sum_over_processes(own))
-
-    def gross(self) -> float:
-        """What all items pay, over the scenarios so far."""
-        terms = jax.tree.map(lambda leaf: np.asarray(leaf.sum() / len(self._usage)), self._total[0].terms)
-        return float(sum_over_processes(terms).gross)
+        self._groups += 1
 
     def upto(self, scenarios: int) -> Holdout:
         """Simulate on to this many scenarios in all (rounded up to whole chunks), and give the results."""
-        while not self._usage or self.scenarios < scenarios:
+        while not self._groups or self.scenarios < scenarios:
             self.advance()
         return self._results()
 
     def _results(self) -> Holdout:
-        results, (used, regional) = jax.tree.map(lambda leaf: leaf / len(self._usage), self._total)
+        results, (used, regional) = jax.tree.map(lambda leaf: leaf / self._groups, self._total)
         variance = np.maximum(results.cost_variance - results.terms.total**2, 0)
         variance = variance * self.scenarios / max(self.scenarios - 1, 1)
         items = eqx.tree_at(lambda r: r.cost_variance, results, variance)
         own = (items.objective, items.cost_variance, items.terms)
-        sums = ItemSums(*sum_over_processes(jax.tree.map(lambda leaf: np.asarray(leaf.sum()), own)))
+        sums = ItemSums(*jax.tree.map(lambda leaf: np.asarray(leaf.sum()), own))
         times = None if self._times is None else self._times.result()
         return Holdout(items, sums, used, regional, self.scenarios, times)
 

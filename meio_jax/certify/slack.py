@@ -20,7 +20,8 @@ from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.registry import PolicyFamily
 from meio_jax.scenarios.sampling import VALIDATION
 from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, judge, refine
-from meio_jax.solver.subproblem import InventorySubproblem, Search
+from meio_jax.solver.solve import Solution
+from meio_jax.solver.store import AbstractInventoryStore
 
 _FACTORS = (0.0, 0.8, 1.25)
 
@@ -44,9 +45,8 @@ class Effort:
 
 
 def estimate_slack(
-    problem: InventorySubproblem,
-    best: Search,
-    prices: jax.Array,
+    store: AbstractInventoryStore,
+    best: Solution,
     family: PolicyFamily,
     effort: Effort,
     *,
@@ -57,42 +57,56 @@ def estimate_slack(
     """Search a random sample of blocks further at prices that stay, and compare on fresh scenarios.
 
     Args:
-        problem: The item problems, with the capacities as the user gave them.
-        best: The plan, in units of its scale.
-        prices: Its prices, `[buckets, resources]`.
+        store: The items, with the capacities as the user gave them.
+        best: The search, with the plan and its prices.
         family: The policy whose parameters are decided.
         effort: How much is tried.
         stationary: One target for all buckets.
         seed: Draws the sample.
         check: Called before each block; it may raise to end the work.
     """
+    problem = store.problem
     around = Surroundings(
         network=problem.network,
         resources=problem.resources,
         profiles=problem.catalog.profiles,
-        prices=prices,
+        prices=best.prices,
         list_prices=best.list_prices,
         settings=problem.settings,
         stationary=stationary,
     )
     around = jax.tree.map(lambda leaf: np.asarray(leaf) if eqx.is_array(leaf) else leaf, around)
-    live = np.asarray(problem.catalog.block.live)
-    numbers = _sampled_blocks(live.sum(1), effort.items, seed)
-    catalog = eqx.tree_at(lambda c: c.scenarios, problem.catalog, None, is_leaf=lambda leaf: leaf is None)
+    sizes = np.concatenate(store.block_sizes)
+    numbers = _sampled_blocks(sizes, effort.items, seed)
+    blocks = read_blocks(store, best, numbers)
 
     def one(number: int) -> tuple[np.ndarray, np.ndarray]:
         check()
-        cut = lambda leaf: np.asarray(leaf[number])
-        leaves, raw = jax.tree.map(cut, catalog.per_block()), jax.tree.map(cut, best.raw)
+        leaves, raw = blocks[number]
         before, after = _compared(around, family, leaves, raw, problem.chunks, effort)
-        own = live[number] > 0
+        own = np.asarray(leaves[0].live) > 0
         saved = np.asarray(before.total, float) - np.asarray(after, float)
         return saved[own], np.asarray(before.gross, float)[own]
 
     # Blocks are small programs of one core each.
     with ThreadPoolExecutor(max_workers=2) as pool:
         found = list(pool.map(one, numbers))
-    return _ratio(found, float(live.sum()))
+    return _ratio(found, float(sizes.sum()))
+
+
+def read_blocks(store: AbstractInventoryStore, best: Solution, numbers: list[int]) -> dict[int, tuple]:
+    """Leaves and parameters of some blocks, which are numbered through all parts."""
+    found: dict[int, tuple] = {}
+    first = 0
+    for part, sizes in zip(store.each(best.state.items), store.block_sizes, strict=True):
+        own = [number for number in numbers if first <= number < first + sizes.size]
+        if own:
+            catalog = eqx.tree_at(lambda c: c.scenarios, part.problem.catalog, None, is_leaf=lambda leaf: leaf is None)
+            trees = (catalog.per_block(), part.items.plan(best.improved))
+            for number in own:
+                found[number] = jax.tree.map(lambda leaf, at=number - first: np.asarray(leaf[at]), trees)
+        first += sizes.size
+    return found
 
 
 def _sampled_blocks(sizes: np.ndarray, items: int, seed: int) -> list[int]:

@@ -44,7 +44,7 @@ def judge_plan(
     instance: Instance, solution: Solution, holdout: Holdout, config: Config, slack: Slack | None = None
 ) -> Verdict:
     """Whether the plan meets the tolerances on scenarios that it never saw: that, not the search, is the verdict."""
-    usage, usual = holdout.usage, np.asarray(solution.state.usual)
+    usage, usual = holdout.usage, solution.usual
     relative, _ = relative_violation(instance.resources, usage.used, usage.wanted, usual)
     charged = float(
         charge(np.asarray(solution.prices, float), excess_on_host(instance.resources, usage.used, usage.wanted))

@@ -11,9 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -22,6 +22,7 @@ from jax.experimental import multihost_utils
 from meio_jax.errors import InputError, Problem
 from meio_jax.progress import AbstractProgress, ProcessLost, Step
 
+Found = TypeVar("Found")
 _ADDRESS, _COUNT, _INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 _BIND = "JAX_COORDINATOR_BIND_ADDRESS"
 _TASKS = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
@@ -87,10 +88,13 @@ def is_first() -> bool:
 
 
 def gather(own: dict[str, Any]) -> list[dict[str, Any]]:
-    """What every process says, in order of their numbers; every process must call this at the same point."""
+    """What every process says, in order of their numbers; every process must call this at the same point.
+
+    Arrays of numbers arrive as lists.
+    """
     if jax.process_count() == 1:
         return [own]
-    text = np.frombuffer(json.dumps(own).encode(), np.uint8)
+    text = np.frombuffer(json.dumps(own, default=np.ndarray.tolist).encode(), np.uint8)
     sizes = np.asarray(multihost_utils.process_allgather(np.asarray([text.size], np.int32))).reshape(-1)
     padded = np.zeros(int(sizes.max()), np.uint8)
     padded[: text.size] = text
@@ -103,18 +107,36 @@ def all_agree(yes: bool) -> bool:
     return all(one["yes"] for one in gather({"yes": yes}))
 
 
-def own_range(items: int) -> tuple[int, int]:
-    """First item of this process and how many it has: neighbours in the table, so that each reads few of its files.
+def together(work: Callable[[], Found]) -> Found:
+    """What some work gives, which may find problems: then no process goes on.
 
     Raises:
-        InputError: If there are fewer items than processes.
+        InputError: With the problems of this process, or how many others found.
     """
-    count, index = jax.process_count(), jax.process_index()
-    if items < count:
-        remedy = "start fewer processes"
-        raise InputError([Problem("items", "", "", items, f"at least as many items as processes ({count})", remedy)])
-    first, after = (items * number // count for number in (index, index + 1))
-    return first, after - first
+    found: list[Found] = []
+    problems = InputError([])
+    try:
+        found.append(work())
+    except InputError as error:
+        problems = error
+    total = sum(one["problems"] for one in gather({"problems": problems.count}))
+    if total:
+        others = Problem("instance", "", "", total, "no problems", "see what the other processes say")
+        raise problems if problems.count else InputError([others])
+    return found[0]
+
+
+def own_range(count: int, what: str = "items", remedy: str = "start fewer processes") -> range:
+    """Numbers of what this process has of so many things: neighbours in the table, so that each reads few of its files.
+
+    Raises:
+        InputError: If there are fewer than processes.
+    """
+    processes, index = jax.process_count(), jax.process_index()
+    if count < processes:
+        expected = f"at least as many {what} as processes ({processes})"
+        raise InputError([Problem(what, "", "", count, expected, remedy)])
+    return range(count * index // processes, count * (index + 1) // processes)
 
 
 class SharedProgress(AbstractProgress):

@@ -17,11 +17,16 @@ AXIS = "items"
 Tree = TypeVar("Tree")
 
 
-def item_mesh(devices: int | None = None) -> Mesh | None:
-    """A mesh of one axis over so many devices of every process (default: all); None where there is just one."""
+def item_mesh(devices: int | None = None, *, own: bool = False) -> Mesh | None:
+    """A mesh of one axis over so many devices (default: all) of every process; None where there is just one.
+
+    Args:
+        devices: Devices of a process.
+        own: Whether only this process takes part.
+    """
     found = [
         device
-        for process in range(jax.process_count())
+        for process in ([jax.process_index()] if own else range(jax.process_count()))
         for device in [one for one in jax.devices() if one.process_index == process][:devices]
     ]
     return Mesh(np.asarray(found), (AXIS,)) if len(found) > 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,11 @@ class Layout:
     @property
     def blocks(self) -> int:
         return self.item.shape[0]
+
+    @property
+    def count(self) -> int:
+        """Number of items."""
+        return int(self.live.sum())
 
     def cut(self, array: np.ndarray) -> np.ndarray:
         """`[..., items] -> [blocks, ..., block_items]`."""
@@ -61,7 +67,6 @@ def lay_out(group: np.ndarray, block_items: int, blocks: int = 0) -> Layout:
     return Layout(np.asarray(rows), np.asarray(lives), np.asarray(groups))
 
 
-def blocks_needed(group: np.ndarray, block_items: int) -> int:
-    """Number of blocks that hold all items."""
-    counts = np.unique(group, return_counts=True)[1]
-    return int(np.sum(-(-counts // block_items)))
+def blocks_needed(sizes: Iterable[int], block_items: int) -> int:
+    """Number of blocks that hold groups of these numbers of items."""
+    return sum(-(-size // block_items) for size in sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import jax
@@ -11,7 +12,18 @@ import numpy as np
 from meio_jax.demand import AbstractDemand
 from meio_jax.instance.assortment import flow_shares, kept_nodes, source_leads, stock_bounds
 from meio_jax.instance.blocks import Layout, blocks_needed, lay_out
-from meio_jax.instance.census import Census, Gather, alone, count_groups, count_items, group_numbers
+from meio_jax.instance.census import (
+    Census,
+    Counts,
+    Gather,
+    alone,
+    census_of,
+    count_groups,
+    count_items,
+    group_numbers,
+    merge,
+    merge_groups,
+)
 from meio_jax.instance.convert import arrays, to_jax
 from meio_jax.instance.forecast_arrays import demand_model
 from meio_jax.instance.ids import Ids, positions, read_ids
@@ -170,18 +182,36 @@ def _stock(tables: Tables, ids: Ids, network: Network, offers: OfferArrays) -> _
     return _Stock(on_hand, vendor_pipeline, lane_pipeline, stockable, stockable & kept)
 
 
+@dataclass(frozen=True)
+class _Items:
+    """What is known of some items before they are cut into blocks: offers, stock, and the number of their groups."""
+
+    offers: OfferArrays
+    stock: _Stock
+    group: np.ndarray
+    groups: Counts
+
+    @classmethod
+    def of(cls, tables: Tables, shared: Shared, census: Census) -> _Items:
+        items, ids, network = tables.items, shared.ids, shared.network
+        offers = offer_arrays(tables, ids, network, kept_nodes(tables, ids))
+        stock = _stock(tables, ids, network, offers)
+        weight, volume = items["weight_kg"].to_numpy(), items["volume_m3"].to_numpy()
+        group = group_numbers(census, positions(items["storage_class"], ids.classes), weight)
+        return cls(offers, stock, group, count_groups(group, weight, volume, stock.stockable))
+
+
 def _item_block(
     tables: Tables,
     shared: Shared,
-    offers: OfferArrays,
-    stock: _Stock,
+    own: _Items,
     layout: Layout,
     census: Census,
     forecast: tuple[np.ndarray, np.ndarray],
 ) -> ItemBlock:
     """The items in blocks; `forecast` is mean demand by period `[horizon, items]`, and variance terms `[2, items]`."""
     mean, variance = forecast
-    ids, network = shared.ids, shared.network
+    ids, network, offers, stock = shared.ids, shared.network, own.offers, own.stock
     items, orderable = tables.items, stock.orderable
     held, due = end_values(tables, network, offers)
     storage_class = positions(items["storage_class"], ids.classes)
@@ -200,12 +230,12 @@ def _item_block(
         }.items()
     }
     dtype = np.asarray(network.holding_factor).dtype
-    own = own_shares(tables, ids, network, shared.profiles, orderable)
+    shares = own_shares(tables, ids, network, shared.profiles, orderable)
     sources = source_shares(network, offers, stock.stockable, orderable)
     offer_lead = _mean_lead(tables, ids, offers)
     bounds = None
     if census.bounded:
-        flow, lead = flow_shares(network, own, sources), source_leads(network, offer_lead, sources)
+        flow, lead = flow_shares(network, shares, sources), source_leads(network, offer_lead, sources)
         gap = np.asarray(order_gaps(network, jnp.asarray(offers.active), jnp.asarray(offers.vendor)), float)
         least, most = stock_bounds(tables, ids, network, mean, flow, lead, gap)
         bounds = Bounds(**arrays(dtype, least=layout.cut(least), most=layout.cut(most)))
@@ -228,7 +258,7 @@ def _item_block(
             reach=layout.cut(reach_array(tables, ids, network).astype(np.int32)),
             end_value=layout.cut(held),
             end_value_due=layout.cut(due),
-            own_share=layout.cut(own),
+            own_share=layout.cut(shares),
             mean_demand=layout.cut(mean),
             demand_variance=layout.cut(variance),
             source_share=layout.cut(sources),
@@ -247,6 +277,16 @@ def _item_block(
     )
 
 
+def groups_of(tables: Tables, census: Census, dtype: type = np.float32) -> Counts:
+    """Count the groups of a part of a catalog whose items have been counted."""
+    return _Items.of(tables, Shared.of(tables, census, dtype), census).groups
+
+
+def most_blocks(parts: Sequence[Counts], block_items: int) -> int:
+    """Number of blocks that hold the items of any part, by the groups of all parts."""
+    return max(blocks_needed([group["items"] for group in part.values()], block_items) for part in parts)
+
+
 def build_instance(
     tables: Tables,
     *,
@@ -257,6 +297,7 @@ def build_instance(
     census: Census | None = None,
     gather: Gather = alone,
     shared: Shared | None = None,
+    blocks: int = 0,
 ) -> Instance:
     """Arrange validated tables for the numeric core.
 
@@ -270,25 +311,24 @@ def build_instance(
             does not know is counted from these items.
         gather: How counts of all processes come together, where each has items of its own.
         shared: What all items share, of the same census and type; None: built.
+        blocks: The least number of blocks, as other parts of the catalog may need more than these items do.
     """
     given = census
-    census = count_items(tables, bands, gather) if given is None else given
+    census = census_of(merge(gather(count_items(tables))), bands) if given is None else given
     shared = Shared.of(tables, census, dtype) if shared is None else shared
     ids, network = shared.ids, shared.network
-    offers = offer_arrays(tables, ids, network, kept_nodes(tables, ids))
-    items = tables.items
-    stock = _stock(tables, ids, network, offers)
-    weight, volume = items["weight_kg"].to_numpy(), items["volume_m3"].to_numpy()
-    group = group_numbers(census, positions(items["storage_class"], ids.classes), weight)
+    own = _Items.of(tables, shared, census)
     if given is None:
-        census = count_groups(census, group, weight, volume, stock.stockable, gather)
-        block_items = min(block_items, census.items)
-    elif not set(group.tolist()) <= census.groups.keys():
-        fresh = count_groups(census, group, weight, volume, stock.stockable, gather)
-        census = replace(census, groups={**fresh.groups, **census.groups})
-    blocks = max(one["blocks"] for one in gather({"blocks": blocks_needed(group, block_items)}))
-    layout = lay_out(group, block_items, -(-blocks // devices) * devices)
-    names = items["item_id"].to_list()
+        parts = gather(own.groups)
+        census, block_items = replace(census, groups=merge_groups(parts)), min(block_items, census.items)
+    else:
+        parts = [own.groups]
+        fresh = merge_groups(parts)
+        known = fresh.keys() <= census.groups.keys()
+        census = census if known else replace(census, groups={**fresh, **census.groups})
+    blocks = max(blocks, most_blocks(parts, block_items))
+    layout = lay_out(own.group, block_items, -(-blocks // devices) * devices)
+    names = tables.items["item_id"].to_list()
     demand = demand_model(tables, names, layout, dtype, census.depth, network.horizon)
     means = jax.vmap(lambda one: one.period_means(network.horizon))(demand)
     forecast = (
@@ -296,11 +336,11 @@ def build_instance(
         layout.join(_variance_terms(tables, demand), len(names)),
     )
     catalog = Catalog(
-        block=_item_block(tables, shared, offers, stock, layout, census, forecast),
+        block=_item_block(tables, shared, own, layout, census, forecast),
         demand=demand,
-        leads=_lead_times(tables, ids, network, offers, layout, dtype),
+        leads=_lead_times(tables, ids, network, own.offers, layout, dtype),
         keys=jnp.asarray(item_keys(names)[layout.item]),
-        profile=jnp.asarray(positions(items["profile"], ids.profiles)[layout.item], jnp.int32),
+        profile=jnp.asarray(positions(tables.items["profile"], ids.profiles)[layout.item], jnp.int32),
         profiles=jnp.asarray(shared.profiles),
         scenarios=None,
     )

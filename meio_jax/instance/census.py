@@ -2,13 +2,13 @@
 
 A process that reads its own partition, and a single item that is planned again, need a few facts about the catalog:
 how many offers a node has at most, how long the pipelines are, which weight bands and groups there are. Parts of a
-catalog are counted by themselves, and the counts are merged.
+catalog are counted by themselves, and the counts are merged: `census_of(merge([count_items(part), ...]))`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +19,21 @@ from meio_jax.instance.calendar import goods_under_way
 from meio_jax.instance.reach import has_bounds, order_reach, supply_paths
 from meio_jax.tables import Tables
 
+# Counts that are so if they are so of any part.
+_ANY = ("backorders", "lots", "late_receipts", "bounded", "owed", "phased", "named")
 # More weights than this are thinned before they are merged; band edges are then a little different.
 _MOST_WEIGHTS = 200_000
 # Items whose goods take longer than those of this share of the catalog do not lengthen the tail for all the others.
 _PATH_QUANTILE = 0.95
 
-Gather = Callable[[dict[str, Any]], list[dict[str, Any]]]
+Counts = dict[str, Any]
+"""What was counted of a part of a catalog: plain data and arrays of numbers."""
+
+Gather = Callable[[Counts], list[Counts]]
 """Takes what this process has counted and returns what all have, in the same order everywhere."""
 
 
-def alone(own: dict[str, Any]) -> list[dict[str, Any]]:
+def alone(own: Counts) -> list[Counts]:
     """The gathering of a single process."""
     return [own]
 
@@ -104,21 +109,15 @@ class Census:
         return cls(**{**data, **lists, "groups": groups})
 
 
-def count_items(tables: Tables, bands: int, gather: Gather = alone) -> Census:
-    """Count the items of some tables, and (through `gather`) of the other processes; groups are not counted yet.
-
-    Args:
-        tables: The items of this process, and the network.
-        bands: Weight bands, of equal numbers of items.
-        gather: How counts of all processes come together.
-    """
+def count_items(tables: Tables) -> Counts:
+    """Count the items of some tables, which hold the network as well."""
     items, offers, due = tables.items, tables.offers, goods_under_way(tables)
     counts = offers.group_by("item_id", "node_id").len().group_by("node_id").agg(pl.col("len").max())
     last = due.group_by("node_id").agg(pl.col("period_due").max())
     random = offers.filter(offers["lead_time_law"] != "empirical")
     leads = (random["lead_time_mean"] + 4 * random["lead_time_sd"]).to_numpy()
     named = [offers["vendor_id"], tables.lead_times["vendor_id"], tables.resources["vendor_id"].drop_nulls()]
-    own = {
+    return {
         "items": items.height,
         "vendors": sorted(set().union(*(column.unique().to_list() for column in named))),
         "classes": sorted(items["storage_class"].unique().to_list()),
@@ -127,16 +126,15 @@ def count_items(tables: Tables, bands: int, gather: Gather = alone) -> Census:
         "longest_lead": float(leads.max(initial=1.0)),
         "backorders": bool((items["unmet"] == "backorder").any()),
         "depth": _depth(tables),
-        "paths": _thinned(supply_paths(tables)).tolist(),
+        "paths": _thinned(supply_paths(tables)),
         "lots": bool(((offers["pack_size"] > 1) | (offers["min_order"] > 1)).any()),
         "late_receipts": _late_receipts(tables),
         "bounded": has_bounds(tables),
         "owed": bool((tables.backlog["units"] > 0).any()),
         "named": _has_names(tables),
         "phased": bool(items["phase_out"].is_not_null().any()),
-        "weights": _thinned(items["weight_kg"].to_numpy()).tolist(),
+        "weights": _thinned(items["weight_kg"].to_numpy()),
     }
-    return _merged(gather(own), bands)
 
 
 def _has_names(tables: Tables) -> bool:
@@ -165,38 +163,40 @@ def _thinned(weights: np.ndarray) -> np.ndarray:
     return np.quantile(weights, np.linspace(0, 1, _MOST_WEIGHTS))
 
 
-def _merged(parts: list[dict[str, Any]], bands: int) -> Census:
-    def union(name: str) -> tuple[str, ...]:
-        return tuple(sorted({value for part in parts for value in part[name]}))
+def merge(parts: Sequence[Counts]) -> Counts:
+    """What `count_items` would count of the items of all parts."""
+
+    def union(name: str) -> list[str]:
+        return sorted({value for part in parts for value in part[name]})
 
     def largest(name: str) -> dict[str, int]:
         keys = {key for part in parts for key in part[name]}
         return {key: max(part[name].get(key, 0) for part in parts) for key in sorted(keys)}
 
-    weights = np.concatenate([np.asarray(part["weights"], float) for part in parts])
+    together = lambda name: _thinned(np.concatenate([np.asarray(part[name], float) for part in parts]))
+    return {
+        "items": sum(part["items"] for part in parts),
+        **{name: union(name) for name in ("vendors", "classes")},
+        **{name: largest(name) for name in ("most_offers", "last_due")},
+        **{name: max(part[name] for part in parts) for name in ("longest_lead", "depth")},
+        **{name: any(part[name] for part in parts) for name in _ANY},
+        **{name: together(name) for name in ("paths", "weights")},
+    }
+
+
+def census_of(counts: Counts, bands: int) -> Census:
+    """The census of a catalog, still without its groups.
+
+    Args:
+        counts: What was counted of all its items.
+        bands: Weight bands, of equal numbers of items.
+    """
+    weights, paths = counts["weights"], counts["paths"]
     edges = np.unique(np.quantile(weights, np.arange(1, bands) / bands)) if bands > 1 else np.empty(0)
-    return Census(
-        items=sum(part["items"] for part in parts),
-        vendors=union("vendors"),
-        classes=union("classes"),
-        most_offers=largest("most_offers"),
-        last_due=largest("last_due"),
-        longest_lead=max(part["longest_lead"] for part in parts),
-        backorders=any(part["backorders"] for part in parts),
-        depth=max(part["depth"] for part in parts),
-        supply_path=_high_quantile([value for part in parts for value in part["paths"]]),
-        lots=any(part["lots"] for part in parts),
-        late_receipts=any(part["late_receipts"] for part in parts),
-        edges=tuple(edges.tolist()),
-        bounded=any(part["bounded"] for part in parts),
-        owed=any(part["owed"] for part in parts),
-        phased=any(part["phased"] for part in parts),
-        named=any(part["named"] for part in parts),
-    )
-
-
-def _high_quantile(values: list[float]) -> float:
-    return float(np.quantile(values, _PATH_QUANTILE)) if values else 0.0
+    plain = {name: value for name, value in counts.items() if name not in ("weights", "paths")}
+    lists = {name: tuple(counts[name]) for name in ("vendors", "classes")}
+    path = float(np.quantile(paths, _PATH_QUANTILE)) if paths.size else 0.0
+    return Census(**{**plain, **lists}, supply_path=path, edges=tuple(edges.tolist()))
 
 
 def group_numbers(census: Census, storage_class: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -204,20 +204,16 @@ def group_numbers(census: Census, storage_class: np.ndarray, weight: np.ndarray)
     return storage_class * census.bands + np.searchsorted(np.asarray(census.edges), weight, side="left")
 
 
-def count_groups(
-    census: Census, number: np.ndarray, weight: np.ndarray, volume: np.ndarray, stockable: np.ndarray, gather: Gather
-) -> Census:
-    """The census with its groups.
+def count_groups(number: np.ndarray, weight: np.ndarray, volume: np.ndarray, stockable: np.ndarray) -> Counts:
+    """Count the groups of some items.
 
     Args:
-        census: What `count_items` gave.
-        number: Group of each item of this process.
+        number: Group of each item.
         weight: kg, by item.
         volume: m3, by item.
         stockable: `[nodes, items]`.
-        gather: How counts of all processes come together.
     """
-    own = {
+    return {
         str(group): {
             "items": int(np.sum(number == group)),
             "weight": float(weight[number == group].sum()),
@@ -226,7 +222,10 @@ def count_groups(
         }
         for group in np.unique(number).tolist()
     }
-    parts = gather(own)
+
+
+def merge_groups(parts: Sequence[Counts]) -> dict[int, Group]:
+    """The groups of a catalog, by what `count_groups` gave of its parts."""
     groups: dict[int, Group] = {}
     for name in sorted({name for part in parts for name in part}, key=int):
         members = [part[name] for part in parts if name in part]
@@ -236,7 +235,7 @@ def count_groups(
             volume=sum(one["volume"] for one in members),
             stockable=tuple(np.any([one["stockable"] for one in members], axis=0).tolist()),
         )
-    return dataclasses.replace(census, groups=groups)
+    return groups
 
 
 def widened(census: Census, tables: Tables) -> Census:
@@ -245,7 +244,7 @@ def widened(census: Census, tables: Tables) -> Census:
     What is new comes after what was there, so that numbers of vendors, classes and groups stay what they were. Groups
     that no item was in before are counted by whoever builds the arrays.
     """
-    found = count_items(tables, 1)
+    found = census_of(count_items(tables), 1)
 
     def largest(name: str) -> dict[str, int]:
         old, new = getattr(census, name), getattr(found, name)

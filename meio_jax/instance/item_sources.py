@@ -76,6 +76,17 @@ class FolderSource(AbstractSource):
         return found
 
 
+class OtherCapacities(AbstractSource):
+    """The items of another source with another table of resources."""
+
+    def __init__(self, source: AbstractSource, resources: pl.DataFrame) -> None:
+        self.items, self.part_items, self.warnings = source.items, source.part_items, source.warnings
+        self._source, self._resources = source, resources
+
+    def tables(self, part: int) -> Tables:
+        return self._source.tables(part).replace(resources=self._resources)
+
+
 class GeneratedSource(AbstractSource):
     """A synthetic catalog that is never written: the items of a part are made when they are asked for."""
 

@@ -80,9 +80,6 @@ def _unexplained(a: RunData, b: RunData) -> list[str]:
     forms = [side.network.settings.forecast for side in (a, b)]
     if forms[0] != forms[1]:
         notes.append(f"The forecasts have two forms ({forms[0]}, {forms[1]}), so changes of orders have no reasons.")
-    for side in (a, b):
-        if (side.folder / "checkpoints" / "streamed").is_dir():
-            notes.append(f"{side.folder} was streamed; items of such a run are not planned again, so no reasons.")
     policies = [config_of_run(side.folder).policy for side in (a, b)]
     if (policies[0].name, policies[0].protection) != (policies[1].name, policies[1].protection):
         notes.append("The policies differ, so changes of orders have no reasons.")

@@ -22,7 +22,8 @@ from meio_jax.planner.planning import settings_of
 from meio_jax.policy import AbstractPolicy, StartingPoint, policy_family
 from meio_jax.runs.files import read_census
 from meio_jax.runs.portable import named_leaves
-from meio_jax.runs.warm import Earlier, prices_of, read_earlier
+from meio_jax.runs.saved_run import SavedRun, read_saved_run
+from meio_jax.runs.warm import prices_of
 from meio_jax.scenarios.sampling import HOLDOUT
 from meio_jax.solver.subproblem import Settings, block_lists
 from meio_jax.tables import read_instance, read_item_block
@@ -63,21 +64,21 @@ def census_of(run: Path, folder: Path, bands: int) -> Census:
     return build_instance(read_instance(folder), block_items=256, bands=bands).census
 
 
-def _policy(instance: Instance, config: Config, earlier: Earlier) -> AbstractPolicy:
+def _policy(instance: Instance, config: Config, earlier: SavedRun) -> AbstractPolicy:
     """The parameters of the best plan in units, read from the newest checkpoint."""
     network = instance.network
     none = jnp.zeros((network.buckets, network.nodes, 1), instance.catalog.block.volume.dtype)
     block = jax.tree.map(lambda leaf: leaf[0], instance.catalog.block)
     family = policy_family(config.policy.name, config.policy.protection)
     like = family.start(network, block, StartingPoint(none, none, none, none, none))
-    arrays, units = earlier.saved.arrays, earlier.saved.basis.units
     leaves = []
     for name in named_leaves(like):
-        if f"best.raw.{name}" not in arrays or f"scale.{name}" not in units:
+        best, scale = earlier.best(name), earlier.scale(name)
+        if best is None or scale is None:
             found = Note(f"no parameter {name}")
             expected = f"the parameters of policy {config.policy.name}"
             raise InputError([Problem(str(earlier.run / "checkpoints"), "", "", found, expected, "solve anew")])
-        leaves.append(jnp.asarray(arrays[f"best.raw.{name}"] * units[f"scale.{name}"], none.dtype))
+        leaves.append(jnp.asarray(best * scale, none.dtype))
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
@@ -122,8 +123,8 @@ def item_of_run(run: Path, folder: Path, config: Config, item: str) -> ItemOfRun
         InputError: If the item is not in the catalog, or the run has no checkpoint.
     """
     tables = read_item_block(folder, [item])
-    earlier = read_earlier(run, [item])
-    if not bool(earlier.saved.held[0]):
+    earlier = read_saved_run(run, [item])
+    if not bool(earlier.held[0]):
         expected = "an item that was in the catalog when the run was made"
         raise InputError([Problem(str(run), "", "--item", item, expected, "solve anew, or ask for another item")])
     dtype = np.dtype(config.precision).type
@@ -131,6 +132,8 @@ def item_of_run(run: Path, folder: Path, config: Config, item: str) -> ItemOfRun
     instance = build_instance(tables, block_items=1, bands=bands, dtype=dtype, census=census_of(run, folder, bands))
     settings = settings_of(config, instance)
     axes = _axes(instance)
-    prices, listed = (jnp.asarray(prices_of(earlier, axes, name), dtype) for name in ("dual.price", "best.list_prices"))
+    prices, listed = (
+        jnp.asarray(prices_of(earlier, axes, one), dtype) for one in (earlier.prices, earlier.list_prices)
+    )
     problem = first_item(instance, settings, prices, listed)
     return ItemOfRun(item, config, instance, settings, problem, _policy(instance, config, earlier))

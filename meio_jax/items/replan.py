@@ -34,7 +34,8 @@ from meio_jax.runs.data import instance_of, read_table
 from meio_jax.runs.files import read_about, read_census, read_certificate
 from meio_jax.runs.portable import named_leaves, names_of
 from meio_jax.runs.resume import table_digests
-from meio_jax.runs.warm import bucket_weights, match, prices_of, read_earlier, row_axes, source_rows
+from meio_jax.runs.saved_run import SavedRun, read_saved_run
+from meio_jax.runs.warm import bucket_weights, match, prices_of, source_rows
 from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, clearly_better, judge, refine
 from meio_jax.tables import ITEM_TABLES, Tables, read_instance, read_item_block, read_network
 from meio_jax.tables.overlay import item_column, named_items, overlay
@@ -127,9 +128,10 @@ class Replanner:
         self.folder = _instance_folder(run, about, instance)
         self.network = read_network(self.folder)
         self._tables = read_instance(self.folder) if self._census.items <= _IN_MEMORY else None
-        self._earlier = self._priced = read_earlier(run)
+        # Of a large catalog only the items that are asked for are read, when they are.
+        self._earlier = self._priced = read_saved_run(run, None if self._tables is not None else [])
         self._days = self._earlier.axes
-        self._place = {name: at for at, name in enumerate(self._earlier.saved.basis.items)}
+        self._place = _places(self._earlier)
         self._prices = read_table(run, "prices")
         self._family = policy_family(self.config.policy.name, self.config.policy.protection)
         self._shared: tuple[Census, Shared] | None = None
@@ -155,6 +157,7 @@ class Replanner:
         if not names:
             remedy = "name the items in the column `item_id`"
             raise InputError([Problem(", ".join(changes), "", "item_id", None, "at least one item", remedy)])
+        self._look_up(names)
         self._check_named(changes, names, form)
         base = self._rows([name for name in names if name in self._place])
         content = {name: frame for name, frame in changes.items() if frame.columns != [item_column(name, form)]}
@@ -182,18 +185,19 @@ class Replanner:
     def priced_by(self, run: Path) -> Replanner:
         """The same items, network and levels, at the prices of another run (matched by resource and day)."""
         other = copy.copy(self)
-        other._priced, other._known, other._shapes = read_earlier(run), None, {}
+        other._priced, other._known, other._shapes = read_saved_run(run), None, {}
         return other
 
     def rows(self, names: list[str]) -> Tables:
         """The rows of some items as the run had them, with the network."""
+        self._look_up(names)
         return self._rows(names)
 
     def leveled_by(self, run: Path) -> Replanner:
         """The same items, network and prices, with the levels of another run (matched by item, node and day)."""
         other = copy.copy(self)
-        other._earlier = read_earlier(run)
-        other._place = {name: at for at, name in enumerate(other._earlier.saved.basis.items)}
+        other._earlier = read_saved_run(run)
+        other._place = _places(other._earlier)
         return other
 
     def decide(
@@ -240,6 +244,12 @@ class Replanner:
                 best = jax.tree.map(lambda a, b, at=better: np.where(at, np.asarray(b), np.asarray(a)), best, levels)
                 judged = self._judged(one, best, options)
         return jax.tree.map(np.asarray, best)
+
+    def _look_up(self, names: list[str]) -> None:
+        """Read what the run has saved of some items of a large catalog."""
+        if self._tables is None:
+            self._earlier = read_saved_run(self.run, names)
+            self._place = _places(self._earlier)
 
     def _check_named(self, changes: Mapping[str, pl.DataFrame], names: list[str], form: str) -> None:
         """Items that the run does not have need rows of their own."""
@@ -291,15 +301,15 @@ class Replanner:
         stationary = self.config.policy.stationary
         declared = self.network.settings.stationary_targets
 
-        def table(name: str) -> jax.Array:
-            return jnp.asarray(prices_of(self._priced, axes, name), instance.resources.capacity.dtype)
+        def table(found: np.ndarray | None) -> jax.Array:
+            return jnp.asarray(prices_of(self._priced, axes, found), instance.resources.capacity.dtype)
 
         return Surroundings(
             network=instance.network,
             resources=instance.resources,
             profiles=instance.catalog.profiles,
-            prices=table("dual.price"),
-            list_prices=table("best.list_prices"),
+            prices=table(self._priced.prices),
+            list_prices=table(self._priced.list_prices),
             settings=settings_of(self.config, instance),
             stationary=declared if stationary is None else stationary,
         )
@@ -308,8 +318,7 @@ class Replanner:
         """What the run has of the items of a block; `like` has the shapes of their parameters."""
         items = instance.layout.item[block]
         at = np.asarray([self._place.get(instance.items[item], -1) for item in items])
-        arrays, units, axes = self._earlier.saved.arrays, self._earlier.saved.basis.units, row_axes(like.raw)
-        squares = _squares(arrays)
+        run, axes = self._earlier, like.raw.row_axes()
         raw, square, levels, known = [], [], [], []
         for name, leaf in named_leaves(like.raw).items():
             rows = np.broadcast_to(np.arange(leaf.shape[1])[:, None], leaf.shape[1:])
@@ -323,9 +332,9 @@ class Replanner:
                 table = self._on_days(table)
                 return np.where(there, table[:, np.maximum(rows, 0), np.maximum(at, 0)], 0)
 
-            raw.append(of_run(arrays[f"best.raw.{name}"]))
-            square.append(np.broadcast_to(of_run(arrays.get(f"{squares}.{name}")), leaf.shape))
-            levels.append(raw[-1] * of_run(units[f"scale.{name}"]))
+            raw.append(of_run(run.best(name)))
+            square.append(np.broadcast_to(of_run(run.square(name)), leaf.shape))
+            levels.append(raw[-1] * of_run(run.scale(name)))
             known.append(there)
         dtype, structure = like.cost.dtype, jax.tree.structure(like.raw)
         tree = lambda leaves: jax.tree.unflatten(structure, [np.asarray(leaf, dtype) for leaf in leaves])
@@ -447,14 +456,13 @@ def _instance_folder(run: Path, about: Mapping[str, Any], given: Path | None) ->
     return folder
 
 
+def _places(earlier: SavedRun) -> dict[str, int]:
+    """Position of every item that a run has among those that were read of it."""
+    return {name: at for at, name in enumerate(earlier.basis.items) if earlier.held[at]}
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _squares(saved: Mapping[str, np.ndarray]) -> str:
-    """Where a run keeps the running mean of its squared gradients; "" where it keeps none."""
-    found = (name.split(".nu.")[0] for name in saved if name.startswith("warm.optimiser.") and ".nu." in name)
-    return next((f"{prefix}.nu" for prefix in found), "")
 
 
 def replan(run: Path, changes: Mapping[str, pl.DataFrame], options: ReplanOptions | None = None) -> Replanned:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,12 +16,17 @@ import polars as pl
 from meio_jax.certify.certificate import Certificate
 from meio_jax.config.settings import Config
 from meio_jax.errors import InputError, Note, Problem, Refusal
-from meio_jax.planner.planning import certify, search
+from meio_jax.instance.item_sources import FolderSource, OtherCapacities
+from meio_jax.planner.planning import Model, certify, search
+from meio_jax.planner.streaming import count_stream
 from meio_jax.plans.tables import prices_frame
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.runs.data import RunData, read_run
 from meio_jax.runs.run import config_of_run, configure_jax, warm_config
-from meio_jax.runs.warm import read_earlier, warm_model
+from meio_jax.runs.saved_run import read_saved_run
+from meio_jax.runs.warm import WarmStart, warm_model, warm_stream
+from meio_jax.solver.file_store import PartFiles
+from meio_jax.solver.solve import State
 from meio_jax.tables import read_instance
 from meio_jax.tables.nearest import nearest
 
@@ -261,12 +269,28 @@ def _resolved(
     data: RunData, config: Config, resources: pl.DataFrame, progress: AbstractProgress
 ) -> tuple[Certificate, pl.DataFrame]:
     """Solve from the run with these capacities: certificate and prices."""
-    tables = read_instance(data.instance).replace(resources=resources)
-    earlier = read_earlier(data.folder, tables.items["item_id"].to_list())
-    model, state, _ = warm_model(tables, config, earlier)
-    plan = certify(model, search(model, state, progress=progress), progress=progress)
-    prices, usual = np.asarray(plan.solution.prices), np.asarray(plan.solution.state.usual)
-    return plan.certificate, prices_frame(plan.model.instance, prices, plan.holdout, usual)
+    with _warm(data, config, resources, progress) as (model, state):
+        solution = search(model, state, progress=progress)
+        # The parts of a plan are not wanted: its certificate and prices are.
+        plan = certify(model, solution, progress=progress, receive=lambda part: None)
+    return plan.certificate, prices_frame(model.instance, np.asarray(solution.prices), plan.holdout, solution.usual)
+
+
+@contextlib.contextmanager
+def _warm(
+    data: RunData, config: Config, resources: pl.DataFrame, progress: AbstractProgress
+) -> Iterator[tuple[Model, State]]:
+    """The run's catalog with these capacities, in memory or in parts as the run had it, and the run's state."""
+    if "streamed" not in data.identity:
+        tables = read_instance(data.instance).replace(resources=resources)
+        earlier = read_saved_run(data.folder, tables.items["item_id"].to_list())
+        yield warm_model(tables, config, earlier)[:2]
+        return
+    source = OtherCapacities(FolderSource(data.instance, config.stream.part_items), resources)
+    folder = TemporaryDirectory(dir=config.stream.scratch)
+    with folder as scratch, contextlib.closing(PartFiles(Path(scratch))) as files:
+        counted = count_stream(source, config, files, progress=progress)
+        yield warm_stream(counted, files, WarmStart(read_saved_run(data.folder, [])), progress)
 
 
 def resolve_config(config: Config, steps: int | None) -> Config:

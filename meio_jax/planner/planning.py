@@ -4,42 +4,47 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
+from jax.sharding import Mesh
 
 from meio_jax.certify.certificate import Certificate, relative_violation
+from meio_jax.certify.clairvoyant import capacity_rent, clairvoyant_bound
 from meio_jax.certify.confirm import confirmation
-from meio_jax.certify.feasibility import out_of_reach
-from meio_jax.certify.holdout import Holdout, Tally
+from meio_jax.certify.feasibility import OutOfReach, out_of_reach
+from meio_jax.certify.holdout import Holdout, Tally, sample_of
 from meio_jax.certify.slack import Effort, Slack, estimate_slack
 from meio_jax.certify.unit_values import UnitValues, unit_values
-from meio_jax.certify.verdict import doubts_feasibility, feasibility_steps, judge_plan, make_certificate
+from meio_jax.certify.verdict import Verdict, doubts_feasibility, feasibility_steps, judge_plan, make_certificate
 from meio_jax.config.settings import Config
 from meio_jax.config.values import Values
 from meio_jax.distributed.compile_cache import drop_programs_if_many
-from meio_jax.distributed.sharding import item_mesh, local_devices, own_part
+from meio_jax.distributed.sharding import item_mesh, local_devices, own_part, sum_over_processes
 from meio_jax.dual import BestSoFar, Tolerances
 from meio_jax.instance import KINDS, Instance, build_instance
+from meio_jax.instance.blocks import Layout
 from meio_jax.instance.census import Gather, alone
 from meio_jax.model.network import Network
+from meio_jax.model.resources import Resources
 from meio_jax.objective import AbstractObjective
-from meio_jax.plans.tables import metrics_frame, plan_frames
+from meio_jax.plans.tables import plan_frames, shared_frames
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
-from meio_jax.scenarios.sampling import VALIDATION, ScenarioSettings
+from meio_jax.scenarios.sampling import ScenarioSettings
 from meio_jax.simulation.rollout import GRADIENT_MODES
+from meio_jax.solver.file_store import FileStore
 from meio_jax.solver.probe import probe
 from meio_jax.solver.problem import SearchOptions, build_problem
 from meio_jax.solver.solve import Limits, Solution, State, Trace, initial_state, solve
-from meio_jax.solver.subproblem import InventorySubproblem, Search, Settings
+from meio_jax.solver.store import AbstractInventoryStore, MemoryStore, Part
+from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Settings
 from meio_jax.tables import Tables
 from meio_jax.tables.periods import PERIODS_PER_CYCLE
 
@@ -49,14 +54,41 @@ _CPU_BATCH_ROWS, _LEAST_BATCH = 5_000, 64
 
 @dataclass(frozen=True)
 class Model:
-    """An instance made ready to solve under a configuration."""
+    """A catalog made ready to solve under a configuration.
+
+    `instance` is the catalog, or its first part where the store has several: what all parts share is in each.
+    `instances` gives the arrays of every part in turn, and `layouts` how its items are cut into blocks.
+    """
 
     config: Config
     instance: Instance
-    problem: InventorySubproblem
+    store: AbstractInventoryStore
     method: BestSoFar
     limits: Limits
     values: Values
+    instances: Callable[[], Iterable[Instance]]
+    layouts: Callable[[], Iterable[Layout]]
+
+    @property
+    def problem(self) -> InventorySubproblem:
+        """The item problems, of one part where there are several."""
+        return self.store.problem
+
+    @property
+    def given(self) -> AbstractInventoryStore:
+        """The items with the capacities as the user gave them (no margin)."""
+        return self.store.given(self.instance.resources)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the items pass in parts, from files."""
+        return isinstance(self.store, FileStore)
+
+    @property
+    def stationary(self) -> bool:
+        """Whether one target holds for all buckets."""
+        chosen = self.values.policy.stationary
+        return self.instance.tables.settings.stationary_targets if chosen is None else chosen
 
     @property
     def kind_of(self) -> jax.Array:
@@ -64,15 +96,32 @@ class Model:
 
 
 @dataclass(frozen=True)
+class PartPlan:
+    """The plan of a part of the catalog: parameters in units, holdout results, and what units in stock are worth.
+
+    `number` is that of the part among all; of a catalog in memory that of the process that has it.
+    """
+
+    number: int
+    instance: Instance
+    policy: AbstractPolicy
+    holdout: Holdout
+    values: UnitValues | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
-    """A finished plan: solution, holdout results, certificate, and every result as a data frame."""
+    """A finished plan: solution, holdout results of all items together, certificate, and its parts.
+
+    There is one part for a catalog in memory. The parts of a larger one are passed on as they are judged
+    (`certify(receive=...)`), and none is kept.
+    """
 
     model: Model
     solution: Solution
-    policy: AbstractPolicy
     holdout: Holdout
     certificate: Certificate
-    values: UnitValues | None = None
+    parts: tuple[PartPlan, ...] = ()
     earlier_prices: np.ndarray | None = None
 
     @property
@@ -80,23 +129,41 @@ class Plan:
         """How the solve ended."""
         return Result[self.certificate.result]
 
+    @property
+    def policy(self) -> AbstractPolicy:
+        """Parameters of a catalog in memory, in units."""
+        return self.parts[0].policy
+
+    @property
+    def values(self) -> UnitValues | None:
+        """What units in stock are worth, of a catalog in memory; None where that was not asked for."""
+        return self.parts[0].values
+
     def frames(self) -> dict[str, pl.DataFrame]:
         """All result tables by the name they have in a run folder (`plan/targets`, `prices`, ...)."""
-        model = self.model
-        found = plan_frames(
-            model.instance,
-            self.policy,
-            self.solution,
-            self.holdout,
-            rounds=model.problem.settings.rounds,
-            values=self.values,
-            daily=model.config.output.daily_orders,
-            exceptions=model.config.exceptions,
-            earlier_prices=self.earlier_prices,
-            first=jax.process_index() == 0,
-        )
-        tables = dict(found)
-        return {**tables, "metrics": metrics_frame(self.solution)}
+        (whole,) = self.parts
+        return dict([*part_frames(self.model, self.solution, whole, self.earlier_prices), *self.shared_frames()])
+
+    def shared_frames(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """The tables that do not grow with the catalog."""
+        return shared_frames(self.model.instance, self.solution, self.holdout, self.model.problem.settings.rounds)
+
+
+def part_frames(
+    model: Model, solution: Solution, part: PartPlan, earlier_prices: np.ndarray | None = None
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The tables of a part by the name they have in a run folder."""
+    return plan_frames(
+        part.instance,
+        part.policy,
+        solution,
+        part.holdout,
+        values=part.values,
+        daily=model.config.output.daily_orders,
+        exceptions=model.config.exceptions,
+        # Capacities are looked at once, and where all usage is known.
+        earlier_prices=None if model.streamed or part.number else earlier_prices,
+    )
 
 
 def block_items(nodes: int, scenarios: int) -> int:
@@ -164,19 +231,37 @@ def prepare(
         start_prices: Prices `[buckets, resources]` at which the starting levels are set; None: zero.
         gather: How counts of all processes come together, where the tables hold a part of the catalog only.
     """
-    drop_programs_if_many()
-    values = Values.of(config) if values is None else values
-    dtype = np.dtype(config.precision).type
-    items = config.solve.block_items or block_items(tables.nodes.height, per_step(config))
     mesh = item_mesh(config.solve.devices)
     instance = build_instance(
         tables,
-        block_items=items,
+        block_items=config.solve.block_items or block_items(tables.nodes.height, per_step(config)),
         bands=config.fulfilment.weight_bands,
-        dtype=dtype,
+        dtype=np.dtype(config.precision).type,
         devices=local_devices(mesh),
         gather=gather,
     )
+    return model_of(instance, config, mesh, start_prices=start_prices, values=values)
+
+
+def model_of(
+    instance: Instance,
+    config: Config,
+    mesh: Mesh | None,
+    *,
+    start_prices: Callable[[Instance], np.ndarray] | None = None,
+    values: Values | None = None,
+) -> Model:
+    """Starting levels and the dual method of an instance in arrays.
+
+    Args:
+        instance: The catalog, or a part of it.
+        config: The configuration.
+        mesh: Devices that share the items.
+        start_prices: As of `prepare`.
+        values: As of `prepare`.
+    """
+    drop_programs_if_many()
+    values = Values.of(config) if values is None else values
     stationary = values.policy.stationary
     options = config.solve
     problem = build_problem(
@@ -188,10 +273,10 @@ def prepare(
         config.scenarios.train,
         search=SearchOptions(options.learning_rate, options.final_learning_rate, options.max_steps),
         margin=options.capacity_margin,
-        stationary=tables.settings.stationary_targets if stationary is None else stationary,
+        stationary=instance.tables.settings.stationary_targets if stationary is None else stationary,
         store=_stored(instance, config),
         mesh=mesh,
-        prices=None if start_prices is None else jnp.asarray(start_prices(instance), dtype),
+        prices=None if start_prices is None else jnp.asarray(start_prices(instance), config.precision),
     )
     # Prices are averaged as well as plans, and the gap of the mean is a little larger than the mean gap.
     gap = options.gap / 2
@@ -200,7 +285,8 @@ def prepare(
     method = BestSoFar(values.dual, options.violation, averaging, gap, options.price_gain)
     kinds = tuple(KINDS[kind] for kind in instance.kinds)
     limits = Limits(options.max_steps, options.min_steps, options.check_every, tolerances, kinds)
-    return Model(config, instance, problem, method, limits, values)
+    store, parts, layouts = MemoryStore(problem), lambda: [instance], lambda: [instance.layout]
+    return Model(config, instance, store, method, limits, values, parts, layouts)
 
 
 def search(
@@ -213,15 +299,15 @@ def search(
 ) -> Solution:
     """Run the solver loop from the starting point, or from `state`."""
     if state is None:
-        state = initial_state(model.problem, model.method)
+        state = initial_state(model.store, model.method)
     config = model.config
     asked = None
     if config.solve.confirm:
-        aimed_at = model.problem.resources
         stop = Silent().should_stop if progress is None else progress.should_stop
-        asked = confirmation(_given_capacities(model), aimed_at, config, model.method.averaging, per_step(config), stop)
+        given, chunk = model.instance.resources, per_step(config)
+        asked = confirmation(model.store, given, config, model.method.averaging, chunk, stop)
     found = solve(
-        model.problem,
+        model.store,
         model.method,
         state,
         model.limits,
@@ -241,31 +327,30 @@ def probed(model: Model, solution: Solution) -> Solution:
     """
     if solution.result in (Result.INTERRUPTED, Result.NUMERICAL_FAILURE):
         return solution
-    problem, chunk = _given_capacities(model), per_step(model.config)
+    store, chunk = model.given, per_step(model.config)
     ids = jnp.arange(-(-4 * chunk // 8) * 8, dtype=jnp.int32)
-    others = (cast(Search, solution.state.mean.iterate).raw, problem.first)
-    found = probe(problem, solution.best, solution.prices, ids, others)
-    if not bool(np.asarray(own_part(found.moved)).any()) and jax.process_count() == 1:
-        return solution
-    best = eqx.tree_at(lambda s: s.raw, solution.best, found.raw)
+    moved = jax.process_count() > 1
 
-    def merit(search: Search) -> tuple[float, float]:
-        tally = Tally(problem, problem.policy(search), search.list_prices, chunk, purpose=VALIDATION)
-        usage = tally.upto(4 * chunk).usage
-        relative, _ = relative_violation(problem.resources, usage.used, usage.wanted, np.asarray(solution.state.usual))
+    def tried(part: Part) -> ItemState:
+        nonlocal moved
+        raw, others = part.items.plan(solution.improved), (part.items.mean, part.problem.first)
+        found = probe(part.problem, raw, solution.prices, solution.list_prices, ids, others)
+        moved = moved or bool(np.asarray(own_part(found.moved)).any())
+        return dataclasses.replace(part.items, best=found.raw)
+
+    better = solution.with_best(store.changed(solution.state.items, tried, "probed"))
+    if not moved:
+        return solution
+
+    def merit(plan: Solution) -> tuple[float, float]:
+        sample = sample_of(store, plan.state.items, plan.improved, solution.list_prices, chunk).upto(4 * chunk)
+        usage = sample.mean_usage()
+        relative, _ = relative_violation(model.instance.resources, usage.used, usage.wanted, solution.usual)
         beyond = max(float(relative.max(initial=0)) - model.config.solve.violation, 0.0)
-        return beyond, tally.objective()
+        return beyond, sample.objective()
 
-    before, after = merit(solution.best), merit(best)
-    if after[0] > before[0] + 1e-9 or not np.isfinite(after[1]):
-        return solution
-    state = eqx.tree_at(lambda s: s.best, solution.state, best)
-    return dataclasses.replace(solution, best=best, state=state, confirmed=None)
-
-
-def _given_capacities(model: Model) -> InventorySubproblem:
-    """The problem with the capacities as the user gave them (no margin)."""
-    return eqx.tree_at(lambda p: p.resources, model.problem, model.problem.everywhere(model.instance.resources))
+    before, after = merit(solution), merit(better)
+    return solution if after[0] > before[0] + 1e-9 or not np.isfinite(after[1]) else better
 
 
 def clairvoyance_holds(network: Network) -> bool:
@@ -277,76 +362,124 @@ def clairvoyance_holds(network: Network) -> bool:
     return not network.evening or not bool(np.asarray(network.charged)[: longest + 1].any())
 
 
-def _slack_of(
-    model: Model, problem: InventorySubproblem, solution: Solution, progress: AbstractProgress
-) -> Slack | None:
+def _slack_of(model: Model, solution: Solution, progress: AbstractProgress) -> Slack | None:
     """What items could still save at the final prices; None where that is not asked, or makes no sense any more."""
     config = model.config
     wanted = solution.result in (Result.CONVERGED, Result.MAX_STEPS) and jax.process_count() == 1
     if not config.solve.slack_items or not wanted:
         return None
     progress.stage("slack of the items")
-    declared, stationary = model.instance.tables.settings.stationary_targets, model.values.policy.stationary
+    effort = Effort(items=config.solve.slack_items)
     return estimate_slack(
-        problem,
-        solution.best,
-        solution.prices,
+        model.given,
+        solution,
         model.values.policy.family,
-        Effort(items=config.solve.slack_items),
-        stationary=declared if stationary is None else stationary,
+        effort,
+        stationary=model.stationary,
         seed=config.seed,
         check=progress.check,
     )
 
 
-def certify(model: Model, solution: Solution, *, progress: AbstractProgress | None = None) -> Plan:
-    """Judge the best plan of a solve on holdout scenarios and write down what can be said about it."""
+class _Sums:
+    """What parts add up to: holdout results, and their clairvoyant bounds."""
+
+    def __init__(self) -> None:
+        self.holdout: Holdout | None = None
+        self.bounds: list[float] = []
+
+    def add(self, holdout: Holdout) -> None:
+        total = self.holdout
+        shared = lambda h: (h.sums, h.usage, h.regional)
+        summed = holdout if total is None else jax.tree.map(np.add, shared(total), shared(holdout))
+        self.holdout = holdout if total is None else eqx.tree_at(shared, total, summed)
+
+    def over_all(self, store: AbstractInventoryStore) -> Holdout:
+        """Holdout results of all processes together, but for those of items."""
+        if self.holdout is None:
+            raise ValueError("a catalog has at least one part")
+        shared = lambda h: (h.sums, h.usage, h.regional)
+        sums, usage, regional = shared(self.holdout)
+        together = (sum_over_processes(sums), *store.summed((usage, regional)))
+        return eqx.tree_at(shared, self.holdout, together)
+
+    def bound(self, resources: Resources, prices: jax.Array) -> float | None:
+        """The clairvoyant bound of all items, less the rent of all capacities; None where there is none."""
+        total = float(sum_over_processes(np.asarray(sum(self.bounds))))
+        return total - capacity_rent(resources, prices) if self.bounds and np.isfinite(total) else None
+
+
+def certify(
+    model: Model,
+    solution: Solution,
+    *,
+    progress: AbstractProgress | None = None,
+    receive: Callable[[PartPlan], None] | None = None,
+) -> Plan:
+    """Judge the best plan of a solve on holdout scenarios and write down what can be said about it.
+
+    Args:
+        model: What was solved.
+        solution: The search.
+        progress: Where to report.
+        receive: Takes the plan of every part as it is judged; None: they are kept.
+    """
     progress = Silent() if progress is None else progress
     started = time.perf_counter()
-    problem, config = _given_capacities(model), model.config
-    policy = problem.policy(solution.best)
-    list_prices = solution.best.list_prices
-    progress.stage("holdout")
-    tally = Tally(problem, policy, list_prices, per_step(config), progress.check, times=True)
-    holdout = tally.upto(config.scenarios.holdout)
-    slack = _slack_of(model, problem, solution, progress)
-    verdict = judge_plan(model.instance, solution, holdout, config, slack)
-    infeasible = []
-    if doubts_feasibility(verdict, config):
-        progress.stage("feasibility")
-        infeasible = out_of_reach(
-            problem,
-            solution.best,
-            verdict.relative,
-            np.asarray(solution.state.usual),
-            model.instance.ids.resources,
-            tolerance=config.solve.violation,
-            steps=feasibility_steps(solution, config),
-            check=progress.check,
-        )
-    bound = None
-    if config.scenarios.clairvoyant and clairvoyance_holds(model.instance.network):
-        from meio_jax.certify.clairvoyant import clairvoyant_bound
-
-        progress.stage("clairvoyant bound")
-        found = clairvoyant_bound(
-            problem, solution.prices, config.scenarios.clairvoyant, chunk=per_step(config), check=progress.check
-        )
-        bound = float(found.value) if np.isfinite(found.value) else None
-    seconds = solution.seconds + time.perf_counter() - started
+    config, sums = model.config, _Sums()
+    kept: list[PartPlan] = []
+    bounded = config.scenarios.clairvoyant and clairvoyance_holds(model.instance.network)
+    progress.stage("holdout and clairvoyant bound" if bounded else "holdout")
+    plans = model.given.plans(solution.state.items, solution.improved)
+    parts = zip(model.store.numbers, plans, model.instances(), strict=True)
+    for number, (problem, policy), instance in parts:
+        tally = Tally(problem, policy, solution.list_prices, per_step(config), progress.check, times=True)
+        holdout = tally.upto(config.scenarios.holdout)
+        values = values_of_units(problem, policy, solution, config, progress)
+        if bounded:
+            sums.bounds.append(_bound_of(problem, solution, config, progress))
+        sums.add(holdout)
+        own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
+        (kept.append if receive is None else receive)(PartPlan(number, instance, own, holdout, values))
+    total = sums.over_all(model.store)
+    slack = _slack_of(model, solution, progress)
+    verdict = judge_plan(model.instance, solution, total, config, slack)
+    infeasible = _infeasible(model, solution, verdict, progress)
     certificate = make_certificate(
         model.instance,
         config,
         solution,
-        holdout,
+        total,
         verdict,
         infeasible=[one.as_dict() for one in infeasible],
-        bound=bound,
-        seconds=seconds,
+        bound=sums.bound(model.instance.resources, solution.prices),
+        seconds=solution.seconds + time.perf_counter() - started,
     )
-    own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
-    values = values_of_units(problem, policy, solution, config, progress)
-    return Plan(model, solution, own, holdout, certificate, values)
+    return Plan(model, solution, total, certificate, tuple(kept))
+
+
+def _infeasible(model: Model, solution: Solution, verdict: Verdict, progress: AbstractProgress) -> list[OutOfReach]:
+    """Capacities that no plan can meet, where the plan misses some by so much that this is looked for."""
+    config = model.config
+    if not doubts_feasibility(verdict, config):
+        return []
+    progress.stage("feasibility")
+    return out_of_reach(
+        model.given,
+        solution,
+        verdict.relative,
+        model.instance.ids.resources,
+        tolerance=config.solve.violation,
+        steps=feasibility_steps(solution, config),
+        check=progress.check,
+    )
+
+
+def _bound_of(problem: InventorySubproblem, solution: Solution, config: Config, progress: AbstractProgress) -> float:
+    """Clairvoyant bound of the items of a part that this process has, before any rent is taken off."""
+    count, chunk = config.scenarios.clairvoyant, per_step(config)
+    found = clairvoyant_bound(problem, solution.prices, count, chunk=chunk, check=progress.check)
+    return float(found.per_item.sum())
 
 
 def values_of_units(
@@ -360,7 +493,7 @@ def values_of_units(
     count = min(config.scenarios.unit_values, config.scenarios.holdout)
     if not count:
         return None
-    prices = (problem.everywhere(solution.prices), problem.everywhere(solution.best.list_prices))
+    prices = (problem.everywhere(solution.prices), problem.everywhere(solution.list_prices))
     return unit_values(problem, policy, prices, count, chunk=min(per_step(config), count), check=progress.check)
 
 

@@ -12,6 +12,7 @@ from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.unit_values import UnitValues
 from meio_jax.config.settings import ExceptionPart
 from meio_jax.instance import KINDS, Instance
+from meio_jax.model.resources import Usage
 from meio_jax.plans.decisions import joined
 from meio_jax.plans.supply_ahead import Ahead, supply_ahead
 from meio_jax.policy import AbstractPolicy
@@ -50,19 +51,36 @@ class Judged:
 _Row = tuple[str | None, str | None, str, float, float, str, str]
 
 
-def exception_frame(plan: Judged, options: ExceptionPart, *, shared: bool = True) -> pl.DataFrame:
-    """Exceptions of the items, and (`shared`) of the capacities, those with the most money at stake first.
+def exception_frame(plan: Judged, options: ExceptionPart) -> pl.DataFrame:
+    """Exceptions of the items and of the capacities, those with the most money at stake first.
 
     Args:
-        plan: The plan.
+        plan: The plan; of a part of a catalog no `earlier` prices are given, as it does not know what the others use.
         options: From where on something is an exception.
-        shared: Whether capacities are looked at as well: once for all parts of a catalog.
     """
     ahead = supply_ahead(plan.instance)
     rows: list[_Row] = [*_stock_outs(plan, options, ahead), *_excess(plan, options), *_not_in_time(plan, options)]
     rows += _late(plan, options, ahead)
-    if shared and plan.earlier is not None:
-        rows += _price_jumps(plan, plan.earlier, options)
+    if plan.earlier is not None:
+        rows += _price_jumps(plan.instance, plan.holdout.usage, (plan.prices, plan.earlier), options)
+    return _sorted(rows, options)
+
+
+def capacity_exceptions(
+    instance: Instance, usage: Usage, prices: tuple[np.ndarray, np.ndarray], options: ExceptionPart
+) -> pl.DataFrame:
+    """Exceptions of the capacities alone.
+
+    Args:
+        instance: The catalog, or a part of it.
+        usage: What all items use of the capacities.
+        prices: Prices now, and those of the run that a warm start began from, `[buckets, resources]`.
+        options: From where on something is an exception.
+    """
+    return _sorted([*_price_jumps(instance, usage, prices, options)], options)
+
+
+def _sorted(rows: list[_Row], options: ExceptionPart) -> pl.DataFrame:
     frame = pl.DataFrame([row for row in rows if row[4] >= options.money], schema=_SCHEMA, orient="row")
     return frame.sort("money", "kind", "item_id", "node_id", descending=[True, False, False, False], nulls_last=True)
 
@@ -172,11 +190,12 @@ def _late(plan: Judged, options: ExceptionPart, ahead: Ahead) -> Iterator[_Row]:
         yield instance.items[late.item], node, EXPEDITE, late.units, late.units * a_unit, what, mend
 
 
-def _price_jumps(plan: Judged, earlier: np.ndarray, options: ExceptionPart) -> Iterator[_Row]:
+def _price_jumps(
+    instance: Instance, usage: Usage, prices: tuple[np.ndarray, np.ndarray], options: ExceptionPart
+) -> Iterator[_Row]:
     """Capacities whose price rose to a multiple of that of the run that the search began from."""
-    instance = plan.instance
-    used = np.asarray(plan.holdout.usage.used, float)
-    now, before = np.asarray(plan.prices, float), np.asarray(earlier, float)
+    used = np.asarray(usage.used, float)
+    now, before = (np.asarray(price, float) for price in prices)
     rent, rent_before = (np.maximum(price, 0) * np.maximum(used, 0) for price in (now, before))
     first = instance.tables.resources.unique("resource_id", keep="first", maintain_order=True)
     where = first["node_id"].to_list()

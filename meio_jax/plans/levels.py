@@ -13,8 +13,8 @@ from meio_jax.errors import InputError, Problem
 from meio_jax.instance import Instance
 from meio_jax.instance.ids import positions
 from meio_jax.plans.decisions import joined
-from meio_jax.plans.policy_tables import SOURCE_PREFIX
 from meio_jax.policy import POLICIES, AbstractPolicy
+from meio_jax.policy.base import SOURCE_PREFIX
 from meio_jax.registry import choose
 
 

@@ -15,6 +15,7 @@ import polars as pl
 from meio_jax.instance import Instance
 from meio_jax.plans.decisions import joined
 from meio_jax.policy import AbstractPolicy
+from meio_jax.policy.base import SOURCE_PREFIX
 from meio_jax.policy.echelon import EchelonBaseStock
 from meio_jax.policy.protected import Protected
 
@@ -23,8 +24,6 @@ KEPT_ABOVE = 1e-6
 
 TARGET_COLUMNS = ("target", "fast_target", "order_cap")
 """Parameters that `plan/targets` always has a column for, empty where the policy has none."""
-
-SOURCE_PREFIX = "source_"
 
 
 def policy_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:

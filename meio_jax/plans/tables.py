@@ -158,7 +158,7 @@ def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout, usual
     """Price, holdout usage, capacity and relative violation of every resource and bucket.
 
     Usage and capacity are in the unit of the resources table (storage: average, flows: per day, spend: total,
-    service: share of demand); violation is a share of the capacity, or of `usual` (`State.usual`) where that is
+    service: share of demand); violation is a share of the capacity, or of `usual` (`Solution.usual`) where that is
     nothing; a price is money per unit of usage and day (spend: per unit of money).
     """
     resources = instance.resources
@@ -207,8 +207,14 @@ def metrics_frame(solution: Solution) -> pl.DataFrame:
     return pl.DataFrame(rows, schema_overrides={"change": pl.Float64})
 
 
-SHARED_TABLES = ("prices", "plan/fulfilment")
-"""Tables that are the same whatever part of the catalog they are made of, once all parts have been judged."""
+def shared_frames(
+    instance: Instance, solution: Solution, holdout: Holdout, rounds: int
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The tables of a plan that do not grow with the catalog; arguments as of `plan_frames`, of all items together."""
+    prices = np.asarray(solution.prices)
+    yield "plan/fulfilment", fulfilment_frame(instance, prices, rounds)
+    yield "prices", prices_frame(instance, prices, holdout, solution.usual)
+    yield "metrics", metrics_frame(solution)
 
 
 def plan_frames(
@@ -217,28 +223,23 @@ def plan_frames(
     solution: Solution,
     holdout: Holdout,
     *,
-    rounds: int,
     values: UnitValues | None = None,
     daily: bool = False,
     exceptions: ExceptionPart | None = None,
     earlier_prices: np.ndarray | None = None,
-    first: bool = True,
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """All tables of a plan with their paths in the run folder.
+    """The tables of items of a plan, and of what they add up to, with their paths in the run folder.
 
     Args:
-        instance: The instance that was planned.
+        instance: The instance that was planned, or a part of it.
         policy: Parameters in units; leaves have a leading block axis.
         solution: The search.
         holdout: Results on holdout scenarios.
-        rounds: Nodes that a class of demand asks in turn.
         values: What units in stock are worth; None: not asked for.
         daily: Whether expected orders are given by day as well.
         exceptions: From where on something is an exception; None: none are looked for.
-        earlier_prices: Prices of the run that a warm start began from.
-        first: Whether this is the first part of the catalog, which tells what all parts share.
+        earlier_prices: Prices of the run that a warm start began from; None: capacities are no exceptions.
     """
-    prices, usual = np.asarray(solution.prices), np.asarray(solution.state.usual)
     yield from policy_frames(instance, policy)
     yield from decision_frames(instance, policy)
     yield from expected_frames(instance, holdout)
@@ -247,8 +248,5 @@ def plan_frames(
     if values is not None:
         yield "plan/unit_values", unit_value_frame(instance, values)
     if exceptions is not None:
-        judged = Judged(instance, policy, holdout, values, prices, earlier_prices)
-        found = exception_frame(judged, exceptions, shared=first)
-        yield from with_names(instance, [("plan/exceptions", found)])
-    yield "plan/fulfilment", fulfilment_frame(instance, prices, rounds)
-    yield "prices", prices_frame(instance, prices, holdout, usual)
+        judged = Judged(instance, policy, holdout, values, np.asarray(solution.prices), earlier_prices)
+        yield from with_names(instance, [("plan/exceptions", exception_frame(judged, exceptions))])

@@ -1,12 +1,15 @@
 """What a replenishment policy sees and must answer."""
 
 import abc
+import dataclasses
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from meio_jax.model.network import ItemBlock, Network
+
+SOURCE_PREFIX = "source_"
 
 
 class Arrival(eqx.Module):
@@ -87,6 +90,11 @@ class AbstractPolicy(eqx.Module):
     rollout passes one bucket at a time, with the items spread over the batch. A leaf with a row per node becomes a
     column of the plan's targets; one with a row per source has a name that begins with `source_`.
     """
+
+    def row_axes(self) -> dict[str, str]:
+        """What the rows of every parameter are, by its path: `nodes` or `sources`."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return {name: "sources" if name.startswith(SOURCE_PREFIX) else "nodes" for name in names}
 
     @abc.abstractmethod
     def order(self, view: View) -> Float[Array, "sources batch"]:

@@ -18,6 +18,11 @@ class Protected(AbstractPolicy):
     protection: Float[Array, "*buckets levels items"]
     nodes: int = eqx.field(static=True)
 
+    def row_axes(self) -> dict[str, str]:
+        """As of any policy; the rows of `protection` are `levels`."""
+        inner = {f"replenishment.{name}": axis for name, axis in self.replenishment.row_axes().items()}
+        return {**inner, "protection": "levels"}
+
     def order(self, view: View) -> Float[Array, "sources batch"]:
         return self.replenishment.order(view)
 

@@ -9,10 +9,10 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -22,14 +22,18 @@ from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.folders import writing
 from meio_jax.progress import Step
 from meio_jax.runs.folder import check_there
-from meio_jax.runs.portable import Basis, is_per_item
+from meio_jax.runs.portable import ITEMS, Basis
 from meio_jax.runs.step_folders import StepFolders, holds_plain_steps, read_step
 from meio_jax.tables import write_text
 
 # What goes wrong in the background is raised where the next save waits for it, and told by the command.
 logging.getLogger("absl").setLevel(logging.CRITICAL)
 
+Found = TypeVar("Found")
+
 _SEAL = "files.json"
+# Of the names of arrays: checkpoints of earlier versions have others.
+_FORM = 2
 _PART = re.compile(r"(\d+)-of-(\d+)")
 
 
@@ -50,37 +54,29 @@ class Restored:
     """A checkpoint that was read.
 
     `arrays` holds the state by name and `basis` what it refers to, both over the items asked for; `held` marks those
-    of them that the run has, `total` counts all items of the run. `history` has the reports of its steps, `notes` a
-    line per damaged checkpoint that was passed over.
+    of them that the run has. `history` has the reports of its steps.
     """
 
     step: int
     arrays: dict[str, np.ndarray]
     basis: Basis
     held: np.ndarray
-    total: int
     history: list[Step]
-    notes: list[str]
 
 
 class Checkpoints:
-    """The checkpoints of one run folder, as written by one process for its part of the catalog.
+    """The checkpoints of one part of a catalog in a run folder.
 
     Each holds everything that is needed to continue (parameters, optimiser, prices, dual state, step; random keys
     follow from the seed, the item and the step) with a checksum per array and the identity of the run. Saving
     happens in the background under a temporary name, so a kill at any moment leaves the earlier ones whole.
     """
 
-    def __init__(
-        self, folder: Path, *, every: int, keep: int, identity: dict[str, Any], basis: Basis, part: Part | None = None
-    ) -> None:
-        self.every = every
+    def __init__(self, folder: Path, *, keep: int, identity: dict[str, Any], part: Part | None = None) -> None:
         self.identity = identity
         self._part = Part() if part is None else part
         self._folder = folder.resolve()
         own = self._folder / self._part.folder
-        own.mkdir(parents=True, exist_ok=True)
-        basis.write(own / "basis.npz")
         # Parts may be a save apart when a process dies; what is kept must still have a step in common.
         keep = keep if self._part.count == 1 else max(keep, 2) + 1
         self._manager: ocp.CheckpointManager | StepFolders = StepFolders(own, keep)
@@ -88,10 +84,6 @@ class Checkpoints:
             options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, enable_async_checkpointing=True)
             self._manager = ocp.CheckpointManager(own, options=options)
         self._unsealed: Path | None = None
-
-    def due(self, step: int) -> bool:
-        """Whether a checkpoint is due after this step."""
-        return bool(self.every) and step % self.every == 0
 
     def save(self, arrays: dict[str, np.ndarray], history: list[Step]) -> None:
         """Save now (in the background); the step is the last one of the history (0: before the first)."""
@@ -104,6 +96,7 @@ class Checkpoints:
         # The file format knows no empty arrays (prices of an instance without capacities, say).
         arrays = {name: array for name, array in arrays.items() if array.size}
         meta = {
+            "form": _FORM,
             "identity": self.identity,
             "history": [asdict(one) for one in history],
             "checksums": {name: checksum(array) for name, array in arrays.items()},
@@ -123,6 +116,10 @@ class Checkpoints:
         if self._unsealed is not None and self._unsealed.is_dir():
             write_text(json.dumps(file_digests(self._unsealed)), self._unsealed / _SEAL)
         self._unsealed = None
+
+    def flush(self) -> None:
+        """Wait for the save under way."""
+        self._seal()
 
     def close(self) -> None:
         """Wait for saves under way."""
@@ -185,22 +182,19 @@ def saved_steps(folder: Path) -> list[tuple[int, int]]:
     return sorted(whole, reverse=True)
 
 
-def restore(
-    folder: Path,
-    items: list[str],
-    identity: dict[str, Any] | None,
-    *,
-    partial: bool = False,
-    agree: Callable[[bool], bool] = bool,
-) -> Restored | None:
-    """Read the newest checkpoint that is whole; None where a run has none yet.
+def newest(
+    folder: Path, read: Callable[[tuple[int, int]], Found], agree: Callable[[bool], bool] = bool
+) -> tuple[Found, list[str]] | None:
+    """What is read of the newest checkpoint that is whole; None where a run has none yet.
 
     Args:
         folder: The folder `checkpoints` of a run.
-        items: Items whose arrays are wanted, in this order; whichever parts hold them are read.
-        identity: What the checkpoint must have been made with; None: anything.
-        partial: The run need not hold all of the items.
+        read: Reads a checkpoint, given its step and number of parts; whatever it raises but InputError means that the
+            checkpoint is damaged.
         agree: Whether all processes could read a checkpoint, given that this one could.
+
+    Returns:
+        What was read, and a line per damaged checkpoint that was passed over.
 
     Raises:
         InputError: If none can be read, or it belongs to another instance or configuration.
@@ -208,14 +202,13 @@ def restore(
     damaged: dict[int, str] = {}
     for step, count in saved_steps(folder):
         try:
-            found, trouble = _read(folder, (step, count), items, identity, partial), "in another part"
+            found, trouble = read((step, count)), "in another part"
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a damaged file, try the one before
             found, trouble = None, f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
         if agree(found is not None) and found is not None:
-            notes = [f"checkpoint {bad} is damaged and cannot be used ({why})" for bad, why in damaged.items()]
-            return replace(found, notes=notes)
+            return found, [f"checkpoint {bad} is damaged and cannot be used ({why})" for bad, why in damaged.items()]
         damaged[step] = trouble
     if not damaged:
         return None
@@ -233,51 +226,72 @@ def read_basis(folder: Path, part: Part) -> Basis:
     return Basis.read(folder / part.folder / "basis.npz")
 
 
-def all_items(folder: Path) -> list[str]:
-    """Ids of all items of a run's newest checkpoint; empty where there is none.
+def saved_items(folder: Path) -> Iterator[list[str]]:
+    """Ids of the items in every part of a run's newest checkpoint; nothing where there is none.
 
     Raises:
         InputError: If they cannot be read.
     """
-    for _, count in saved_steps(folder):
+    for _, count in saved_steps(folder)[:1]:
         try:
-            return [name for index in range(count) for name in read_basis(folder, Part(index, count)).items]
+            yield from (read_basis(folder, Part(index, count)).items for index in range(count))
         except (OSError, ValueError, KeyError) as error:
             found, remedy = Note(" ".join(str(error).split())), "solve anew with `meio solve --overwrite`"
             raise Refusal(Problem(str(folder), "", "", found, "the ids of a run's items", remedy)) from None
-    return []
 
 
-def _read(
-    folder: Path, at: tuple[int, int], items: list[str], identity: dict[str, Any] | None, partial: bool
+def read_items(
+    folder: Path,
+    at: tuple[int, int],
+    items: list[str],
+    identity: dict[str, Any] | None = None,
+    *,
+    partial: bool = False,
+    near: int = 0,
 ) -> Restored:
-    """Collect the arrays of some items from the parts of a checkpoint (its step and number of parts)."""
+    """Collect the arrays of some items from the parts of a checkpoint.
+
+    Args:
+        folder: The folder `checkpoints` of a run.
+        at: Its step and number of parts.
+        items: Items whose arrays are wanted, in this order; whichever parts hold them are read.
+        identity: What the checkpoint must have been made with; None: anything.
+        partial: The run need not hold all of the items.
+        near: Number of the part in which they are looked for first.
+
+    Raises:
+        InputError: If it belongs to another instance or configuration.
+        ValueError: If an item is missing, or a file is not what was saved.
+    """
     step, count = at
     place = {name: position for position, name in enumerate(items)}
     arrays: dict[str, np.ndarray] = {}
     units: dict[str, np.ndarray] = {}
-    held, total, axes = np.zeros(len(items), bool), 0, {}
+    held, axes = np.zeros(len(items), bool), {}
     history: list[Step] = []
-    for index in range(count):
+    order = sorted(range(count), key=lambda index: abs(index - near))
+    for index in order:
+        if held.all() and arrays:
+            break
         part = Part(index, count)
         basis = read_basis(folder, part)
-        axes, total = basis.axes, total + len(basis.items)
+        axes = basis.axes
         own = [(source, place[name]) for source, name in enumerate(basis.items) if name in place]
         # The last part is read in any case where nothing was: what the items share is in all of them.
-        if not own and (arrays or index < count - 1):
+        if not own and (arrays or index != order[-1]):
             continue
         source, target = (np.asarray(side, int) for side in zip(*own, strict=True)) if own else (np.empty(0, int),) * 2
         found, history = _read_part(folder / part.folder, step, identity, folder)
         held[target] = True
-        shared = {name: array for name, array in found.items() if not is_per_item(name, array)}
-        for here, there in ((found, arrays), (basis.units, units)):
-            for name in here.keys() - shared.keys():
-                whole = there.setdefault(name, np.zeros((*here[name].shape[:-1], len(items)), here[name].dtype))
-                whole[..., target] = here[name][..., source]
-        arrays.update(shared)
+        by_item = {name: array for name, array in found.items() if name.startswith(f"{ITEMS}.")}
+        arrays.update({name: array for name, array in found.items() if name not in by_item})
+        for here, there in ((by_item, arrays), (basis.units, units)):
+            for name, table in here.items():
+                whole = there.setdefault(name, np.zeros((*table.shape[:-1], len(items)), table.dtype))
+                whole[..., target] = table[..., source]
     if not partial and not held.all():
         raise ValueError(f"{int(np.sum(~held))} of {len(items)} items are in no part")
-    return Restored(step, arrays, Basis(items, axes, units), held, total, history, [])
+    return Restored(step, arrays, Basis(items, axes, units), held, history)
 
 
 def _read_part(
@@ -291,6 +305,10 @@ def _read_part(
                 raise ValueError(f"{name} is not what was saved")
     written = read_step(own / str(step))
     arrays, meta = _read_orbax(own.resolve() / str(step)) if written is None else written
+    if meta.get("form") != _FORM:
+        remedy = "finish or read this run with the version that began it, or solve anew with `meio solve --overwrite`"
+        found = Note("a checkpoint of an earlier version")
+        raise Refusal(Problem(str(folder), "", "", found, "a checkpoint of this version", remedy))
     if identity is not None:
         check_identity(folder, meta["identity"], identity)
     wrong = [name for name, digest in meta["checksums"].items() if checksum(arrays[name]) != digest]

@@ -6,28 +6,32 @@ what it knows of the same items.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh
 
 from meio_jax.distributed.sharding import own_part, place_blocks, place_copies
 from meio_jax.instance import Instance
 from meio_jax.instance.blocks import Layout
+from meio_jax.policy import AbstractPolicy
+from meio_jax.solver.solve import State
+from meio_jax.solver.subproblem import ItemState
 
 Tree = TypeVar("Tree")
 
-# Parameters and what the optimiser keeps about each of them; all else of a state is shared by the items.
-_PER_ITEM = re.compile(r"(^|\.)(raw|optimiser)\.")
+ITEMS, SHARED = "items", "shared"
 
 
 @dataclass(frozen=True)
@@ -105,33 +109,58 @@ def basis_of(instance: Instance, scale: Any, cost: Any, policy: str) -> Basis:
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
-    """Leaves of a tree by their path, such as `warm.raw.target`."""
+    """Leaves of a tree by their path, such as `best.target`."""
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in paths}
 
 
-def is_per_item(name: str, leaf: Any) -> bool:
-    """Whether a leaf of a state has a value per item (its first axis is then the blocks, its last the items)."""
-    return _PER_ITEM.search(name) is not None and np.ndim(leaf) >= 2
+def adam_of(optimiser: Any) -> optax.ScaleByAdamState:
+    """Running means of gradients and of their squares, and the number of steps they are means of."""
+    is_adam = lambda node: isinstance(node, optax.ScaleByAdamState)
+    return next(node for node in jax.tree.leaves(optimiser, is_leaf=is_adam) if is_adam(node))
 
 
-def to_named(state: Any, layout: Layout, items: int) -> dict[str, np.ndarray]:
-    """All arrays of a state by name; those of items as `[..., items]` in table order."""
+def with_moments(optimiser: Any, adam: optax.ScaleByAdamState) -> Any:
+    """The state of an optimiser with other running means; the schedule of its step sizes stays where it is."""
+    is_adam = lambda node: isinstance(node, optax.ScaleByAdamState)
+    return jax.tree.map(lambda node: adam if is_adam(node) else node, optimiser, is_leaf=is_adam)
 
-    def portable(name: str, leaf: Any) -> np.ndarray:
-        own = own_part(leaf)
-        return layout.join(own, items) if is_per_item(name, leaf) else own
 
-    return {name: portable(name, leaf) for name, leaf in named_leaves(state).items()}
+def tables_of(items: ItemState) -> dict[str, AbstractPolicy]:
+    """Everything of an item state that has a value per item: parameters, and moments of their gradients."""
+    adam = adam_of(items.optimiser)
+    return {"raw": items.raw, "mean": items.mean, "best": items.best, "momentum": adam.mu, "square": adam.nu}
+
+
+def _counters(optimiser: Any) -> list[Any]:
+    """The numbers of steps that an optimiser keeps."""
+    return [leaf for leaf in jax.tree.leaves(optimiser) if np.ndim(leaf) == 0]
+
+
+def to_named(state: State[ItemState], layout: Layout, items: int) -> dict[str, np.ndarray]:
+    """All arrays of a state by name; those of items (`items.best.target`, say) as `[..., items]` in table order.
+
+    The best parameters are those that `ItemState.plan` gives.
+    """
+    improved = np.asarray(state.shared.dual.improved)
+    own = dataclasses.replace(state.items, best=state.items.plan(improved))
+    shared = eqx.tree_at(lambda s: s.dual.improved, state.shared, np.zeros_like(improved))
+    joined = lambda leaf: layout.join(own_part(leaf), items)
+    counters = np.asarray([own_part(leaf) for leaf in _counters(own.optimiser)], np.int32)
+    return {
+        **{f"{ITEMS}.{name}": joined(leaf) for name, leaf in named_leaves(tables_of(own)).items()},
+        **{f"{SHARED}.{name}": own_part(leaf) for name, leaf in named_leaves(shared).items()},
+        f"{SHARED}.optimiser_steps": counters,
+    }
 
 
 def from_named(
-    value: Callable[[str, tuple[int, ...]], np.ndarray], like: Tree, layout: Layout, items: int, mesh: Mesh | None
-) -> Tree:
+    arrays: Mapping[str, np.ndarray], like: State[ItemState], layout: Layout, items: int, mesh: Mesh | None
+) -> State[ItemState]:
     """Build a state on the devices of a mesh.
 
     Args:
-        value: Gives the array of a name; the shape that is expected of it is passed along.
+        arrays: What `to_named` gave; arrays of size zero may be left out.
         like: A state of the same structure, shapes and types.
         layout: Blocks that the items are cut into.
         items: Number of items in the layout.
@@ -141,16 +170,35 @@ def from_named(
         ValueError: If an array has another shape than expected.
     """
 
-    def leaf_of(name: str, leaf: Any) -> Any:
-        per_item = is_per_item(name, leaf)
-        shape = (*leaf.shape[1:-1], items) if per_item else tuple(leaf.shape)
-        found = np.zeros(shape) if 0 in shape else np.asarray(value(name, shape))
-        if found.shape != shape:
-            raise ValueError(f"{name} has shape {found.shape}, expected {shape}")
-        if per_item:
-            cut = layout.cut(found).astype(leaf.dtype)
-            return place_blocks(cut, mesh) if mesh is not None else jnp.asarray(cut)
-        return place_copies(found.astype(leaf.dtype), mesh) if mesh is not None else jnp.asarray(found, leaf.dtype)
+    everywhere = jnp.asarray if mesh is None else lambda leaf: place_copies(leaf, mesh)
 
-    names = named_leaves(like)
-    return jax.tree.unflatten(jax.tree.structure(like), [leaf_of(name, leaf) for name, leaf in names.items()])
+    def cut(name: str, leaf: Any) -> Any:
+        found = _shaped(arrays, f"{ITEMS}.{name}", (*leaf.shape[1:-1], items))
+        blocks = layout.cut(found).astype(leaf.dtype)
+        return place_blocks(blocks, mesh) if mesh is not None else jnp.asarray(blocks)
+
+    def copied(name: str, leaf: Any) -> Any:
+        found = _shaped(arrays, f"{SHARED}.{name}", leaf.shape).astype(leaf.dtype)
+        return everywhere(found)
+
+    tables = _mapped(cut, tables_of(like.items))
+    shared = _mapped(copied, like.shared)
+    counters = iter(arrays[f"{SHARED}.optimiser_steps"])
+    number = lambda leaf: everywhere(np.asarray(next(counters), leaf.dtype))
+    optimiser = jax.tree.map(lambda leaf: number(leaf) if np.ndim(leaf) == 0 else leaf, like.items.optimiser)
+    adam = adam_of(optimiser)._replace(mu=tables["momentum"], nu=tables["square"])
+    own = ItemState(tables["raw"], with_moments(optimiser, adam), tables["mean"], tables["best"])
+    return State(own, shared)
+
+
+def _mapped(work: Callable[[str, Any], Any], tree: Tree) -> Tree:
+    """A tree of what is made of its leaves and their names."""
+    names = named_leaves(tree)
+    return jax.tree.unflatten(jax.tree.structure(tree), [work(name, leaf) for name, leaf in names.items()])
+
+
+def _shaped(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    found = np.zeros(shape) if 0 in shape else np.asarray(arrays[name])
+    if found.shape != shape:
+        raise ValueError(f"{name} has shape {found.shape}, expected {shape}")
+    return found

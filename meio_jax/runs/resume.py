@@ -15,9 +15,11 @@ from meio_jax.instance.census import Gather, alone
 from meio_jax.planner.planning import Model, search
 from meio_jax.progress import AbstractProgress, Preempted, Step
 from meio_jax.results import Result
-from meio_jax.runs.checkpoint import Checkpoints, Part, restore
+from meio_jax.runs.checkpoint import Checkpoints, Part, newest, read_basis, read_items
 from meio_jax.runs.portable import basis_of, from_named, to_named
 from meio_jax.solver.solve import Solution, State, Trace, initial_state
+from meio_jax.solver.store import Part as StorePart
+from meio_jax.solver.subproblem import ItemState
 from meio_jax.tables.digests import joint_digest
 from meio_jax.tables.sources import instance_files
 
@@ -66,30 +68,59 @@ def identity(config: Config, digests: dict[str, str]) -> dict[str, Any]:
     return {**{f"instance file {name}": digest for name, digest in digests.items()}, **settings}
 
 
-def own_items(model: Model) -> list[str]:
-    """Ids of the items that this process holds, in the order of its tables."""
-    return model.instance.items
+def own_parts(model: Model) -> list[Part]:
+    """The parts of the catalog that this process writes."""
+    return [Part(number, model.store.parts) for number in model.store.numbers]
 
 
-def own_process() -> Part:
-    """The part of the catalog that this process holds."""
-    return Part(jax.process_index(), jax.process_count())
+def write_basis(folder: Path, part: Part, model: Model) -> None:
+    """Write what the arrays of a part's checkpoints refer to; the model is that of the part."""
+    problem = model.problem
+    (folder / part.folder).mkdir(parents=True, exist_ok=True)
+    basis = basis_of(model.instance, problem.scale, problem.item_scale, model.config.policy.name)
+    basis.write(folder / part.folder / "basis.npz")
 
 
-def _restored(
-    folder: Path, model: Model, like: State, same: dict[str, Any], progress: AbstractProgress
-) -> tuple[State, list[Step]]:
-    """The state of the newest checkpoint and the reports of its steps; the start of the search where none is yet."""
-    found = restore(folder, own_items(model), same, agree=all_agree)
-    if found is None:
-        progress.stage("no checkpoint yet: starting from the beginning")
-        return like, []
-    for note in found.notes:
-        progress.stage(f"{note}; using the one before")
-    progress.stage(f"continuing after step {found.step}")
-    problem, instance = model.problem, model.instance
-    value = lambda name, shape: found.arrays[name]
-    return from_named(value, like, instance.layout, len(instance.items), problem.mesh), found.history
+class _Checkpoints:
+    """The checkpoints of a search, whichever store holds its items."""
+
+    def __init__(self, model: Model, folder: Path, same: dict[str, Any]) -> None:
+        self._model, self._folder, self._same = model, folder, same
+        self._parts = own_parts(model)
+        keep = model.config.checkpoint.keep
+        self._writers = [Checkpoints(folder, keep=keep, identity=same, part=part) for part in self._parts]
+
+    def save(self, state: State, history: list[Step]) -> None:
+        """Save the state after the last step of the history: in the background, where there is one part."""
+        at = zip(self._writers, self._model.store.each(state.items), self._model.layouts(), strict=True)
+        for writer, part, layout in at:
+            writer.save(to_named(State(part.items, state.shared), layout, layout.count), history)
+            if len(self._writers) > 1:
+                writer.flush()
+
+    def restored(self, like: State) -> tuple[tuple[State, list[Step]], list[str]] | None:
+        """The state of the newest checkpoint and the reports of its steps, and what was passed over."""
+        return newest(self._folder, lambda at: self._read(at, like), all_agree)
+
+    def _read(self, at: tuple[int, int], like: State) -> tuple[State, list[Step]]:
+        own, layouts = iter(self._parts), iter(self._model.layouts())
+        shared, history = like.shared, []
+
+        def read(part: StorePart) -> ItemState:
+            nonlocal shared, history
+            names, layout = read_basis(self._folder, mine := next(own)).items, next(layouts)
+            found = read_items(self._folder, at, names, self._same, near=mine.index)
+            before = State(part.items, like.shared)
+            state = from_named(found.arrays, before, layout, layout.count, part.problem.mesh)
+            shared, history = state.shared, found.history
+            return state.items
+
+        return State(self._model.store.changed(like.items, read, "state"), shared), history
+
+    def close(self) -> None:
+        """Wait for saves under way."""
+        for writer in self._writers:
+            writer.close()
 
 
 def search_saved(
@@ -106,7 +137,7 @@ def search_saved(
 
     Args:
         model: What to solve.
-        folder: Where the checkpoints are.
+        folder: Where the checkpoints are; each part has its basis there (`write_basis`).
         same: What a checkpoint must agree with to be continued.
         progress: Where to report.
         resume: Continue from the newest checkpoint.
@@ -117,32 +148,42 @@ def search_saved(
         InputError: If a checkpoint is to be continued that cannot be.
         Preempted: If the machine was taken away; the state is saved then.
     """
-    first = initial_state(model.problem, model.method) if start is None else start
-    options, instance = model.config.checkpoint, model.instance
-    state, history = _restored(folder, model, first, same, progress) if resume else (first, [])
-    basis = basis_of(instance, model.problem.scale, model.problem.item_scale, model.config.policy.name)
-    checkpoints = Checkpoints(
-        folder, every=options.every, keep=options.keep, identity=same, basis=basis, part=own_process()
-    )
-    seen = list(history)
-
-    def save(now: State) -> None:
-        checkpoints.save(to_named(now, instance.layout, len(instance.items)), seen)
+    state = initial_state(model.store, model.method) if start is None else start
+    checkpoints = _Checkpoints(model, folder, same)
+    seen: list[Step] = []
+    every = model.config.checkpoint.every
 
     def on_step(now: State, step: Step, trace: Trace) -> None:
         del trace
         seen.append(step)
-        if checkpoints.due(step.step) or progress.should_stop():
-            save(now)
+        if (every and step.step % every == 0) or progress.should_stop():
+            checkpoints.save(now, seen)
 
     try:
-        if start is not None and not resume:
+        if resume:
+            state, history = _continued(checkpoints.restored(state), state, progress)
+            seen += history
+        elif start is not None:
             # What was taken over from an earlier run is not found again without it.
-            save(start)
-        solution = settled(search(model, state, progress=progress, on_step=on_step, history=tuple(history)))
-        save(solution.state)
+            checkpoints.save(start, seen)
+        solution = settled(search(model, state, progress=progress, on_step=on_step, history=tuple(seen)))
+        checkpoints.save(solution.state, seen)
     finally:
         checkpoints.close()
     if progress.preempted() and solution.result is Result.INTERRUPTED:
         raise Preempted(f"Told to end after step {solution.steps}; a checkpoint of it is in {folder}.")
     return solution
+
+
+def _continued(
+    found: tuple[tuple[State, list[Step]], list[str]] | None, start: State, progress: AbstractProgress
+) -> tuple[State, list[Step]]:
+    """Where a search goes on, and the reports of its steps so far; the start where there is no checkpoint yet."""
+    if found is None:
+        progress.stage("no checkpoint yet: starting from the beginning")
+        return start, []
+    (state, history), notes = found
+    for note in notes:
+        progress.stage(f"{note}; using the one before")
+    progress.stage(f"continuing after step {int(state.shared.step)}")
+    return state, history

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
-import polars as pl
 
 from meio_jax.config.settings import Config, load_config
 from meio_jax.distributed.compile_cache import drop_programs_if_many, keep_compiled_programs
-from meio_jax.distributed.processes import SharedProgress, gather, is_first, join, own_range, watched
+from meio_jax.distributed.processes import SharedProgress, gather, is_first, join, own_range, together, watched
 from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.folders import held, keep_private
 from meio_jax.generate import generate_instance
-from meio_jax.planner.planning import Model, Plan, certify, prepare
+from meio_jax.planner.planning import Plan, certify, prepare
 from meio_jax.planner.steady import steadied
-from meio_jax.planner.streamed_plan import StreamedPlan
-from meio_jax.plans.flows import ORDER, merged_flows, own_flows
 from meio_jax.progress import AbstractProgress
 from meio_jax.runs.checkpoint import saved_steps
 from meio_jax.runs.files import read_about
 from meio_jax.runs.folder import RunFolder, check_new, open_again, open_new, stays, unfinished_place
-from meio_jax.runs.resume import identity, search_saved, table_digests
-from meio_jax.runs.streamed_run import heed, run_streamed, stream_source
-from meio_jax.runs.warm import read_earlier, warm_model
-from meio_jax.solver.solve import Solution, State
+from meio_jax.runs.plan_files import PlanFiles
+from meio_jax.runs.resume import identity, own_parts, search_saved, table_digests, write_basis
+from meio_jax.runs.saved_run import read_saved_run
+from meio_jax.runs.streamed_run import scratch_files, stream_source, streamed_task
+from meio_jax.runs.task import Order, Task, heed
+from meio_jax.runs.warm import WarmStart
+from meio_jax.solver.solve import Solution
 from meio_jax.tables import (
     Tables,
     count_item_rows,
@@ -39,7 +37,6 @@ from meio_jax.tables import (
     read_item_block,
     read_network,
     scan_item_ids,
-    write_table,
 )
 
 
@@ -99,17 +96,13 @@ def load_tables(config: Config) -> tuple[Tables, Path]:
     folder = config.instance.path
     if jax.process_count() == 1:
         return read_instance(folder), folder
-    tables, problems = None, InputError([])
-    try:
-        own = scan_item_ids(folder, *own_range(count_item_rows(folder)))
-        tables = read_item_block(folder, own, read_network(folder), consecutive=True)
-    except InputError as error:
-        problems = error
-    found = sum(one["problems"] for one in gather({"problems": problems.count}))
-    if tables is None or found:
-        others = Problem(str(folder), "", "", found, "no problems", "see what the other processes say")
-        raise problems if problems.count else InputError([others])
-    return tables, folder
+
+    def own() -> Tables:
+        items = own_range(count_item_rows(folder))
+        names = scan_item_ids(folder, items.start, len(items))
+        return read_item_block(folder, names, read_network(folder), consecutive=True)
+
+    return together(own), folder
 
 
 def run_solve(
@@ -120,7 +113,7 @@ def run_solve(
     warm_start: Path | None = None,
     strict: bool = False,
     overwrite: bool = False,
-) -> Plan | StreamedPlan:
+) -> Plan:
     """Solve a configuration and write its run folder.
 
     Args:
@@ -148,8 +141,7 @@ def run_solve(
             keep_private(config.run)
         if resume:
             progress.begun(config.run)
-        if resume and not saved_steps(folder.checkpoints):
-            warm_start = _recorded_start(folder.place)
+            warm_start = _start_again(folder)
         config = config if warm_start is None else warm_config(config)
         return _solve(config, folder, progress, resume, warm_start, strict)
 
@@ -179,66 +171,84 @@ def _solve(
     resume: bool,
     warm_start: Path | None,
     strict: bool,
-) -> Plan | StreamedPlan:
+) -> Plan:
     gather({"instance": "there"})
     source = stream_source(config, folder.place, resume=resume)
-    if source is not None:
-        return run_streamed(config, folder, source, progress, resume=resume, warm_start=warm_start, strict=strict)
-    tables, instance = load_tables(config)
-    heed(tables.warnings, progress, strict=strict)
-    progress.check()
-    progress.stage("preparing arrays and scenarios")
-    start = None
-    if warm_start is None:
-        model = prepare(tables, config, gather=gather)
-    else:
-        earlier = read_earlier(warm_start, tables.items["item_id"].to_list())
-        model, start, report = warm_model(tables, config, earlier, gather)
-        progress.stage(report)
-    progress.check()
-    # Of one process they are those of the bytes that were read, whatever has become of the folder since.
-    digests = dict(tables.digests) if jax.process_count() == 1 else table_digests(instance, gather=gather)
-    if is_first() and not resume:
-        more: dict[str, Any] = {} if warm_start is None else {"warm_start": str(warm_start)}
-        more["warnings"] = [one.as_dict() for one in tables.warnings]
-        folder.begin(config, model.instance, instance, digests, **more)
-    gather({"folder": "there"})
-    progress.begun(config.run)
-    begun = _begun_from(model, tables, folder, start, resume=resume)
-    same, settled = identity(config, digests), _calmed(config, begun)
-    solution = search_saved(model, folder.checkpoints, same, progress, resume=resume, start=start, settled=settled)
-    earlier_prices = None if begun is None else np.asarray(begun.dual.price)
-    finished = replace(certify(model, solution, progress=progress), earlier_prices=earlier_prices)
+    warm = None if warm_start is None else WarmStart(read_saved_run(warm_start, []))
+    order = Order(config, folder, progress, warm, resume=resume, strict=strict)
+    if source is None:
+        return _solved(order, _task_in_memory(order))
+    with scratch_files(config, folder) as files:
+        return _solved(order, streamed_task(order, source, files))
+
+
+def _solved(order: Order, task: Task) -> Plan:
+    """Search, judge the plan, and write its tables."""
+    config, folder, progress, model = order.config, order.folder, order.progress, task.model
+    if order.warm is not None:
+        progress.stage(order.warm.report(model))
+    same, hold = identity(config, task.digests), config.warm.hold
+    begun = task.start
+
+    def settled(solution: Solution) -> Solution:
+        """Levels that hardly changed from those that a warm search began with are put back."""
+        return solution if begun is None else steadied(model.store, solution, begun.items, hold)
+
+    solution = search_saved(
+        model, folder.checkpoints, same, progress, resume=order.resume, start=begun, settled=settled
+    )
+    earlier_prices = None if begun is None else np.asarray(begun.shared.dual.price)
+    # A plan in memory is judged before anything is written; that of a larger catalog is written part by part.
+    plan = None if model.streamed else certify(model, solution, progress=progress)
     if is_first():
         folder.prepare_results()
     gather({"results": "awaited"})
-    write_plan(finished, folder.coming)
-    if is_first() and not folder.finish(finished.certificate):
+    files = PlanFiles(model, solution, folder.coming, earlier_prices)
+    if plan is None:
+        plan = certify(model, solution, progress=progress, receive=files.receive)
+    for part in plan.parts:
+        files.receive(part)
+    files.finish(plan)
+    if is_first() and not folder.finish(plan.certificate):
         progress.stage(stays(folder))
     gather({"run": "finished"})
-    return finished
+    return replace(plan, earlier_prices=earlier_prices)
 
 
-def _begun_from(model: Model, tables: Tables, folder: RunFolder, start: State | None, *, resume: bool) -> State | None:
-    """Where the search of a warm start began, also where it is continued; None: it began from nothing."""
-    earlier = _recorded_start(folder.place) if resume and start is None else None
-    if earlier is None or not saved_steps(earlier / "checkpoints"):
-        return start
-    return warm_model(tables, model.config, read_earlier(earlier, tables.items["item_id"].to_list()), gather)[1]
-
-
-def _calmed(config: Config, begun: State | None) -> Callable[[Solution], Solution]:
-    """What puts levels back that hardly changed from those that a warm search began with (`warm.hold`)."""
-    if begun is None or not config.warm.hold:
-        return lambda solution: solution
-    before = begun.warm.raw
-    return lambda solution: steadied(solution, before, config.warm.hold)
+def _task_in_memory(order: Order) -> Task:
+    """Read the instance, and build its arrays."""
+    config, progress, warm = order.config, order.progress, order.warm
+    tables, instance = load_tables(config)
+    heed(tables.warnings, progress, strict=order.strict)
+    progress.check()
+    progress.stage("preparing arrays and scenarios")
+    model = prepare(tables, config, start_prices=None if warm is None else warm.prices_at, gather=gather)
+    start = None
+    if warm is not None:
+        earlier = read_saved_run(warm.earlier.run, tables.items["item_id"].to_list(), near=jax.process_index())
+        start = warm.state(model, warm.items(model, earlier))
+    progress.check()
+    # Of one process they are those of the bytes that were read, whatever has become of the folder since.
+    digests = dict(tables.digests) if jax.process_count() == 1 else table_digests(instance, gather=gather)
+    if is_first():
+        order.begin(model.instance, instance, digests, [one.as_dict() for one in tables.warnings])
+    gather({"folder": "there"})
+    progress.begun(config.run)
+    write_basis(order.folder.checkpoints, own_parts(model)[0], model)
+    return Task(model, start, digests)
 
 
 def _recorded_start(run: Path) -> Path | None:
     """The run that a run started from, as its folder says."""
     found = read_about(run).get("warm_start") if (run / "instance.json").exists() else None
     return None if found is None else Path(str(found))
+
+
+def _start_again(folder: RunFolder) -> Path | None:
+    """Where the search of a run that is continued began; None: from nothing, or from a run that is gone since."""
+    earlier = _recorded_start(folder.place)
+    gone = earlier is not None and not saved_steps(earlier / "checkpoints")
+    return None if gone and saved_steps(folder.checkpoints) else earlier
 
 
 def warm_config(config: Config) -> Config:
@@ -253,40 +263,6 @@ def warm_config(config: Config) -> Config:
             "fulfilment": config.fulfilment.model_copy(update={"damping": damping}),
         }
     )
-
-
-def write_plan(plan: Plan, folder: Path) -> None:
-    """Write all tables of a plan, each under a temporary name first.
-
-    Of several processes each writes the rows of its own items, and the first puts them together.
-    """
-    parts = folder / "plan" / ".parts"
-    for name, frame in plan.frames().items():
-        if jax.process_count() > 1 and name in ORDER:
-            write_table(
-                own_flows(frame, first=is_first()), parts / Path(name).name / f"{jax.process_index():05d}.parquet"
-            )
-        elif jax.process_count() > 1 and "item_id" in frame.columns:
-            write_table(frame, parts / Path(name).name / f"{jax.process_index():05d}.parquet")
-        elif is_first():
-            write_table(frame, folder / f"{name}.parquet")
-    gather({"parts": "written"})
-    if is_first():
-        for part in sorted(parts.glob("*")):
-            _put_together(part, folder / "plan" / f"{part.name}.parquet")
-        shutil.rmtree(parts, ignore_errors=True)
-    gather({"plan": "written"})
-
-
-def _put_together(part: Path, target: Path) -> None:
-    """One table of the parts in a folder."""
-    name, files = f"plan/{target.stem}", sorted(part.glob("*.parquet"))
-    if name in ORDER:
-        write_table(merged_flows([pl.read_parquet(file, glob=False) for file in files], name), target)
-        return
-    unfinished = part.with_suffix(".tmp")
-    pl.scan_parquet(files, glob=False, hive_partitioning=False).sink_parquet(unfinished)
-    unfinished.replace(target)
 
 
 def config_of_run(run: Path) -> Config:

@@ -26,7 +26,6 @@ class StepFolders:
 
     def __init__(self, folder: Path, keep: int) -> None:
         self._folder, self._keep = folder, keep
-        self._writer = ThreadPoolExecutor(1, "checkpoint")
         self._under_way: Future | None = None
         for left in folder.glob(f"*{_UNFINISHED}"):
             shutil.rmtree(left)
@@ -38,7 +37,9 @@ class StepFolders:
     def save(self, step: int, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
         """Write a step in the background; waits for the one before it."""
         self.wait_until_finished()
-        self._under_way = self._writer.submit(self._write, step, arrays, json.dumps(meta))
+        writer = ThreadPoolExecutor(1, "checkpoint")
+        self._under_way = writer.submit(self._write, step, arrays, json.dumps(meta))
+        writer.shutdown(wait=False)
 
     def _write(self, step: int, arrays: dict[str, np.ndarray], meta: str) -> None:
         unfinished = self._folder / f"{step}{_UNFINISHED}"
@@ -62,9 +63,8 @@ class StepFolders:
         self._under_way = None
 
     def close(self) -> None:
-        """Wait, and end the writer."""
+        """Wait for what is under way."""
         self.wait_until_finished()
-        self._writer.shutdown()
 
 
 def holds_plain_steps(folder: Path) -> bool:

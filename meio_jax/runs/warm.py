@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import datetime
-import typing
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from meio_jax.config.settings import Config
+from meio_jax.distributed.processes import gather
 from meio_jax.distributed.sharding import own_part, place_blocks
-from meio_jax.errors import InputError, Note, Problem
 from meio_jax.instance import KINDS, Instance
-from meio_jax.instance.census import Gather, alone
 from meio_jax.planner.planning import Model, prepare
+from meio_jax.planner.streaming import Counted, build_stream
 from meio_jax.policy import AbstractPolicy
-from meio_jax.runs.checkpoint import Restored, all_items, restore
-from meio_jax.runs.portable import Basis, basis_of, named_leaves
+from meio_jax.progress import AbstractProgress
+from meio_jax.runs.checkpoint import saved_items
+from meio_jax.runs.portable import Basis, adam_of, basis_of, named_leaves, with_moments
+from meio_jax.runs.saved_run import SavedRun, read_saved_run
+from meio_jax.solver.file_store import PartFiles
 from meio_jax.solver.solve import State, initial_state
+from meio_jax.solver.store import Items
+from meio_jax.solver.subproblem import ItemState
 from meio_jax.tables import Tables
 from meio_jax.tables.periods import period_date
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """An earlier run, over the items that are wanted of it."""
-
-    run: Path
-    saved: Restored
-
-    @property
-    def axes(self) -> dict[str, Any]:
-        return self.saved.basis.axes
 
 
 @dataclass(frozen=True)
@@ -54,40 +44,6 @@ class Match:
     buckets: np.ndarray
     orders: np.ndarray
     same_days: np.ndarray
-
-    def report(self, earlier: Earlier) -> str:
-        """How much was matched, as one line."""
-        found = int(np.sum(self.items >= 0))
-        parts = [
-            f"{found} of {self.items.size} items matched",
-            f"{self.items.size - found} new",
-            f"{earlier.saved.total - found} dropped",
-            f"{int(np.sum(self.nodes >= 0))} of {self.nodes.size} nodes",
-            f"{int(np.sum(self.same_days))} of {self.same_days.size} buckets",
-            f"{int(np.sum(self.resources >= 0))} of {self.resources.size} resources",
-        ]
-        return f"warm start from {earlier.run} (step {earlier.saved.step}): {', '.join(parts)}"
-
-
-def read_earlier(run: Path, items: list[str] | None = None) -> Earlier:
-    """Read the newest state that a run has saved.
-
-    Args:
-        run: A run folder.
-        items: Items that are wanted; None: all that it has.
-
-    Raises:
-        InputError: If the folder holds no state that can be read.
-    """
-    folder = run / "checkpoints"
-    if (folder / "streamed").is_dir():
-        remedy = "start from a run in memory, or continue this one with `meio resume`"
-        raise InputError([Problem(str(folder), "", "", Note("a streamed run"), "the state of a run in memory", remedy)])
-    saved = restore(folder, all_items(folder) if items is None else items, None, partial=True)
-    if saved is None:
-        remedy = "give the folder of a run that has taken at least one checkpoint"
-        raise InputError([Problem(str(folder), "", "", Note("no checkpoint"), "the saved state of a run", remedy)])
-    return Earlier(run, saved)
 
 
 def _positions(names: list, earlier: list) -> np.ndarray:
@@ -143,7 +99,7 @@ def day_weights(axes: dict[str, Any], earlier: dict[str, Any], days: np.ndarray)
     return np.where(total > 0, shared / np.where(total > 0, total, 1), bucket_weights(axes, earlier)[0])
 
 
-def match(basis: Basis, earlier: Earlier, review: np.ndarray | None = None) -> Match:
+def match(basis: Basis, earlier: SavedRun, review: np.ndarray | None = None) -> Match:
     """Match by item, node, resource and calendar day.
 
     Args:
@@ -151,7 +107,7 @@ def match(basis: Basis, earlier: Earlier, review: np.ndarray | None = None) -> M
         earlier: The earlier run.
         review: Days on which nodes order, `[periods, nodes]`; None: every day.
     """
-    place = {name: at for at, name in enumerate(earlier.saved.basis.items) if earlier.saved.held[at]}
+    place = {name: at for at, name in enumerate(earlier.basis.items) if earlier.held[at]}
     weights, same = bucket_weights(basis.axes, earlier.axes)
     days = np.ones((basis.axes["periods"], len(basis.axes["nodes"]))) if review is None else review
     return Match(
@@ -165,18 +121,17 @@ def match(basis: Basis, earlier: Earlier, review: np.ndarray | None = None) -> M
 
 
 def prices_of(
-    earlier: Earlier, axes: dict[str, Any], name: str = "dual.price", orders: np.ndarray | None = None
+    earlier: SavedRun, axes: dict[str, Any], found: np.ndarray | None, orders: np.ndarray | None = None
 ) -> np.ndarray:
-    """A table of the earlier run by resource and bucket, for the resources and buckets of this one; 0 where new.
+    """Prices of the earlier run by resource and bucket, for the resources and buckets of this one; 0 where new.
 
     Args:
         earlier: The earlier run.
         axes: Ids and dates of this run.
-        name: Which table.
+        found: Its prices, or those that rank lists; None: it has none.
         orders: For every resource how much each day counts, `[periods, resources]`: what vendors can deliver is used
             on the days of orders alone. None: all days alike.
     """
-    found = earlier.saved.arrays.get(name)
     at = _positions(axes["resources"], earlier.axes["resources"])
     weights = day_weights(axes, earlier.axes, np.ones((axes["periods"], at.size)) if orders is None else orders)
     if found is None or not at.size:
@@ -196,24 +151,12 @@ def order_days(instance: Instance) -> np.ndarray:
     return np.where(ordered, buying[:, None], 1.0)
 
 
-def row_axes(policy: AbstractPolicy) -> dict[str, str]:
-    """Name of the row axis of every parameter, as its annotation says: `nodes`, `sources` or `levels`."""
-    axes: dict[str, str] = {}
-    for name, hint in typing.get_type_hints(type(policy)).items():
-        value = getattr(policy, name)
-        if isinstance(value, AbstractPolicy):
-            axes.update({f"{name}.{inner}": axis for inner, axis in row_axes(value).items()})
-        elif hasattr(hint, "dim_str"):
-            axes[name] = hint.dim_str.split()[-2]
-    return axes
-
-
-def source_rows(basis: Basis, earlier: Earlier, found: Match) -> np.ndarray:
+def source_rows(basis: Basis, earlier: SavedRun, found: Match) -> np.ndarray:
     """Row of every source in the earlier run, `[sources, items]`: an offer by node and vendor, a lane by its ends."""
     ours, theirs = basis.axes["sources"], earlier.axes["sources"]
     rows = np.repeat(_positions(ours, theirs)[:, None], len(basis.items), axis=1)
     vendors = np.asarray([*_positions(basis.axes["vendors"], earlier.axes["vendors"]), -1])
-    mine, old = vendors[basis.units["vendor"]], earlier.saved.basis.units["vendor"][:, found.items]
+    mine, old = vendors[basis.units["vendor"]], earlier.basis.units["vendor"][:, found.items]
     for row, source in enumerate(ours):
         if source[0] != "offer":
             continue
@@ -224,7 +167,7 @@ def source_rows(basis: Basis, earlier: Earlier, found: Match) -> np.ndarray:
     return rows
 
 
-def _rows(axis: str, basis: Basis, earlier: Earlier, found: Match) -> np.ndarray:
+def _rows(axis: str, basis: Basis, earlier: SavedRun, found: Match) -> np.ndarray:
     """Row of the earlier parameter that each row of this one continues, `[rows, items]`, -1 where none."""
     if axis == "sources":
         return source_rows(basis, earlier, found)
@@ -262,25 +205,24 @@ def _carried(old: np.ndarray, rows: np.ndarray, found: Match, weights: np.ndarra
 class _Carrier:
     """Takes parameters and optimiser moments over from the earlier run, leaf by leaf."""
 
-    def __init__(self, model: Model, basis: Basis, earlier: Earlier, found: Match) -> None:
+    def __init__(self, model: Model, basis: Basis, earlier: SavedRun, found: Match) -> None:
         self.model, self.basis, self.earlier, self.found = model, basis, earlier, found
-        self.axes = row_axes(model.problem.scale)
+        self.axes = model.problem.scale.row_axes()
         self.rows = {axis: _rows(axis, basis, earlier, found) for axis in set(self.axes.values())}
         self.weights = {axis: _weights(axis, basis, found) for axis in set(self.axes.values())}
-        cost = earlier.saved.basis.units["cost"][np.maximum(found.items, 0)]
+        cost = earlier.basis.units["cost"][np.maximum(found.items, 0)]
         self.cost = np.where(found.items >= 0, cost / basis.units["cost"], 0)
 
-    def _leaf(self, name: str, first: np.ndarray, prefix: str, power: int) -> np.ndarray:
+    def _leaf(self, name: str, first: np.ndarray, old: np.ndarray | None, power: int) -> np.ndarray:
         """One leaf in item order; `power` 0: a parameter, 1: a first moment, 2: a second moment of its gradient."""
-        units, before = self.basis.units[f"scale.{name}"], self.earlier.saved.basis.units
-        old = self.earlier.saved.arrays.get(f"{prefix}.{name}")
-        if old is None or f"scale.{name}" not in before:
+        units, unit_then = self.basis.units[f"scale.{name}"], self.earlier.scale(name)
+        if old is None or unit_then is None:
             return first
         rows, weights = self.rows[self.axes[name]], self.weights[self.axes[name]]
         buckets = first.shape[0]
-        scale = _carried(before[f"scale.{name}"], rows, self.found, weights, buckets)
+        scale = _carried(unit_then, rows, self.found, weights, buckets)
         if power == 0:
-            value = _carried(old * before[f"scale.{name}"], rows, self.found, weights, buckets)
+            value = _carried(old * unit_then, rows, self.found, weights, buckets)
             value = value / np.where(units > 0, units, 1)
         else:
             # Gradients are per unit of the scale and of the item's cost, both of which may have changed.
@@ -289,69 +231,127 @@ class _Carrier:
         known = (rows >= 0) & (self.found.items >= 0) & (units > 0) & (scale > 0)
         return np.where(known, value, first).astype(first.dtype)
 
-    def tree(self, first: AbstractPolicy, prefix: str, power: int) -> AbstractPolicy:
-        """All leaves of a parameter-shaped tree, in blocks on the devices."""
+    def tree(self, first: AbstractPolicy, old: Callable[[str], np.ndarray | None], power: int) -> AbstractPolicy:
+        """All leaves of a parameter-shaped tree, in blocks on the devices; `old` gives those of the earlier run."""
         layout, items, mesh = self.model.instance.layout, len(self.basis.items), self.model.problem.mesh
         leaves = [
-            layout.cut(self._leaf(name, layout.join(own_part(leaf), items), prefix, power))
+            layout.cut(self._leaf(name, layout.join(own_part(leaf), items), old(name), power))
             for name, leaf in named_leaves(first).items()
         ]
         tree = jax.tree.unflatten(jax.tree.structure(first), leaves)
         return place_blocks(tree, mesh) if mesh is not None else jax.tree.map(jnp.asarray, tree)
 
-
-def _with_moments(model: Model, carrier: _Carrier, optimiser: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """The optimiser's state with the moments of the earlier run; its schedule starts anew."""
-    adam = lambda node: isinstance(node, optax.ScaleByAdamState)
-    prefix = next((name.removesuffix(".count") for name in sorted(arrays) if _is_adam(name, arrays)), None)
-
-    def carried(node: Any) -> Any:
-        if not adam(node) or prefix is None:
-            return node
-        count = model.problem.everywhere(jnp.asarray(arrays[f"{prefix}.count"], node.count.dtype))
-        mu, nu = carrier.tree(node.mu, f"{prefix}.mu", 1), carrier.tree(node.nu, f"{prefix}.nu", 2)
-        return optax.ScaleByAdamState(count, mu, nu)
-
-    return jax.tree.map(carried, optimiser, is_leaf=adam)
+    def optimiser(self, now: Any) -> Any:
+        """The optimiser's state with the moments of the earlier run; its schedule starts anew."""
+        adam, earlier = adam_of(now), self.earlier
+        count = self.model.problem.everywhere(jnp.asarray(earlier.gradient_steps, adam.count.dtype))
+        mu, nu = self.tree(adam.mu, earlier.momentum, 1), self.tree(adam.nu, earlier.square, 2)
+        return with_moments(now, adam._replace(count=count, mu=mu, nu=nu))
 
 
-def _is_adam(name: str, arrays: dict[str, np.ndarray]) -> bool:
-    prefix = name.removesuffix(".count")
-    return name.startswith("warm.optimiser.") and name.endswith(".count") and any(f"{prefix}.mu." in n for n in arrays)
-
-
-def warm_model(tables: Tables, config: Config, earlier: Earlier, gather: Gather = alone) -> tuple[Model, State, str]:
-    """Build a model and the state to search it from, given an earlier run.
+@dataclass
+class WarmStart:
+    """A search that starts from an earlier run, whichever store holds its items.
 
     Parameters are matched by item, node, offer and day, prices by resource and day. Items that are new start from
     the newsvendor level at the given prices; so does everything if the policy is another one.
 
+    Attributes:
+        earlier: What the earlier run has saved that does not belong to items.
+        matched: Of the parts so far: how many items the earlier run has, and how many there are.
+        last: Where the things of the last part are in the earlier run.
+    """
+
+    earlier: SavedRun
+    matched: tuple[int, int] = (0, 0)
+    last: Match | None = None
+
+    def prices_at(self, instance: Instance) -> np.ndarray:
+        """Prices `[buckets, resources]` at which an instance is started."""
+        return prices_of(self.earlier, _axes_of(instance), self.earlier.prices, order_days(instance))
+
+    def items(self, model: Model, earlier: SavedRun) -> ItemState:
+        """The items of a catalog, or of a part of it, before the first step; `earlier` has what is saved of them."""
+        problem, instance, policy = model.problem, model.instance, model.config.policy.name
+        basis = basis_of(instance, problem.scale, problem.item_scale, policy)
+        found = match(basis, earlier, np.asarray(instance.network.review)[: instance.network.periods])
+        known, count = self.matched
+        self.matched, self.last = (known + int(np.sum(found.items >= 0)), count + found.items.size), found
+        items = problem.begin(problem.first)
+        if earlier.axes["policy"] != policy:
+            return items
+        carrier = _Carrier(model, basis, earlier, found)
+        raw = carrier.tree(items.raw, earlier.best, 0)
+        return ItemState(raw, carrier.optimiser(items.optimiser), raw, raw)
+
+    def state(self, model: Model, items: Items) -> State[Items]:
+        """The state of the search before its first step."""
+        instance, dtype = model.instance, model.problem.item_scale.dtype
+        axes, orders = _axes_of(instance), order_days(instance)
+        carried = lambda table: jnp.asarray(prices_of(self.earlier, axes, table, orders), dtype)
+        earlier = self.earlier
+        return initial_state(model.store, model.method, carried(earlier.prices), carried(earlier.list_prices), items)
+
+    def report(self, model: Model) -> str:
+        """How much was matched, as one line."""
+        found = self.last
+        assert found is not None  # there is at least one part
+        known, count = map(sum, zip(*(one["matched"] for one in gather({"matched": self.matched})), strict=True))
+        total = sum(map(len, saved_items(self.earlier.run / "checkpoints")))
+        parts = [
+            f"{known} of {count} items matched",
+            f"{count - known} new",
+            f"{total - known} dropped",
+            f"{int(np.sum(found.nodes >= 0))} of {found.nodes.size} nodes",
+            f"{int(np.sum(found.same_days))} of {found.same_days.size} buckets",
+            f"{int(np.sum(found.resources >= 0))} of {found.resources.size} resources",
+        ]
+        line = f"warm start from {self.earlier.run} (step {self.earlier.saved.step}): {', '.join(parts)}"
+        policy = self.earlier.axes["policy"]
+        if policy == model.config.policy.name:
+            return line
+        return f"{line}; the policy was {policy}, so that only prices are taken over"
+
+
+def _axes_of(instance: Instance) -> dict[str, Any]:
+    """Dates and resources of an instance."""
+    chosen = instance.tables.settings
+    dates = {"start_date": chosen.start_date.isoformat(), "period": chosen.period, "periods": chosen.periods}
+    return {**dates, "bucket_periods": chosen.bucket_periods, "resources": instance.ids.resources}
+
+
+def warm_model(tables: Tables, config: Config, earlier: SavedRun) -> tuple[Model, State[ItemState], str]:
+    """Build a model in memory and the state to search it from, given an earlier run (see `WarmStart`).
+
     Returns:
         The model, the state before the first step, and a line that says what was matched.
     """
-    dates: dict[str, Any] = {"start_date": tables.settings.start_date.isoformat(), "period": tables.settings.period}
-    dates |= {"periods": tables.settings.periods, "bucket_periods": tables.settings.bucket_periods}
+    warm = WarmStart(earlier)
+    model = prepare(tables, config, start_prices=warm.prices_at)
+    state = warm.state(model, warm.items(model, earlier))
+    return model, state, warm.report(model)
 
-    def at_prices(instance: Instance) -> np.ndarray:
-        return prices_of(earlier, {**dates, "resources": instance.ids.resources}, orders=order_days(instance))
 
-    model = prepare(tables, config, start_prices=at_prices, gather=gather)
-    problem = model.problem
-    basis = basis_of(model.instance, problem.scale, problem.item_scale, config.policy.name)
-    network = model.instance.network
-    found = match(basis, earlier, np.asarray(network.review)[: network.periods])
-    report = found.report(earlier)
-    search = problem.init()
-    if earlier.axes["policy"] == config.policy.name:
-        carrier = _Carrier(model, basis, earlier, found)
-        raw = carrier.tree(search.raw, "best.raw", 0)
-        moments = _with_moments(model, carrier, search.optimiser, earlier.saved.arrays)
-        search = eqx.tree_at(lambda s: (s.raw, s.optimiser), search, (raw, moments))
-    else:
-        report += f"; the policy was {earlier.axes['policy']}, so that only prices are taken over"
-    dtype = search.list_prices.dtype
-    orders = order_days(model.instance)
-    lists = jnp.asarray(prices_of(earlier, basis.axes, "best.list_prices", orders), dtype)
-    search = problem.placed(eqx.tree_at(lambda s: s.list_prices, search, lists))
-    prices = jnp.asarray(prices_of(earlier, basis.axes, orders=orders), dtype)
-    return model, initial_state(problem, model.method, prices, search), report
+def warm_stream(
+    counted: Counted,
+    files: PartFiles,
+    warm: WarmStart,
+    progress: AbstractProgress,
+    on_part: Callable[[int, Model], None] = lambda number, model: None,
+) -> tuple[Model, State[str]]:
+    """Build a catalog in parts and the state to search it from, given an earlier run.
+
+    Args:
+        counted: What `count_stream` gave.
+        files: Where to.
+        warm: The start; what its run has saved of the items is read part by part.
+        progress: Where to report.
+        on_part: Called with the number and the model of every part.
+    """
+
+    def begun(number: int, model: Model) -> ItemState:
+        on_part(number, model)
+        return warm.items(model, read_saved_run(warm.earlier.run, model.instance.items, near=number))
+
+    model = build_stream(counted, files, progress=progress, start_prices=warm.prices_at, begin=begun)
+    return model, warm.state(model, model.store.start())

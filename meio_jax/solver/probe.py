@@ -17,7 +17,7 @@ from meio_jax.objective import AbstractObjective, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import VALIDATION, Scenarios
 from meio_jax.simulation.rollout import rollout
-from meio_jax.solver.subproblem import InventorySubproblem, Search, block_lists, planned_costs
+from meio_jax.solver.subproblem import InventorySubproblem, block_lists, planned_costs
 
 FACTORS = (1.0, 0.0, 0.6, 0.8, 0.9, 1.1, 1.25, 1.6, 2.5)
 """Multiples of an item's levels that are tried; the first is the levels themselves."""
@@ -38,8 +38,9 @@ class Probed(eqx.Module):
 @eqx.filter_jit
 def probe(
     problem: InventorySubproblem,
-    search: Search,
+    raw: AbstractPolicy,
     prices: Float[Array, "buckets resources"],
+    list_prices: Float[Array, "buckets resources"],
     ids: Int[Array, " scenarios"],
     others: tuple[AbstractPolicy, ...] = (),
 ) -> Probed:
@@ -47,8 +48,9 @@ def probe(
 
     Args:
         problem: The item problems.
-        search: Levels, and the prices that rank fulfilment options.
+        raw: Levels, in units of their scale.
         prices: Prices of the capacities.
+        list_prices: Prices that rank fulfilment options.
         ids: Numbers of the scenarios, in whole groups of eight.
         others: Levels that are tried besides the multiples, in units of the same scale.
     """
@@ -83,8 +85,8 @@ def probe(
         return (), jax.lax.scan(one_block, None, at)[1]
 
     catalog = eqx.tree_at(lambda c: c.scenarios, problem.catalog, None, is_leaf=lambda leaf: leaf is None)
-    shared = (problem.network, problem.resources, catalog.profiles, prices, search.list_prices, ids)
-    return over_items(local, problem.mesh)(shared, (catalog.per_block(), search.raw, problem.scale, others))[1]
+    shared = (problem.network, problem.resources, catalog.profiles, prices, list_prices, ids)
+    return over_items(local, problem.mesh)(shared, (catalog.per_block(), raw, problem.scale, others))[1]
 
 
 def _in_groups(objective: AbstractObjective, costs: ScenarioCosts) -> Float[Array, "items groups"]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic
 
 import equinox as eqx
@@ -14,14 +14,16 @@ from jaxtyping import Array, Float, Int
 from meio_jax.dual.base import Observation, Progress, Tolerances
 from meio_jax.dual.best import BestSoFar, BestState
 from meio_jax.model.capacity import charge, gap, size_of
+from meio_jax.model.resources import Resources
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
 from meio_jax.solver.price_scale import usual_size
-from meio_jax.solver.subproblem import AbstractSubproblem, Evaluation, Iterate
+from meio_jax.solver.store import AbstractStore, Items, Moment
+from meio_jax.solver.subproblem import Evaluation, Totals, evaluation_of, ranking_prices, unit_of_prices
 
 
 class Mean(eqx.Module):
-    """Running means over recent steps: of the iterates, of their evaluations, and of the prices they were made at.
+    """Running means over recent steps of evaluations, of the prices they were made at, and of those that rank lists.
 
     Iterates move from step to step, and each sees few scenarios. Their mean does neither (Polyak and Juditsky 1992),
     and since prices integrate the excess of every step, it is the mean whose usage settles at capacity.
@@ -29,28 +31,36 @@ class Mean(eqx.Module):
     the variance that scenarios cause, whichever way a search moves (von Neumann 1941).
     """
 
-    iterate: eqx.Module
     evaluation: Evaluation
     prices: Float[Array, "buckets resources"]
+    list_prices: Float[Array, "buckets resources"]
     last: Float[Array, "buckets resources"]
     jump: Float[Array, "buckets resources"]
 
 
-class State(eqx.Module, Generic[Iterate]):
-    """Everything that is needed to continue a solve.
+class SharedState(eqx.Module):
+    """What a search knows besides the items: its size does not depend on their number.
 
-    `price_scale` and `usual` come from the first evaluation: a price at which every capacity would matter, and what an
-    excess over a capacity of nothing is measured against.
+    `list_prices` rank the fulfilment options: a running mean of the prices, because lists that follow every move of a
+    price swing between near-equal nodes. `price_scale` and `usual` come from the first evaluation: a price at which
+    every capacity would matter, and what an excess over a capacity of nothing is measured against.
     """
 
     step: Int[Array, ""]
-    warm: Iterate
+    list_prices: Float[Array, "buckets resources"]
     dual: BestState
     mean: Mean
-    best: Iterate
     best_evaluation: Evaluation
+    best_list_prices: Float[Array, "buckets resources"]
     price_scale: Float[Array, "buckets resources"]
     usual: Float[Array, "buckets resources"]
+
+
+class State(eqx.Module, Generic[Items]):
+    """Everything that is needed to continue a solve: what belongs to the items, and what they share."""
+
+    items: Items
+    shared: SharedState
 
 
 class Trace(eqx.Module):
@@ -76,68 +86,121 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Solution(Generic[Iterate]):
+class Solution(Generic[Items]):
     """Outcome of a solve.
 
-    `best` is the search state of the best iterate and `prices` the prices at which it was evaluated; `bound` is the
-    largest Lagrangian value seen; `state` continues the search; `trace` is the last step's report; `confirmed` is what
-    the plan was confirmed by, where it was.
+    `prices` are those at which the best plan was evaluated, and `list_prices` those that rank its fulfilment options;
+    `bound` is the largest Lagrangian value seen; `state` holds the plan and continues the search; `trace` is the last
+    step's report; `confirmed` is what the plan was confirmed by, where it was.
     """
 
     result: Result
-    best: Iterate
     best_evaluation: Evaluation
     prices: Float[Array, "buckets resources"]
+    list_prices: Float[Array, "buckets resources"]
     bound: float
     steps: int
     seconds: float
-    state: State[Iterate]
+    state: State[Items]
     history: list[Step]
     trace: Trace
     confirmed: Any = None
 
+    @property
+    def improved(self) -> bool:
+        """Whether the mean of the items' parameters is their best (`ItemState.plan`)."""
+        return bool(self.state.shared.dual.improved)
+
+    @property
+    def usual(self) -> np.ndarray:
+        """What an excess over a capacity of nothing is a share of, `[buckets, resources]`."""
+        return np.asarray(self.state.shared.usual)
+
+    def with_best(self, items: Items) -> "Solution[Items]":
+        """The same solution with other best parameters, which stand in `best` of these items."""
+        improved = lambda shared: shared.dual.improved
+        shared = eqx.tree_at(improved, self.state.shared, jnp.zeros_like(improved(self.state.shared)))
+        return replace(self, state=State(items, shared), confirmed=None)
+
 
 def initial_state(
-    problem: AbstractSubproblem,
+    store: AbstractStore[Items],
     method: BestSoFar,
     prices: Array | None = None,
-    warm: eqx.Module | None = None,
-) -> State:
-    """State before the first step: from nothing, or from the prices and search state of an earlier solve."""
-    warm = problem.init() if warm is None else warm
-    blank = Evaluation.zeros(problem.zero_prices())
-    zeros = jnp.zeros_like(blank.bound)
-    shared = problem.everywhere(
-        (jnp.zeros((), jnp.int32), method.init(zeros if prices is None else prices), blank, zeros)
+    list_prices: Array | None = None,
+    items: Items | None = None,
+) -> State[Items]:
+    """State before the first step: from nothing, or from prices and items of an earlier solve."""
+    zeros = jnp.zeros_like(store.resources.capacity)
+    blank = Evaluation.zeros(zeros)
+    ranking = zeros if list_prices is None else list_prices
+    shared = SharedState(
+        step=jnp.zeros((), jnp.int32),
+        list_prices=ranking,
+        dual=method.init(zeros if prices is None else prices),
+        mean=Mean(blank, zeros, ranking, zeros, zeros),
+        best_evaluation=blank,
+        best_list_prices=ranking,
+        price_scale=zeros,
+        usual=zeros,
     )
-    step, dual, blank, zeros = shared
-    mean = Mean(warm, blank, zeros, zeros, zeros)
-    return State(
-        step=step, warm=warm, dual=dual, mean=mean, best=warm, best_evaluation=blank, price_scale=zeros, usual=zeros
-    )
+    return State(store.start() if items is None else items, store.everywhere(shared))
 
 
-@eqx.filter_jit
-def joint_step(problem: AbstractSubproblem, method: BestSoFar, kind: Array, state: State) -> tuple[State, Trace]:
-    """One evaluation (and gradient step) of all item problems, and one move of the prices.
+def joint_step(store: AbstractStore[Items], method: BestSoFar, kind: Array, state: State) -> tuple[State, Trace]:
+    """One evaluation (and gradient step) of all items, and one move of the prices.
 
     The first evaluation sets the scale of the prices; `kind` numbers the kind of every resource.
     """
-    prices = method.prices(state.dual)
-    evaluation, warm = problem.evaluate(prices, state.warm)
+    at = _moment(method, store.damping, state.shared)
+    totals, items = store.sweep(at, state.items)
+    shared, trace = shared_step(store.resources, method, kind, state.shared, at, totals)
+    return State(items, shared), trace
+
+
+@eqx.filter_jit
+def _moment(method: BestSoFar, damping: float, shared: SharedState) -> Moment:
+    """What the next step tells the items."""
+    prices = method.prices(shared.dual)
+    weight = averaging_weight(shared.step, method.averaging, prices.dtype)
+    ranking = ranking_prices(shared.list_prices, prices, damping)
+    return Moment(prices, ranking, shared.step, weight, shared.dual.improved)
+
+
+@eqx.filter_jit
+def shared_step(
+    resources: Resources, method: BestSoFar, kind: Array, before: SharedState, at: Moment, totals: Totals
+) -> tuple[SharedState, Trace]:
+    """Judge what the items add up to, and move the prices."""
+    evaluation = evaluation_of(resources, totals)
     first = usual_size(evaluation.excess, evaluation.bound, kind)
-    usual = jnp.where(state.step == 0, first, state.usual)
-    price_scale = jnp.where(state.step == 0, problem.price_scale(evaluation, first, kind), state.price_scale)
+    usual = jnp.where(before.step == 0, first, before.usual)
+    unit = unit_of_prices(resources, evaluation, first, kind)
+    price_scale = jnp.where(before.step == 0, unit, before.price_scale)
     seen = observation(evaluation, usual, price_scale)
-    jump = jnp.where(state.step == 0, 0, jnp.square(seen.relative - state.mean.last))
-    new = Mean(state.warm, evaluation, prices, seen.relative, jump)
-    mean = _averaged(problem, state, new, method.averaging)
+    jump = jnp.where(before.step == 0, 0, jnp.square(seen.relative - before.mean.last))
+    new = Mean(evaluation, at.prices, before.list_prices, seen.relative, jump)
+    mean = _averaged(before.mean, new, at.weight)
     judged = observation(mean.evaluation, usual, price_scale)
-    dual = method.judge(judged, mean.prices, method.step(seen, state.dual))
-    now, before = (mean.iterate, mean.evaluation), (state.best, state.best_evaluation)
-    best = jax.tree.map(lambda new, old: jnp.where(dual.improved, new, old), now, before)
-    after = State(state.step + 1, warm, dual, mean, best[0], best[1], price_scale, usual)
+    dual = method.judge(judged, mean.prices, method.step(seen, before.dual))
+    keep = lambda new, old: jax.tree.map(lambda now, was: jnp.where(dual.improved, now, was), new, old)
+    after = SharedState(
+        step=before.step + 1,
+        list_prices=at.list_prices,
+        dual=dual,
+        mean=mean,
+        best_evaluation=keep(mean.evaluation, before.best_evaluation),
+        best_list_prices=keep(mean.list_prices, before.best_list_prices),
+        price_scale=price_scale,
+        usual=usual,
+    )
     return after, Trace(mean.evaluation, mean.prices, judged.relative)
+
+
+def trace_of(shared: SharedState) -> Trace:
+    """What the last step reported."""
+    judged = observation(shared.mean.evaluation, shared.usual, shared.price_scale)
+    return Trace(shared.mean.evaluation, shared.mean.prices, judged.relative)
 
 
 def observation(evaluation: Evaluation, usual: Array, price_scale: Array) -> Observation:
@@ -160,13 +223,11 @@ def effective_steps(step: int, window: int) -> float:
     return 1 / share if share else 0.0
 
 
-def _averaged(problem: AbstractSubproblem, state: State, new: Mean, window: int) -> Mean:
+def _averaged(old: Mean, new: Mean, weight: Float[Array, ""]) -> Mean:
     """Mean of the recent third of all steps, at most of about `window` steps: the first prices are soon forgotten."""
-    weight = averaging_weight(state.step, window, new.prices.dtype)
-    mix = lambda old, fresh: old + weight * (fresh - old)
-    means = lambda mean: (mean.evaluation, mean.prices, mean.jump)
-    evaluation, prices, jump = jax.tree.map(mix, means(state.mean), means(new))
-    return Mean(problem.blend(state.mean.iterate, new.iterate, weight), evaluation, prices, new.last, jump)
+    means = lambda mean: (mean.evaluation, mean.prices, mean.list_prices, mean.jump)
+    mixed = jax.tree.map(lambda before, after: before + weight * (after - before), means(old), means(new))
+    return eqx.tree_at(means, new, mixed)
 
 
 def _report(trace: Trace, step: int, limits: Limits, started: float, previous: float | None) -> Step:
@@ -200,9 +261,10 @@ def _ended(report: Step, method: BestSoFar, limits: Limits) -> Result | None:
 
 def _accepted(state: State) -> State:
     """The state with the mean of recent iterates as its best, at the prices it was made at."""
-    mean = state.mean
-    where = lambda s: (s.best, s.best_evaluation, s.dual.price)
-    return eqx.tree_at(where, state, (mean.iterate, mean.evaluation, mean.prices))
+    mean = state.shared.mean
+    where = lambda s: (s.best_evaluation, s.best_list_prices, s.dual.price, s.dual.improved)
+    now = (mean.evaluation, mean.list_prices, mean.prices, jnp.ones_like(state.shared.dual.improved))
+    return State(state.items, eqx.tree_at(where, state.shared, now))
 
 
 def _worst_by_kind(trace: Trace, kinds: tuple[str, ...]) -> dict[str, float]:
@@ -213,22 +275,21 @@ def _worst_by_kind(trace: Trace, kinds: tuple[str, ...]) -> dict[str, float]:
 
 
 def solve(
-    problem: AbstractSubproblem,
+    store: AbstractStore[Items],
     method: BestSoFar,
-    state: State,
+    state: State[Items],
     limits: Limits,
     kind: Array,
     *,
     progress: AbstractProgress | None = None,
     on_step: Callable[[State, Step, Trace], None] | None = None,
     history: tuple[Step, ...] = (),
-    advance: Callable[..., tuple[State, Trace]] = joint_step,
     confirm: Callable[[State, Step], Any] | None = None,
-) -> Solution:
+) -> Solution[Items]:
     """Run joint steps until the method terminates, the steps run out, or the user stops.
 
     Args:
-        problem: The item problems.
+        store: The items.
         method: A dual method that keeps the best iterate.
         state: Where to start: `initial_state(...)`, or the state of an earlier solve.
         limits: Steps, check interval and tolerances.
@@ -236,7 +297,6 @@ def solve(
         progress: Receives every step; silent by default.
         on_step: Called after each step with the state (checkpoints) and its report.
         history: Reports of the steps before `state`, when a solve is continued.
-        advance: What makes a step; another one streams the items past the devices.
         confirm: Asked whenever the tolerances are checked, in place of the means over recent steps, which see few
             scenarios: what shows that the mean of recent iterates meets them, None if it does not.
 
@@ -246,8 +306,7 @@ def solve(
     progress = Silent() if progress is None else progress
     started = time.perf_counter() - (history[-1].seconds if history else 0.0)
     steps = list(history)
-    trace, confirmed = None, None
-    first = steps[0].step - 1 if steps else int(state.step)
+    first = steps[0].step - 1 if steps else int(state.shared.step)
 
     def verdict(now: State, report: Step) -> tuple[Result | None, Any]:
         if not _due(report, first, limits):
@@ -259,10 +318,10 @@ def solve(
 
     # A run that is continued may have ended already: it was stopped after its last step.
     result, confirmed = verdict(state, steps[-1]) if steps else (None, None)
-    for number in range(int(state.step) + 1, limits.max_steps + 1):
+    for number in range(int(state.shared.step) + 1, limits.max_steps + 1):
         if result is not None:
             break
-        state, trace = advance(problem, method, kind, state)
+        state, trace = joint_step(store, method, kind, state)
         past = steps[-limits.check_every].cost if len(steps) >= limits.check_every else None
         report = _report(trace, number, limits, started, past)
         steps.append(report)
@@ -273,18 +332,17 @@ def solve(
     progress.close()
     if confirmed is not None:
         state = _accepted(state)
-    if trace is None:
-        _, trace = advance(problem, method, kind, state)
+    shared = state.shared
     return Solution(
         result=Result.MAX_STEPS if result is None else result,
-        best=state.best,
-        best_evaluation=state.best_evaluation,
-        prices=state.dual.price,
-        bound=float(state.dual.bound),
-        steps=int(state.step),
+        best_evaluation=shared.best_evaluation,
+        prices=shared.dual.price,
+        list_prices=shared.best_list_prices,
+        bound=float(shared.dual.bound),
+        steps=int(state.shared.step),
         seconds=time.perf_counter() - started,
         state=state,
         history=steps,
-        trace=trace,
+        trace=trace_of(shared),
         confirmed=confirmed,
     )

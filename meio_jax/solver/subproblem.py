@@ -1,7 +1,6 @@
 """The item problems at given prices: one sweep over all items is one evaluation and one gradient step."""
 
-import abc
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,7 +8,6 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, ArrayLike, Float, Int
-from meio_kernels.projection import nonnegative
 
 from meio_jax.distributed.sharding import over_items, place_blocks, place_copies
 from meio_jax.model.catalog import Catalog, draw
@@ -22,8 +20,6 @@ from meio_jax.scenarios.sampling import TRAINING, Scenarios, ScenarioSettings
 from meio_jax.simulation.preferences import PreferenceLists, group_dither, preference_lists
 from meio_jax.simulation.rollout import GradientMode, Outcome, checkpointed, rollout
 from meio_jax.solver.price_scale import natural_price_scale, service_price_scale
-
-Iterate = TypeVar("Iterate", bound=eqx.Module)
 
 
 class Evaluation(eqx.Module):
@@ -46,49 +42,21 @@ class Evaluation(eqx.Module):
         return cls(number, table, table, number, CostTerms.all_of(number))
 
 
-class AbstractSubproblem(eqx.Module, Generic[Iterate]):
-    """Item problems that can be evaluated at any prices."""
+class ItemState(eqx.Module):
+    """What a search knows of some items; leaves have a leading block axis, parameters are in units of their scale.
 
-    @abc.abstractmethod
-    def init(self) -> Iterate:
-        """Where the search starts (the warm state of the first evaluation)."""
-
-    @abc.abstractmethod
-    def zero_prices(self) -> Float[Array, "buckets resources"]:
-        """Prices of a problem without capacities."""
-
-    def price_scale(
-        self, evaluation: Evaluation, size: Float[Array, "buckets resources"], kind: Int[Array, " resources"]
-    ) -> Float[Array, "buckets resources"]:
-        """A price at which each resource would matter, from the first evaluation."""
-        return natural_price_scale(evaluation.terms, size, kind)
-
-    def everywhere(self, tree: Any) -> Any:
-        """A tree that belongs to no item, put where the evaluation needs it (by default left where it is)."""
-        return tree
-
-    def blend(self, old: Any, new: Any, weight: Float[Array, ""]) -> Any:
-        """The iterate `(1 - weight) old + weight new`: real numbers are mixed, counters taken from `new`."""
-        mix = lambda before, after: before + weight.astype(after.dtype) * (after - before)
-        return jax.tree.map(lambda o, n: mix(o, n) if jnp.issubdtype(n.dtype, jnp.inexact) else n, old, new)
-
-    @abc.abstractmethod
-    def evaluate(self, prices: Array, warm: Iterate) -> tuple[Evaluation, Iterate]:
-        """Evaluate the iterate in `warm` at `prices`, and return a better iterate."""
-
-
-class Search(eqx.Module):
-    """State of the search over policies.
-
-    Parameters in units of their scale, the optimiser's state, and the prices that rank the fulfilment options: a
-    running mean of the prices, because lists that follow every move of a price swing between near-equal nodes.
-    `count` is the number of steps, which says whose turn it is among the scenarios.
+    `raw` are the parameters of the next evaluation and `optimiser` what their steps follow; `mean` is a running mean of
+    them and `best` the best of these means, but for the last (`plan`).
     """
 
     raw: AbstractPolicy
     optimiser: optax.OptState
-    list_prices: Float[Array, "buckets resources"]
-    count: Int[Array, ""]
+    mean: AbstractPolicy
+    best: AbstractPolicy
+
+    def plan(self, improved: ArrayLike) -> AbstractPolicy:
+        """The best parameters; `improved`: whether the last step found the mean to be the best so far."""
+        return jax.tree.map(lambda new, old: jnp.where(improved, new, old), self.mean, self.best)
 
 
 class Settings(eqx.Module):
@@ -236,8 +204,8 @@ def compensated_add(total: tuple, new: Totals) -> tuple:
     return summed, lost
 
 
-class InventorySubproblem(AbstractSubproblem[Search]):
-    """Inventory of every item as a simulated, differentiated policy problem; one Adam step per evaluation."""
+class InventorySubproblem(eqx.Module):
+    """Inventory of every item as a simulated, differentiated policy problem."""
 
     network: Network
     resources: Resources
@@ -250,36 +218,21 @@ class InventorySubproblem(AbstractSubproblem[Search]):
     optimiser: optax.GradientTransformation = eqx.field(static=True)
     mesh: Mesh | None = eqx.field(static=True, default=None)
 
-    def init(self) -> Search:
-        optimiser = self.optimiser.init(self.first)
-        return self.placed(Search(self.first, optimiser, self.zero_prices(), jnp.zeros((), jnp.int32)))
-
-    def price_scale(
-        self, evaluation: Evaluation, size: Float[Array, "buckets resources"], kind: Int[Array, " resources"]
-    ) -> Float[Array, "buckets resources"]:
-        return unit_of_prices(self.resources, evaluation, size, kind)
-
-    def placed(self, search: Search) -> Search:
-        """The same state on the devices of the mesh: what belongs to items is shared out, the rest copied."""
-        items = place_blocks((search.raw, search.optimiser), self.mesh)
-        return Search(*items, *self.everywhere((search.list_prices, search.count)))
+    def begin(self, raw: AbstractPolicy) -> ItemState:
+        """State of a search that starts at these parameters, on the devices of the mesh."""
+        return place_blocks(ItemState(raw, self.optimiser.init(raw), raw, raw), self.mesh)
 
     def everywhere(self, tree: Any) -> Any:
+        """A tree that belongs to no item, on every device of the mesh."""
         return place_copies(tree, self.mesh)
 
     def zero_prices(self) -> Float[Array, "buckets resources"]:
+        """Prices of a problem without capacities."""
         return jnp.zeros_like(self.resources.capacity)
 
-    def policy(self, search: Search) -> AbstractPolicy:
+    def policy(self, raw: AbstractPolicy) -> AbstractPolicy:
         """Parameters in units of stock; leaves have a leading block axis."""
-        return jax.tree.map(jnp.multiply, search.raw, self.scale)
-
-    def evaluate(self, prices: Array, warm: Search) -> tuple[Evaluation, Search]:
-        list_prices = ranking_prices(warm.list_prices, prices, self.settings.damping)
-        totals, gradient = self.sweep(prices, list_prices, warm.raw, warm.count % self.chunks)
-        updates, optimiser = self.optimiser.update(gradient, warm.optimiser, warm.raw)
-        raw = jax.tree.map(nonnegative, optax.apply_updates(warm.raw, updates))
-        return evaluation_of(self.resources, totals), Search(raw, optimiser, list_prices, warm.count + 1)
+        return jax.tree.map(jnp.multiply, raw, self.scale)
 
     def sweep(
         self, prices: Array, list_prices: Array, raw: AbstractPolicy, chunk: Int[Array, ""]

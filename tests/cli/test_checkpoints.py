@@ -9,20 +9,25 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from small_runs import SOLVE, Command, Finished, config_content, write_config
+from small_runs import SOLVE, Command, Finished, config_content, usual_promotion, write_config
 from tiny import ITEMS
 
+from meio_jax.dual import DUAL_METHODS, BestSoFar
 from meio_jax.errors import InputError
-from meio_jax.instance.blocks import lay_out
+from meio_jax.instance.blocks import Layout, lay_out
+from meio_jax.policy.base_stock import BaseStock
 from meio_jax.results import Result
-from meio_jax.runs.checkpoint import restore
+from meio_jax.runs.checkpoint import newest, read_items
 from meio_jax.runs.portable import from_named, to_named
+from meio_jax.solver.problem import SearchOptions, optimiser
+from meio_jax.solver.solve import State, initial_state
+from meio_jax.solver.subproblem import ItemState
 
 _UNFINISHED = "*orbax-checkpoint-tmp*"
 STEPS = 40
@@ -38,6 +43,10 @@ def same(run: Path, other: Path) -> None:
     assert set(ours) == set(theirs)
     for name, frame in ours.items():
         assert_frame_equal(frame, theirs[name], check_exact=True)
+
+
+def restore(folder: Path):
+    return newest(folder, lambda at: read_items(folder, at, list(ITEMS)))
 
 
 def damaged(finished: Finished, tmp_path: Path, damage: Callable[[Path], None]) -> Path:
@@ -74,14 +83,13 @@ def test_a_damaged_checkpoint_is_passed_over(
     finished: Finished, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     folder = damaged(finished, tmp_path, damage) / "checkpoints"
-    found = restore(folder, list(ITEMS), None)
-    assert found is not None
+    found, notes = restore(folder)
     assert found.step == 4
     assert len(found.history) == 4
-    assert "checkpoint 6 is damaged" in found.notes[0]
+    assert "checkpoint 6 is damaged" in notes[0]
     without_meta(folder / "1-of-1/4")
     with pytest.raises(InputError, match=r"(?s)checkpoint 6.*checkpoint 4"):
-        restore(folder, list(ITEMS), None)
+        restore(folder)
 
 
 def test_a_damaged_checkpoint_is_told_and_the_one_before_used(
@@ -97,27 +105,23 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_used(
 
 def test_a_run_is_named_by_its_path_from_here(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished.folder.parent)
-    found = restore(Path(finished.folder.name) / "checkpoints", list(ITEMS), None)
-    assert found is not None
-    assert not found.notes
+    _, notes = restore(Path(finished.folder.name) / "checkpoints")
+    assert not notes
 
 
 @pytest.mark.parametrize("name", ["[red]", "a[bold]b", "what?*"])
 def test_a_run_is_moved_to_a_folder_whose_name_is_a_pattern(finished: Finished, tmp_path: Path, name: str) -> None:
     run = tmp_path / name
     shutil.copytree(finished.folder, run)
-    found = restore(run / "checkpoints", list(ITEMS), None)
-    known = restore(finished.folder / "checkpoints", list(ITEMS), None)
-    assert found is not None
-    assert known is not None
-    assert found.notes == []
+    (found, notes), (known, _) = (restore(folder / "checkpoints") for folder in (run, finished.folder))
+    assert notes == []
     assert found.arrays.keys() == known.arrays.keys()
     for key, array in known.arrays.items():
         np.testing.assert_array_equal(found.arrays[key], array)
 
 
 def test_no_checkpoint_is_no_damage(tmp_path: Path) -> None:
-    assert restore(tmp_path, list(ITEMS), None) is None
+    assert restore(tmp_path) is None
 
 
 def test_another_instance_is_refused_by_the_name_of_the_table(
@@ -209,26 +213,33 @@ def test_a_run_killed_and_preempted_ends_as_if_it_had_not_been(tiny_folder: Path
     same(run, whole)
 
 
-def test_a_state_survives_being_cut_into_other_blocks() -> None:
-    items = 7
+def test_a_state_survives_being_cut_into_other_blocks(finished: Finished) -> None:
+    """Of two blocks of four, written by name, and read for blocks of three; the best parameters are the last mean."""
+    items, store = 7, finished.plan.model.store
     rng = np.random.default_rng(0)
     wide, narrow = (lay_out(np.arange(items) % 2, size) for size in (4, 3))
-    parameters = rng.normal(size=(2, 3, items)).astype(np.float32)
-    state = {
-        "best": {"raw": {"target": jnp.asarray(wide.cut(parameters))}},
-        "warm": {"optimiser": ({"count": jnp.asarray(5)}, {"mu": jnp.asarray(wide.cut(2 * parameters))})},
-        "price": jnp.zeros((2, 0)),
-        "step": jnp.asarray(5),
-    }
-    kept = to_named(state, wide, items)
-    np.testing.assert_array_equal(kept["best.raw.target"], parameters)
-    like = jax.tree.map(
-        lambda leaf: jnp.zeros((narrow.blocks, *leaf.shape[1:-1], 3), leaf.dtype) if leaf.ndim > 2 else leaf, state
-    )
-    moved = from_named(lambda name, shape: kept[name], like, narrow, items, None)
+    adam = optimiser(SearchOptions())
+
+    def state(layout: Layout, tables: dict[str, np.ndarray], improved: bool) -> State[ItemState]:
+        trees = {name: BaseStock(jnp.asarray(layout.cut(table))) for name, table in tables.items()}
+        with usual_promotion():
+            moments = adam.update(trees["raw"], adam.init(trees["raw"]))[1]
+        own = ItemState(trees["raw"], moments, trees["mean"], trees["best"])
+        shared = initial_state(store, BestSoFar(DUAL_METHODS["augmented"]()), items=own).shared
+        return State(own, eqx.tree_at(lambda s: s.dual.improved, shared, jnp.asarray(improved)))
+
+    tables = {name: rng.normal(size=(2, 3, items)).astype(np.float32) for name in ("raw", "mean", "best")}
+    kept = to_named(state(wide, tables, True), wide, items)
+    np.testing.assert_array_equal(kept["items.raw.target"], tables["raw"])
+    np.testing.assert_array_equal(kept["items.best.target"], tables["mean"])
+    assert kept["items.momentum.target"].any()
+    nothing = {name: np.zeros_like(table) for name, table in tables.items()}
+    like = state(narrow, nothing, False)
+    moved = from_named(kept, like, narrow, items, None)
     again = to_named(moved, narrow, items)
     assert list(again) == list(kept)
     for name, array in kept.items():
         np.testing.assert_array_equal(array, again[name], err_msg=name)
-    with pytest.raises(ValueError, match="target has shape"):
-        from_named(lambda name, shape: kept[name][..., 1:], like, narrow, items, None)
+    assert not bool(moved.shared.dual.improved)
+    with pytest.raises(ValueError, match=r"raw.target has shape"):
+        from_named({**kept, "items.raw.target": kept["items.raw.target"][..., 1:]}, like, narrow, items, None)

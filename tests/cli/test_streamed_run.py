@@ -7,19 +7,20 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from small_runs import Command, Finished, config_content, usual_promotion, write_config
 from tiny import ITEMS
 
 from meio_jax.config import load_config
 from meio_jax.errors import InputError
+from meio_jax.explain import explain_run
 from meio_jax.progress import AbstractProgress, Preempted, Silent, Step
+from meio_jax.replan import Replanner, ReplanOptions
 from meio_jax.results import Result
 from meio_jax.runs import memory
 from meio_jax.runs.run import run_solve
-from meio_jax.runs.stream_checkpoint import StreamCheckpoints
-from meio_jax.runs.warm import read_earlier
-from meio_jax.solver.solve import State
-from meio_jax.solver.stream import PartFiles
+from meio_jax.runs.saved_run import read_saved_run
+from meio_jax.whatif import whatif_run
 
 # Two orders of the same float32 sums, six steps.
 SAME = 1e-5
@@ -62,6 +63,12 @@ def run(streamed: Path) -> Path:
         plan = run_solve(config, Silent(), resume=True)
     assert plan.result is Result.MAX_STEPS
     return config.run
+
+
+def table(run: Path, name: str) -> pl.DataFrame:
+    """A table of a run, whose rows may be in files of parts."""
+    parts = sorted((run / name).glob("*.parquet"))
+    return pl.concat(map(pl.read_parquet, parts)) if parts else pl.read_parquet(run / f"{name}.parquet")
 
 
 def certificate(folder: Path) -> dict:
@@ -110,25 +117,83 @@ def test_show_and_export_read_it(run: Path, meio: Command, tmp_path: Path) -> No
     assert pl.concat(parts)["item_id"].to_list() == list(ITEMS)
 
 
-def test_a_damaged_checkpoint_is_passed_over(run: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "streamed"
-    shutil.copytree(run / "checkpoints/streamed", folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["4", "6"]
-    for step in ("4", "6"):
-        part = folder / step / "state-000001.arrays"
-        part.write_bytes(part.read_bytes()[:-1])
-    saved = StreamCheckpoints(folder, PartFiles(tmp_path / "scratch"), 2, keep=2, identity={})
-    with pytest.raises(InputError, match="4 is damaged"):
-        saved.restore(State.__new__(State))
+def test_a_checkpoint_of_parts_is_passed_over_as_a_whole(run: Path, meio: Command, tmp_path: Path) -> None:
+    """Where one of its parts is damaged, all continue from the step before, and end as if nothing had happened."""
+    again = tmp_path / "run"
+    shutil.copytree(run, again)
+    shutil.rmtree(again / "plan")
+    parts = sorted(path.name for path in (again / "checkpoints").iterdir())
+    assert parts == ["1-of-2", "2-of-2"]
+    steps = {int(path.name) for path in (again / "checkpoints/2-of-2").iterdir() if path.name.isdigit()}
+    assert {4, 6} <= steps
+    saved = again / "checkpoints/2-of-2/6/state.npz"
+    saved.write_bytes(saved.read_bytes()[:-1])
+    called = meio("resume", again)
+    assert called.status == Result.MAX_STEPS.value, called.err
+    assert "checkpoint 6 is damaged" in called.err
+    assert "continuing after step 4" in called.err
+    for name in ("targets", "orders", "expected_items"):
+        ours, theirs = (sorted((folder / "plan" / name).glob("*.parquet")) for folder in (again, run))
+        assert len(ours) == len(theirs) == 2
+        for mine, other in zip(ours, theirs, strict=True):
+            assert_frame_equal(pl.read_parquet(mine), pl.read_parquet(other), check_exact=True)
 
 
-def test_other_commands_say_that_they_need_a_run_in_memory(run: Path, meio: Command, streamed: Path) -> None:
-    with pytest.raises(InputError, match="a streamed run"):
-        read_earlier(run)
-    refused = meio("solve", streamed, "--warm-start", run, "--run", run.parent / "other")
-    assert refused.status == 2
-    assert "--warm-start" in refused.err
-    assert not (run.parent / "other").exists()
+def test_what_is_saved_of_parts_is_what_is_saved_in_memory(run: Path, finished: Finished) -> None:
+    ours, theirs = (read_saved_run(folder, list(ITEMS)) for folder in (run, finished.folder))
+    assert ours.held.all()
+    for parts, whole in ((ours.best("target"), theirs.best("target")), (ours.prices, theirs.prices)):
+        assert parts is not None
+        assert whole is not None
+        np.testing.assert_allclose(parts, whole, rtol=10 * SAME, atol=SAME * max(1.0, np.abs(whole).max()))
+    np.testing.assert_allclose(ours.scale("target"), theirs.scale("target"), rtol=1e-6)
+
+
+def test_a_warm_start_of_parts_is_one_in_memory(
+    run: Path, finished: Finished, tiny_folder: Path, meio: Command, tmp_path: Path
+) -> None:
+    """From a run in memory and from one of parts, to parts of any size: the same search, but for the order of sums."""
+    sections = {
+        "warm": {"max_steps": 2, "min_steps": 1, "hold": 0.01},
+        "exceptions": {"price_jump": 1.0, "price_share": 0.0, "money": 0.0},
+    }
+    costs, jumps = [], []
+    for name, stream, earlier in (
+        ("memory", {}, finished.folder),
+        ("single", {"above_items": 0, "part_items": 1}, run),
+        ("together", {"above_items": 0, "part_items": 100}, run),
+    ):
+        content = config_content(tiny_folder, tmp_path / name, stream=stream, **sections)
+        called = meio("solve", write_config(tmp_path / f"{name}.yaml", content), "--warm-start", earlier)
+        assert called.status == Result.MAX_STEPS.value, called.err
+        assert "3 of 3 items matched, 0 new, 0 dropped" in called.err
+        costs.append(pl.read_parquet(tmp_path / name / "metrics.parquet").select("cost", "price_norm").to_numpy())
+        rows = table(tmp_path / name, "plan/exceptions")
+        jumps.append(rows.filter(kind="price_jump").sort("what")["units"].to_numpy())
+    assert jumps[0].size
+    for own, prices in zip(costs[1:], jumps[1:], strict=True):
+        np.testing.assert_allclose(own, costs[0], rtol=10 * SAME, atol=10 * SAME)
+        np.testing.assert_allclose(prices, jumps[0], rtol=10 * SAME, atol=10 * SAME)
+
+
+def test_items_of_parts_are_planned_again_and_explained(run: Path, finished: Finished, meio: Command) -> None:
+    for item in ITEMS:
+        ours, theirs = (explain_run(folder, item) for folder in (run, finished.folder))
+        assert ours.node_id == theirs.node_id
+        assert ours.slope == pytest.approx(theirs.slope, rel=1e-3, abs=1e-3 * theirs.gross)
+    changes = {"items": pl.DataFrame({"item_id": [ITEMS[0], ITEMS[-1]]})}
+    ours, theirs = (
+        Replanner(folder).replan(changes, ReplanOptions(steps=2, scenarios=6)) for folder in (run, finished.folder)
+    )
+    before, after = (one.items.sort("item_id") for one in (ours, theirs))
+    for column in ("cost_before", "cost_after"):
+        np.testing.assert_allclose(before[column].to_numpy(), after[column].to_numpy(), rtol=1e-3)
+    resource = pl.read_parquet(run / "prices.parquet")["resource_id"][0]
+    assert meio("whatif", run, "--resource", resource, "--capacity", "+10%").status == 0
+    with usual_promotion():
+        checks = [whatif_run(one, resource, "+10%", resolve=True, steps=2).check for one in (run, finished.folder)]
+    assert checks[0].steps == checks[1].steps == 2
+    np.testing.assert_allclose(checks[0].prices_after, checks[1].prices_after, rtol=1e-3, atol=1e-3)
 
 
 def test_items_on_the_fly_need_options(meio: Command, tmp_path: Path) -> None:

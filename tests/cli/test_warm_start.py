@@ -1,5 +1,6 @@
 """Warm starts: what is taken over from an earlier run, by item, node, offer and day."""
 
+import dataclasses
 import datetime
 import json
 import shutil
@@ -25,14 +26,13 @@ from meio_jax.planner.steady import steadied
 from meio_jax.runs.checkpoint import Restored
 from meio_jax.runs.portable import Basis, named_leaves
 from meio_jax.runs.run import warm_config
+from meio_jax.runs.saved_run import SavedRun, read_saved_run
 from meio_jax.runs.warm import (
-    Earlier,
     bucket_weights,
     day_weights,
     match,
     order_days,
     prices_of,
-    read_earlier,
     source_rows,
     warm_model,
 )
@@ -80,7 +80,7 @@ def config(finished: Finished, **changes: object) -> Config:
 
 
 def warm(tables: Tables, finished: Finished, **changes: object) -> tuple[Model, State, str]:
-    earlier = read_earlier(finished.folder, tables.items["item_id"].to_list())
+    earlier = read_saved_run(finished.folder, tables.items["item_id"].to_list())
     with usual_promotion():
         return warm_model(tables, config(finished, **changes), earlier)
 
@@ -88,7 +88,7 @@ def warm(tables: Tables, finished: Finished, **changes: object) -> tuple[Model, 
 def levels(model: Model, state: State) -> dict[tuple[str, str], np.ndarray]:
     """Targets in units by item and node, over buckets."""
     instance = model.instance
-    policy = model.problem.policy(state.warm)
+    policy = model.problem.policy(state.items.raw)
     table = instance.layout.join(own_part(policy.target), len(instance.items))
     return {
         (item, node): table[:, n, i]
@@ -109,10 +109,10 @@ def test_the_same_instance_takes_over_everything(finished: Finished) -> None:
     for key, value in theirs.items():
         close(ours[key], value, tolerance=ROUNDING, of=float(np.abs(value).max()), what=str(key))
     solution = finished.plan.solution
-    close(state.dual.price, solution.state.dual.price, tolerance=0.0)
-    close(state.warm.list_prices, solution.best.list_prices, tolerance=0.0)
+    close(state.shared.dual.price, solution.state.shared.dual.price, tolerance=0.0)
+    close(state.shared.list_prices, solution.list_prices, tolerance=0.0)
     join = model.instance.layout.join
-    before, after = (named_leaves(one.warm.optimiser) for one in (solution.state, state))
+    before, after = (named_leaves(one.items.optimiser) for one in (solution.state, state))
     moments = [name for name in before if ".mu." in name or ".nu." in name or name.split(".")[-2:] == ["0", "count"]]
     assert len(moments) >= 2
     for name in moments:
@@ -120,7 +120,7 @@ def test_the_same_instance_takes_over_everything(finished: Finished) -> None:
         if ours.ndim:
             ours, theirs = join(ours, 3), join(theirs, 3)
         close(ours, theirs, tolerance=ROUNDING, of=float(np.abs(theirs).max()), what=name)
-    assert int(state.step) == 0
+    assert int(state.shared.step) == 0
     assert "3 of 3 items matched, 0 new, 0 dropped" in report
     assert "2 of 2 buckets" in report
 
@@ -140,22 +140,22 @@ def test_items_and_nodes_are_found_by_name(finished: Finished) -> None:
         if item != "B":
             close(ours[item, node], value, tolerance=ROUNDING, of=float(np.abs(value).max()), what=f"{item} {node}")
     with usual_promotion():
-        first = model.problem.policy(model.problem.init()).target
+        first = model.problem.policy(model.problem.first).target
     started = model.instance.layout.join(np.asarray(first), 3)
     at = model.instance.items.index("new")
     node = model.instance.ids.nodes.index("fc1")
     close(ours["new", "fc1"], started[:, node, at], tolerance=ROUNDING)
-    moments = named_leaves(state.warm.optimiser)
+    moments = named_leaves(state.items.optimiser)
     mu = model.instance.layout.join(np.asarray(next(v for k, v in moments.items() if ".mu." in k)), 3)
     assert not mu[:, :, at].any()
     assert mu.any()
 
 
 def test_prices_follow_their_capacity_and_their_days(finished: Finished) -> None:
-    earlier = read_earlier(finished.folder)
+    earlier = read_saved_run(finished.folder)
     names = earlier.axes["resources"]
     later = {**earlier.axes, "start_date": "2025-03-10", "resources": [*reversed(names), "another"]}
-    found = prices_of(earlier, later)
+    found = prices_of(earlier, later, earlier.prices)
     before = np.asarray(finished.plan.solution.prices)
     np.testing.assert_allclose(found[0, :-1], before[1, ::-1], rtol=1e-6)
     assert not found[:, -1].any()
@@ -187,7 +187,7 @@ def test_offers_are_matched_by_vendor() -> None:
     """An offer keeps its row of parameters when another vendor becomes cheaper, and a new vendor has none."""
     old = sources(["x", "y"], [[0, 0, 1], [1, -1, 0]], ["A", "B", "C"])
     new = sources(["w", "x", "y"], [[2, 0, 1], [1, 1, -1]], ["A", "B", "C"])
-    earlier = Earlier(Path("run"), Restored(1, {}, old, np.ones(3, bool), 3, [], []))
+    earlier = SavedRun(Path("run"), Restored(1, {}, old, np.ones(3, bool), []))
     rows = source_rows(new, earlier, match(new, earlier))
     np.testing.assert_array_equal(rows, [[1, -1, 1], [0, 0, -1], [2, 2, 2]])
 
@@ -196,8 +196,8 @@ def test_another_policy_takes_over_prices_only(finished: Finished) -> None:
     policy = finished.plan.model.config.policy.model_copy(update={"name": "echelon"})
     model, state, report = warm(tiny_tables(), finished, policy=policy)
     assert "the policy was base_stock" in report
-    close(state.warm.raw.target, model.problem.first.target, tolerance=0.0)
-    close(state.dual.price, finished.plan.solution.state.dual.price, tolerance=0.0)
+    close(state.items.raw.target, model.problem.first.target, tolerance=0.0)
+    close(state.shared.dual.price, finished.plan.solution.state.shared.dual.price, tolerance=0.0)
 
 
 def test_the_command_says_what_was_matched(meio: Command, finished: Finished, tmp_path: Path) -> None:
@@ -287,18 +287,20 @@ def test_settings_of_a_warm_start_are_applied_once() -> None:
 
 def test_a_run_without_a_state_is_no_start(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint"):
-        read_earlier(tmp_path)
+        read_saved_run(tmp_path)
 
 
 def test_levels_that_hardly_change_are_held(finished: Finished) -> None:
     """Of what a solve changed, all is put back within a hold of anything, nothing at 0, small changes in between."""
-    _, state, _ = warm(tiny_tables(), finished)
+    model, state, _ = warm(tiny_tables(), finished)
     solution = finished.plan.solution
-    before = jax.tree.map(lambda leaf: leaf * jnp.asarray([1.02, 1.5], leaf.dtype)[:, None, None], solution.best.raw)
-    assert state.warm.raw.target.shape == before.target.shape
-    close(steadied(solution, before, 10.0).best.raw.target, before.target, tolerance=0.0)
-    assert steadied(solution, before, 0.0) is solution
-    held = steadied(solution, before, 0.1)
-    close(held.best.raw.target[:, 0], before.target[:, 0], tolerance=0.0)
-    close(held.best.raw.target[:, 1], solution.best.raw.target[:, 1], tolerance=0.0)
-    close(held.state.best.raw.target, held.best.raw.target, tolerance=0.0)
+    best = solution.state.items.plan(solution.improved)
+    raw = jax.tree.map(lambda leaf: leaf * jnp.asarray([1.02, 1.5], leaf.dtype)[:, None, None], best)
+    before = dataclasses.replace(state.items, raw=raw)
+    assert state.items.raw.target.shape == raw.target.shape
+    plan = lambda found: found.state.items.plan(found.improved).target
+    close(plan(steadied(model.store, solution, before, 10.0)), raw.target, tolerance=0.0)
+    assert steadied(model.store, solution, before, 0.0) is solution
+    held = plan(steadied(model.store, solution, before, 0.1))
+    close(held[:, 0], raw.target[:, 0], tolerance=0.0)
+    close(held[:, 1], best.target[:, 1], tolerance=0.0)

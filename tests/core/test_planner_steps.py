@@ -12,11 +12,10 @@ import meio_jax.certify.holdout
 import meio_jax.solver.subproblem
 from meio_jax.certify.certificate import relative_violation
 from meio_jax.certify.confirm import confirmation
-from meio_jax.certify.holdout import Holdout, Tally
+from meio_jax.certify.holdout import Sample, Tally
 from meio_jax.config import Config
 from meio_jax.planner import Model, prepare
 from meio_jax.progress import Step
-from meio_jax.scenarios import HOLDOUT, VALIDATION
 from meio_jax.solver.solve import State, Trace, initial_state, joint_step
 
 # float32 sums over three items in another order, hundreds of units.
@@ -38,9 +37,9 @@ def model(block_items: int) -> Model:
 
 def stepped(one: Model, steps: int) -> tuple[State, Trace]:
     with jax.numpy_dtype_promotion("standard"):
-        state = initial_state(one.problem, one.method)
+        state = initial_state(one.store, one.method)
         for _ in range(steps):
-            state, trace = joint_step(one.problem, one.method, one.kind_of, state)
+            state, trace = joint_step(one.store, one.method, one.kind_of, state)
     return state, trace
 
 
@@ -76,7 +75,7 @@ def test_the_joint_step_compiles_once(wide: Model, monkeypatch: pytest.MonkeyPat
     first = len(traced)
     with jax.numpy_dtype_promotion("standard"):
         for _ in range(3):
-            state, _ = joint_step(wide.problem, wide.method, wide.kind_of, state)
+            state, _ = joint_step(wide.store, wide.method, wide.kind_of, state)
     assert len(traced) == first
 
 
@@ -90,40 +89,40 @@ def test_plans_are_compared_and_certified_by_one_program(wide: Model, monkeypatc
         return original(*arguments, **options)
 
     monkeypatch.setattr(meio_jax.certify.holdout, "rollout", counted)
-    found = []
+    policy, prices = wide.problem.policy(wide.problem.first), jnp.zeros_like(wide.store.resources.capacity)
     with jax.numpy_dtype_promotion("standard"):
-        start = wide.problem.init()
-        policy = wide.problem.policy(start)
-        for purpose in (HOLDOUT, VALIDATION):
-            # So many scenarios that no other test has this program.
-            tally = Tally(wide.problem, policy, start.list_prices, 5, purpose=purpose)
-            tally.advance()
-            found.append((len(traced), tally.objective()))
-    (first, certified), (second, compared) = found
-    assert first == second > 0
-    assert certified != compared
-
-
-def holdout(one: Model, count: int, chunk: int) -> tuple[Tally, Holdout]:
-    with jax.numpy_dtype_promotion("standard"):
-        start = one.problem.init()
-        tally = Tally(one.problem, one.problem.policy(start), start.list_prices, chunk)
-        return tally, tally.upto(count)
+        # So many scenarios that no other test has this program.
+        certified = Tally(wide.problem, policy, prices, 5).upto(5).sums.objective
+        first = len(traced)
+        compared = Sample(lambda: [(wide.problem, policy)], prices, 5).upto(5).objective()
+    assert first == len(traced) > 0
+    assert float(certified) != compared
 
 
 def test_holdout_scenarios_may_be_simulated_in_parts(wide: Model) -> None:
     """However many at a time, and whether or not someone looks in between."""
-    tally, parts = holdout(wide, 6, 3)
-    assert (tally.scenarios, len(tally.usage)) == (6, 2)
-    size = float(parts.sums.objective)
-    close(np.mean([one.used for one in tally.usage], axis=0), parts.usage.used, tolerance=1e-12)
-    assert tally.objective() == pytest.approx(size, rel=1e-12)
+    policy, prices = wide.problem.policy(wide.problem.first), jnp.zeros_like(wide.store.resources.capacity)
     with jax.numpy_dtype_promotion("standard"):
-        more = tally.upto(12)
-    once = holdout(wide, 12, 12)[1]
+        parts, whole = (Tally(wide.problem, policy, prices, chunk) for chunk in (3, 12))
+        assert parts.upto(6).scenarios == 6
+        more, once = parts.upto(12), whole.upto(12)
     assert more.scenarios == once.scenarios == 12
-    close(more.items, once.items, tolerance=ROUNDING, of=abs(size))
+    close(more.items, once.items, tolerance=ROUNDING, of=abs(float(once.sums.objective)))
     close(more.usage, once.usage, tolerance=ROUNDING, of=100)
+
+
+def test_a_sample_is_of_all_parts(wide: Model) -> None:
+    """Two parts that are alike use and cost twice what one does; groups of scenarios add up to all of them."""
+    one = (wide.problem, wide.problem.policy(wide.problem.first))
+    prices = jnp.zeros_like(wide.store.resources.capacity)
+    with jax.numpy_dtype_promotion("standard"):
+        single = Sample(lambda: [one], prices, 3).upto(6)
+        double, coarse = (Sample(lambda: [one, one], prices, chunk).upto(6) for chunk in (3, 6))
+    assert (double.scenarios, len(double.usage), len(coarse.usage)) == (6, 2, 1)
+    close(double.mean_usage().used, 2 * single.mean_usage().used, tolerance=1e-12)
+    assert double.objective() == pytest.approx(2 * single.objective(), rel=1e-12)
+    assert double.gross() == pytest.approx(2 * single.gross(), rel=1e-12)
+    close(coarse.mean_usage(), double.mean_usage(), tolerance=ROUNDING, of=100)
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.5])
@@ -131,17 +130,16 @@ def test_a_plan_is_confirmed_as_the_certificate_would(wide: Model, factor: float
     """Where the steps leave it open, the simulation decides: whether all scenarios are below the tolerance."""
     with jax.numpy_dtype_promotion("standard"):
         state, _ = stepped(wide, 3)
-        problem = eqx.tree_at(lambda p: p.resources, wide.problem, wide.instance.resources)
-        plan = state.mean.iterate
-        tally = Tally(problem, problem.policy(plan), plan.list_prices, 3)
-        used = tally.upto(24).usage
-        violation = float(relative_violation(problem.resources, used.used, used.wanted)[0].max())
+        given, ranking = wide.instance.resources, state.shared.mean.list_prices
+        used = Sample(lambda: wide.store.plans(state.items, True), ranking, 3).upto(24).mean_usage()
+        violation = float(relative_violation(given, used.used, used.wanted)[0].max())
         assert violation > 0
         settings = {"violation": factor * violation, "gap": 1e9}
         config = wide.config.model_copy(update={"solve": wide.config.solve.model_copy(update=settings)})
         config = config.model_copy(update={"scenarios": config.scenarios.model_copy(update={"holdout": 24})})
-        noisy = eqx.tree_at(lambda s: s.mean.jump, state, jnp.full_like(state.mean.jump, 10.0))
-        asked = confirmation(problem, wide.problem.resources, config, 64, 3)
+        jump = jnp.full_like(state.shared.mean.jump, 10.0)
+        noisy = eqx.tree_at(lambda s: s.shared.mean.jump, state, jump)
+        asked = confirmation(wide.store, given, config, 64, 3)
         found = asked(noisy, Step(3, 3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     assert (found is not None) is (factor > 1)
     assert found is None or 0 < found.scenarios <= 24

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import polars as pl
 import pytest
 
+from meio_jax.certify.slack import read_blocks
 from meio_jax.config import make_config
 from meio_jax.generate import GenerateOptions, generate_instance
 from meio_jax.instance.item_sources import FolderSource, GeneratedSource
-from meio_jax.planner import prepare, search
-from meio_jax.planner.streamed_plan import write_streamed_plan
-from meio_jax.planner.streaming import best_policies, prepare_stream, search_stream
-from meio_jax.solver.stream import PartFiles
+from meio_jax.planner import certify, prepare, search
+from meio_jax.planner.streaming import prepare_stream
+from meio_jax.results import Result
+from meio_jax.solver.file_store import PartFiles
 from meio_jax.tables import read_instance
 
 OPTIONS = GenerateOptions(
@@ -35,7 +35,6 @@ SAME = 1e-5
 def configuration(**solve: object):
     return make_config(
         scenarios={"train": 8, "per_step": 4, "holdout": 8, "clairvoyant": 0},
-        # A catalog in parts is neither probed nor searched further.
         solve={
             "max_steps": STEPS,
             "min_steps": STEPS,
@@ -67,16 +66,32 @@ def in_memory(folder: Path):
 
 
 def targets_of(model, solution) -> dict[str, np.ndarray]:
-    target = model.problem.policy(solution.best).target
-    joined = model.instance.layout.join(np.asarray(target), len(model.instance.items))
-    return {name: joined[..., column] for column, name in enumerate(model.instance.items)}
+    return levels([model.instance], model, solution)
+
+
+def levels(instances, model, solution) -> dict[str, np.ndarray]:
+    """Targets in units by item."""
+    found = {}
+    for instance, (_, policy) in zip(
+        instances, model.store.plans(solution.state.items, solution.improved), strict=True
+    ):
+        joined = instance.layout.join(np.asarray(policy.target), len(instance.items))
+        found |= {name: joined[..., column] for column, name in enumerate(instance.items)}
+    return found
+
+
+def same_levels(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
+    assert ours.keys() == theirs.keys()
+    largest = max(float(table.max()) for table in theirs.values())
+    for name, table in theirs.items():
+        np.testing.assert_allclose(ours[name], table, rtol=SAME, atol=SAME * largest, err_msg=name)
 
 
 def test_parts_of_a_folder_give_the_search_of_the_whole(folder: Path, in_memory, tmp_path: Path) -> None:
     model, solution = in_memory
     streamed = prepare_stream(FolderSource(folder, 16), configuration(), tmp_path / "scratch")
-    assert streamed.source.parts == 3
-    found = search_stream(streamed)
+    assert len(streamed.store.block_sizes) == 3
+    found = search(streamed)
     np.testing.assert_allclose(
         [step.cost for step in found.history], [step.cost for step in solution.history], rtol=SAME
     )
@@ -84,16 +99,43 @@ def test_parts_of_a_folder_give_the_search_of_the_whole(folder: Path, in_memory,
     assert max(norms) > 0
     np.testing.assert_allclose([step.price_norm for step in found.history], norms, rtol=SAME, atol=SAME * max(norms))
     np.testing.assert_allclose(found.prices, solution.prices, rtol=SAME, atol=SAME * max(norms))
+    same_levels(levels(streamed.instances(), streamed, found), targets_of(model, solution))
 
-    write_streamed_plan(streamed, found, tmp_path / "run")
-    wide = pl.read_parquet(tmp_path / "run/plan/targets/*.parquet")
-    assert sorted(wide["item_id"].unique()) == sorted(model.instance.items)
-    expected = targets_of(model, solution)
-    nodes = model.instance.ids.nodes
-    largest = max(float(table.max()) for table in expected.values())
-    for row in wide.iter_rows(named=True):
-        ours = expected[row["item_id"]][row["bucket"], nodes.index(row["node_id"])]
-        assert row["target"] == pytest.approx(ours, rel=SAME, abs=SAME * largest)
+
+def test_parts_are_probed_confirmed_and_certified_as_the_whole(folder: Path, tmp_path: Path) -> None:
+    """With everything that a plan in memory gets: probing, confirmation, feasibility, clairvoyant bound."""
+    options = {"probe": True, "feasibility_steps": 4, "violation": 1e-3, "confirm": True}
+    config = configuration(**options).model_copy(
+        update={"scenarios": configuration().scenarios.model_copy(update={"clairvoyant": 2})}
+    )
+    models = [
+        prepare(read_instance(folder), config),
+        prepare_stream(FolderSource(folder, 16), config, tmp_path / "scratch"),
+    ]
+    plans = [certify(model, search(model)) for model in models]
+    whole, parts = plans
+    same_levels(*(levels(plan.model.instances(), plan.model, plan.solution) for plan in (parts, whole)))
+    ours, theirs = (plan.certificate for plan in (parts, whole))
+    assert theirs.infeasible, "the proof is not tried"
+    for name in ("holdout_cost", "lagrangian", "coupling_gap", "largest_violation", "clairvoyant_bound"):
+        assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=10 * SAME, abs=SAME), name
+    assert [one["resource"] for one in ours.infeasible] == [one["resource"] for one in theirs.infeasible]
+
+
+def test_a_search_of_parts_stops_when_its_plan_is_confirmed(folder: Path, tmp_path: Path) -> None:
+    config = configuration(max_steps=8, min_steps=2, check_every=2, violation=50.0, gap=50.0, confirm=True)
+    model = prepare_stream(FolderSource(folder, 16), config, tmp_path / "scratch")
+    found = search(model)
+    assert (found.result, found.steps) == (Result.CONVERGED, 2)
+    assert found.confirmed is not None
+    assert found.improved
+    # Blocks whose slack is estimated are numbered through all parts.
+    sizes = np.concatenate(model.store.block_sizes)
+    blocks = read_blocks(model.store, found, [*range(sizes.size)])
+    leaves, levels = zip(*(blocks[number] for number in range(sizes.size)), strict=True)
+    assert [float(own[0].live.sum()) for own in leaves] == sizes.tolist()
+    every = np.concatenate([np.asarray(part.items.mean.target) for part in model.store.each(found.state.items)])
+    np.testing.assert_array_equal(np.stack([own.target for own in levels]), every)
 
 
 def test_items_made_on_the_fly_are_those_of_the_folder(folder: Path) -> None:
@@ -110,9 +152,7 @@ def test_size_of_the_parts_does_not_matter(folder: Path, tmp_path: Path) -> None
     for size in (10, 44):
         config = configuration(max_steps=2, min_steps=2)
         streamed = prepare_stream(FolderSource(folder, size), config, tmp_path / str(size))
-        solution = search_stream(streamed)
-        policies = [policy for _, _, policy in best_policies(streamed, solution)]
-        assert len(policies) == streamed.source.parts
+        solution = search(streamed)
         costs.append([step.cost for step in solution.history])
     np.testing.assert_allclose(costs[0], costs[1], rtol=SAME)
 
@@ -129,7 +169,7 @@ def test_a_tree_comes_back_as_it_was(tmp_path: Path) -> None:
     files = PartFiles(tmp_path)
     tree = {"a": np.arange(6, dtype=np.int32).reshape(2, 3), "b": (np.float32(1.5), np.zeros((0, 2), bool))}
     files.write("state", 7, tree)
-    back = files.ahead(files.read, "state", 7).result()
+    ((back,),) = files.each(range(7, 8), "state")
     assert back["a"].tolist() == tree["a"].tolist()
     assert back["a"].dtype == np.int32
     assert float(back["b"][0]) == 1.5

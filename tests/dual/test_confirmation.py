@@ -8,39 +8,18 @@ import numpy as np
 import pytest
 from helpers import close
 from jaxtyping import Array
-from toy import Levels, SharedNewsvendors, newsvendors
+from toy import Levels, SharedNewsvendors, capacities, newsvendors
 
 from meio_jax.certify.confirm import kept, steps_until_clear, violations, violations_by_steps
 from meio_jax.dual import DUAL_METHODS, BestSoFar
-from meio_jax.model.resources import Resources, Usage
+from meio_jax.model.resources import Usage
 from meio_jax.solver.solve import averaging_weight, effective_steps, initial_state, joint_step
-from meio_jax.solver.subproblem import Evaluation
+from meio_jax.solver.store import Moment
+from meio_jax.solver.subproblem import Totals
 
 TOLERANCE, SPREAD, GROUPS = 0.005, 0.008, 64
 # What an excess over a capacity of nothing is a share of.
 USUAL = np.full((1, 1), 50.0)
-
-
-def capacities(*values: float, buckets: int = 1, service: bool = False) -> Resources:
-    """Capacities of these sizes (a floor of service is a share of demand), alike in all buckets; what they count of
-    flows does not matter here."""
-    rows = len(values)
-    nothing = jnp.zeros((rows, 1))
-    return Resources(
-        stock=nothing,
-        inbound=nothing,
-        outbound=nothing,
-        lane=nothing,
-        service=jnp.zeros((rows, 1, 1)),
-        offer=jnp.zeros((0, 1)),
-        order_vendor=jnp.zeros(0, jnp.int32),
-        measure=jnp.zeros(rows, jnp.int32),
-        storage_class=jnp.full(rows, -1, jnp.int32),
-        is_service=jnp.full(rows, service),
-        capacity=jnp.broadcast_to(jnp.asarray(values), (buckets, rows)),
-        present=jnp.ones((buckets, rows), bool),
-        order_index=(),
-    )
 
 
 def seen(used: np.ndarray, wanted: np.ndarray | None = None) -> Usage:
@@ -133,13 +112,13 @@ class Recorded(SharedNewsvendors):
 
     excess: Array = eqx.field(default_factory=lambda: jnp.zeros(1))
 
-    def evaluate(self, prices: Array, warm: eqx.Module) -> tuple[Evaluation, Levels]:
-        evaluation, _ = super().evaluate(prices, Levels(self.mean))
-        number = warm.level[0].astype(jnp.int32)
-        now = (self.excess[number] * self.capacity).reshape(1, 1)
-        return eqx.tree_at(lambda e: e.excess, evaluation, now), Levels(warm.level + 1)
+    def sweep(self, at: Moment, items: Levels) -> tuple[Totals, Levels]:
+        totals, _ = super().sweep(at, items)
+        number = items.level[0].astype(jnp.int32)
+        now = (self.capacity * (1 + self.excess[number])).reshape(1, 1)
+        return eqx.tree_at(lambda t: t.usage.used, totals, now), Levels(items.level + 1)
 
-    def init(self) -> Levels:
+    def start(self) -> Levels:
         return Levels(jnp.zeros(4))
 
 
@@ -151,7 +130,7 @@ def by_steps(excess: np.ndarray, given: float = 10.0, aimed: float = 9.9) -> tup
     state = initial_state(problem, method)
     for _ in excess:
         state, _ = joint_step(problem, method, jnp.zeros(1, jnp.int32), state)
-    mean, error = violations_by_steps(capacities(given), capacities(aimed), state, 64)
+    mean, error = violations_by_steps(capacities(given), capacities(aimed), state.shared, 64)
     return float(mean[0, 0]), float(error[0, 0])
 
 

@@ -77,7 +77,7 @@ def test_finds_the_price_of_the_closed_form(name: str, capacity: float) -> None:
     problem = newsvendors(capacity)
     method = BestSoFar(DUAL_METHODS[name]())
     found = solve(problem, method, initial_state(problem, method), Limits(300, tolerances=NEVER), KIND)
-    price = float(method.multipliers(found.state.dual)[0, 0])
+    price = float(method.multipliers(found.state.shared.dual)[0, 0])
     # A subgradient with falling steps is still within some percent after 300 of them; the others are far closer.
     close(price, problem.optimal_price(), tolerance=0.03, what=name)
     close(found.best_evaluation.value, problem.optimal_cost(), tolerance=0.01)
@@ -92,7 +92,7 @@ def test_a_gain_finds_the_same_price(name: str) -> None:
     problem = newsvendors(10.0)
     method = BestSoFar(DUAL_METHODS[name](), gain=3.0)
     found = solve(problem, method, initial_state(problem, method), Limits(300, tolerances=NEVER), KIND)
-    close(method.multipliers(found.state.dual)[0, 0], problem.optimal_price(), tolerance=0.03, what=name)
+    close(method.multipliers(found.state.shared.dual)[0, 0], problem.optimal_price(), tolerance=0.03, what=name)
 
 
 def test_a_gain_counts_what_is_near_the_capacity() -> None:
@@ -123,8 +123,8 @@ def test_merit_and_bound_are_monotone(name: str) -> None:
 
     def record(state, step, trace) -> None:
         del step, trace
-        merits.append(float(state.dual.merit))
-        bounds.append(float(state.dual.bound))
+        merits.append(float(state.shared.dual.merit))
+        bounds.append(float(state.shared.dual.bound))
 
     solve(problem, method, initial_state(problem, method), Limits(40, tolerances=NEVER), KIND, on_step=record)
     assert np.all(np.diff(merits) <= 0)

@@ -8,7 +8,9 @@ import numpy as np
 from jaxtyping import Array
 
 from meio_jax.model.costs import CostTerms
-from meio_jax.solver.subproblem import AbstractSubproblem, Evaluation
+from meio_jax.model.resources import Resources, Usage
+from meio_jax.solver.store import AbstractStore, Moment
+from meio_jax.solver.subproblem import Totals
 
 
 class Levels(eqx.Module):
@@ -17,7 +19,7 @@ class Levels(eqx.Module):
     level: Array
 
 
-class SharedNewsvendors(AbstractSubproblem):
+class SharedNewsvendors(AbstractStore[Levels]):
     """min sum_i h (x_i - m_i) + (h + p) m_i exp(-x_i / m_i)  subject to  sum_i x_i <= capacity.
 
     At price v the best level is m_i log((h + p) / (h + v)), so the optimal price of a binding capacity is
@@ -30,11 +32,16 @@ class SharedNewsvendors(AbstractSubproblem):
     penalty: float = eqx.field(static=True, default=9.0)
     spoiled: bool = eqx.field(static=True, default=False)
 
-    def init(self) -> Levels:
-        return Levels(self.response(jnp.zeros(())))
+    @property
+    def resources(self) -> Resources:
+        return capacities(self.capacity)
 
-    def zero_prices(self) -> Array:
-        return jnp.zeros((1, 1))
+    @property
+    def damping(self) -> float:
+        return 0.0
+
+    def start(self) -> Levels:
+        return Levels(self.response(jnp.zeros(())))
 
     def response(self, price: Array) -> Array:
         """Best levels at a price."""
@@ -54,19 +61,35 @@ class SharedNewsvendors(AbstractSubproblem):
         """Cost at the optimal price."""
         return float(self.cost(self.response(jnp.asarray(self.optimal_price()))))
 
-    def evaluate(self, prices: Array, warm: eqx.Module) -> tuple[Evaluation, Levels]:
-        del warm
-        level = self.response(prices[0, 0])
+    def sweep(self, at: Moment, items: Levels) -> tuple[Totals, Levels]:
+        del items
+        level = self.response(at.prices[0, 0])
         value = self.cost(level) * (jnp.nan if self.spoiled else 1.0)
         nothing = jnp.zeros(())
-        evaluation = Evaluation(
-            value=value,
-            excess=(jnp.sum(level) - self.capacity).reshape(1, 1),
-            bound=jnp.asarray(self.capacity).reshape(1, 1),
-            slack=nothing,
-            terms=CostTerms(*[nothing] * 4, value, *[nothing] * 5),
-        )
-        return evaluation, Levels(level)
+        terms = CostTerms(*[nothing] * 4, value, *[nothing] * 5)
+        return Totals(value, Usage(jnp.sum(level).reshape(1, 1), jnp.zeros((1, 1))), terms), Levels(level)
+
+
+def capacities(*values: float | Array, buckets: int = 1, service: bool = False) -> Resources:
+    """Capacities of these sizes (a floor of service is a share of demand), alike in all buckets; what they count of
+    flows does not matter here."""
+    rows = len(values)
+    nothing = jnp.zeros((rows, 1))
+    return Resources(
+        stock=nothing,
+        inbound=nothing,
+        outbound=nothing,
+        lane=nothing,
+        service=jnp.zeros((rows, 1, 1)),
+        offer=jnp.zeros((0, 1)),
+        order_vendor=jnp.zeros(0, jnp.int32),
+        measure=jnp.zeros(rows, jnp.int32),
+        storage_class=jnp.full(rows, -1, jnp.int32),
+        is_service=jnp.full(rows, service),
+        capacity=jnp.broadcast_to(jnp.asarray(values), (buckets, rows)),
+        present=jnp.ones((buckets, rows), bool),
+        order_index=(),
+    )
 
 
 def newsvendors(capacity: float = 10.0, *, spoiled: bool = False) -> SharedNewsvendors:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime
 
 import numpy as np
-import polars as pl
 import pytest
 from one_node import START, demand, instance, item, offer, settings
 
 from meio_jax.config.settings import ExceptionPart
 from meio_jax.planner import Plan, plan
-from meio_jax.plans.exceptions import Judged, exception_frame
+from meio_jax.plans.exceptions import Judged, capacity_exceptions, exception_frame
 
 DAYS = 14
 
@@ -126,4 +125,5 @@ def test_prices_that_jumped(solved: Plan) -> None:
     assert row["money"] == pytest.approx(2 * used, rel=1e-5)
     assert "from 1 to 3" in row["what"]
     assert exception_frame(judged, ExceptionPart(price_jump=4.0)).filter(kind="price_jump").is_empty()
-    assert exception_frame(judged, ExceptionPart(), shared=False).filter(pl.col("kind") == "price_jump").is_empty()
+    shared = capacity_exceptions(solved.model.instance, solved.holdout.usage, (now, before), ExceptionPart())
+    assert shared.rows(named=True) == [row]

@@ -17,6 +17,7 @@ from meio_jax.plans.levels import policy_of_tables
 from meio_jax.plans.policy_tables import policy_frames
 from meio_jax.policy import POLICIES, AbstractPolicy, StartingPoint, policy_family
 from meio_jax.policy.protected import Protected
+from meio_jax.runs.portable import named_leaves
 
 # Values are copied, and shares divided in double precision.
 COPIED = 1e-6
@@ -73,6 +74,12 @@ def test_every_parameter_is_written(instance: Instance, name: str, protection: b
             close(value, leaf[block, at, nodes.index(node), 0], tolerance=COPIED, what=f"{field.name} of {item}")
         assert {key[2] for key in seen} == set(range(buckets))
     assert ("plan/protection" in frames) == protection
+    network = instance.network
+    sources = len(network.offer_node) + len(network.lane_from)
+    sizes = {"nodes": network.nodes, "sources": sources, "levels": network.nodes * (network.speeds - 1)}
+    axes = policy.row_axes()
+    for path, leaf in named_leaves(policy).items():
+        assert leaf.shape[2] == sizes[axes[path]], path
     assert ("plan/shares" in frames) == (name == "shares")
 
 

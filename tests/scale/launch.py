@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 import yaml
 
 from meio_jax.generate import GenerateOptions, generate_instance
@@ -20,8 +21,16 @@ STEPS = 50
 
 
 def instance_in(folder: Path) -> Path:
-    """The instance of these runs, in four parts."""
-    return generate_instance(OPTIONS, folder / "instance")
+    """The instance of these runs, in four parts.
+
+    All is bought by the piece: whether an order is of one pack more may hang on the last bit of a sum of prices.
+    """
+    instance = generate_instance(OPTIONS, folder / "instance")
+    for part in instance.glob("offers/*.parquet"):
+        offers = pl.read_parquet(part)
+        singly = {name: pl.lit(value, offers.schema[name]) for name, value in (("pack_size", 1), ("min_order", 0))}
+        offers.with_columns(**singly).write_parquet(part)
+    return instance
 
 
 def config_in(folder: Path, name: str, devices: int, **sections: dict) -> Path:
@@ -40,7 +49,7 @@ def config_in(folder: Path, name: str, devices: int, **sections: dict) -> Path:
         "checkpoint": {"every": 10},
     }
     for section, changes in sections.items():
-        content[section] = {**content[section], **changes}
+        content[section] = {**content.get(section, {}), **changes}
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path

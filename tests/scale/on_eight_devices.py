@@ -14,7 +14,8 @@ from launch import OPTIONS, STEPS
 from meio_jax.config import make_config
 from meio_jax.generate import generate_instance
 from meio_jax.planner import prepare, search
-from meio_jax.solver.solve import initial_state, joint_step
+from meio_jax.solver.solve import initial_state
+from meio_jax.solver.store import Moment, part_step
 from meio_jax.tables import read_instance
 
 _KINDS = "all-reduce|all-gather|reduce-scatter|collective-permute|all-to-all|collective-broadcast|ragged-all-to-all"
@@ -36,15 +37,19 @@ def config(devices: int):
 
 def exchanged(folder: Path) -> list[tuple[str, str]]:
     model = prepare(read_instance(folder), config(8))
-    state = initial_state(model.problem, model.method)
-    lowered = joint_step.lower(model.problem, model.method, model.kind_of, state)
+    state = initial_state(model.store, model.method)
+    shared = state.shared
+    at = Moment(shared.list_prices, shared.list_prices, shared.step, shared.dual.merit, shared.dual.improved)
+    lowered = part_step.lower(model.problem, state.items, at)
     return collectives(lowered.compile().compiled.as_text())
 
 
 def searched(folder: Path, devices: int) -> dict[str, list]:
     model = prepare(read_instance(folder), config(devices))
     solution = search(model)
-    target = model.instance.layout.join(np.asarray(model.problem.policy(solution.best).target), OPTIONS.items)
+    target = model.instance.layout.join(
+        np.asarray(model.problem.policy(solution.state.items.plan(solution.improved)).target), OPTIONS.items
+    )
     return {
         "cost": [step.cost for step in solution.history],
         "prices": np.asarray(solution.prices).tolist(),

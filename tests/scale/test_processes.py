@@ -10,11 +10,14 @@ import polars as pl
 import pytest
 from launch import config_in, finish, instance_in, start
 
+import meio_jax.distributed.processes
 from meio_jax.config import load_config
-from meio_jax.distributed.processes import watched
+from meio_jax.distributed.processes import own_range, together, watched
+from meio_jax.errors import InputError
 from meio_jax.progress import ProcessLost, Silent
 from meio_jax.results import Result
 from meio_jax.runs.checkpoint import saved_steps
+from meio_jax.runs.files import read_certificate
 from meio_jax.runs.run import run_solve
 
 # Sums over items in another order, 50 steps of float32.
@@ -31,6 +34,12 @@ def solved_here(config: Path, *, resume: bool = False) -> Path:
     return loaded.run
 
 
+def rows_of(run: Path, table: str) -> pl.DataFrame:
+    """A table of a run, which of a streamed one may be a folder of parts."""
+    parts = sorted((run / table).glob("*.parquet"))
+    return pl.concat(map(pl.read_parquet, parts)) if parts else pl.read_parquet(run / f"{table}.parquet")
+
+
 def same(run: Path, other: Path) -> None:
     for table, columns, keys in (
         ("metrics", ["cost"], ["step"]),
@@ -40,7 +49,7 @@ def same(run: Path, other: Path) -> None:
         ("plan/service", ["wanted", "promised"], ["region_id", "speed_id", "bucket"]),
         ("plan/expected_items", ["total_cost"], ["item_id"]),
     ):
-        ours, theirs = (pl.read_parquet(folder / f"{table}.parquet").sort(keys) for folder in (run, other))
+        ours, theirs = (rows_of(folder, table).sort(keys) for folder in (run, other))
         assert ours.select(keys).equals(theirs.select(keys)), table
         for column in columns:
             mine, truth = ours[column].to_numpy(), theirs[column].to_numpy()
@@ -84,6 +93,35 @@ def test_a_lost_process_ends_the_run_and_another_number_continues_it(home: Path,
     assert "meio resume" in survivor.text
     assert not (home / "lost/certificate.json").exists()
     same(solved_here(config, resume=True), one)
+
+
+def test_two_processes_stream_one_catalog(home: Path, one: Path) -> None:
+    """Three parts, of which the second process has two; what they saved is continued by a single one in memory."""
+    config = config_in(home, "streamed", 1, stream={"above_items": 10, "part_items": 16})
+    ended = finish(start(["solve", config], 2))
+    assert [process.status for process in ended] == [Result.MAX_STEPS.value] * 2, ended
+    run = home / "streamed"
+    for table in ("targets", "orders", "expected_items"):
+        assert len(list((run / "plan" / table).glob("part-*.parquet"))) == 3
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["1-of-3", "2-of-3", "3-of-3"]
+    assert not list(run.glob("scratch*"))
+    same(run, one)
+    ours, theirs = (read_certificate(folder) for folder in (run, one))
+    for name in ("holdout_cost", "lagrangian", "coupling_gap", "largest_violation"):
+        assert ours[name] == pytest.approx(theirs[name], rel=SAME, abs=SAME), name
+
+
+def test_parts_of_a_catalog_are_enough_for_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "process_count", lambda: 3)
+    with pytest.raises(InputError, match="at least as many parts of the catalog as processes"):
+        own_range(2, "parts of the catalog", "lower `stream.part_items`, or start fewer processes")
+
+
+def test_a_problem_that_one_process_finds_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [{"problems": 0}, {"problems": 2}]
+    monkeypatch.setattr(meio_jax.distributed.processes, "gather", lambda own: said)
+    with pytest.raises(InputError, match="see what the other processes say"):
+        together(lambda: "found")
 
 
 def test_errors_of_a_single_process_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

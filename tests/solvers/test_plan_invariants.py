@@ -27,7 +27,7 @@ def changed(tables: Tables, **frames: pl.DataFrame) -> Tables:
 def planned(tables: Tables, steps: int) -> tuple[Model, Solution, list[float]]:
     """A search, and the best Lagrangian value after every step."""
     model, bounds = prepare(tables, configuration(SMALL, steps)), []
-    solution = search(model, on_step=lambda state, step, trace: bounds.append(float(state.dual.bound)))
+    solution = search(model, on_step=lambda state, step, trace: bounds.append(float(state.shared.dual.bound)))
     return model, solution, bounds
 
 

@@ -1,6 +1,7 @@
 """A part of a catalog is built as the whole would be: what the items share is counted over all of them."""
 
 import json
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -10,7 +11,8 @@ from tiny import ITEMS, tiny_tables
 
 from meio_jax.instance import Instance, build_instance
 from meio_jax.instance.blocks import lay_out
-from meio_jax.instance.census import Census, count_items, widened
+from meio_jax.instance.build import groups_of, most_blocks
+from meio_jax.instance.census import Census, census_of, count_items, merge, merge_groups, widened
 from meio_jax.runs.portable import named_leaves
 from meio_jax.tables import Tables
 
@@ -62,14 +64,16 @@ def test_an_item_alone_is_built_as_in_its_catalog(form: str) -> None:
 
 
 def test_parts_count_what_the_whole_counts() -> None:
-    """Three processes with an item each, whose counts are exchanged."""
+    """Three parts with an item each, whose counts are merged, in one step or in two."""
     tables = tiny_tables()
-    whole = build_instance(tables, block_items=2, bands=2)
+    whole = build_instance(tables, block_items=2, bands=2).census
     parts = [part(tables, [item]) for item in ITEMS]
-    counted: list[dict] = []
-    for one in parts:
-        count_items(one, 2, lambda own: counted.append(own) or [own])
-    assert count_items(parts[0], 2, lambda own: counted).as_dict() == {**whole.census.as_dict(), "groups": {}}
+    counts = [count_items(one) for one in parts]
+    found = census_of(merge(counts), 2)
+    assert found.as_dict() == census_of(merge([merge(counts[:2]), counts[2]]), 2).as_dict()
+    groups = [groups_of(one, found) for one in parts]
+    assert replace(found, groups=merge_groups(groups)).as_dict() == whole.as_dict()
+    assert most_blocks(groups, 2) == 1
 
 
 def test_a_census_is_widened_by_what_is_new_only() -> None:

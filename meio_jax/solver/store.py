@@ -1,0 +1,173 @@
+"""Where the items of a search are, and the one compiled sweep that evaluates and moves a part of them."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+import equinox as eqx
+import jax
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int
+from meio_kernels.projection import nonnegative
+
+from meio_jax.model.resources import Resources
+from meio_jax.policy import AbstractPolicy
+from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Totals
+
+Items = TypeVar("Items")
+Tree = TypeVar("Tree")
+
+
+class Moment(eqx.Module):
+    """What a step tells the items.
+
+    Prices, and those that rank fulfilment options; the number of the step, which says whose turn it is among the
+    scenarios; the weight of its parameters in their running mean; and whether the step before found that mean to be
+    the best so far.
+    """
+
+    prices: Float[Array, "buckets resources"]
+    list_prices: Float[Array, "buckets resources"]
+    step: Int[Array, ""]
+    weight: Float[Array, ""]
+    improved: Bool[Array, ""]
+
+
+class AbstractStore(eqx.Module, Generic[Items]):
+    """The items of a search, wherever they are. The loop sees their totals only."""
+
+    @property
+    @abc.abstractmethod
+    def resources(self) -> Resources:
+        """The capacities that the search keeps."""
+
+    @property
+    @abc.abstractmethod
+    def damping(self) -> float:
+        """Share of their prices that preference lists keep from step to step."""
+
+    @abc.abstractmethod
+    def start(self) -> Items:
+        """The items before the first step."""
+
+    @abc.abstractmethod
+    def sweep(self, at: Moment, items: Items) -> tuple[Totals, Items]:
+        """Evaluate all items and move their parameters."""
+
+    def everywhere(self, tree: Any) -> Any:
+        """A tree that belongs to no item, put where sweeps need it (by default left where it is)."""
+        return tree
+
+
+class Part(eqx.Module):
+    """Some items: their number among the parts, their problem, and what a search knows of them."""
+
+    number: int
+    problem: InventorySubproblem
+    items: ItemState
+
+
+Change = Callable[[Part], ItemState]
+ProblemChange = Callable[[InventorySubproblem], InventorySubproblem]
+
+
+class AbstractInventoryStore(AbstractStore[Items]):
+    """Item problems of a catalog in one part or more; `problem` is that of one part, for what all of them share."""
+
+    problem: InventorySubproblem
+
+    @property
+    @abc.abstractmethod
+    def numbers(self) -> range:
+        """Numbers of the parts that this process has, of the `parts` of all processes."""
+
+    @property
+    @abc.abstractmethod
+    def parts(self) -> int:
+        """Number of parts of the whole catalog."""
+
+    @abc.abstractmethod
+    def summed(self, tree: Tree) -> Tree:
+        """Over all processes, what sweeps of the parts of this one have added up to (64-bit numpy floats)."""
+
+    @property
+    def resources(self) -> Resources:
+        return self.problem.resources
+
+    @property
+    def damping(self) -> float:
+        return self.problem.settings.damping
+
+    def everywhere(self, tree: Any) -> Any:
+        return self.problem.everywhere(tree)
+
+    @property
+    @abc.abstractmethod
+    def block_sizes(self) -> list[np.ndarray]:
+        """Number of items in every block of each part."""
+
+    @abc.abstractmethod
+    def each(self, items: Items, *, first: bool = False) -> Iterator[Part]:
+        """Every part in turn; `first`: with the parameters that the search started from (`problem.first`)."""
+
+    @abc.abstractmethod
+    def changed(self, items: Items, change: Change, name: str) -> Items:
+        """The items with another state for each part, beside what there is; `name` tells what it is for."""
+
+    def altered(self, change: ProblemChange) -> AbstractInventoryStore[Items]:
+        """The same items with another problem, of which what all parts share was changed."""
+        return eqx.tree_at(lambda store: store.problem, self, change(self.problem))
+
+    def given(self, resources: Resources) -> AbstractInventoryStore[Items]:
+        """The same items with these capacities."""
+        return self.altered(lambda p: eqx.tree_at(lambda q: q.resources, p, p.everywhere(resources)))
+
+    def plans(self, items: Items, improved: bool) -> Iterator[tuple[InventorySubproblem, AbstractPolicy]]:
+        """Problem and best policy of every part, in units of stock."""
+        for part in self.each(items):
+            yield part.problem, part.problem.policy(part.items.plan(improved))
+
+
+class MemoryStore(AbstractInventoryStore[ItemState]):
+    """All items on the devices; those of a process are one part, and sweeps go over the devices of all processes."""
+
+    @property
+    def numbers(self) -> range:
+        return range(jax.process_index(), jax.process_index() + 1)
+
+    @property
+    def parts(self) -> int:
+        return jax.process_count()
+
+    def summed(self, tree: Tree) -> Tree:
+        return tree
+
+    @property
+    def block_sizes(self) -> list[np.ndarray]:
+        return [np.asarray(self.problem.catalog.block.live).sum(1)]
+
+    def start(self) -> ItemState:
+        return self.problem.begin(self.problem.first)
+
+    def sweep(self, at: Moment, items: ItemState) -> tuple[Totals, ItemState]:
+        return part_step(self.problem, items, at)
+
+    def each(self, items: ItemState, *, first: bool = False) -> Iterator[Part]:
+        yield Part(jax.process_index(), self.problem, items)
+
+    def changed(self, items: ItemState, change: Change, name: str) -> ItemState:
+        return change(Part(jax.process_index(), self.problem, items))
+
+
+@eqx.filter_jit
+def part_step(problem: InventorySubproblem, items: ItemState, at: Moment) -> tuple[Totals, ItemState]:
+    """Evaluate the items of a part, and move their parameters by one step of the optimiser."""
+    best = items.plan(at.improved)
+    mean = jax.tree.map(lambda old, new: old + at.weight.astype(old.dtype) * (new - old), items.mean, items.raw)
+    totals, gradient = problem.sweep(at.prices, at.list_prices, items.raw, at.step % problem.chunks)
+    updates, optimiser = problem.optimiser.update(gradient, items.optimiser, items.raw)
+    raw = jax.tree.map(nonnegative, optax.apply_updates(items.raw, updates))
+    return totals, ItemState(raw, optimiser, mean, best)
