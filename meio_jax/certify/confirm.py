@@ -47,15 +47,17 @@ def confirmation(
     options = config.solve
     # Means over steps see few scenarios, and the capacities less a margin; a simulation takes as long as some steps.
     worth = options.violation + options.capacity_margin / 2
+    # The other half is left for what levels can still save: the certificate holds both together to the tolerance.
+    gap = options.gap / 2
 
     def confirm(state: State, report: Step) -> Sample | None:
-        if report.violation > worth or report.gap > options.gap:
+        if report.violation > worth or report.gap > gap:
             return None
         shared, usual = state.shared, np.asarray(state.shared.usual)
         sample = sample_of(store, state.items, True, shared.mean.list_prices, chunk)
         seen = violations_by_steps(given, store.resources, shared, averaging)
         wanted = steps_until_clear(*seen, options.violation, int(shared.step))
-        if wanted <= 0 and report.gap <= options.gap / 2:
+        if wanted <= 0:
             return sample
         if 0 < wanted <= _SOON:
             return None
@@ -66,7 +68,7 @@ def confirmation(
             sample.advance()
             ended = sample.scenarios >= config.scenarios.holdout
             answer = kept(given, sample.usage, options.violation, usual, ended=ended)
-        return sample if answer and coupling_gap(given, sample, shared.mean.prices) <= options.gap else None
+        return sample if answer and coupling_gap(given, sample, shared.mean.prices) <= gap else None
 
     return confirm
 

@@ -161,6 +161,9 @@ class SolvePart(_Part):
         le=1e6,
         description="factor on the steps of prices, for the first 3 % by which a capacity is missed",
     )
+    floor_scale: float = Field(
+        default=2.0, gt=0, le=1e6, description="steps of the prices of service floors, in costs of a unit promised"
+    )
     block_items: int | None = Field(default=None, ge=1, le=MOST, description="items per block; empty: by network size")
     devices: int | None = Field(
         default=None, ge=1, le=MOST, description="devices that share the items; empty: all (on the CPU one per core)"
@@ -182,7 +185,7 @@ class SolvePart(_Part):
         description="items searched further after the search, to estimate what levels could still save; 0: none",
     )
     confirm: bool = Field(
-        default=False,
+        default=True,
         description="stop by means over steps and their error, or by holdout scenarios; false: by the means alone",
     )
 

@@ -35,7 +35,7 @@ _ALIKE = 0.003
 NEAR = 0.03
 
 
-def louder(seen: Observation, gain: float) -> Observation:
+def amplified(seen: Observation, gain: float) -> Observation:
     """The observation with the first `NEAR` of each excess counted `gain` times.
 
     Prices move in proportion to the excess, so that the last few percent take most of the steps; larger steps
@@ -54,7 +54,8 @@ class BestSoFar(AbstractDualMethod[BestState]):
     within, the lower cost wins.
     `averaging` is over how many steps iterates and their evaluations are averaged before they are judged (1: each
     step by itself, where every step sees the whole problem).
-    `gain` is how much louder the method hears an excess near the capacity (`louder`).
+    `gain` is how often the method counts the first `NEAR` of an excess (`amplified`); `floor_scale` is the unit in which
+    prices of service floors move, in costs of a unit promised (`solver.price_scale`).
     """
 
     method: AbstractDualMethod
@@ -62,6 +63,7 @@ class BestSoFar(AbstractDualMethod[BestState]):
     averaging: int = eqx.field(static=True, default=1)
     gap: float = eqx.field(static=True, default=math.inf)
     gain: float = eqx.field(static=True, default=1.0)
+    floor_scale: float = eqx.field(static=True, default=2.0)
 
     def init(self, prices: Float[Array, "buckets resources"]) -> BestState:
         inner = self.method.init(prices)
@@ -76,8 +78,8 @@ class BestSoFar(AbstractDualMethod[BestState]):
         return self.method.multipliers(state.inner)
 
     def step(self, seen: Observation, state: BestState) -> BestState:
-        heard = seen if self.gain == 1 else louder(seen, self.gain)
-        return eqx.tree_at(lambda s: s.inner, state, self.method.step(heard, state.inner))
+        counted = seen if self.gain == 1 else amplified(seen, self.gain)
+        return eqx.tree_at(lambda s: s.inner, state, self.method.step(counted, state.inner))
 
     def judge(self, seen: Observation, price: Float[Array, "buckets resources"], state: BestState) -> BestState:
         """Compare an evaluation made at `price` with the best so far."""

@@ -49,6 +49,9 @@ from meio_jax.tables import Tables
 from meio_jax.tables.periods import PERIODS_PER_CYCLE
 
 _DENSE_UP_TO_NODES = 4
+# With fewer items a unit more or less is a step that prices cannot halve: they follow usage in fractions of units. And
+# one item that exceeds a capacity would bound the safety stock of all that do not use it.
+MANY_ITEMS = 100
 _CPU_BATCH_ROWS, _LEAST_BATCH = 5_000, 64
 
 
@@ -211,6 +214,7 @@ def settings_of(config: Config, instance: Instance, objective: AbstractObjective
         dither=config.fulfilment.dither,
         damping=config.fulfilment.damping,
         scenarios_per_step=per_step(config),
+        whole_usage=instance.census.items >= MANY_ITEMS,
     )
 
 
@@ -250,6 +254,7 @@ def model_of(
     *,
     start_prices: Callable[[Instance], np.ndarray] | None = None,
     values: Values | None = None,
+    bounded: bool = True,
 ) -> Model:
     """Starting levels and the dual method of an instance in arrays.
 
@@ -259,6 +264,8 @@ def model_of(
         mesh: Devices that share the items.
         start_prices: As of `prepare`.
         values: As of `prepare`.
+        bounded: Whether the starting levels of many items keep the capacities as well as they can; not of a part of a
+            catalog, which cannot know what the others use (`streamed_start`).
     """
     drop_programs_if_many()
     values = Values.of(config) if values is None else values
@@ -277,12 +284,13 @@ def model_of(
         store=_stored(instance, config),
         mesh=mesh,
         prices=None if start_prices is None else jnp.asarray(start_prices(instance), config.precision),
+        kinds=jnp.asarray(instance.kinds) if bounded and instance.census.items >= MANY_ITEMS else None,
     )
     # Prices are averaged as well as plans, and the gap of the mean is a little larger than the mean gap.
     gap = options.gap / 2
     tolerances = Tolerances(options.violation, gap, options.change)
     averaging = options.averaging if config.scenarios.train > per_step(config) else 1
-    method = BestSoFar(values.dual, options.violation, averaging, gap, options.price_gain)
+    method = BestSoFar(values.dual, options.violation, averaging, gap, options.price_gain, options.floor_scale)
     kinds = tuple(KINDS[kind] for kind in instance.kinds)
     limits = Limits(options.max_steps, options.min_steps, options.check_every, tolerances, kinds)
     store, parts, layouts = MemoryStore(problem), lambda: [instance], lambda: [instance.layout]

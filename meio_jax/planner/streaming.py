@@ -25,6 +25,7 @@ from meio_jax.instance.build import groups_of, most_blocks
 from meio_jax.instance.census import Census, Counts, Gather, alone, census_of, count_items, merge, merge_groups
 from meio_jax.instance.item_sources import AbstractSource
 from meio_jax.planner.planning import Model, block_items, model_of, per_step
+from meio_jax.planner.streamed_start import start_within_capacities
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.solver.file_store import FileStore, PartFiles, write_part
 from meio_jax.solver.subproblem import ItemState
@@ -129,7 +130,7 @@ def build_stream(
     *,
     progress: AbstractProgress | None = None,
     start_prices: Callable[[Instance], np.ndarray] | None = None,
-    begin: Callable[[int, Model], ItemState] = lambda part, model: model.store.start(),
+    begin: Callable[[int, Model], ItemState] | None = None,
 ) -> Model:
     """Build the arrays and starting levels of every part, and keep both in scratch files.
 
@@ -138,7 +139,7 @@ def build_stream(
         files: Where to; about as large as the arrays of the catalog.
         progress: Where to report.
         start_prices: Prices `[buckets, resources]` at which the starting levels are set; None: zero.
-        begin: The items of a part, given its number and model, before the first step.
+        begin: The items of a part, given its number and model, before the first step; None: at the starting levels.
     """
     progress = Silent() if progress is None else progress
     progress.stage("building arrays and starting levels")
@@ -147,16 +148,21 @@ def build_stream(
     models: list[Model] = []
     sizes = []
     for part, instance in zip(parts, instances(), strict=True):
-        model = model_of(instance, counted.config, counted.mesh, start_prices=start_prices)
+        model = model_of(instance, counted.config, counted.mesh, start_prices=start_prices, bounded=False)
         layout = instance.layout
         files.write("layout", part, (layout.item, layout.live, layout.group))
-        sizes.append(write_part(files, part, model.problem, begin(part, model)))
+        sizes.append(
+            write_part(files, part, model.problem, model.store.start() if begin is None else begin(part, model))
+        )
         # The first alone is kept, for what all parts share.
         models = models or [model]
     (first,) = models
     store = FileStore(first.problem, files, tuple(sizes), parts, source.parts)
     layouts = lambda: (Layout(*arrays) for (arrays,) in files.each(parts, "layout"))
-    return replace(first, store=store, instances=instances, layouts=layouts)
+    model = replace(first, store=store, instances=instances, layouts=layouts)
+    if start_prices is None:
+        start_within_capacities(model, store, move_items=begin is None)
+    return model
 
 
 def prepare_stream(

@@ -6,8 +6,6 @@ from jaxtyping import Array, Float, Int
 from meio_jax.model.capacity import size_of
 from meio_jax.model.costs import CostTerms
 
-# A floor that is missed by 1 % moves its price by 2 % of the cost of a unit, times the step of the method.
-_SERVICE_FACTOR = 2.0
 # Where a plan costs nothing but its purchases, moving them in time or place is worth about this share of them.
 _OF_PURCHASES = 0.02
 
@@ -57,7 +55,9 @@ def natural_price_scale(
     return _controllable(terms) / (rows * size.shape[0]) / size
 
 
-def service_price_scale(terms: CostTerms, bound: Float[Array, "buckets resources"]) -> Float[Array, ""]:
+def service_price_scale(
+    terms: CostTerms, bound: Float[Array, "buckets resources"], floor_scale: float
+) -> Float[Array, ""]:
     """Price of a unit served as promised: about what a unit costs in all.
 
     Service answers to what a unit is worth, whatever the number of floors or the demand in their scope, so a rent
@@ -66,6 +66,8 @@ def service_price_scale(terms: CostTerms, bound: Float[Array, "buckets resources
     Args:
         terms: Cost of the first evaluation.
         bound: Units that the floors ask for, 0 for resources that are no floors.
+        floor_scale: Price in costs of a unit promised: of a floor missed by 1 %, the price moves by a hundredth of it,
+            times the step of the dual method.
     """
     units = jnp.maximum(jnp.max(jnp.sum(bound, axis=0), initial=0), 1e-9)
-    return _SERVICE_FACTOR * _controllable(terms) / units
+    return floor_scale * _controllable(terms) / units

@@ -18,10 +18,18 @@ from meio_jax.model.network import ItemBlock, Network
 from meio_jax.model.resources import Resources, rents
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.registry import PolicyFamily
-from meio_jax.scenarios.sampling import TRAINING, Scenarios
-from meio_jax.simulation.rollout import rollout
-from meio_jax.solver.start import starting_point
-from meio_jax.solver.subproblem import InventorySubproblem, Settings, block_lists
+from meio_jax.scenarios.sampling import TRAINING
+from meio_jax.simulation.rollout import Outcome, rollout
+from meio_jax.solver.bounded_start import bounded_start
+from meio_jax.solver.start import LARGEST_FRACTILE, starting_point
+from meio_jax.solver.subproblem import (
+    InventorySubproblem,
+    Settings,
+    Totals,
+    block_lists,
+    compensated_add,
+    totals_of,
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,7 @@ def build_problem(
     store: bool = True,
     mesh: Mesh | None = None,
     prices: Array | None = None,
+    kinds: Array | None = None,
 ) -> InventorySubproblem:
     """Assemble the item problems at their newsvendor starting point.
 
@@ -89,6 +98,8 @@ def build_problem(
         mesh: Devices that share the items; the number of blocks is a multiple of theirs.
         prices: Prices of the capacities at which the starting levels are set; None: zero. Scales do not depend on
             them: they are the same for a search that starts anew and one that continues from elsewhere.
+        kinds: Number of the kind of every resource: the fractile of the starting levels is bounded so that they keep
+            the capacities about as well as they can (`bounded_start`). None, or prices given: it is not bounded.
     """
     size = settings.scenarios_per_step
     chunks = max(1, -(-scenarios // size))
@@ -98,14 +109,19 @@ def build_problem(
 
     start = Start(settings, family, stationary=stationary)
 
-    def at_prices(prices: Array) -> tuple[AbstractPolicy, AbstractPolicy, Array]:
-        shared = (network, resources, catalog.profiles, place_copies(prices, mesh))
+    def at(prices: Array, most: float) -> tuple[Totals, tuple[AbstractPolicy, AbstractPolicy, Array]]:
+        shared = (network, resources, catalog.profiles, place_copies(prices, mesh), jnp.asarray(most, prices.dtype))
         return start_everywhere(start, mesh, shared, catalog.per_block())
 
-    first, scale, cost = at_prices(jnp.zeros_like(resources.capacity))
-    # The same program again: it need not be compiled for a search that starts at prices.
-    first = first if prices is None else at_prices(prices)[0]
-    raw = _in_units(first, scale)
+    free = jnp.zeros_like(resources.capacity)
+    unbounded, (first, scale, cost) = at(free, LARGEST_FRACTILE)
+    # The same program again: it need not be compiled for a search that starts at prices, or within capacities.
+    if prices is not None:
+        first = at(prices, LARGEST_FRACTILE)[1][0]
+    elif kinds is not None and resources.count:
+        most = bounded_start(resources, kinds, unbounded, lambda most: at(free, most)[0])
+        first = at(free, most)[1][0]
+    raw = in_units(first, scale)
     return InventorySubproblem(
         network=network,
         resources=_tightened(resources, margin),
@@ -123,43 +139,48 @@ def build_problem(
 class Start(eqx.Module):
     """The starting point of blocks of items: a value, so that all parts of a catalog share one compiled program.
 
-    Called with what all items share (network, resources, share profiles, prices) and the leaves of blocks, it returns
-    parameters at these prices and their scales, both in units, and item costs.
+    Called with what all items share (network, resources, share profiles, prices, largest fractile) and the leaves of
+    blocks, it returns the sums of a first evaluation; and parameters at these prices, their scales, both in units, and
+    item costs.
     """
 
     settings: Settings
     family: PolicyFamily = eqx.field(static=True)
     stationary: bool = eqx.field(static=True)
 
-    def __call__(self, shared: tuple, at: tuple) -> tuple[tuple, tuple[AbstractPolicy, AbstractPolicy, Array]]:
-        network, resources, profiles, prices = shared
+    def __call__(self, shared: tuple, at: tuple) -> tuple[Totals, tuple[AbstractPolicy, AbstractPolicy, Array]]:
+        network, resources, profiles, prices, most = shared
         settings, family = self.settings, self.family
         ids = jnp.arange(settings.scenarios_per_step, dtype=jnp.int32)
 
-        def one(_: None, leaves: tuple) -> tuple[None, tuple[AbstractPolicy, AbstractPolicy, Array]]:
+        def one(carry: tuple, leaves: tuple) -> tuple[tuple, tuple[AbstractPolicy, AbstractPolicy, Array]]:
             block: ItemBlock = leaves[0]
             sample = draw(settings.scenarios, profiles, leaves, ids, TRAINING)
 
             lists = block_lists(network, resources, settings, block, prices)
-            start = starting_point(network, block, sample, lists, rents(resources, prices, block))
+            start = starting_point(network, block, sample, lists, rents(resources, prices, block), most)
             first, scale = family.start(network, block, start), family.scales(network, block, start)
             if self.stationary:
                 first, scale = jax.tree.map(_collapse, (first, scale))
-            return None, (first, scale, _item_costs(network, resources, settings, first, block, sample, prices))
+            outcome = rollout(network, first, block, sample, lists, form=settings.form)
+            totals = totals_of(resources, settings.objective, block, outcome)
+            return compensated_add(carry, totals), (first, scale, _item_costs(block, outcome))
 
-        return (), jax.lax.scan(one, None, at)[1]
+        zeros = Totals.zeros(resources, prices.dtype)
+        (totals, _), starts = jax.lax.scan(one, (zeros, zeros), at)
+        return totals, starts
 
 
 @eqx.filter_jit
 def start_everywhere(
     start: Start, mesh: Mesh | None, shared: tuple, at: tuple
-) -> tuple[AbstractPolicy, AbstractPolicy, Array]:
+) -> tuple[Totals, tuple[AbstractPolicy, AbstractPolicy, Array]]:
     """`start` on all devices of a mesh."""
-    return over_items(start, mesh)(shared, at)[1]
+    return over_items(start, mesh)(shared, at)
 
 
 @jax.jit
-def _in_units(values: AbstractPolicy, scale: AbstractPolicy) -> AbstractPolicy:
+def in_units(values: AbstractPolicy, scale: AbstractPolicy) -> AbstractPolicy:
     """Values per unit of their scale, 0 where there is none."""
     unit = lambda value, size: jnp.where(size > 0, value / jnp.where(size > 0, size, 1), 0)
     return jax.tree.map(unit, values, scale)
@@ -172,17 +193,7 @@ def _placed(catalog: Catalog, mesh: Mesh | None) -> Catalog:
     return eqx.tree_at(lambda c: c.profiles, blocks, profiles, is_leaf=lambda leaf: leaf is None)
 
 
-def _item_costs(
-    network: Network,
-    resources: Resources,
-    settings: Settings,
-    policy: AbstractPolicy,
-    block: ItemBlock,
-    scenarios: Scenarios,
-    prices: Array,
-) -> Array:
+def _item_costs(block: ItemBlock, outcome: Outcome) -> Array:
     """Typical cost of each item, used to give all gradients a similar size."""
-    lists = block_lists(network, resources, settings, block, prices)
-    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form)
     costs = jnp.abs(outcome.costs.total - outcome.costs.terminal).reshape(block.items, -1)
     return jnp.maximum(jnp.mean(costs, axis=-1), 1e-6)

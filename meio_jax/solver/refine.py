@@ -82,7 +82,7 @@ class Judged(eqx.Module):
     """Objective and capacity charge of every item at given levels, its cost by scenario, and what the block uses.
 
     `cost` and `charge` are those of the horizon with its tail, by which levels are compared; `reported` is both of the
-    reported horizon together, and `gross` what an item pays there in all.
+    reported horizon together, and `gross` what an item pays in all, with the tail as well.
     """
 
     cost: Float[Array, " items"]
@@ -210,5 +210,5 @@ def judge(
     if around.network.tail_buckets:
         charge = charge + jnp.sum(tail_charge(around.resources, outcome.tail_flows, block, around.prices), axis=0)
     cost = block.live * settings.objective(costs)
-    gross = block.live * jnp.mean(jnp.reshape(outcome.costs.gross, (block.items, -1)), axis=-1)
+    gross = block.live * jnp.mean(jnp.reshape(outcome.whole_costs.gross, (block.items, -1)), axis=-1)
     return Judged(cost, charge, reported, gross, costs.total, usage(around.resources, outcome.flows, block))

@@ -175,7 +175,7 @@ def shared_step(
     evaluation = evaluation_of(resources, totals)
     first = usual_size(evaluation.excess, evaluation.bound, kind)
     usual = jnp.where(before.step == 0, first, before.usual)
-    unit = unit_of_prices(resources, evaluation, first, kind)
+    unit = unit_of_prices(resources, evaluation, first, kind, method.floor_scale)
     price_scale = jnp.where(before.step == 0, unit, before.price_scale)
     seen = observation(evaluation, usual, price_scale)
     jump = jnp.where(before.step == 0, 0, jnp.square(seen.relative - before.mean.last))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from meio_jax.model.leads import mean_leads, order_gaps
 from meio_jax.model.network import ItemBlock, Network
@@ -13,7 +13,9 @@ from meio_jax.scenarios.sampling import Scenarios
 from meio_jax.simulation.preferences import PreferenceLists
 from meio_jax.simulation.rollout import with_tail
 
-_LEAST_FRACTILE, _LARGEST_FRACTILE = 0.5, 0.995
+_LEAST_FRACTILE = 0.5
+LARGEST_FRACTILE = 0.995
+"""Most of a newsvendor level's fractile, where capacities do not ask for less."""
 
 
 def customer_rates(
@@ -59,23 +61,30 @@ def node_leads(network: Network, block: ItemBlock) -> tuple[Float[Array, "nodes 
     return mean, fast
 
 
-def _fractile(network: Network, block: ItemBlock, review_gap: Array, rents: Rents) -> Float[Array, "nodes items"]:
+def _fractile(
+    network: Network, block: ItemBlock, review_gap: Array, rents: Rents, most: ArrayLike
+) -> Float[Array, "nodes items"]:
     """Critical fractile of a node: under-stock cost against holding over one review cycle, both at the prices."""
     holding = jnp.maximum(network.holding_factor[:, None] * block.holding_cost + rents.held, 1e-9)
     margin = jnp.maximum(block.lost_sale_cost - rents.moved, 0)
     lost = margin / (margin + holding * review_gap + 1e-12)
     waiting = block.backorder_cost / (block.backorder_cost + holding)
-    return jnp.clip(jnp.where(block.backorder, waiting, lost), _LEAST_FRACTILE, _LARGEST_FRACTILE)
+    return jnp.clip(jnp.where(block.backorder, waiting, lost), _LEAST_FRACTILE, most)
 
 
 def starting_point(
-    network: Network, block: ItemBlock, scenarios: Scenarios, lists: PreferenceLists, rents: Rents
+    network: Network,
+    block: ItemBlock,
+    scenarios: Scenarios,
+    lists: PreferenceLists,
+    rents: Rents,
+    most: ArrayLike = LARGEST_FRACTILE,
 ) -> StartingPoint:
     """Levels of a newsvendor at every node, from the moments of the sampled demand, at the prices behind `rents`.
 
     A position raised at a review must last until the next review's order arrives: lead time + review gap - 1 periods,
     since positions are counted as they stand after the day's sales. Demand of a node is thinned from the item's total,
-    so its variance is `m (1 + share (V/M - 1))`.
+    so its variance is `m (1 + share (V/M - 1))`. `most` bounds the fractile.
     """
     samples = scenarios.demand.shape[-1] // block.items
     demand = scenarios.demand
@@ -88,7 +97,7 @@ def starting_point(
     first, spread = roll_up(network, first), roll_up(network, spread)
     lead, fast_lead = node_leads(network, block)
     gap = order_gaps(network, block.offer_active, block.offer_vendor)
-    z = ndtri(_fractile(network, block, gap, rents))
+    z = ndtri(_fractile(network, block, gap, rents, most))
     # A position is counted as it stands after the day's sales, in the morning as in the evening.
     covered = gap - 1
 

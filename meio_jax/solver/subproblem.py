@@ -64,7 +64,8 @@ class Settings(eqx.Module):
 
     `dither` and `damping` calm the simulated fulfilment: the first splits ties in the preference lists (share of
     the mean outbound cost), the second is how much of their prices the lists keep from step to step.
-    Each step simulates the next `scenarios_per_step` of the training scenarios.
+    Each step simulates the next `scenarios_per_step` of the training scenarios. With `whole_usage` prices follow usage
+    in whole units, as it is certified; else usage in fractions of units, which is continuous.
     """
 
     objective: AbstractObjective
@@ -76,6 +77,7 @@ class Settings(eqx.Module):
     dither: float = eqx.field(static=True, default=0.03)
     damping: float = eqx.field(static=True, default=0.9)
     scenarios_per_step: int = eqx.field(static=True, default=16)
+    whole_usage: bool = eqx.field(static=True, default=False)
 
 
 class Totals(eqx.Module):
@@ -139,6 +141,7 @@ def unit_of_prices(
     evaluation: Evaluation,
     size: Float[Array, "buckets resources"],
     kind: Int[Array, " resources"],
+    floor_scale: float,
 ) -> Float[Array, "buckets resources"]:
     """Unit in which each price moves: of a service floor that of a unit served, else a share of the cost.
 
@@ -147,8 +150,10 @@ def unit_of_prices(
         evaluation: The first evaluation.
         size: What an excess is measured against (`usual_size`).
         kind: Number of the kind of every resource.
+        floor_scale: Unit of a floor's price, in costs of a unit promised (`service_price_scale`).
     """
-    floors = service_price_scale(evaluation.terms, jnp.where(resources.is_service, evaluation.bound, 0))
+    asked = jnp.where(resources.is_service, evaluation.bound, 0)
+    floors = service_price_scale(evaluation.terms, asked, floor_scale)
     return jnp.where(resources.is_service, floors, natural_price_scale(evaluation.terms, size, kind))
 
 
@@ -181,16 +186,40 @@ def evaluate_block(
 ) -> tuple[Float[Array, ""], Totals]:
     """Priced objective of a block with its tail (what is differentiated), and the totals of the reported horizon."""
     outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, gradient=settings.gradient)
-    used = usage(resources, outcome.flows, block)
     planned = jnp.sum(block.live * settings.objective(planned_costs(block, outcome)))
-    reported = jnp.sum(block.live * settings.objective(reported_costs(block, outcome)))
+    totals = totals_of(resources, settings.objective, block, outcome)
+    charge = jnp.sum(prices * excess(resources, totals.usage))
+    if network.tail_buckets:
+        charge = charge + jnp.sum(tail_charge(resources, outcome.tail_flows, block, prices))
+    return planned + charge, totals
+
+
+def whole_totals(
+    network: Network,
+    resources: Resources,
+    settings: Settings,
+    policy: AbstractPolicy,
+    block: ItemBlock,
+    scenarios: Scenarios,
+    lists: PreferenceLists,
+) -> Totals:
+    """Totals of the reported horizon with orders and shipments in whole units, as they will be issued.
+
+    Prices follow these. Levels follow the cost in fractions of units, whose slope leads past the steps of whole units;
+    but small levels that are rounded use other capacities than small levels that are not: plans whose usage in
+    fractions kept every capacity were 4 to 30 % over once their orders were whole.
+    """
+    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, whole=True)
+    return totals_of(resources, settings.objective, block, outcome)
+
+
+def totals_of(resources: Resources, objective: AbstractObjective, block: ItemBlock, outcome: Outcome) -> Totals:
+    """Sums over the items of a block, of the reported horizon."""
+    reported = jnp.sum(block.live * objective(reported_costs(block, outcome)))
     samples = outcome.costs.purchase.shape[0] // block.items
     live = jnp.repeat(block.live, samples) / samples
     terms = jax.tree.map(lambda leaf: jnp.sum(leaf * live), outcome.costs)
-    charge = jnp.sum(prices * excess(resources, used))
-    if network.tail_buckets:
-        charge = charge + jnp.sum(tail_charge(resources, outcome.tail_flows, block, prices))
-    return planned + charge, Totals(reported, used, terms)
+    return Totals(reported, usage(resources, outcome.flows, block), terms)
 
 
 def compensated_add(total: tuple, new: Totals) -> tuple:
@@ -261,6 +290,9 @@ class InventorySubproblem(eqx.Module):
 
                 gradient, totals = jax.grad(loss, has_aux=True)(raw_block)
                 gradient = jax.tree.map(lambda leaf: leaf / cost, gradient)
+                if settings.whole_usage and resources.count:
+                    policy = jax.tree.map(jnp.multiply, raw_block, scale_block)
+                    totals = whole_totals(network, resources, settings, policy, block, scenarios, lists)
                 return compensated_add(carry, totals), gradient
 
             (totals, _), gradient = jax.lax.scan(one_block, (zeros, zeros), at)

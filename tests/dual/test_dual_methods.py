@@ -8,6 +8,7 @@ from helpers import close
 from toy import newsvendors
 
 from meio_jax.dual import DUAL_METHODS, BestSoFar, Observation, Progress, Tolerances
+from meio_jax.dual.augmented import AugmentedPrices
 from meio_jax.dual.best import louder
 from meio_jax.results import Result
 from meio_jax.solver.solve import Limits, initial_state, solve
@@ -53,6 +54,25 @@ def test_a_wild_excess_moves_prices_by_its_logarithm(name: str) -> None:
     start = method.init(jnp.ones((1, 3)))
     wild, full = (method.prices(method.step(seen(size), start))[0, 0] - 1 for size in (1e4, 10.0))
     close(wild, full * (1 + np.log(1e3)), tolerance=1e-5)
+
+
+def test_the_integral_counts_large_excesses_like_small_ones() -> None:
+    """Stock follows a price with a delay: an integral of large excesses would run up far beyond the price needed."""
+    method = AugmentedPrices(step_size=3.0, near=0.03, settling=50.0)
+    start = method.init(jnp.zeros((1, 3)))
+    for size, moved in ((0.01, 0.03), (0.03, 0.09), (0.5, 0.09), (100.0, 0.09)):
+        close(method.multipliers(method.step(seen(10 * size), start))[0, 0], moved, tolerance=1e-5)
+
+
+def test_the_gain_of_the_integral_falls_with_the_steps() -> None:
+    """From `step_size` as 1 / (1 + k / settling); prices that are known have settled, and go on with a third of it."""
+    method = AugmentedPrices(step_size=3.0, near=0.03, settling=2.0)
+    state = method.init(jnp.zeros((1, 3)))
+    for gain in (3.0, 2.0, 1.5, 1.2):
+        before, state = method.multipliers(state)[0, 0], method.step(seen(0.1), state)
+        close(method.multipliers(state)[0, 0] - before, 0.01 * gain, tolerance=1e-5)
+    known = method.init(jnp.ones((1, 3)))
+    close(method.multipliers(method.step(seen(0.1), known))[0, 0] - 1, 0.01, tolerance=1e-4)
 
 
 def test_of_plans_that_break_a_capacity_the_one_that_breaks_it_least_is_kept() -> None:
