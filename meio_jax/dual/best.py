@@ -54,8 +54,8 @@ class BestSoFar(AbstractDualMethod[BestState]):
     within, the lower cost wins.
     `averaging` is over how many steps iterates and their evaluations are averaged before they are judged (1: each
     step by itself, where every step sees the whole problem).
-    `gain` is how often the method counts the first `NEAR` of an excess (`amplified`); `floor_scale` is the unit in which
-    prices of service floors move, in costs of a unit promised (`solver.price_scale`).
+    `gain` is how often the method counts the first `NEAR` of an excess (`amplified`); `floor_scale` is the unit in
+    which prices of service floors move, in costs of a unit promised (`solver.price_scale`).
     """
 
     method: AbstractDualMethod

@@ -9,7 +9,7 @@ from toy import newsvendors
 
 from meio_jax.dual import DUAL_METHODS, BestSoFar, Observation, Progress, Tolerances
 from meio_jax.dual.augmented import AugmentedPrices
-from meio_jax.dual.best import louder
+from meio_jax.dual.best import amplified
 from meio_jax.results import Result
 from meio_jax.solver.solve import Limits, initial_state, solve
 
@@ -49,7 +49,7 @@ def test_prices_follow_the_excess(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(DUAL_METHODS))
 def test_a_wild_excess_moves_prices_by_its_logarithm(name: str) -> None:
-    """A start that uses a capacity a thousand times must not throw its price, and yet be heard."""
+    """A start that uses a capacity a thousand times must not throw its price, and yet be counted."""
     method = DUAL_METHODS[name]()
     start = method.init(jnp.ones((1, 3)))
     wild, full = (method.prices(method.step(seen(size), start))[0, 0] - 1 for size in (1e4, 10.0))
@@ -120,10 +120,10 @@ def test_a_gain_counts_what_is_near_the_capacity() -> None:
     excess = jnp.asarray([[0.1, -0.1, 0.3, 2.0, -2.0, 0.0]])
     one = jnp.ones_like(excess)
     before = Observation(jnp.asarray(1.0), jnp.asarray(1.0), excess, 10 * one, one)
-    close(louder(before, 4.0).excess, jnp.asarray([[0.4, -0.4, 1.2, 2.9, -2.9, 0.0]]), tolerance=1e-6)
-    close(louder(before, 1.0).excess, excess, tolerance=0)
+    close(amplified(before, 4.0).excess, jnp.asarray([[0.4, -0.4, 1.2, 2.9, -2.9, 0.0]]), tolerance=1e-6)
+    close(amplified(before, 1.0).excess, excess, tolerance=0)
     nothing = Observation(jnp.asarray(1.0), jnp.asarray(1.0), excess, 0 * one, one)
-    close(louder(nothing, 4.0).relative, nothing.relative, tolerance=0)
+    close(amplified(nothing, 4.0).relative, nothing.relative, tolerance=0)
 
 
 @pytest.mark.parametrize("name", sorted(DUAL_METHODS))
