@@ -10,7 +10,7 @@ from meio_jax.certify.slack import read_blocks
 from meio_jax.config import make_config
 from meio_jax.generate import GenerateOptions, generate_instance
 from meio_jax.instance.item_sources import FolderSource, GeneratedSource
-from meio_jax.planner import certify, prepare, search
+from meio_jax.planner import certify, planning, prepare, search, streamed_start
 from meio_jax.planner.streaming import prepare_stream
 from meio_jax.results import Result
 from meio_jax.solver.file_store import PartFiles
@@ -71,10 +71,12 @@ def targets_of(model, solution) -> dict[str, np.ndarray]:
 
 def levels(instances, model, solution) -> dict[str, np.ndarray]:
     """Targets in units by item."""
+    return targets(instances, model, solution.state.items, solution.improved)
+
+
+def targets(instances, model, items, improved) -> dict[str, np.ndarray]:
     found = {}
-    for instance, (_, policy) in zip(
-        instances, model.store.plans(solution.state.items, solution.improved), strict=True
-    ):
+    for instance, (_, policy) in zip(instances, model.store.plans(items, improved), strict=True):
         joined = instance.layout.join(np.asarray(policy.target), len(instance.items))
         found |= {name: joined[..., column] for column, name in enumerate(instance.items)}
     return found
@@ -100,6 +102,25 @@ def test_parts_of_a_folder_give_the_search_of_the_whole(folder: Path, in_memory,
     np.testing.assert_allclose([step.price_norm for step in found.history], norms, rtol=SAME, atol=SAME * max(norms))
     np.testing.assert_allclose(found.prices, solution.prices, rtol=SAME, atol=SAME * max(norms))
     same_levels(levels(streamed.instances(), streamed, found), targets_of(model, solution))
+
+
+def test_starting_levels_keep_the_capacities_in_parts_as_in_memory(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound of the fractile is one for the whole catalog, and is found in both."""
+    began = lambda model, instances: targets(instances, model, model.store.start(), False)
+    tables = read_instance(folder)
+    free = prepare(tables, configuration())
+    monkeypatch.setattr(planning, "MANY_ITEMS", OPTIONS.items)
+    monkeypatch.setattr(streamed_start, "MANY_ITEMS", OPTIONS.items)
+    whole = prepare(tables, configuration())
+    streamed = prepare_stream(FolderSource(folder, 16), configuration(), tmp_path / "scratch")
+    bounded = began(whole, [whole.instance])
+    same_levels(began(streamed, streamed.instances()), bounded)
+    unbounded = began(free, [free.instance])
+    below = [float(np.sum(unbounded[name]) - np.sum(bounded[name])) for name in bounded]
+    assert min(below) >= -SAME
+    assert max(below) > 0
 
 
 def test_parts_are_probed_confirmed_and_certified_as_the_whole(folder: Path, tmp_path: Path) -> None:
