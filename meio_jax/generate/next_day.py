@@ -14,6 +14,9 @@ from meio_jax.tables import Tables
 _WEEK = 7
 _BY_DAY = {"mean": "period", "paths": "period", "quantiles": "ds", "history": "ds"}
 
+# Of the new items: no column of a table is called so.
+_LIKE, _NEW = "__like", "__new"
+
 
 @dataclass(frozen=True)
 class NextDay:
@@ -56,9 +59,9 @@ def next_day(tables: Tables, change: NextDay | None = None, plan: Mapping[str, p
     gone = rng.choice(names, round(change.gone * len(names)), replace=False).tolist()
     kept = [name for name in names if name not in set(gone)]
     like = rng.choice(kept, round(change.new * len(names)), replace=False).tolist()
-    texts = {"like": pl.String, "name": pl.String}
-    new = pl.DataFrame({"like": like, "name": [f"new-{change.seed}-{k}" for k in range(len(like))]}, schema=texts)
-    factors = dict(zip(new["name"].to_list(), rng.uniform(0.5, 1.5, len(like)).tolist(), strict=True))
+    texts = {_LIKE: pl.String, _NEW: pl.String}
+    new = pl.DataFrame({_LIKE: like, _NEW: [f"new-{change.seed}-{k}" for k in range(len(like))]}, schema=texts)
+    factors = dict(zip(new[_NEW].to_list(), rng.uniform(0.5, 1.5, len(like)).tolist(), strict=True))
     factors |= dict(zip(kept, np.exp(rng.normal(0, change.revision, len(kept))).tolist(), strict=True))
     frames = moved.frames()
     for name, column in (("items", "item_id"), ("offers", "item_id"), ("on_hand", "item_id"), ("on_order", "item_id")):
@@ -72,7 +75,7 @@ def next_day(tables: Tables, change: NextDay | None = None, plan: Mapping[str, p
 
 def _exchange(frame: pl.DataFrame, column: str, gone: list[str], new: pl.DataFrame) -> pl.DataFrame:
     """Rows without the items that are gone, and with copies of old ones under new names."""
-    copies = frame.join(new, left_on=column, right_on="like", how="inner").with_columns(pl.col("name").alias(column))
+    copies = frame.join(new, left_on=column, right_on=_LIKE, how="inner").with_columns(pl.col(_NEW).alias(column))
     return pl.concat([frame.filter(~pl.col(column).is_in(gone)), copies.select(frame.columns)])
 
 

@@ -16,13 +16,12 @@ from meio_jax.solver.start import LARGEST_FRACTILE
 from meio_jax.solver.subproblem import InventorySubproblem, Totals
 
 
-def start_within_capacities(model: Model, store: FileStore, *, move_items: bool) -> None:
+def start_within_capacities(model: Model, store: FileStore) -> None:
     """Bound the fractile of the starting levels, as `build_problem` does for a catalog in memory.
 
     Args:
         model: What all parts share.
         store: The parts, with starting levels whose fractile is not bounded.
-        move_items: Whether the search starts there; not where it goes on from a checkpoint.
     """
     resources = model.instance.resources
     if not resources.count or model.instance.census.items < MANY_ITEMS:
@@ -47,4 +46,4 @@ def start_within_capacities(model: Model, store: FileStore, *, move_items: bool)
     for part in store.each(store.start()):
         problem = part.problem
         raw = in_units(of_part(problem, most)[1][0], problem.scale)
-        write_start(store.files, part.number, raw, problem.begin(raw) if move_items else part.items)
+        write_start(store.files, part.number, raw, problem.begin(raw))

@@ -130,7 +130,7 @@ def build_stream(
     *,
     progress: AbstractProgress | None = None,
     start_prices: Callable[[Instance], np.ndarray] | None = None,
-    begin: Callable[[int, Model], ItemState] | None = None,
+    begin: Callable[[int, Model], ItemState] = lambda part, model: model.store.start(),
 ) -> Model:
     """Build the arrays and starting levels of every part, and keep both in scratch files.
 
@@ -139,7 +139,8 @@ def build_stream(
         files: Where to; about as large as the arrays of the catalog.
         progress: Where to report.
         start_prices: Prices `[buckets, resources]` at which the starting levels are set; None: zero.
-        begin: The items of a part, given its number and model, before the first step; None: at the starting levels.
+        begin: The items of a part, given its number and model, before the first step; those of a
+            search from nothing are moved to levels that keep the capacities as well as they can.
     """
     progress = Silent() if progress is None else progress
     progress.stage("building arrays and starting levels")
@@ -151,9 +152,7 @@ def build_stream(
         model = model_of(instance, counted.config, counted.mesh, start_prices=start_prices, bounded=False)
         layout = instance.layout
         files.write("layout", part, (layout.item, layout.live, layout.group))
-        sizes.append(
-            write_part(files, part, model.problem, model.store.start() if begin is None else begin(part, model))
-        )
+        sizes.append(write_part(files, part, model.problem, begin(part, model)))
         # The first alone is kept, for what all parts share.
         models = models or [model]
     (first,) = models
@@ -161,7 +160,7 @@ def build_stream(
     layouts = lambda: (Layout(*arrays) for (arrays,) in files.each(parts, "layout"))
     model = replace(first, store=store, instances=instances, layouts=layouts)
     if start_prices is None:
-        start_within_capacities(model, store, move_items=begin is None)
+        start_within_capacities(model, store)
     return model
 
 

@@ -24,7 +24,7 @@ from meio_jax.runs.checkpoint import saved_steps
 from meio_jax.runs.files import read_about
 from meio_jax.runs.folder import RunFolder, check_new, open_again, open_new, stays, unfinished_place
 from meio_jax.runs.plan_files import PlanFiles
-from meio_jax.runs.resume import identity, own_parts, search_saved, table_digests, write_basis
+from meio_jax.runs.resume import check_bases, identity, own_parts, search_saved, table_digests, write_basis
 from meio_jax.runs.saved_run import read_saved_run
 from meio_jax.runs.streamed_run import scratch_files, stream_source, streamed_task
 from meio_jax.runs.task import Order, Task, heed
@@ -230,6 +230,7 @@ def _task_in_memory(order: Order) -> Task:
     progress.check()
     # Of one process they are those of the bytes that were read, whatever has become of the folder since.
     digests = dict(tables.digests) if jax.process_count() == 1 else table_digests(instance, gather=gather)
+    check_bases(order.folder.checkpoints, own_parts(model))
     if is_first():
         order.begin(model.instance, instance, digests, [one.as_dict() for one in tables.warnings])
     gather({"folder": "there"})

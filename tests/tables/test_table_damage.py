@@ -165,9 +165,6 @@ FORECASTS = {
         "mean", drop_row("forecast", (pl.col("item_id") == "B") & (pl.col("period") == 5)), "item_id=B",
         "1 of 14 periods missing, the first of them 5 (2025-03-08)", "every period",
     ),
-    "item missing": (
-        "mean", drop_row("forecast", pl.col("item_id") == "C"), "item_id=C", "nothing", "every item"
-    ),
     "unknown item": ("mean", put("forecast", 0, item_id="Q"), "item_id=Q", "'Q'", "table items"),
     "unknown law": ("mean", put("forecast", 3, law="cauchy"), "period=3", "'cauchy'", "negative_binomial"),
     "negative dispersion": ("mean", put("forecast", 3, dispersion=-0.1), "period=3", "-0.1", ">= 0"),
