@@ -186,7 +186,7 @@ class SolvePart(_Part):
     )
     confirm: bool = Field(
         default=True,
-        description="stop by means over steps and their error, or by holdout scenarios; false: by the means alone",
+        description="stop by means over steps and their error, or by validation scenarios; false: by the means alone",
     )
 
 
@@ -204,7 +204,7 @@ class WarmPart(_Part):
     )
     confirm: bool = Field(
         default=True,
-        description="stop by means over steps and their error, or by holdout scenarios; false: by the means alone",
+        description="stop by means over steps and their error, or by validation scenarios; false: by the means alone",
     )
     price_gain: float = Field(
         default=4.0,

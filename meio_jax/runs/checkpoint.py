@@ -226,6 +226,20 @@ def read_basis(folder: Path, part: Part) -> Basis:
     return Basis.read(folder / part.folder / "basis.npz")
 
 
+def whole_basis(folder: Path, part: Part) -> Basis:
+    """Ids and units of one part of a run, for those who have no other to fall back on.
+
+    Raises:
+        Refusal: If they are gone or damaged.
+    """
+    try:
+        return read_basis(folder, part)
+    except (OSError, ValueError, KeyError) as error:
+        place, found = str(folder / part.folder / "basis.npz"), Note(" ".join(str(error).split()))
+        remedy = "solve anew with `meio solve --overwrite`"
+        raise Refusal(Problem(place, "", "", found, "the ids of a run's items", remedy)) from None
+
+
 def saved_items(folder: Path) -> Iterator[list[str]]:
     """Ids of the items in every part of a run's newest checkpoint; nothing where there is none.
 
@@ -233,11 +247,7 @@ def saved_items(folder: Path) -> Iterator[list[str]]:
         InputError: If they cannot be read.
     """
     for _, count in saved_steps(folder)[:1]:
-        try:
-            yield from (read_basis(folder, Part(index, count)).items for index in range(count))
-        except (OSError, ValueError, KeyError) as error:
-            found, remedy = Note(" ".join(str(error).split())), "solve anew with `meio solve --overwrite`"
-            raise Refusal(Problem(str(folder), "", "", found, "the ids of a run's items", remedy)) from None
+        yield from (whole_basis(folder, Part(index, count)).items for index in range(count))
 
 
 def read_items(

@@ -11,12 +11,11 @@ import jax
 
 from meio_jax.config.settings import Config
 from meio_jax.distributed.processes import all_agree
-from meio_jax.errors import Note, Problem, Refusal
 from meio_jax.instance.census import Gather, alone
 from meio_jax.planner.planning import Model, search
 from meio_jax.progress import AbstractProgress, Preempted, Step
 from meio_jax.results import Result
-from meio_jax.runs.checkpoint import Checkpoints, Part, newest, read_basis, read_items, saved_steps
+from meio_jax.runs.checkpoint import Checkpoints, Part, newest, read_basis, read_items, saved_steps, whole_basis
 from meio_jax.runs.portable import basis_of, from_named, to_named
 from meio_jax.solver.solve import Solution, State, Trace, initial_state
 from meio_jax.solver.store import Part as StorePart
@@ -80,17 +79,9 @@ def check_bases(folder: Path, parts: Iterable[Part]) -> None:
     Raises:
         Refusal: If it is gone or damaged.
     """
-    if not saved_steps(folder):
-        return
-    for part in parts:
-        if not (folder / part.folder).exists():
-            continue
-        try:
-            read_basis(folder, part)
-        except (OSError, ValueError, KeyError) as error:
-            found, remedy = Note(" ".join(str(error).split())), "solve anew with `meio solve --overwrite`"
-            place = str(folder / part.folder / "basis.npz")
-            raise Refusal(Problem(place, "", "", found, "what its checkpoints refer to", remedy)) from None
+    for part in parts if saved_steps(folder) else ():
+        if (folder / part.folder).exists():
+            whole_basis(folder, part)
 
 
 def write_basis(folder: Path, part: Part, model: Model) -> None:

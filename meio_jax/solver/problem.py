@@ -120,7 +120,7 @@ def build_problem(
         first = at(prices, LARGEST_FRACTILE)[1][0]
     elif kinds is not None and resources.count:
         most = bounded_start(resources, kinds, unbounded, lambda most: at(free, most)[0])
-        first = at(free, most)[1][0]
+        first = first if most == LARGEST_FRACTILE else at(free, most)[1][0]
     raw = in_units(first, scale)
     return InventorySubproblem(
         network=network,
