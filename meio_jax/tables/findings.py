@@ -99,11 +99,11 @@ class Findings:
         """Add a problem for each row of `bad`, a part of `view` numbered in `ROW`.
 
         The value shown is that of the column `value` of `bad`, or of `column`, or the text `note`; `note`,
-        `expected` and `remedy` may name columns of `bad` in braces. Where all of many rows are bad (`of` is how many
+        `expected` and `remedy` may name columns of `bad` in braces. Where all of several rows are bad (`of` is how many
         there are; those of the view if None), one problem says so.
         """
         whole = view.frame.height if of is None else of
-        if FIRST < bad.height == whole:
+        if 1 < bad.height == whole:
             self._add_all(view, bad, column, expected, remedy, value, note)
             return
         for number, row in enumerate(bad.sort(ROW).head(DETAILED).iter_rows(named=True)):

@@ -144,6 +144,14 @@ def test_a_column_that_is_wrong_in_every_row_is_one_problem(tmp_path: Path) -> N
     assert "column ds: found '03/02/2025'; expected a date (YYYY-MM-DD)" in text
 
 
+def test_a_short_column_that_is_wrong_in_every_row_is_one_problem(folder: Path) -> None:
+    csv(folder, "speeds", SPEEDS.replace("1.5", "dear").replace(",1\n", ",cheap\n"))
+    text = message(folder)
+    assert text.startswith("1 problem "), text
+    assert "all 2 rows that are filled, the first of them line 2" in text
+    assert "column cost_factor: found 'dear'; expected a number" in text
+
+
 @pytest.mark.parametrize("written", ["v1 ", "\u00a0v1", "v\u200b1", "v1\ufeff"])
 def test_blanks_and_invisible_characters_are_taken_off_with_a_warning(written: str) -> None:
     frames = tiny_frames()
