@@ -23,6 +23,8 @@ ID_COLUMNS += ("speed_id", "storage_class", "profile", "from_id", "to_id")
 
 def renamed(frame: pl.DataFrame, rename: Rename) -> pl.DataFrame:
     """The frame with every id renamed; empty ids stay empty."""
+    if rename is SAME:
+        return frame
     exprs = [
         pl.col(name).map_elements(lambda v: rename(v) if v else v, return_dtype=pl.String)
         for name in frame.columns
@@ -255,8 +257,9 @@ def make_run(home: Path, items: int = 40, rename: Rename = SAME, **changes: pl.D
         renamed(frame, rename).write_parquet(home / "instance" / f"{name}.parquet")
     (home / "instance" / "instance.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     for name, frame in tables.items():
-        # A run has ids as they were read.
-        renamed(frame, lambda name: clean_text(rename(name))).write_parquet(home / "run" / f"{name}.parquet")
+        # A run has ids as they were read; those of here have nothing to be cleaned of.
+        read = SAME if rename is SAME else lambda name: clean_text(rename(name))
+        renamed(frame, read).write_parquet(home / "run" / f"{name}.parquet")
     certificate = {**CERTIFICATE, "message": rename("message")} if rename is not SAME else CERTIFICATE
     (home / "run" / "certificate.json").write_text(json.dumps(certificate))
     identity = {"digests": {}, "name": "tiny", "path": str(home / "instance"), "items": items}
