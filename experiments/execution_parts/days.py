@@ -30,13 +30,14 @@ class Certified:
 
 
 def config_for(folder: Path, run: Path, policy: str, *, steps: int = 150, scenarios: int = 256) -> Config:
-    """Settings of the solves; the plan alone is wanted, so that no bound is computed."""
+    """Settings of the solves; the plan alone is wanted, so that neither a bound nor what its levels could still save is
+    computed."""
     return make_config(
         instance={"path": folder},
         run=run,
         policy={"name": policy},
         scenarios={"train": scenarios, "holdout": 4 * scenarios, "clairvoyant": 0},
-        solve={"max_steps": steps, "feasibility_steps": 0},
+        solve={"max_steps": steps, "feasibility_steps": 0, "slack_items": 0},
         checkpoint={"every": 0},
     )
 

@@ -91,6 +91,8 @@ def configuration(policy: str, effort: Effort, *, second: bool, stationary: bool
                 "averaging": steps.averaging,
                 "block_items": effort.block_items,
                 "feasibility_steps": 0,
+                # Told beside the plan, which it does not change; the truth is what plans are compared with here.
+                "slack_items": 0,
             },
         }
     )

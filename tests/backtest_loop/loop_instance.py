@@ -87,7 +87,8 @@ def loop_config(folder: Path, **backtest) -> Config:
         instance={"path": folder / "instance"},
         run=folder / "run",
         scenarios={"train": 16, "holdout": 8, "per_step": 8, "clairvoyant": 0},
-        solve={"max_steps": 6, "min_steps": 2, "feasibility_steps": 0},
+        # What levels could still save is told by no table of a backtest.
+        solve={"max_steps": 6, "min_steps": 2, "feasibility_steps": 0, "slack_items": 0},
         warm={"max_steps": 4, "min_steps": 2},
         checkpoint={"every": 0},
         backtest={"days": DAYS, "every": 2, "actual": actual, "steady": 10.0} | backtest,

@@ -144,10 +144,14 @@ def test_another_instance_is_refused_by_the_name_of_the_table(
 
 
 class Outside:
-    """Runs in processes of their own, which can be killed; compiled programs are kept between them."""
+    """Runs in processes of their own, which can be killed; compiled programs are kept between them.
+
+    They begin with a copy of what the tests have compiled so far: a process that is killed may leave a program in part.
+    """
 
     def __init__(self, instance: Path, home: Path) -> None:
         self.instance, self.home = instance, home
+        shutil.copytree(os.environ["JAX_COMPILATION_CACHE_DIR"], home / "compiled", dirs_exist_ok=True)
         cache = {"JAX_COMPILATION_CACHE_DIR": str(home / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         self.environment = {**os.environ, **cache}
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from small_runs import Command, config_content, write_config
+from small_runs import Command, Finished, config_content, write_config
 from tiny import ITEMS, PERIODS, START, tiny_frames, tiny_settings
 
 from meio_jax.config.settings import Config
@@ -35,15 +35,15 @@ def test_defaults_follow_the_length_of_a_period() -> None:
     assert week.periods_of(np.asarray([START, START + datetime.timedelta(days=8)], "datetime64[D]")).tolist() == [0, 1]
 
 
-def test_orders_of_weeks_are_those_of_days_a_week_apart(meio: Command, tmp_path: Path) -> None:
-    plans = {}
-    for name, settings in (("days", tiny_settings()), ("weeks", weekly())):
-        write_instance(Tables.from_frames(settings, **tiny_frames()), tmp_path / name)
-        config = write_config(tmp_path / f"{name}.yaml", config_content(tmp_path / name, tmp_path / f"run_{name}"))
-        assert meio("solve", config, "--quiet").status in (0, 3)
-        plans[name] = {
-            table: pl.read_parquet(tmp_path / f"run_{name}/plan/{table}.parquet") for table in ("orders", "transfers")
-        }
+def test_orders_of_weeks_are_those_of_days_a_week_apart(meio: Command, finished: Finished, tmp_path: Path) -> None:
+    """The finished run is that of the same tables in days."""
+    write_instance(Tables.from_frames(weekly(), **tiny_frames()), tmp_path / "weeks")
+    config = write_config(tmp_path / "weeks.yaml", config_content(tmp_path / "weeks", tmp_path / "run_weeks"))
+    assert meio("solve", config, "--quiet").status in (0, 3)
+    plans = {
+        name: {table: pl.read_parquet(run / f"plan/{table}.parquet") for table in ("orders", "transfers")}
+        for name, run in (("days", finished.folder), ("weeks", tmp_path / "run_weeks"))
+    }
     for table, placed in (("orders", "order_date"), ("transfers", "ship_date")):
         days, weeks = plans["days"][table], plans["weeks"][table]
         assert_frame_equal(days.drop("due_date"), weeks.drop("due_date"))

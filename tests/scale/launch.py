@@ -45,6 +45,8 @@ def config_in(folder: Path, name: str, devices: int, **sections: dict) -> Path:
             "block_items": 4,
             "devices": devices,
             "feasibility_steps": 0,
+            # Several processes do not estimate it, so that there is nothing to compare.
+            "slack_items": 0,
         },
         "checkpoint": {"every": 10},
     }
