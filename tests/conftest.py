@@ -1,9 +1,11 @@
 """Settings of every test: float32 by default, promotion of types only where it is written down."""
 
+import gc
 import os
 import shutil
 import tempfile
 from importlib.metadata import version
+from pathlib import Path
 
 # Before JAX starts: tests compile many small programs and run each a few times. The older emitters compile twice as
 # fast; a version of XLA that does not know a flag refuses to start, so that it is set only where it is known. Equality
@@ -19,7 +21,7 @@ if os.environ.get("MEIO_TEST_XLA") != "default":
 
 # Tests that start the command line compile the same programs again and again; nothing is kept in the user's folders.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ.get("MEIO_TEST_PROGRAMS") or tempfile.mkdtemp(prefix="meio-")
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.02"
 
 import jax
 import pytest
@@ -30,15 +32,34 @@ _OWN_PROGRAMS = "MEIO_TEST_PROGRAMS" not in os.environ
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
+# Programs of some three different solves of 5,000 to 6,000 maps each; a process may have three times as many.
+_MOST_MAPS = 20_000
+_MAPS = Path("/proc/self/maps")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _compiled_programs_are_dropped():
-    """Compiled programs hold memory maps, of which a process may have some tens of thousands, no more."""
+    """Modules share compiled programs, since most trace the same, until there are too many.
+
+    Programs hold memory maps, of which a process may have some tens of thousands, no more. Where maps cannot be
+    counted, every module begins without programs.
+    """
     yield
-    jax.clear_caches()
+    if not _MAPS.exists() or _MAPS.read_bytes().count(b"\n") > _MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: the collector need not look at it again while programs are traced."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_configure() -> None:
     """Workers share the folder of the process that started them."""
+    os.makedirs(os.environ["JAX_COMPILATION_CACHE_DIR"], exist_ok=True)
     os.environ.setdefault("MEIO_TEST_PROGRAMS", os.environ["JAX_COMPILATION_CACHE_DIR"])
 
 

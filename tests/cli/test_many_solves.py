@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
+import jax
 import pytest
 from small_runs import SOLVE, Finished, config_content, usual_promotion, write_config
 
@@ -36,6 +37,8 @@ def test_solving_again_and_again_holds_no_more(tiny_folder: Path, finished: Fini
     content = config_content(tiny_folder, tmp_path / "run", solve={**SOLVE, "max_steps": 2, "slack_items": 0})
     config = load_config(write_config(tmp_path / "config.yaml", content))
     counts = []
+    # From a process without programs, as if nothing had been solved before.
+    jax.clear_caches()
     with usual_promotion():
         for _ in range(4):
             run_solve(config, Silent(), overwrite=True)
