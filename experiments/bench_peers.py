@@ -44,7 +44,8 @@ from meio_jax.config import make_config
 from meio_jax.planner import prepare
 from meio_jax.policy import policy_family
 from meio_jax.scenarios import Scenarios
-from meio_jax.simulation.rollout import GRADIENT_MODES, rollout
+from meio_jax.simulation.gradients import GRADIENT_MODES
+from meio_jax.simulation.rollout import rollout
 from meio_jax.solver.subproblem import block_lists
 from meio_jax.tables import InstanceSettings, Tables
 

@@ -23,7 +23,8 @@ from meio_jax.objective import OBJECTIVES, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
 from meio_jax.runs.portable import named_leaves
 from meio_jax.scenarios import HOLDOUT, Scenarios
-from meio_jax.simulation.rollout import GRADIENT_MODES, rollout
+from meio_jax.simulation.gradients import GRADIENT_MODES
+from meio_jax.simulation.rollout import rollout
 from meio_jax.solver.subproblem import InventorySubproblem, block_lists, reported_costs
 
 # Central differences in double precision of something piecewise linear: no curvature, little rounding.

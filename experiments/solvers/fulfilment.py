@@ -26,7 +26,8 @@ from meio_jax.model.resources import outbound_price
 from meio_jax.planner import Model, prepare, search
 from meio_jax.policy import policy_family
 from meio_jax.scenarios import HOLDOUT
-from meio_jax.simulation.rollout import Record, rollout
+from meio_jax.simulation.outcome import Record
+from meio_jax.simulation.rollout import rollout
 from meio_jax.simulation.serve import Customer, serve_wave
 from meio_jax.solver.subproblem import block_lists
 from meio_jax.tables import Tables, read_instance

@@ -19,7 +19,8 @@ from meio_jax.model.network import Network
 from meio_jax.model.resources import Resources, Usage, usage
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import HOLDOUT, VALIDATION, Scenarios
-from meio_jax.simulation.rollout import Record, rollout
+from meio_jax.simulation.outcome import Record
+from meio_jax.simulation.rollout import rollout
 from meio_jax.simulation.serve import Regional
 from meio_jax.simulation.timing import Timing
 from meio_jax.solver.store import AbstractInventoryStore, Items

@@ -21,8 +21,10 @@ from meio_jax.model.resources import Resources, excess, tail_charge, usage
 from meio_jax.objective import ScenarioCosts
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
+from meio_jax.simulation.gradients import checkpointed
+from meio_jax.simulation.outcome import Outcome
 from meio_jax.simulation.preferences import PreferenceLists
-from meio_jax.simulation.rollout import Outcome, checkpointed, rollout
+from meio_jax.simulation.rollout import rollout
 from meio_jax.solver.subproblem import Settings, planned_costs, reported_costs
 
 COST_TERMS = tuple(CostTerms.__annotations__)

@@ -38,7 +38,7 @@ from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
 from meio_jax.scenarios.sampling import ScenarioSettings
-from meio_jax.simulation.rollout import GRADIENT_MODES
+from meio_jax.simulation.gradients import GRADIENT_MODES
 from meio_jax.solver.file_store import FileStore
 from meio_jax.solver.probe import probe
 from meio_jax.solver.problem import SearchOptions, build_problem

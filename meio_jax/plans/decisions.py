@@ -13,8 +13,8 @@ from meio_jax.distributed.sharding import own_part
 from meio_jax.instance import Instance
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy import AbstractPolicy
-from meio_jax.simulation.replenish import Ordered
-from meio_jax.simulation.rollout import first_orders
+from meio_jax.simulation.first_orders import first_orders
+from meio_jax.simulation.supply import Ordered
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from meio_jax.model.resources import Resources, rents
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.registry import PolicyFamily
 from meio_jax.scenarios.sampling import TRAINING
-from meio_jax.simulation.rollout import Outcome, rollout
+from meio_jax.simulation.outcome import Outcome
+from meio_jax.simulation.rollout import rollout
 from meio_jax.solver.bounded_start import bounded_start
 from meio_jax.solver.start import LARGEST_FRACTILE, starting_point
 from meio_jax.solver.subproblem import (

@@ -10,8 +10,8 @@ from meio_jax.model.network import ItemBlock, Network
 from meio_jax.model.resources import Rents
 from meio_jax.policy.base import StartingPoint
 from meio_jax.scenarios.sampling import Scenarios
+from meio_jax.simulation.inputs import with_tail
 from meio_jax.simulation.preferences import PreferenceLists
-from meio_jax.simulation.rollout import with_tail
 
 _LEAST_FRACTILE = 0.5
 LARGEST_FRACTILE = 0.995

@@ -17,8 +17,10 @@ from meio_jax.model.resources import Resources, Usage, bound, excess, outbound_p
 from meio_jax.objective import AbstractObjective, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import TRAINING, Scenarios, ScenarioSettings
+from meio_jax.simulation.gradients import GradientMode, checkpointed
+from meio_jax.simulation.outcome import Outcome
 from meio_jax.simulation.preferences import PreferenceLists, group_dither, preference_lists
-from meio_jax.simulation.rollout import GradientMode, Outcome, checkpointed, rollout
+from meio_jax.simulation.rollout import rollout
 from meio_jax.solver.price_scale import natural_price_scale, service_price_scale
 
 

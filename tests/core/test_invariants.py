@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from test_clairvoyant import make_resources
 
 from meio_jax.model.resources import MEASURES, usage
-from meio_jax.simulation.rollout import Record, initial_state, rollout
+from meio_jax.simulation.outcome import Record
+from meio_jax.simulation.rollout import rollout
+from meio_jax.simulation.state import initial_state
 
 # Sums of some hundred doubles.
 ROUNDING = 1e-10

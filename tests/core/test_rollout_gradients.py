@@ -10,7 +10,8 @@ import pytest
 from helpers import Case, close, direction, make_policy, shifted
 
 from meio_jax.objective import OBJECTIVES
-from meio_jax.simulation.rollout import GRADIENT_MODES, rollout
+from meio_jax.simulation.gradients import GRADIENT_MODES
+from meio_jax.simulation.rollout import rollout
 from meio_jax.solver.subproblem import reported_costs
 
 # Central differences, step 1e-6, money of 1e3: piecewise linear, so rounding (1e3 * 1e-16 / 1e-6) is the error.

@@ -9,7 +9,8 @@ from helpers import LANES, OFFERS, Case, close, make_case, make_policy
 
 from meio_jax.model.network import Network
 from meio_jax.policy import POLICIES
-from meio_jax.simulation.rollout import Record, rollout
+from meio_jax.simulation.outcome import Record
+from meio_jax.simulation.rollout import rollout
 
 # The same sums in another order, double precision.
 ROUNDING = 1e-11

@@ -7,7 +7,8 @@ import pytest
 from helpers import Case, close, make_case, make_policy
 from loop_simulation import Ledger, simulate
 
-from meio_jax.simulation.rollout import Record, rollout
+from meio_jax.simulation.outcome import Record
+from meio_jax.simulation.rollout import rollout
 
 # Two orders of the same double-precision sums differ by some hundred rounding errors.
 ROUNDING = 1e-10

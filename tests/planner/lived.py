@@ -16,7 +16,8 @@ from meio_jax.planner.planning import settings_of
 from meio_jax.plans.decisions import decide
 from meio_jax.policy.base_stock import BaseStock
 from meio_jax.scenarios.sampling import Scenarios
-from meio_jax.simulation.rollout import Outcome, Record, rollout
+from meio_jax.simulation.outcome import Outcome, Record
+from meio_jax.simulation.rollout import rollout
 from meio_jax.solver.subproblem import block_lists
 
 DAYS = 21

@@ -9,6 +9,8 @@ import pytest
 from helpers import NODES, PERIODS, Case, close, make_case, make_policy
 
 from meio_jax.policy.base import Arrival
+from meio_jax.simulation.first_orders import first_orders
+from meio_jax.simulation.outcome import Record
 from meio_jax.simulation.outlook import (
     Expectation,
     due_by_day,
@@ -17,7 +19,7 @@ from meio_jax.simulation.outlook import (
     longest_lead,
     outlooks,
 )
-from meio_jax.simulation.rollout import Record, first_orders, rollout
+from meio_jax.simulation.rollout import rollout
 
 ROUNDING = 1e-10
 # Node 3 sells, and is supplied by node 1 alone, in two periods; node 1 by node 0, in one.

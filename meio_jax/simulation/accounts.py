@@ -1,0 +1,89 @@
+"""What a period costs, and what stock is worth when the simulation ends."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from meio_jax.model.costs import CostTerms, UnitTerms
+from meio_jax.model.network import Network
+from meio_jax.simulation.constants import Constants
+from meio_jax.simulation.serve import Served
+from meio_jax.simulation.state import Stock
+from meio_jax.simulation.supply import Ordered
+
+
+def period_costs(
+    network: Network,
+    constants: Constants,
+    bought: Ordered,
+    lane_lead: Array,
+    served: Served,
+    lost: Array,
+    stock: Stock,
+    inbound: Array,
+) -> CostTerms:
+    """What a period costs, per item and scenario.
+
+    Args:
+        network: The shared network.
+        constants: Costs of the items.
+        bought: Units ordered and shipped.
+        lane_lead: Lead times of what is shipped, in periods.
+        served: What was served.
+        lost: Units of demand lost.
+        stock: Stock and backlog at the end of the day.
+        inbound: Units received.
+    """
+    lane_cost = network.lane_cost_unit[:, None] + network.lane_cost_kg[:, None] * constants.customer.weight
+    holding = jnp.sum(network.holding_factor[:, None] * stock.on_hand, axis=0)
+    if network.pipeline_holding:
+        factor = network.holding_factor[jnp.asarray(network.lane_from, int)][:, None]
+        holding = holding + jnp.sum(factor * lane_lead.astype(holding.dtype) * bought.lane, axis=0)
+    return CostTerms(
+        purchase=jnp.sum(constants.purchase_cost * bought.offer, axis=0),
+        inbound=jnp.sum(constants.freight * bought.offer, axis=0)
+        + jnp.sum(network.inbound_cost[:, None] * inbound, axis=0),
+        transfer=jnp.sum(lane_cost * bought.lane, axis=0),
+        handling=jnp.sum(network.handling_cost[:, None] * served.outbound, axis=0),
+        holding=constants.holding * holding,
+        outbound=served.outbound_cost,
+        downgrade=constants.downgrade_cost * served.downgraded,
+        lost_sale=constants.lost_sale * lost,
+        backorder=constants.backorder_cost * waiting(stock),
+        terminal=jnp.zeros_like(lost),
+    )
+
+
+def early_costs(
+    network: Network, constants: Constants, early: Ordered, lane_lead: Array
+) -> tuple[CostTerms, UnitTerms]:
+    """What the orders and shipments of the evening before period 0 cost, and the carbon of moving them."""
+    batch, dtype = early.offer.shape[-1], constants.holding.dtype
+    nothing = jnp.zeros((network.nodes, batch), dtype)
+    served = Served.zeros(network, batch, dtype, record=False)
+    none = jnp.zeros(batch, dtype)
+    spent = period_costs(network, constants, early, lane_lead, served, none, Stock(nothing, nothing, ()), nothing)
+    carbon = jnp.sum(network.lane_carbon_kg[:, None] * early.lane, axis=0) * constants.customer.weight
+    return spent, eqx.tree_at(lambda units: units.carbon, UnitTerms.zeros(batch, dtype), carbon)
+
+
+def waiting(stock: Stock) -> Float[Array, " batch"]:
+    """Units of demand that wait."""
+    nothing = jnp.zeros_like(stock.on_hand[0])
+    return sum((jnp.sum(left, axis=0) for left in stock.backlog), start=nothing)
+
+
+def credit_of(constants: Constants, stock: Stock) -> Float[Array, " batch"]:
+    """What stock on hand and under way is worth where it lies when the simulation ends, less what backlog will cost."""
+    held = jnp.sum(constants.end_value * stock.on_hand + constants.end_value_due * stock.on_order, axis=0)
+    return held - constants.end_cost_owed * waiting(stock)
+
+
+def credited(costs: CostTerms, credit: Array) -> CostTerms:
+    """The costs with what is left taken off."""
+    return eqx.tree_at(lambda terms: terms.terminal, costs, -credit)
+
+
+def over_scenarios(leaf: Array, scenarios: int) -> Array:
+    """Average over scenarios: `[..., items x scenarios] -> [..., items]`."""
+    return jnp.mean(leaf.reshape(*leaf.shape[:-1], leaf.shape[-1] // scenarios, scenarios), axis=-1)

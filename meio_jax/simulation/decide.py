@@ -1,0 +1,89 @@
+"""The decision of a moment: what nodes order and ship, on what they know then."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from meio_kernels.assignment import FORMS
+
+from meio_jax.model.network import Bounds, Network
+from meio_jax.policy.base import AbstractPolicy
+from meio_jax.simulation.constants import Constants
+from meio_jax.simulation.inputs import Moment
+from meio_jax.simulation.outcome import Record
+from meio_jax.simulation.outlook import Expectation
+from meio_jax.simulation.pipelines import Near, look_ahead
+from meio_jax.simulation.preferences import PreferenceLists
+from meio_jax.simulation.replenish import replenish
+from meio_jax.simulation.state import Pipelines, Stock
+from meio_jax.simulation.supply import Ordered
+
+
+class Program(eqx.Module):
+    """The static choices of a rollout."""
+
+    network: Network
+    scenarios: int = eqx.field(static=True)
+    form: str = eqx.field(static=True)
+    record: Record = eqx.field(static=True)
+    whole: bool = eqx.field(static=True)
+
+
+class Bucket(eqx.Module):
+    """What changes from bucket to bucket."""
+
+    policy: AbstractPolicy
+    lists: PreferenceLists
+    bounds: Bounds | None = None
+
+    def spread_over(self, scenarios: int) -> "Bucket":
+        """The same for items spread over scenarios; preference lists are of the block."""
+        wide = lambda leaf: jnp.repeat(leaf, scenarios, axis=-1)
+        return Bucket(jax.tree.map(wide, self.policy), self.lists, jax.tree.map(wide, self.bounds))
+
+
+def ahead(network: Network, constants: Constants, pipelines: Pipelines) -> Near:
+    """What the pipelines bring now, soon and late; by day as well where the policy looks ahead."""
+    by_day = constants.flow is not None
+    return look_ahead(network, pipelines, constants.expedited_lead, constants.reach, by_day=by_day)
+
+
+def decide(
+    program: Program,
+    constants: Constants,
+    bucket: Bucket,
+    stock: Stock,
+    near: Near,
+    moment: Moment,
+) -> tuple[Stock, Ordered]:
+    """Orders and shipments at this moment: the decision that is issued today, and that every simulated day makes."""
+    network = program.network
+    waiting = _waiting_by_node(program, bucket, stock.backlog) if network.backorders else None
+    own = None if network.evening else constants.own_share * moment.mean_demand
+    supply = eqx.tree_at(lambda s: s.own_demand, constants.supply, own, is_leaf=lambda leaf: leaf is None)
+    expect = None
+    if constants.flow is not None and moment.outlook is not None:
+        expect = Expectation(constants.flow, moment.outlook)
+    return replenish(
+        network,
+        bucket.policy,
+        stock,
+        supply,
+        near,
+        constants.echelon,
+        waiting,
+        moment.days,
+        expect,
+        bucket.bounds,
+        whole=program.whole,
+    )
+
+
+def _waiting_by_node(program: Program, bucket: Bucket, backlog: tuple[Array, ...]) -> Float[Array, "nodes batch"]:
+    """Backlog counts against the node that its class asks first."""
+    ask = FORMS[program.form][0]
+    first = bucket.lists.node[0, :, 0]
+    waiting = ask(backlog[0], first[0], program.network.nodes)
+    for speed in range(1, program.network.speeds):
+        waiting = waiting + ask(backlog[speed], first[speed], program.network.nodes)
+    return waiting

@@ -1,0 +1,56 @@
+"""The decision that is issued today, made by the function that every simulated day uses."""
+
+import jax
+import jax.numpy as jnp
+
+from meio_jax.model.network import ItemBlock, Network
+from meio_jax.policy.base import AbstractPolicy
+from meio_jax.simulation.constants import constants_of
+from meio_jax.simulation.decide import Bucket, Program, ahead, decide
+from meio_jax.simulation.evening import seen_from_evening
+from meio_jax.simulation.inputs import Moment, first_row
+from meio_jax.simulation.outcome import Record
+from meio_jax.simulation.outlook import flow_of, outlooks
+from meio_jax.simulation.preferences import PreferenceLists, preference_lists
+from meio_jax.simulation.state import initial_state, receive
+from meio_jax.simulation.supply import Ordered, order_days
+
+
+def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> Ordered:
+    """What a policy orders and ships now, from the stock at the start, in whole units and packs.
+
+    This is the first decision of every simulated scenario, made by the same function: in the morning of period 0, after
+    its receipts and before its sales, or in the evening before it.
+
+    Args:
+        network: The shared network.
+        policy: Parameters of the first bucket, in units, without a bucket axis.
+        block: The items, with their stock at the start.
+    """
+    program = Program(network, 1, "sparse", Record(), whole=True)
+    flow = flow_of(network, block) if policy.looks_ahead else None
+    constants = constants_of(network, block, 1, flow)
+    stock, pipelines = initial_state(network, block, 1)
+    bounds = jax.tree.map(lambda leaf: leaf[0], block.bounds)
+    bucket = Bucket(policy, _first_lists(network, block), bounds)
+    if network.evening:
+        near = ahead(network, constants, seen_from_evening(pipelines))
+    else:
+        near = ahead(network, constants, pipelines)
+        stock = receive(stock, near.inbound)
+    outlook = None
+    if flow is not None:
+        outlook = first_row(outlooks(network, block, flow, before=network.evening))
+    moment = Moment(first_row(order_days(network, block)), block.mean_demand[0], outlook)
+    return decide(program, constants, bucket, stock, near, moment)[1]
+
+
+def _first_lists(network: Network, block: ItemBlock) -> PreferenceLists:
+    """Which node those ask who wait at the start, at prices of nought; where nobody waits, nobody is asked."""
+    dtype = block.volume.dtype
+    if block.owed is not None:
+        free, even = jnp.zeros(network.nodes, dtype), jnp.zeros(network.eligible.shape, dtype)
+        return preference_lists(network, block.group_weight, block.group_stockable, free, even, 1)
+    shape = (network.waves, network.speeds, 1, network.regions)
+    nothing = jnp.zeros(shape, dtype)
+    return PreferenceLists(jnp.full(shape, network.nodes, jnp.int32), nothing, nothing, nothing)

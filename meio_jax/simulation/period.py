@@ -1,0 +1,101 @@
+"""One period of the simulation: receive, order, allocate, serve, account."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from meio_jax.model.costs import CostTerms, Flows, UnitTerms
+from meio_jax.model.network import Network
+from meio_jax.simulation.accounts import over_scenarios, period_costs, waiting
+from meio_jax.simulation.constants import Constants
+from meio_jax.simulation.decide import Bucket, Program, decide
+from meio_jax.simulation.inputs import Inputs
+from meio_jax.simulation.pipelines import Near
+from meio_jax.simulation.serve import Regional, Served
+from meio_jax.simulation.serve_period import serve_period
+from meio_jax.simulation.state import Stock, receive
+from meio_jax.simulation.supply import Ordered
+
+
+class Moved(eqx.Module):
+    """Expected units of the items over some time: flows, units and outbound cost by node x speed, and by region."""
+
+    flows: Flows
+    speed_units: Float[Array, "*lead speed_nodes items"]
+    speed_cost: Float[Array, "*lead speed_nodes items"]
+    regional: Regional
+
+
+class Done(eqx.Module):
+    """What one period did: costs and units per scenario, orders, and what was moved on average."""
+
+    costs: CostTerms
+    units: UnitTerms
+    ordered: Ordered
+    moved: Moved
+
+
+def simulate_period(
+    program: Program, constants: Constants, bucket: Bucket, stock: Stock, near: Near, inputs: Inputs
+) -> tuple[Stock, Done]:
+    """One period, from receipts to accounts.
+
+    Args:
+        program: The static choices.
+        constants: Data of the items.
+        bucket: Policy, preference lists and bounds of the period's bucket, spread over scenarios.
+        stock: Stock of the evening before.
+        near: What arrives now, soon, and late.
+        inputs: Demand and lead times of the period, spread over scenarios.
+
+    Returns:
+        Stock in the evening, and what was done.
+    """
+    network = program.network
+    stock = receive(stock, near.inbound)
+    if not network.evening:
+        stock, bought = decide(program, constants, bucket, stock, near, inputs.moment)
+    on_hand, unmet, served = serve_period(program, constants, bucket, stock, inputs.demand)
+    backlog = tuple(left * constants.backorder for left in unmet) if network.backorders else ()
+    lost = sum(jnp.sum(left, axis=0) for left in unmet) * (1 - constants.backorder)
+    stock = Stock(on_hand, stock.on_order, backlog)
+    if network.evening:
+        stock, bought = decide(program, constants, bucket, stock, near, inputs.moment)
+    costs = period_costs(network, constants, bought, inputs.lane_lead, served, lost, stock, near.inbound)
+    carbon = served.carbon + jnp.sum(network.lane_carbon_kg[:, None] * bought.lane, 0) * constants.customer.weight
+    wanted = _by_group(network, jnp.sum(inputs.demand, axis=0))
+    units = UnitTerms(
+        demand=jnp.sum(inputs.demand, axis=(0, 1, 2)),
+        shipped=served.shipped,
+        lost=lost,
+        downgraded=served.downgraded,
+        backordered=waiting(stock),
+        carbon=carbon,
+    )
+    flows = Flows(
+        stock=stock.on_hand,
+        inbound=near.inbound,
+        outbound=served.outbound,
+        lane=bought.lane,
+        offer=bought.offer,
+        served=served.on_time,
+        wanted=wanted,
+    )
+    return stock, Done(costs, units, bought, _moved(program, inputs, flows, served))
+
+
+def _moved(program: Program, inputs: Inputs, flows: Flows, served: Served) -> Moved:
+    """What was moved, on average over scenarios: nothing in the warm-up."""
+    mean = lambda leaf: inputs.charged * over_scenarios(leaf, program.scenarios)
+    by_speed = (mean(served.by_speed), mean(served.cost_by_speed))
+    regional = jax.tree.map(lambda table: inputs.charged * table, served.regional)
+    return Moved(jax.tree.map(mean, flows), *by_speed, regional)
+
+
+def _by_group(network: Network, demand: Float[Array, "speeds regions batch"]) -> Float[Array, "speeds groups batch"]:
+    """Sum demand over the regions of each region group (no groups: an empty axis)."""
+    totals = jnp.zeros((network.speeds, network.region_groups, demand.shape[-1]), demand.dtype)
+    if network.region_groups == 0:
+        return totals
+    return totals.at[:, network.region_group].add(demand)

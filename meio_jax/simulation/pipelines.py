@@ -1,0 +1,90 @@
+"""What is on its way: what arrives when, and what sets out."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+from meio_kernels.pipeline import advance, due_within
+
+from meio_jax.model.network import Network
+from meio_jax.simulation.outlook import due_by_day
+from meio_jax.simulation.state import Pipelines
+from meio_jax.simulation.supply import Ordered
+
+
+class Near(eqx.Module):
+    """What a period needs to know of the pipelines.
+
+    `inbound` arrives now, `soon` within the lead time of the faster offer, and `far` so late that it does not count in
+    a position (None where nothing on order is due that late). `due` is what arrives by day; None where the policy does
+    not look ahead.
+    """
+
+    inbound: Float[Array, "nodes batch"]
+    soon: Float[Array, "vendor_nodes batch"]
+    far: Float[Array, "nodes batch"] | None
+    due: Float[Array, "nodes days batch"] | None = None
+
+
+def pipeline_sources(network: Network) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+    """For every row of the vendor and of the lane pipelines, the offer slots or lanes that feed it."""
+    vendor = tuple(tuple(k for k, node in enumerate(network.offer_node) if node == row) for row in network.vendor_nodes)
+    lane = tuple(tuple(k for k, node in enumerate(network.lane_to) if node == row) for row in network.lane_nodes)
+    return vendor, lane
+
+
+def expedited_leads(network: Network, offer_lead: Float[Array, "offers batch"]) -> Int[Array, "vendor_nodes batch"]:
+    """Lead time, in whole periods, of the faster offer of every node with a vendor pipeline (0: none)."""
+    rounded = jnp.clip(jnp.round(offer_lead), 1, network.vendor_limit).astype(jnp.int32)
+    table = jnp.zeros((len(network.vendor_nodes), offer_lead.shape[-1]), jnp.int32)
+    for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True)):
+        if rank == 1:
+            table = table.at[network.vendor_nodes.index(node)].set(rounded[slot])
+    return table
+
+
+def look_ahead(
+    network: Network,
+    pipelines: Pipelines,
+    expedited: Int[Array, "vendor_nodes batch"],
+    reach: Int[Array, "nodes batch"],
+    *,
+    by_day: bool = False,
+) -> Near:
+    """What the pipelines bring in this period, soon, and so late that an order of the next review comes earlier.
+
+    Args:
+        network: The shared network.
+        pipelines: Slot 0 arrives now.
+        expedited: Lead time of the faster offer of every node with a vendor pipeline (`expedited_leads`).
+        reach: Periods in which anything that a node orders arrives (`ItemBlock.reach`).
+        by_day: Whether the policy needs to know what arrives by day.
+    """
+    inbound = jnp.zeros((network.nodes, pipelines.vendor.shape[-1]), pipelines.vendor.dtype)
+    far = inbound if network.late_receipts else None
+    for rows, pipeline in ((network.vendor_nodes, pipelines.vendor), (network.lane_nodes, pipelines.lane)):
+        if not rows:
+            continue
+        nodes = jnp.asarray(rows, int)
+        inbound = inbound.at[nodes].add(pipeline[:, 0])
+        if far is not None:
+            late = jnp.sum(pipeline[:, 1:], axis=1) - due_within(pipeline, reach[nodes])
+            far = far.at[nodes].add(late)
+    due = due_by_day(network, pipelines.vendor, pipelines.lane) if by_day else None
+    return Near(inbound, due_within(pipelines.vendor, expedited), far, due)
+
+
+def send(
+    network: Network,
+    pipelines: Pipelines,
+    ordered: Ordered,
+    vendor_lead: Int[Array, "offers batch"],
+    lane_lead: Int[Array, " lanes #batch"],
+) -> Pipelines:
+    """End of a period: what is on its way comes nearer, and today's orders and shipments set out."""
+    vendor, lane = pipelines.vendor, pipelines.lane
+    vendor_sources, lane_sources = pipeline_sources(network)
+    if vendor_sources:
+        vendor = advance(vendor, ordered.offer, vendor_lead, vendor_sources)
+    if lane_sources:
+        lane = advance(lane, ordered.lane, lane_lead, lane_sources)
+    return Pipelines(vendor, lane)
