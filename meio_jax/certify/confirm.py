@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from meio_jax.certify.certificate import excess_on_host, relative_violation
-from meio_jax.certify.holdout import Sample, sample_of
+from meio_jax.certify.sample import Sample, sample_of
 from meio_jax.config.settings import Config
 from meio_jax.model.capacity import charge, excess_over, gap, relative, used_at
 from meio_jax.model.resources import Resources, Usage

@@ -18,7 +18,8 @@ from meio_jax.certify.certificate import Certificate, relative_violation
 from meio_jax.certify.clairvoyant import capacity_rent, clairvoyant_bound
 from meio_jax.certify.confirm import confirmation
 from meio_jax.certify.feasibility import OutOfReach, out_of_reach
-from meio_jax.certify.holdout import Holdout, Tally, sample_of
+from meio_jax.certify.holdout import Holdout, evaluate_holdout
+from meio_jax.certify.sample import sample_of
 from meio_jax.certify.slack import Effort, Slack, estimate_slack
 from meio_jax.certify.unit_values import UnitValues, unit_values
 from meio_jax.certify.verdict import Verdict, doubts_feasibility, feasibility_steps, judge_plan, make_certificate
@@ -441,8 +442,15 @@ def certify(
     plans = model.given.plans(solution.state.items, solution.improved)
     parts = zip(model.store.numbers, plans, model.instances(), strict=True)
     for number, (problem, policy), instance in parts:
-        tally = Tally(problem, policy, solution.list_prices, per_step(config), progress.check, times=True)
-        holdout = tally.upto(config.scenarios.holdout)
+        holdout = evaluate_holdout(
+            problem,
+            policy,
+            solution.list_prices,
+            config.scenarios.holdout,
+            chunk=per_step(config),
+            check=progress.check,
+            times=True,
+        )
         values = values_of_units(problem, policy, solution, config, progress)
         if bounded:
             sums.bounds.append(_bound_of(problem, solution, config, progress))

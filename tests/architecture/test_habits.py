@@ -32,7 +32,7 @@ LOOPS = {
     "meio_jax.demand.mean",
     "meio_jax.demand.paths",
     "meio_jax.demand.quantiles",
-    "meio_jax.certify.holdout",
+    "meio_jax.certify.plan_sweep",
     "meio_jax.certify.unit_values",
     "meio_jax.scenarios.leadtimes",
     "meio_jax.plans.decisions",

@@ -8,11 +8,11 @@ import pytest
 from helpers import close
 from tiny import tiny_tables
 
-import meio_jax.certify.holdout
+import meio_jax.certify.plan_sweep
 import meio_jax.solver.subproblem
 from meio_jax.certify.certificate import relative_violation
 from meio_jax.certify.confirm import confirmation
-from meio_jax.certify.holdout import Sample, Tally
+from meio_jax.certify.sample import Sample
 from meio_jax.config import Config
 from meio_jax.planner import Model, prepare
 from meio_jax.progress import Step
@@ -82,17 +82,17 @@ def test_the_joint_step_compiles_once(wide: Model, monkeypatch: pytest.MonkeyPat
 def test_plans_are_compared_and_certified_by_one_program(wide: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the scenarios are for is an argument: the program is the same, the scenarios are others."""
     traced: list[int] = []
-    original = meio_jax.certify.holdout.rollout
+    original = meio_jax.certify.plan_sweep.rollout
 
     def counted(*arguments: object, **options: object):
         traced.append(1)
         return original(*arguments, **options)
 
-    monkeypatch.setattr(meio_jax.certify.holdout, "rollout", counted)
+    monkeypatch.setattr(meio_jax.certify.plan_sweep, "rollout", counted)
     policy, prices = wide.problem.policy(wide.problem.first), jnp.zeros_like(wide.store.resources.capacity)
     with jax.numpy_dtype_promotion("standard"):
         # So many scenarios that no other test has this program.
-        certified = Tally(wide.problem, policy, prices, 5).upto(5).sums.objective
+        certified = HoldoutEvaluation(wide.problem, policy, prices, 5).upto(5).sums.objective
         first = len(traced)
         compared = Sample(lambda: [(wide.problem, policy)], prices, 5).upto(5).objective()
     assert first == len(traced) > 0
@@ -103,7 +103,7 @@ def test_holdout_scenarios_may_be_simulated_in_parts(wide: Model) -> None:
     """However many at a time, and whether or not someone looks in between."""
     policy, prices = wide.problem.policy(wide.problem.first), jnp.zeros_like(wide.store.resources.capacity)
     with jax.numpy_dtype_promotion("standard"):
-        parts, whole = (Tally(wide.problem, policy, prices, chunk) for chunk in (3, 12))
+        parts, whole = (HoldoutEvaluation(wide.problem, policy, prices, chunk) for chunk in (3, 12))
         assert parts.upto(6).scenarios == 6
         more, once = parts.upto(12), whole.upto(12)
     assert more.scenarios == once.scenarios == 12

@@ -1,0 +1,28 @@
+"""Results of every item on scenarios that its plan is judged by."""
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from meio_jax.model.costs import CostTerms, UnitTerms
+
+
+class ItemResults(eqx.Module):
+    """Holdout results of every item: means over scenarios, horizon totals.
+
+    `objective` and `cost_variance` (of the scenario cost) are per item; `stock` is mean units on hand per charged
+    period by node, the other node tables are units over the horizon; `speed_*` have rows speed x nodes + node.
+    `by_bucket` are units ordered and shipped, by offer slot and lane.
+    """
+
+    objective: Float[Array, "*blocks items"]
+    cost_variance: Float[Array, "*blocks items"]
+    terms: CostTerms
+    units: UnitTerms
+    stock: Float[Array, "*blocks nodes items"]
+    received: Float[Array, "*blocks nodes items"]
+    shipped: Float[Array, "*blocks nodes items"]
+    lane: Float[Array, "*blocks lanes items"]
+    ordered: Float[Array, "*blocks offers items"]
+    speed_units: Float[Array, "*blocks speed_nodes items"]
+    speed_cost: Float[Array, "*blocks speed_nodes items"]
+    by_bucket: Float[Array, "*blocks buckets sources items"]
