@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import shutil
 import tempfile
 from importlib.metadata import version
@@ -32,9 +33,18 @@ _OWN_PROGRAMS = "MEIO_TEST_PROGRAMS" not in os.environ
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
-# Programs of some three different solves of 5,000 to 6,000 maps each; a process may have three times as many.
-_MOST_MAPS = 20_000
-_MAPS = Path("/proc/self/maps")
+# Programs of some three different solves of 5,000 to 6,000 maps each; a process may have three times as many. And two
+# processes with this much memory each leave room for what a test needs, where there are 16 GiB.
+_MOST_MAPS, _MOST_PAGES = 20_000, 4 * 2**30 // resource.getpagesize()
+_MAPS, _MEMORY = Path("/proc/self/maps"), Path("/proc/self/statm")
+
+
+def _many_programs() -> bool:
+    """Whether compiled programs hold so much that they are better dropped; also where that cannot be seen."""
+    if not _MAPS.exists():
+        return True
+    resident = int(_MEMORY.read_text().split()[1])
+    return resident > _MOST_PAGES or _MAPS.read_bytes().count(b"\n") > _MOST_MAPS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,7 +55,7 @@ def _compiled_programs_are_dropped():
     counted, every module begins without programs.
     """
     yield
-    if not _MAPS.exists() or _MAPS.read_bytes().count(b"\n") > _MOST_MAPS:
+    if _many_programs():
         jax.clear_caches()
         gc.collect()
 

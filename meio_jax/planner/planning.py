@@ -41,8 +41,10 @@ from meio_jax.results import Result
 from meio_jax.scenarios.sampling import ScenarioSettings
 from meio_jax.simulation.gradients import GRADIENT_MODES
 from meio_jax.solver.file_store import FileStore
+from meio_jax.solver.first_levels import Start
+from meio_jax.solver.optimiser import SearchOptions
 from meio_jax.solver.probe import probe
-from meio_jax.solver.problem import SearchOptions, build_problem
+from meio_jax.solver.problem import Built, Training, build_problem
 from meio_jax.solver.solve import Limits, Solution, State, Trace, initial_state, solve
 from meio_jax.solver.store import AbstractInventoryStore, MemoryStore, Part
 from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Settings
@@ -237,6 +239,7 @@ def prepare(
         gather: How counts of all processes come together, where the tables hold a part of the catalog only.
     """
     mesh = item_mesh(config.solve.devices)
+    values = Values.of(config) if values is None else values
     instance = build_instance(
         tables,
         block_items=config.solve.block_items or block_items(tables.nodes.height, per_step(config)),
@@ -245,48 +248,47 @@ def prepare(
         devices=local_devices(mesh),
         gather=gather,
     )
-    return model_of(instance, config, mesh, start_prices=start_prices, values=values)
+    built = built_from(instance, config, mesh, values)
+    if start_prices is not None:
+        problem = built.at_prices(jnp.asarray(start_prices(instance), config.precision))
+    elif instance.census.items >= MANY_ITEMS:
+        problem = built.within_capacities(jnp.asarray(instance.kinds))
+    else:
+        problem = built.problem
+    return model_of(problem, instance, config, values)
 
 
-def model_of(
-    instance: Instance,
-    config: Config,
-    mesh: Mesh | None,
-    *,
-    start_prices: Callable[[Instance], np.ndarray] | None = None,
-    values: Values | None = None,
-    bounded: bool = True,
-) -> Model:
-    """Starting levels and the dual method of an instance in arrays.
+def built_from(instance: Instance, config: Config, mesh: Mesh | None, values: Values) -> Built:
+    """The item problems of an instance in arrays, at newsvendor levels that know no prices and no capacities.
 
     Args:
         instance: The catalog, or a part of it.
         config: The configuration.
         mesh: Devices that share the items.
-        start_prices: As of `prepare`.
-        values: As of `prepare`.
-        bounded: Whether the starting levels of many items keep the capacities as well as they can; not of a part of a
-            catalog, which cannot know what the others use (`streamed_start`).
+        values: Policy, objective and dual method.
     """
     drop_programs_if_many()
-    values = Values.of(config) if values is None else values
-    stationary = values.policy.stationary
-    options = config.solve
-    problem = build_problem(
+    options, stationary = config.solve, values.policy.stationary
+    start = Start(
+        settings_of(config, instance, values.objective),
+        values.policy.family,
+        stationary=instance.tables.settings.stationary_targets if stationary is None else stationary,
+    )
+    return build_problem(
         instance.network,
         instance.resources,
         instance.catalog,
-        settings_of(config, instance, values.objective),
-        values.policy.family,
-        config.scenarios.train,
-        search=SearchOptions(options.learning_rate, options.final_learning_rate, options.max_steps),
+        start,
+        Training(config.scenarios.train, store=_stored(instance, config)),
+        SearchOptions(options.learning_rate, options.final_learning_rate, options.max_steps),
         margin=options.capacity_margin,
-        stationary=instance.tables.settings.stationary_targets if stationary is None else stationary,
-        store=_stored(instance, config),
         mesh=mesh,
-        prices=None if start_prices is None else jnp.asarray(start_prices(instance), config.precision),
-        kinds=jnp.asarray(instance.kinds) if bounded and instance.census.items >= MANY_ITEMS else None,
     )
+
+
+def model_of(problem: InventorySubproblem, instance: Instance, config: Config, values: Values) -> Model:
+    """Item problems with the dual method and the limits of their search."""
+    options = config.solve
     # Prices are averaged as well as plans, and the gap of the mean is a little larger than the mean gap.
     gap = options.gap / 2
     tolerances = Tolerances(options.violation, gap, options.change)

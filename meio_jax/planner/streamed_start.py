@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 
 import jax
@@ -11,39 +12,45 @@ import numpy as np
 from meio_jax.planner.planning import MANY_ITEMS, Model
 from meio_jax.solver.bounded_start import bounded_start
 from meio_jax.solver.file_store import FileStore, write_start
-from meio_jax.solver.problem import Start, in_units, start_everywhere
+from meio_jax.solver.first_levels import FirstLevels, Start, first_levels
+from meio_jax.solver.problem import started
 from meio_jax.solver.start import LARGEST_FRACTILE
 from meio_jax.solver.subproblem import InventorySubproblem, Totals
 
 
-def start_within_capacities(model: Model, store: FileStore) -> None:
-    """Bound the fractile of the starting levels, as `build_problem` does for a catalog in memory.
+def exact_sum(parts: Iterable[Totals]) -> Totals:
+    """Totals of all parts, in float64 on the host: sums over many parts in float32 would drift."""
+    exact = (jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), totals) for totals in parts)
+    return reduce(lambda one, other: jax.tree.map(np.add, one, other), exact)
+
+
+def start_within_capacities(model: Model, store: FileStore, start: Start, unbounded: Totals) -> None:
+    """Bound the fractile of the starting levels, as `Built.within_capacities` does for a catalog in memory.
 
     Args:
         model: What all parts share.
         store: The parts, with starting levels whose fractile is not bounded.
+        start: The policy, and how it is simulated.
+        unbounded: What these levels use and cost, added up over the parts of this process (`exact_sum`).
     """
     resources = model.instance.resources
     if not resources.count or model.instance.census.items < MANY_ITEMS:
         return
-    start = Start(model.problem.settings, model.values.policy.family, stationary=model.stationary)
     free = jnp.zeros_like(resources.capacity)
 
-    def of_part(problem: InventorySubproblem, most: float) -> tuple:
-        shared = (problem.network, resources, problem.catalog.profiles, free, jnp.asarray(most, free.dtype))
-        return start_everywhere(start, problem.mesh, problem.everywhere(shared), problem.catalog.per_block())
+    def of_part(problem: InventorySubproblem, most: float) -> tuple[Totals, FirstLevels]:
+        return first_levels(start, resources, (problem.network, problem.catalog), problem.mesh, free, most)
 
-    def of_all(most: float) -> Totals:
-        parts = (of_part(part.problem, most)[0] for part in store.each(store.start()))
-        # Float64 on the host: sums over many parts in float32 would drift.
-        exact = (jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), totals) for totals in parts)
-        sums = reduce(lambda one, other: jax.tree.map(np.add, one, other), exact)
+    def of_all(sums: Totals) -> Totals:
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, free.dtype), store.summed(sums))
 
-    most = bounded_start(resources, model.kind_of, of_all(LARGEST_FRACTILE), of_all)
+    def at(most: float) -> Totals:
+        parts = (of_part(part.problem, most)[0] for part in store.each(store.start()))
+        return of_all(exact_sum(parts))
+
+    most = bounded_start(resources, model.kind_of, of_all(unbounded), at)
     if most == LARGEST_FRACTILE:
         return
     for part in store.each(store.start()):
-        problem = part.problem
-        raw = in_units(of_part(problem, most)[1][0], problem.scale)
-        write_start(store.files, part.number, raw, problem.begin(raw))
+        problem = started(part.problem, of_part(part.problem, most)[1])
+        write_start(store.files, part.number, problem.first, problem.begin(problem.first))

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from meio_jax.config.settings import Config
+from meio_jax.config.values import Values
 from meio_jax.distributed.processes import together
 from meio_jax.distributed.sharding import item_mesh, local_devices
 from meio_jax.errors import InputError, InputWarning, Problem, merged
@@ -24,11 +26,11 @@ from meio_jax.instance.blocks import Layout
 from meio_jax.instance.build import groups_of, most_blocks
 from meio_jax.instance.census import Census, Counts, Gather, alone, census_of, count_items, merge, merge_groups
 from meio_jax.instance.item_sources import AbstractSource
-from meio_jax.planner.planning import Model, block_items, model_of, per_step
-from meio_jax.planner.streamed_start import start_within_capacities
+from meio_jax.planner.planning import Model, block_items, built_from, model_of, per_step
+from meio_jax.planner.streamed_start import exact_sum, start_within_capacities
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.solver.file_store import FileStore, PartFiles, write_part
-from meio_jax.solver.subproblem import ItemState
+from meio_jax.solver.subproblem import ItemState, Totals
 from meio_jax.tables import Tables
 
 
@@ -144,12 +146,17 @@ def build_stream(
     """
     progress = Silent() if progress is None else progress
     progress.stage("building arrays and starting levels")
-    source, parts = counted.source, counted.parts
+    source, parts, config = counted.source, counted.parts, counted.config
+    values = Values.of(config)
     instances = lambda: map(counted.instance, files.ahead(source.tables, parts))
     models: list[Model] = []
+    unbounded: list[Totals] = []
     sizes = []
     for part, instance in zip(parts, instances(), strict=True):
-        model = model_of(instance, counted.config, counted.mesh, start_prices=start_prices, bounded=False)
+        built = built_from(instance, config, counted.mesh, values)
+        unbounded = [exact_sum([*unbounded, built.totals])]
+        at = None if start_prices is None else jnp.asarray(start_prices(instance), config.precision)
+        model = model_of(built.problem if at is None else built.at_prices(at), instance, config, values)
         layout = instance.layout
         files.write("layout", part, (layout.item, layout.live, layout.group))
         sizes.append(write_part(files, part, model.problem, begin(part, model)))
@@ -160,7 +167,7 @@ def build_stream(
     layouts = lambda: (Layout(*arrays) for (arrays,) in files.each(parts, "layout"))
     model = replace(first, store=store, instances=instances, layouts=layouts)
     if start_prices is None:
-        start_within_capacities(model, store)
+        start_within_capacities(model, store, built.start, *unbounded)
     return model
 
 

@@ -37,7 +37,7 @@ LOOPS = {
     "meio_jax.scenarios.leadtimes",
     "meio_jax.plans.decisions",
     "meio_jax.solver.probe",
-    "meio_jax.solver.problem",
+    "meio_jax.solver.first_levels",
     "meio_jax.solver.refine",
     "meio_jax.simulation.outlook",
     "meio_jax.simulation.rollout",

@@ -25,7 +25,7 @@ from meio_jax.policy.base_stock import BaseStock
 from meio_jax.results import Result
 from meio_jax.runs.checkpoint import newest, read_items
 from meio_jax.runs.portable import from_named, to_named
-from meio_jax.solver.problem import SearchOptions, optimiser
+from meio_jax.solver.optimiser import SearchOptions, optimiser
 from meio_jax.solver.solve import State, initial_state
 from meio_jax.solver.subproblem import ItemState
 

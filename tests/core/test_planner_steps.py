@@ -12,6 +12,7 @@ import meio_jax.certify.plan_sweep
 import meio_jax.solver.subproblem
 from meio_jax.certify.certificate import relative_violation
 from meio_jax.certify.confirm import confirmation
+from meio_jax.certify.holdout import HoldoutEvaluation
 from meio_jax.certify.sample import Sample
 from meio_jax.config import Config
 from meio_jax.planner import Model, prepare
