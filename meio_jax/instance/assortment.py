@@ -20,31 +20,6 @@ def kept_nodes(tables: Tables, ids: Ids) -> np.ndarray:
     return kept
 
 
-def flow_shares(network: Network, own: np.ndarray, source_share: np.ndarray) -> np.ndarray:
-    """Part of an item's demand that a node serves or passes on `[nodes, items]`.
-
-    Args:
-        network: The network.
-        own: Part that asks each node first `[nodes, items]`.
-        source_share: Split of a node's orders over its sources `[offer slots then lanes, items]`.
-    """
-    flow = own.copy()
-    for tier in network.tiers:
-        for lane, (origin, target) in enumerate(zip(network.lane_from, network.lane_to, strict=True)):
-            if target in tier:
-                flow[origin] += source_share[network.offers + lane] * flow[target]
-    return flow
-
-
-def source_leads(network: Network, offer_lead: np.ndarray, source_share: np.ndarray) -> np.ndarray:
-    """Mean lead time of a node's sources by their shares `[nodes, items]`, periods."""
-    lanes = np.repeat(np.asarray(network.lane_lead, float)[:, None], offer_lead.shape[1], axis=1)
-    mean = np.zeros((network.nodes, offer_lead.shape[1]))
-    node = np.asarray((*network.offer_node, *network.lane_to), int)
-    np.add.at(mean, node, np.concatenate([offer_lead, lanes]) * source_share)
-    return mean
-
-
 def bucket_means(network: Network, mean: np.ndarray) -> np.ndarray:
     """Mean demand of a period in each simulated bucket `[simulated_buckets, items]`, from that of each period."""
     length, missing = network.bucket_periods, network.buckets * network.bucket_periods - network.periods

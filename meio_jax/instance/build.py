@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from meio_jax.demand import AbstractDemand
-from meio_jax.instance.assortment import flow_shares, kept_nodes, source_leads, stock_bounds
+from meio_jax.instance.assortment import kept_nodes, stock_bounds
 from meio_jax.instance.blocks import Layout, blocks_needed, lay_out
 from meio_jax.instance.census import (
     Census,
@@ -43,7 +43,8 @@ from meio_jax.instance.item_arrays import (
 from meio_jax.instance.network_arrays import build_network
 from meio_jax.instance.resource_arrays import build_resources, resource_kinds
 from meio_jax.model.catalog import Catalog
-from meio_jax.model.leads import order_gaps
+from meio_jax.model.flow_shares import flow_shares
+from meio_jax.model.leads import order_gaps, source_leads
 from meio_jax.model.network import Bounds, ItemBlock, Network
 from meio_jax.model.resources import Resources
 from meio_jax.scenarios.leadtimes import LeadTimes

@@ -1,17 +1,32 @@
 """Mean lead times of nodes, over the sources that they order from by default, and periods between their orders."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from meio_jax.model.arrays import library, plus_at
 from meio_jax.model.network import ItemBlock, Network
 
 
 def mean_leads(network: Network, block: ItemBlock) -> Float[Array, "nodes items"]:
     """Mean lead time of a node's default sources, weighed by their shares, in periods (0: no source)."""
-    lanes = jnp.broadcast_to(network.lane_lead[:, None], (network.lanes, block.items))
-    leads = jnp.concatenate([block.offer_lead, lanes.astype(block.offer_lead.dtype)])
-    target = jnp.asarray((*network.offer_node, *network.lane_to), int)
-    return jnp.zeros((network.nodes, block.items), leads.dtype).at[target].add(leads * block.source_share)
+    return source_leads(network, block.offer_lead, block.source_share)
+
+
+def source_leads(network: Network, offer_lead: Any, source_share: Any) -> Any:
+    """Mean lead time of a node's sources by their shares `[nodes, items]`, periods; arrays of either library.
+
+    Args:
+        network: The network.
+        offer_lead: Mean lead time of every offer slot `[offers, items]`, periods.
+        source_share: Split of a node's orders over its sources `[offer slots then lanes, items]`.
+    """
+    xp, items = library(offer_lead), offer_lead.shape[1]
+    lanes = xp.broadcast_to(xp.asarray(network.lane_lead)[:, None], (network.lanes, items))
+    leads = xp.concatenate([offer_lead, lanes.astype(offer_lead.dtype)])
+    nothing = xp.zeros((network.nodes, items), leads.dtype)
+    return plus_at(nothing, (*network.offer_node, *network.lane_to), leads * source_share)
 
 
 def order_gaps(

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 from meio_kernels.expected_stock import after_demand
 
+from meio_jax.model.flow_shares import flow_shares
 from meio_jax.model.leads import mean_leads, order_gaps
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import Arrival
@@ -57,11 +58,7 @@ class Expectation(eqx.Module):
 
 def flow_of(network: Network, block: ItemBlock) -> Flow:
     """Shares, spreads and arrival days of a block, the items not spread over scenarios."""
-    through = block.own_share
-    for tier in network.tiers:
-        for lane, (origin, target) in enumerate(zip(network.lane_from, network.lane_to, strict=True)):
-            if target in tier:
-                through = through.at[origin].add(block.source_share[network.offers + lane] * through[target])
+    through = flow_shares(network, block.own_share, block.source_share)
     # A node's share of an item's demand is drawn unit by unit: what the draw adds is that of a thinned count.
     linear, square = block.demand_variance
     part = jnp.minimum(through, 1)
