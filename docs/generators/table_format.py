@@ -15,9 +15,9 @@ _INTRODUCTION = """\
 *This page is generated from the schema by `python docs/write.py`; a test keeps it up to date.*
 
 An instance is a folder with the settings `instance.yaml` and one table for each name below. A table is a
-file `NAME.parquet`, a file `NAME.csv`, or a folder `NAME/` of Parquet parts (read in order of their names;
-sub-folders `key=value` may group them). Only one of these may be there. Everything is checked before
-anything is computed, and all problems are told at once.
+file `NAME.parquet`, a file `NAME.csv`, a workbook `NAME.xlsx`, a sheet `NAME` of the workbook `tables.xlsx`, or
+a folder `NAME/` of Parquet parts (read in order of their names; sub-folders `key=value` may group them). Only one
+of these may be there. Everything is checked before anything is computed, and all problems are told at once.
 
 * Money is in one currency, volume in m3, weight in kg, time in days where nothing else is said; period 0
   begins on the day `start_date`.
@@ -34,9 +34,12 @@ anything is computed, and all problems are told at once.
   and filled.
 * CSV is UTF-8 with a header, cells parted by commas; an empty cell is no value. Dates are written
   `2025-03-31`.
+* Excel workbooks need the extra `excel`. A sheet has its header in the first row; cells are read as text like those of
+  CSV, dates and numbers by their values, formulas by the value that was saved with them. A formula that failed
+  (`#REF!`) is an error. `NAME.xlsx` has one sheet, or one that is called `NAME`.
 * NaN and infinity are errors everywhere, and so are numbers beyond the ranges below, days outside 1950 to 2200, and
   control characters in texts.
-* Nothing is left out unseen: a table in a form that is not read (`resources.PARQUET`, `.xlsx`, `.csv.gz`, a link that
+* Nothing is left out unseen: a table in a form that is not read (`resources.PARQUET`, `.xls`, `.csv.gz`, a link that
   leads nowhere) is an error, any other entry of the folder that is not read is a warning, and `meio validate` lists the
   tables that were read with their rows.
 * Blanks around texts, invisible characters and letters in two parts (Unicode) are taken off, with a warning. Ids that

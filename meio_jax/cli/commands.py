@@ -240,7 +240,10 @@ def diff(
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write to; default RUN/export.")] = None,
-    format: Annotated[Literal["csv", "parquet"], typer.Option(help="csv or parquet.")] = "csv",
+    format: Annotated[
+        Literal["csv", "parquet", "xlsx"],
+        typer.Option(help="csv, parquet or xlsx: one workbook of all tables, and one of orders for each vendor."),
+    ] = "csv",
     guard: Annotated[
         bool,
         typer.Option(help="In CSV, put ' before texts that spreadsheets would run as formulas (= + - @)."),

@@ -25,7 +25,7 @@ from meio_jax.forecast.sales import Source, open_source
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.tables import write_settings, write_table, write_text
 from meio_jax.tables.periods import PeriodLength
-from meio_jax.tables.sources import instance_files
+from meio_jax.tables.sources import instance_files, scan_file
 
 CALIBRATION_FILE = "calibration.json"
 
@@ -78,9 +78,16 @@ def _check_target(source: Path, out: Path, claim: Claim) -> None:
 
 
 def _copy_instance(source: Path, folder: Path) -> None:
-    """All tables of an instance but its forecast."""
-    for name, files in instance_files(source).items():
-        for file in files if name.split(".")[0] != "forecast" else ():
+    """All tables of an instance but its forecast; those that are no files of their own become Parquet."""
+    for files in instance_files(source).values():
+        if files.name in ("forecast", "instance"):
+            continue
+        if files.shared:
+            write_table(
+                pl.concat(scan_file(files, file).collect() for file in files.paths), folder / f"{files.name}.parquet"
+            )
+            continue
+        for file in files.paths:
             target = folder / file.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)

@@ -15,9 +15,9 @@ from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.runs.files import read_about, read_certificate
 from meio_jax.tables import Tables, read_item_block, read_network
 from meio_jax.tables.clean_texts import clean_series
-from meio_jax.tables.digests import file_digest, joint_digest
+from meio_jax.tables.digests import joint_digest
 from meio_jax.tables.findings import Findings
-from meio_jax.tables.sources import READ_ERRORS, find_files, first_line, instance_files, scan_file
+from meio_jax.tables.sources import READ_ERRORS, find_files, first_line, instance_files, part_digest, scan_file
 
 NEEDED = ("prices", "metrics", "plan/targets", "plan/orders", "plan/transfers") + tuple(
     f"plan/{name}" for name in ("expected", "expected_nodes", "expected_items")
@@ -221,9 +221,9 @@ def changed_since(folder: Path, identity: Mapping[str, Any]) -> tuple[str, ...]:
     now = instance_files(folder)
     changed = [name for name in known if name not in now] + [name for name in now if name not in known]
     for name, files in now.items():
-        large = sum(path.stat().st_size for path in files) > _LARGE
-        if name in known and (not large or name.split(".")[0] in _SMALL):
-            parts = [file_digest(path.relative_to(folder).as_posix(), path.read_bytes()) for path in files]
+        large = sum(path.stat().st_size for path in files.paths) > _LARGE
+        if name in known and (not large or files.name in _SMALL):
+            parts = [part_digest(files, path) for path in files.paths]
             changed += [name] if joint_digest(parts) != known[name] else []
     if not changed:
         return ()

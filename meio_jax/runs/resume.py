@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from meio_jax.solver.solve import Solution, State, Trace, initial_state
 from meio_jax.solver.store import Part as StorePart
 from meio_jax.solver.subproblem import ItemState
 from meio_jax.tables.digests import joint_digest
-from meio_jax.tables.sources import instance_files
+from meio_jax.tables.sources import instance_files, part_digest
 
 # What a run may change between a checkpoint and its continuation without changing a number.
 _FREE = ("run", "checkpoint", "instance", "solve.devices", "stream", "backtest", "output", "exceptions")
@@ -36,27 +35,20 @@ def table_digests(folder: Path, only: Collection[str] | None = None, gather: Gat
         gather: How hashes of all processes come together; each reads its share of the parts of a table.
     """
     tables = {
-        name: list(files)
-        for name, files in sorted(instance_files(folder).items())
-        if only is None or name.split(".")[0] in only
+        name: files for name, files in sorted(instance_files(folder).items()) if only is None or files.name in only
     }
     process, processes = (0, 1) if gather is alone else (jax.process_index(), jax.process_count())
     own = {
-        str(file): _file_digest(folder, file)
-        for files in tables.values()
-        for number, file in enumerate(files)
-        if number * processes // len(files) == process
+        f"{name}:{number}": part_digest(files, file)
+        for name, files in tables.items()
+        for number, file in enumerate(files.paths)
+        if number * processes // len(files.paths) == process
     }
     known = {name: digest for part in gather(own) for name, digest in part.items()}
-    return {name: joint_digest([known[str(file)] for file in files]) for name, files in tables.items()}
-
-
-def _file_digest(folder: Path, file: Path) -> str:
-    digest = hashlib.blake2b(str(file.relative_to(folder)).encode(), digest_size=16)
-    with file.open("rb") as content:
-        while chunk := content.read(1 << 22):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return {
+        name: joint_digest([known[f"{name}:{number}"] for number in range(len(files.paths))])
+        for name, files in tables.items()
+    }
 
 
 def identity(config: Config, digests: dict[str, str]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def assemble(
         if name not in parts:
             views[name] = sound[name] = View(table, Source(name), table.empty())
             if not table.optional:
-                wanted = f"a table {name}.parquet, {name}.csv or {name}/ with Parquet parts"
+                wanted = f"a table {name}.parquet, {name}.csv, {name}.xlsx or {name}/ with Parquet parts"
                 purpose = table.meaning.split(".")[0].lower()
                 findings.add(name, "", "", "", wanted, f"add the table ({purpose})")
                 del sound[name]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
+
+import polars as pl
 
 
 def file_digest(name: str, content: bytes) -> str:
@@ -14,6 +17,29 @@ def file_digest(name: str, content: bytes) -> str:
         content: Its bytes.
     """
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape") + content, digest_size=16).hexdigest()
+
+
+def stream_digest(name: str, content: io.BufferedReader | io.BytesIO) -> str:
+    """Digest of a file, as `file_digest`, read piece by piece.
+
+    Args:
+        name: Its path from the folder of the instance.
+        content: The open file.
+    """
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16)
+    while chunk := content.read(1 << 22):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def rows_digest(name: str, frame: pl.DataFrame) -> str:
+    """Digest of rows that are no file of their own, such as a sheet of a workbook: of their text as CSV.
+
+    Args:
+        name: Under which the digest is kept.
+        frame: The rows, in order.
+    """
+    return stream_digest(name, io.BytesIO(frame.write_csv().encode()))
 
 
 def joint_digest(digests: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ FIRST = 5
 class Source:
     """Where the rows of a table come from.
 
-    `label` is the file name (or the name of the table), `kind` csv, parquet, frame or block (selected
+    `label` is the file name (or the name of the table), `kind` csv, xlsx, parquet, frame or block (selected
     rows: their number in the file is not known); `parts` are the files of a partitioned table with the
     number of their first row.
     """
@@ -40,6 +40,8 @@ class Source:
             row -= start
         if self.kind == "block":
             return name, ""
+        if self.kind == "xlsx":
+            return name, f"row {row + 2}"  # as the spreadsheet numbers it, below the header
         return name, f"line {row + 2}" if self.kind == "csv" else f"row {row + 1}"
 
 

@@ -12,12 +12,12 @@ from meio_jax.tables.context import Scope
 from meio_jax.tables.findings import Findings, Source, View
 from meio_jax.tables.read import NETWORK_TABLES
 from meio_jax.tables.schema import ITEM_TABLES, table_schema
-from meio_jax.tables.sources import Files, Part, find_files, read_parts
+from meio_jax.tables.sources import SUFFIXES, Part, find_files, read_parts, single_file, workbook_table
 from meio_jax.tables.tables import Tables
 
 
 def read_item_tables(path: Path) -> dict[str, pl.DataFrame]:
-    """Read a folder of item tables, or one file that is named like its table.
+    """Read a folder of item tables, one file that is named like its table, or a workbook of such sheets.
 
     The rows are as they are in the files; `overlay` checks them.
 
@@ -27,8 +27,10 @@ def read_item_tables(path: Path) -> dict[str, pl.DataFrame]:
     findings = Findings()
     if path.is_dir():
         found = {name: find_files(path, name, findings) for name in ITEM_TABLES}
-    elif path.is_file() and path.stem in ITEM_TABLES and path.suffix in (".csv", ".parquet"):
-        found = {path.stem: Files(path.stem, path.suffix[1:], (path,))}
+    elif path.is_file() and path.stem in ITEM_TABLES and path.suffix in SUFFIXES:
+        found = {path.stem: single_file(path.stem, path, findings)}
+    elif path.is_file() and path.suffix == ".xlsx":
+        found = {name: workbook_table(path, name, findings) for name in ITEM_TABLES}
     else:
         found = {}
     findings.raise_if_any()
@@ -40,6 +42,7 @@ def read_item_tables(path: Path) -> dict[str, pl.DataFrame]:
     findings.raise_if_any()
     if not frames:
         wanted = "a folder of item tables, or a file named " + ", ".join(f"{name}.csv" for name in ITEM_TABLES)
+        wanted += " (or .parquet, .xlsx), or a workbook with sheets of these names"
         raise InputError([Problem(str(path), "", "", None, wanted, "give the tables of the items that changed")])
     return frames
 

@@ -12,6 +12,7 @@ from meio_jax.errors import InputError, Note, Problem
 from meio_jax.tables.assemble import parts_of
 from meio_jax.tables.context import Scope
 from meio_jax.tables.digests import file_digest, joint_digest
+from meio_jax.tables.excel import WORKBOOK
 from meio_jax.tables.findings import Findings, Source, View
 from meio_jax.tables.matching import read_matching
 from meio_jax.tables.schema import ITEM_TABLES, TABLE_NAMES, table_schema
@@ -147,7 +148,9 @@ def _item_files(folder: Path | str) -> Files:
     files = find_files(Path(folder), "items", findings)
     findings.raise_if_any()
     if files is None:
-        raise InputError([Problem("items", "", "", None, "a table items.parquet or items.csv", "add the table")])
+        raise InputError(
+            [Problem("items", "", "", None, "a table items.parquet, items.csv or items.xlsx", "add the table")]
+        )
     return files
 
 
@@ -205,13 +208,18 @@ def _read_folder(folder: Path, names: Iterable[str], scope: Scope) -> Tables:
                 check_parts(folder, name, findings)
             parts[name] = found = read_parts(files, findings)
             if found:
-                digests[files.label.rstrip("/")] = joint_digest([part.digest for part in found])
-        elif len(findings.problems) > known or name in unread:
+                digests[files.key] = joint_digest([part.digest for part in found])
+        elif len(findings.problems) > known or name in unread or _is_book_damaged(findings):
             parts[name] = None
     if stamps(folder) != before:
         remedy = "try again when it is written"
         findings.add(str(folder), "", "", Note("files that changed"), "an instance that stays as it is", remedy)
     return replace(Tables.checked(settings, parts, scope, findings), digests=digests)
+
+
+def _is_book_damaged(findings: Findings) -> bool:
+    """Whether the workbook of several tables, or a sheet of it, could not be told: any table may be there then."""
+    return any(one.file == WORKBOOK for one in findings.problems)
 
 
 def _list_folder(folder: Path, findings: Findings) -> set[str]:

@@ -5,19 +5,30 @@ from __future__ import annotations
 import io
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
 
-from meio_jax.errors import Note
+from meio_jax.errors import InputError, Note, Problem
 from meio_jax.tables.csv_text import read_csv_bytes
-from meio_jax.tables.digests import file_digest
+from meio_jax.tables.digests import file_digest, rows_digest, stream_digest
+from meio_jax.tables.excel import WORKBOOK, read_sheet, sheets_of
 from meio_jax.tables.findings import Findings, Source
 from meio_jax.tables.schema import TABLE_NAMES, table_columns
 from meio_jax.tables.settings import SETTINGS_FILE
 
 READ_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 """What polars may raise on a damaged file. PanicException is no Exception and must be named."""
+SUFFIXES = (".parquet", ".csv", ".xlsx")
+"""Endings of files that hold one table."""
+_ANEW = "write the file anew; it may have been cut off"
+_WHOLE = {
+    "csv": ("a CSV file with a header and equally long rows", _ANEW),
+    "parquet": ("a whole Parquet file", _ANEW),
+    "xlsx": ("an Excel workbook (.xlsx)", "save the workbook anew, as .xlsx"),
+}
+"""What a file of each kind should be, and what to do if it is not."""
 
 
 @dataclass(frozen=True)
@@ -31,28 +42,42 @@ class Part:
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one table: `kind` csv or parquet; `folder` where they are parts of one."""
+    """The files of one table: `kind` csv, parquet or xlsx; `folder` where they are parts of one.
+
+    `sheet` is that of a workbook; `shared` says that other tables are in the workbook as well.
+    """
 
     name: str
     kind: str
     paths: tuple[Path, ...]
     folder: Path | None = None
+    sheet: str = ""
+    shared: bool = False
 
     @property
     def label(self) -> str:
         """Name for messages."""
-        return f"{self.folder.name}/" if self.folder else self.paths[0].name
+        return f"{self.folder.name}/" if self.folder else self.part_label(self.paths[0])
+
+    @property
+    def key(self) -> str:
+        """Name under which the digest of the table is kept: that of the table, a dot, and where it is from."""
+        return f"{self.name}.sheet" if self.shared else self.label.rstrip("/")
 
     def part_label(self, path: Path) -> str:
         """Name of one of the files for messages."""
+        if self.shared:
+            return f"{path.name}, sheet {self.sheet}"
         return path.relative_to(self.folder.parent).as_posix() if self.folder else path.name
 
 
 def find_files(folder: Path, name: str, findings: Findings) -> Files | None:
     """The files of table `name`; None where there are none or several forms (then a problem is added)."""
-    single = [path for suffix in ("parquet", "csv") if (path := folder / f"{name}.{suffix}").is_file()]
+    single = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
     parts = folder / name
+    book = workbook_table(folder / WORKBOOK, name, findings)
     forms = [path.name for path in single] + ([f"{name}/"] if parts.is_dir() else [])
+    forms += [f"sheet {book.sheet} of {WORKBOOK}"] if book else []
     if len(forms) > 1:
         findings.add(" and ".join(forms), "", "", "", f"table {name} in one form only", "remove all but one of them")
         return None
@@ -70,22 +95,72 @@ def find_files(folder: Path, name: str, findings: Findings) -> Files | None:
             return None
         return Files(name, "parquet", paths, parts)
     if single:
-        return Files(name, single[0].suffix[1:], (single[0],))
-    return None
+        return single_file(name, single[0], findings)
+    return book
 
 
-def instance_files(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """All files of an instance that are read: by name in the folder, the parts of a table in order of their names."""
+def single_file(name: str, path: Path, findings: Findings) -> Files | None:
+    """A file as the only one of table `name`; None where it is a workbook with several sheets of other names."""
+    kind = path.suffix[1:]
+    if kind != "xlsx":
+        return Files(name, kind, (path,))
+    sheets = workbook_sheets(path, findings)
+    if len(sheets) > 1 and name not in sheets:
+        found = Note(f"sheets {', '.join(sheets[:5])}")
+        findings.add(path.name, "", "", found, f"one sheet, or a sheet {name}", f"name the sheet of the table {name}")
+        return None
+    return Files(name, kind, (path,), None, name if name in sheets else sheets[0]) if sheets else None
+
+
+def workbook_table(path: Path, name: str, findings: Findings) -> Files | None:
+    """The sheet of table `name` in a workbook of several tables; None where there is none."""
+    there = path.is_file() and name in workbook_sheets(path, findings)
+    return Files(name, "xlsx", (path,), None, name, True) if there else None
+
+
+def workbook_sheets(path: Path, findings: Findings) -> tuple[str, ...]:
+    """Names of the sheets of a workbook; none where it cannot be read (then a problem is added, once a file)."""
+    try:
+        status = path.stat()
+        return _sheets(path, status.st_size, status.st_mtime_ns)
+    except READ_ERRORS as error:
+        problem = Problem(path.name, "", "", Note(first_line(error)), *_WHOLE["xlsx"])
+        if problem not in findings.problems:
+            findings.problems.append(problem)
+    except InputError as error:
+        findings.problems += [one for one in error.problems if one not in findings.problems]
+    return ()
+
+
+@lru_cache(maxsize=64)
+def _sheets(path: Path, size: int, changed: int) -> tuple[str, ...]:
+    del size, changed  # they tell the versions of a file apart
+    return tuple(sheets_of(path.read_bytes(), path.name))
+
+
+def instance_files(folder: Path) -> dict[str, Files]:
+    """All files of an instance that are read, the settings among them, by the name under which digests are kept."""
     found = [find_files(folder, name, Findings()) for name in TABLE_NAMES]
-    tables = {(files.folder or files.paths[0]).name: files.paths for files in found if files is not None}
+    tables = {files.key: files for files in found if files is not None}
     settings = folder / SETTINGS_FILE
-    return {**tables, **({SETTINGS_FILE: (settings,)} if settings.is_file() else {})}
+    return {**tables, **({SETTINGS_FILE: Files("instance", "yaml", (settings,))} if settings.is_file() else {})}
+
+
+def part_digest(files: Files, path: Path) -> str:
+    """Digest of one of the files of a table as it is now: of its bytes, or of the rows of a sheet among others."""
+    if files.shared:
+        part = _read_file(files, path, findings := Findings())
+        findings.raise_if_any()
+        assert part is not None  # else there were findings
+        return part.digest
+    with path.open("rb") as content:
+        return stream_digest(files.part_label(path), content)
 
 
 def stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
     """Size, time of change and number of every file that is read, by path: they differ once a file was written."""
     found = {}
-    for file in (file for files in instance_files(folder).values() for file in files):
+    for file in (file for files in instance_files(folder).values() for file in files.paths):
         status = file.stat()
         found[str(file)] = (status.st_size, status.st_mtime_ns, status.st_ino)
     return found
@@ -97,13 +172,27 @@ def _visible(path: Path, root: Path) -> bool:
 
 
 def scan_file(files: Files, path: Path) -> pl.LazyFrame:
-    """Lazy rows of one file; CSV cells are text, and hive folders `name=value` are columns."""
+    """Lazy rows of one file; cells of CSV and Excel are text, and hive folders `name=value` are columns."""
+    if files.kind == "xlsx":
+        status = path.stat()
+        return _sheet_rows(path, files.sheet, status.st_size, status.st_mtime_ns).lazy()
     if files.kind == "csv":
         return pl.scan_csv(path, glob=False, infer_schema=False, low_memory=True)
     frame = pl.scan_parquet(path, hive_partitioning=False, glob=False)
     if files.folder is None:
         return frame
     return frame.with_columns(_hive_columns(files, path, frame.collect_schema().names()))
+
+
+@lru_cache(maxsize=8)
+def _sheet_rows(path: Path, sheet: str, size: int, changed: int) -> pl.DataFrame:
+    """The rows of a sheet. ValueError where it is no table."""
+    del size, changed  # they tell the versions of a file apart
+    findings = Findings()
+    frame = read_sheet(path.read_bytes(), sheet, path.name, findings)
+    if frame is None:
+        raise ValueError(str(findings.problems[0]))
+    return frame
 
 
 def _hive_columns(files: Files, path: Path, inside: Collection[str]) -> list[pl.Expr]:
@@ -138,15 +227,21 @@ def _read_file(files: Files, path: Path, findings: Findings) -> Part | None:
             return None
         if files.kind == "csv":
             frame = read_csv_bytes(content, label, findings)
+        elif files.kind == "xlsx":
+            frame = read_sheet(content, files.sheet, label, findings)
         else:
             frame = pl.read_parquet(io.BytesIO(content), hive_partitioning=False)
             frame = frame.with_columns(_hive_columns(files, path, frame.columns))
     except READ_ERRORS as error:
         unreadable(files, label, error, findings)
         return None
+    except InputError as error:
+        findings.extend(error)
+        return None
     if frame is None:
         return None
-    return Part(drop_hive(files, frame), Source(label, files.kind), file_digest(label, content))
+    digest = rows_digest(files.key, frame) if files.shared else file_digest(label, content)
+    return Part(drop_hive(files, frame), Source(label, files.kind), digest)
 
 
 def drop_hive(files: Files, frame: pl.DataFrame) -> pl.DataFrame:
@@ -163,5 +258,4 @@ def first_line(error: BaseException) -> str:
 
 def unreadable(files: Files, label: str, error: BaseException, findings: Findings) -> None:
     """Add the problem of a file that cannot be read."""
-    kind = "a CSV file with a header and equally long rows" if files.kind == "csv" else "a whole Parquet file"
-    findings.add(label, "", "", Note(first_line(error)), kind, "write the file anew; it may have been cut off")
+    findings.add(label, "", "", Note(first_line(error)), *_WHOLE[files.kind])

@@ -6,10 +6,12 @@ from collections.abc import Collection
 from pathlib import Path
 
 from meio_jax.folders.marks import OWN
+from meio_jax.tables.excel import WORKBOOK
 from meio_jax.tables.findings import Findings
 from meio_jax.tables.nearest import nearest
 from meio_jax.tables.schema import TABLE_NAMES
 from meio_jax.tables.settings import SETTINGS_FILE
+from meio_jax.tables.sources import workbook_sheets
 
 _TABULAR = frozenset(
     {
@@ -42,6 +44,9 @@ def check_strays(folder: Path, findings: Findings, names: Collection[str] = TABL
     others, unread = [], set()
     for path in sorted(folder.iterdir()):
         name = path.name
+        if name == WORKBOOK and path.is_file():
+            _check_sheets(path, findings, names)
+            continue
         if name == SETTINGS_FILE or name in (*_LEFT_BY_SYSTEMS, *OWN) or _is_read(path, names):
             continue
         table = None if name[0] in "._~" else _tell_of_table(path, names, findings)
@@ -54,6 +59,23 @@ def check_strays(folder: Path, findings: Findings, names: Collection[str] = TABL
         remedy = "move them out of the folder if they were meant to be read (docs/format.md has the names of tables)"
         findings.warn("not read", len(others), "entries of the folder are not read", shown, remedy)
     return unread
+
+
+def _check_sheets(path: Path, findings: Findings, names: Collection[str]) -> None:
+    """Tell of every sheet of the workbook that is not read: a problem where its name is like that of a table."""
+    sheets, others = workbook_sheets(path, Findings()), []  # a workbook that cannot be read is told with its tables
+    for sheet in (sheet for sheet in sheets if sheet not in names):
+        stem = sheet.strip().lower().replace("-", "_").replace(" ", "_")
+        like = stem if stem in names else nearest(stem, names)
+        if like:
+            remedy = f"rename the sheet to {like}, or move it out of the workbook"
+            findings.add(path.name, f"sheet {sheet}", "", "", "only sheets named like tables", remedy)
+        else:
+            others.append(sheet)
+    if others:
+        shown = ", ".join(repr(sheet) for sheet in others[:3]) + (", ..." if len(others) > 3 else "")
+        remedy = "name a sheet like its table if it was meant to be read (docs/format.md has the names of tables)"
+        findings.warn("not read", len(others), f"sheets of {path.name} are not read", shown, remedy)
 
 
 def check_parts(folder: Path, name: str, findings: Findings) -> None:
@@ -80,7 +102,7 @@ def check_parts(folder: Path, name: str, findings: Findings) -> None:
 def _is_read(path: Path, names: Collection[str]) -> bool:
     if path.name in names:
         return path.is_dir()
-    return path.suffix in (".csv", ".parquet") and path.stem in names and path.is_file()
+    return path.suffix in (".csv", ".parquet", ".xlsx") and path.stem in names and path.is_file()
 
 
 def _tell_of_table(path: Path, names: Collection[str], findings: Findings) -> str | None:
@@ -98,8 +120,9 @@ def _tell_of_table(path: Path, names: Collection[str], findings: Findings) -> st
         remedy = f"rename the folder to {stem} (parts *.parquet) or put one file {stem}.parquet in its place"
         findings.add(f"{name}/", "", "", "", f"a file, or a folder {stem}/ of Parquet parts", remedy)
     elif known:
-        remedy = f"save the table as {stem}.parquet or {stem}.csv, or move it out of the folder"
-        findings.add(name, "", "", "", f"a file {stem}.parquet or {stem}.csv: other forms are not read", remedy)
+        remedy = f"save the table as {stem}.parquet, {stem}.csv or {stem}.xlsx, or move it out of the folder"
+        expected = f"a file {stem}.parquet, {stem}.csv or {stem}.xlsx: other forms are not read"
+        findings.add(name, "", "", "", expected, remedy)
     else:
         hint = f"did you mean {like}{path.suffix.lower()}? " if like else ""
         expected = "only files of known tables (" + ", ".join(names) + ")"

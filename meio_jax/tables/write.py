@@ -34,7 +34,7 @@ def write_table(frame: pl.DataFrame, path: Path | str) -> Path:
     path = Path(path)
     if path.suffix not in (".parquet", ".csv"):
         raise ValueError(f"{path.name}: expected a name ending in .parquet or .csv")
-    with _renamed(path) as temporary:
+    with renamed(path) as temporary:
         if path.suffix == ".parquet":
             frame.write_parquet(temporary, row_group_size=ROW_GROUP_ROWS)
         else:
@@ -42,7 +42,8 @@ def write_table(frame: pl.DataFrame, path: Path | str) -> Path:
     return path
 
 
-_FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+"""Beginnings of texts that spreadsheets take for formulas."""
 
 
 def guard_cells(frame: pl.DataFrame) -> pl.DataFrame:
@@ -52,13 +53,13 @@ def guard_cells(frame: pl.DataFrame) -> pl.DataFrame:
     """
     texts = [name for name, kind in frame.schema.items() if kind == pl.String]
     return frame.with_columns(
-        pl.when(pl.col(name).str.contains(_FORMULA)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
+        pl.when(pl.col(name).str.contains(FORMULA)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
         for name in texts
     )
 
 
 @contextmanager
-def _renamed(path: Path) -> Iterator[Path]:
+def renamed(path: Path) -> Iterator[Path]:
     """A temporary name beside a file, which takes its place at the end.
 
     Raises:
@@ -78,7 +79,7 @@ def _renamed(path: Path) -> Iterator[Path]:
 def write_text(text: str, path: Path | str) -> Path:
     """Write a text file (UTF-8) under a temporary name beside it, then rename."""
     path = Path(path)
-    with _renamed(path) as temporary:
+    with renamed(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 

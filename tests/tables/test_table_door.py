@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    ["resources.PARQUET", "resources.CSV", "Resources.parquet", "resources.xlsx", "resources.csv.gz", "resources.pq"],
+    ["resources.PARQUET", "resources.CSV", "Resources.parquet", "resources.xls", "resources.csv.gz", "resources.pq"],
 )
 @pytest.mark.parametrize("table", ["resources", "on_hand"])
 def test_a_table_in_a_form_that_is_not_read_is_refused(folder: Path, table: str, name: str) -> None:
