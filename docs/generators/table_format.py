@@ -73,6 +73,38 @@ What can be used but is probably not meant is a *warning*: one line a kind with 
 """
 
 
+_SOURCE_KEYS = (
+    (
+        "`path`",
+        "a file (`.parquet`, `.csv`, `.xlsx`), or an object `s3://...`, `gs://...`; of Parquet objects also a pattern "
+        "with `*`. A source that is a text is a path",
+        "`cloud` for objects",
+    ),
+    ("`sheet`", "sheet of a workbook", "`excel`"),
+    (
+        "`database`, `query`",
+        "a DuckDB or SQLite file, `:memory:` (DuckDB without a file) or the URL of a database server; and the SQL "
+        "whose result is the table",
+        "`sql`; none for SQLite",
+    ),
+    (
+        "`delta`, `version`",
+        "a Delta table: its folder or its path in an object store; and which version (default the newest)",
+        "`delta`",
+    ),
+)
+_SOURCES = """
+### sources
+
+Tables that do not lie in the folder ([examples](in_and_out.md#tables-from-elsewhere)). A table has either a source or
+a file. Paths are relative to the folder of the instance; `${NAME}` is the value of an environment variable, and a
+password that stands in the text itself is refused.
+
+| key of a source | meaning | extra |
+|---|---|---|
+""" + "".join(f"| {' | '.join(row)} |\n" for row in _SOURCE_KEYS)
+
+
 def format_page() -> str:
     """The text of `docs/format.md` (Markdown)."""
     parts = [_INTRODUCTION, _settings()]
@@ -94,10 +126,13 @@ def _settings() -> str:
     ]
     lines.append("|---|---|---|---|---|")
     for name, field in InstanceSettings.model_fields.items():
-        default = "required" if field.is_required() else _default(field.default)
+        value = field.get_default(call_default_factory=True)
+        default = (
+            "required" if field.is_required() else _default(value or "") if isinstance(value, dict) else _default(value)
+        )
         bounds = _bounds(field.metadata)
         lines.append(f"| `{name}` | {_type_name(field.annotation)} | {bounds} | {default} | {field.description} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _SOURCES
 
 
 def _type_name(annotation: Any) -> str:
@@ -105,6 +140,8 @@ def _type_name(annotation: Any) -> str:
         return ", ".join(f"`{choice}`" for choice in typing.get_args(annotation))
     if typing.get_origin(annotation) is tuple:
         return "list of numbers"
+    if typing.get_origin(annotation) is dict:
+        return "mapping"
     names: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false"}
     return names.get(annotation, "date")
 
@@ -146,7 +183,7 @@ def _row(column: Column) -> str:
 
 
 def _default(value: object) -> str:
-    if value is None or value == "":
+    if value is None or value in ("", {}):
         return "empty"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

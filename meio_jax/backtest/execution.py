@@ -35,6 +35,7 @@ from meio_jax.backtest.state_tables import (
     under_way_table,
 )
 from meio_jax.backtest.window import window
+from meio_jax.tables.frames import Frame, as_polars
 
 _NO_TARGETS = pl.DataFrame(schema={"item_id": pl.String, "node_id": pl.String, "target": pl.Float64})
 
@@ -116,7 +117,7 @@ class Execution:
         """Demand that waits: `item_id, region_id, speed_id, units`."""
         return backlog_table(self._simulation)
 
-    def execute(self, orders: pl.DataFrame, transfers: pl.DataFrame, fulfilment: PlanTable | None = None) -> Executed:
+    def execute(self, orders: Frame, transfers: Frame, fulfilment: PlanTable | None = None) -> Executed:
         """Place exactly these purchase orders and ship exactly these transfers.
 
         Args:
@@ -130,7 +131,7 @@ class Execution:
         """
         clock, simulation = self._present(), self._simulation
         supply, world = self.world.supply, self.world
-        given = read_given(world, orders, transfers)
+        given = read_given(world, as_polars(orders, "orders"), as_polars(transfers, "transfers"))
         if fulfilment is not None or simulation.levels is None:
             plan = PlanTable(_NO_TARGETS) if fulfilment is None else of_today(fulfilment)
             simulation.levels = PlanTable(_NO_TARGETS, protection=plan.protection, prices=plan.prices).levels(world)

@@ -14,6 +14,7 @@ import polars as pl
 from meio_jax.backtest.lookup import bad, integers, numbers, optional_rows, rows_of, solid, texts
 from meio_jax.backtest.network import World
 from meio_jax.backtest.plan_shares import offer_items, plan_shares
+from meio_jax.tables.frames import Frame, as_polars
 
 NONE = -1
 # Policies whose levels are of expected stock at arrival: only the planner, which has the forecast, can follow them.
@@ -49,6 +50,8 @@ class Levels(NamedTuple):
 class PlanTable:
     """Targets and what goes with them, as frames; everything but `targets` may be left out.
 
+    Frames of pandas and Arrow tables are taken too.
+
     Attributes:
         targets: `item_id, node_id, target` or `target_units` and, optionally, `bucket` (null or absent: all),
             `fast_target`, `order_cap`. A pair that is not listed has target 0.
@@ -63,14 +66,20 @@ class PlanTable:
         other: the other plan of a mixture.
     """
 
-    targets: pl.DataFrame
-    protection: pl.DataFrame | None = None
-    prices: pl.DataFrame | None = None
-    shares: pl.DataFrame | None = None
+    targets: Frame
+    protection: Frame | None = None
+    prices: Frame | None = None
+    shares: Frame | None = None
     echelon: frozenset[str] = frozenset()
     name: str = "plan"
     chosen: frozenset[str] = field(default_factory=frozenset)
     other: "PlanTable | None" = None
+
+    def __post_init__(self) -> None:
+        for name in ("targets", "protection", "prices", "shares"):
+            frame = getattr(self, name)
+            if frame is not None:
+                object.__setattr__(self, name, as_polars(frame, name))
 
     def mixed(self, other: "PlanTable", chosen: list[str]) -> "PlanTable":
         """This plan, but the items `chosen` follow `other`: one world, shared capacities, two policies."""

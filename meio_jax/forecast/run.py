@@ -82,7 +82,7 @@ def _copy_instance(source: Path, folder: Path) -> None:
     for files in instance_files(source).values():
         if files.name in ("forecast", "instance"):
             continue
-        if files.shared:
+        if not files.own:
             write_table(
                 pl.concat(scan_file(files, file).collect() for file in files.paths), folder / f"{files.name}.parquet"
             )

@@ -38,6 +38,7 @@ from meio_jax.runs.saved_run import SavedRun, read_saved_run
 from meio_jax.runs.warm import bucket_weights, match, prices_of, source_rows
 from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, clearly_better, judge, refine
 from meio_jax.tables import ITEM_TABLES, Tables, read_instance, read_item_block, read_network
+from meio_jax.tables.frames import Frame, as_polars
 from meio_jax.tables.overlay import item_column, named_items, overlay
 from meio_jax.tables.read import NETWORK_TABLES
 from meio_jax.tables.settings import SETTINGS_FILE
@@ -138,13 +139,13 @@ class Replanner:
         self._known: tuple[Census, Surroundings] | None = None
         self._shapes: dict[int, Refining] = {}
 
-    def replan(self, changes: Mapping[str, pl.DataFrame], options: ReplanOptions | None = None) -> Replanned:
+    def replan(self, changes: Mapping[str, Frame], options: ReplanOptions | None = None) -> Replanned:
         """New targets, orders and transfers of the items that the tables name.
 
         Args:
             changes: Tables `items`, `offers`, `forecast`, `on_hand`, `on_order` that changed, each with all rows of the
                 items that it names (a table of item ids only names items and changes nothing). Columns of `items` and
-                `offers` may be left out.
+                `offers` may be left out. Frames of polars, pandas or Arrow.
             options: Length of the search.
 
         Raises:
@@ -153,6 +154,7 @@ class Replanner:
         started = time.perf_counter()
         options = ReplanOptions() if options is None else options
         form = self.network.settings.forecast
+        changes = {name: as_polars(frame, name) for name, frame in changes.items()}
         names = named_items(changes, form)
         if not names:
             remedy = "name the items in the column `item_id`"
@@ -181,6 +183,10 @@ class Replanner:
             warnings=price_warnings(usage, options.material),
             seconds=time.perf_counter() - started,
         )
+
+    def known_items(self) -> list[str]:
+        """Ids of the items of the run that are in memory; of a large catalog those that were asked for last."""
+        return list(self._place)
 
     def priced_by(self, run: Path) -> Replanner:
         """The same items, network and levels, at the prices of another run (matched by resource and day)."""
@@ -465,7 +471,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def replan(run: Path, changes: Mapping[str, pl.DataFrame], options: ReplanOptions | None = None) -> Replanned:
+def replan(run: Path, changes: Mapping[str, Frame], options: ReplanOptions | None = None) -> Replanned:
     """Plan items again at a run's prices, once; a `Replanner` keeps what is read and compiled for further calls."""
     return Replanner(run).replan(changes, options)
 

@@ -54,7 +54,7 @@ def file_name(vendor: str) -> str:
     So ids such as `../x` name no other folder, and no two vendors share a file, also where case makes no difference.
     """
     plain = _PLAIN.sub("_", vendor).strip("._")[:_LONGEST]
-    if plain == vendor and vendor == vendor.lower() and not _is_reserved(vendor):
+    if plain and plain == vendor == vendor.lower() and not _is_reserved(vendor):
         return vendor
     return f"{plain or 'vendor'}-{hashlib.blake2b(vendor.encode(), digest_size=4).hexdigest()}"
 

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import polars as pl
 
-from meio_jax.errors import Note
+from meio_jax.errors import InputError, Note
 from meio_jax.tables.check_resources import fill_measures
 from meio_jax.tables.columns import Table
 from meio_jax.tables.conform import conform
 from meio_jax.tables.context import Context, Scope
 from meio_jax.tables.dated import with_periods, without_own_columns
 from meio_jax.tables.findings import Findings, Source, View
+from meio_jax.tables.frames import Frame, as_polars
 from meio_jax.tables.nearest import nearest
 from meio_jax.tables.new_items import with_new_items
 from meio_jax.tables.quantiles import interpret, quantile_columns, quantile_level
@@ -85,13 +86,21 @@ def assemble(
     return frames
 
 
-def parts_of(frames: Mapping[str, pl.DataFrame], findings: Findings) -> dict[str, Sequence[Part] | None]:
-    """Frames held in memory as if they had been read; a name that is no table is a finding."""
+def parts_of(frames: Mapping[str, Frame], findings: Findings) -> dict[str, Sequence[Part] | None]:
+    """Frames held in memory as if they had been read; a name that is no table is a finding, and so is no frame."""
     for name in frames:
         if name not in TABLE_NAMES:
             near = nearest(name, TABLE_NAMES)
             findings.add(name, "", "", "", "only known tables", f"did you mean {near}?" if near else "leave it out")
-    return {name: [Part(frame, Source(name))] for name, frame in frames.items() if name in TABLE_NAMES}
+    parts: dict[str, Sequence[Part] | None] = {}
+    for name, frame in frames.items():
+        if name in TABLE_NAMES:
+            try:
+                parts[name] = [Part(as_polars(frame, name), Source(name))]
+            except InputError as error:
+                findings.extend(error)
+                parts[name] = None
+    return parts
 
 
 def _conform_parts(table: Table, parts: Sequence[Part], form: str, findings: Findings) -> tuple[View, bool]:
@@ -115,7 +124,7 @@ def _conform_parts(table: Table, parts: Sequence[Part], form: str, findings: Fin
         starts.append((view.source.label, start))
         start += view.frame.height
     kind = views[0].source.kind
-    source = Source(views[0].source.label.split("/")[0] + "/", kind, tuple(starts))
+    source = Source(views[0].source.whole.rstrip("/") + "/", kind, tuple(starts))
     return View(table, source, pl.concat([view.frame for view in views])), fits
 
 

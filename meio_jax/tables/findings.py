@@ -31,6 +31,11 @@ class Source:
     kind: str = "frame"
     parts: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def whole(self) -> str:
+        """Name of the file, or of the folder whose part it is; of what comes from elsewhere all of it."""
+        return self.label if "://" in self.label or " (from " in self.label else self.label.split("/")[0]
+
     def place(self, row: int) -> tuple[str, str]:
         """File and row (or line) of the row numbered `row` from 0 over all parts."""
         name = self.label

@@ -14,9 +14,11 @@ from meio_jax.tables.context import Scope
 from meio_jax.tables.digests import file_digest, joint_digest
 from meio_jax.tables.excel import WORKBOOK
 from meio_jax.tables.findings import Findings, Source, View
+from meio_jax.tables.frames import Frame
 from meio_jax.tables.matching import read_matching
 from meio_jax.tables.schema import ITEM_TABLES, TABLE_NAMES, table_schema
 from meio_jax.tables.settings import SETTINGS_FILE, InstanceSettings, read_settings_bytes
+from meio_jax.tables.snapshots import mark_read, renew
 from meio_jax.tables.sources import (
     READ_ERRORS,
     Files,
@@ -34,12 +36,15 @@ NETWORK_TABLES = tuple(name for name in TABLE_NAMES if name not in ITEM_TABLES)
 
 
 def read_instance(folder: Path | str) -> Tables:
-    """Read and check all tables of an instance folder.
+    """Read and check all tables of an instance folder; those that come from elsewhere are fetched anew.
 
     Raises:
         InputError: with every problem of every table.
     """
-    return _read_folder(Path(folder), TABLE_NAMES, Scope.ALL)
+    renew(Path(folder))
+    found = _read_folder(Path(folder), TABLE_NAMES, Scope.ALL)
+    mark_read(Path(folder))
+    return found
 
 
 def read_network(folder: Path | str) -> Tables:
@@ -159,7 +164,7 @@ def _no_ids(label: str, error: BaseException) -> InputError:
     return InputError([Problem(label, "", "item_id", found, "a readable column of item ids", "write the table anew")])
 
 
-def network_from_frames(settings: InstanceSettings, frames: Mapping[str, pl.DataFrame]) -> Tables:
+def network_from_frames(settings: InstanceSettings, frames: Mapping[str, Frame]) -> Tables:
     """The network of an instance from data frames, without items; as `read_network`.
 
     Raises:
@@ -169,7 +174,7 @@ def network_from_frames(settings: InstanceSettings, frames: Mapping[str, pl.Data
     return Tables.checked(settings, parts_of(frames, findings), Scope.NETWORK, findings)
 
 
-def item_block_from_frames(network: Tables, frames: Mapping[str, pl.DataFrame]) -> Tables:
+def item_block_from_frames(network: Tables, frames: Mapping[str, Frame]) -> Tables:
     """Some items on a network that is checked already, from data frames; as `read_item_block`.
 
     Raises:

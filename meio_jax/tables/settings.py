@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from meio_jax.errors import InputError, Note, Problem, visible
 from meio_jax.tables.nearest import nearest
+from meio_jax.tables.origins import Origin
 from meio_jax.tables.periods import PeriodLength, period_date, period_numbers
 from meio_jax.tables.plain_yaml import as_text, parse_yaml, read_small
 
@@ -121,6 +122,10 @@ class InstanceSettings(BaseModel):
         max_length=10_000,
         description="columns of your own that tables may have, parted by `;`: they are not read; those whose names "
         "begin with `x_` may always be there",
+    )
+    sources: dict[str, Origin] = Field(
+        default_factory=dict,
+        description="where tables are that do not lie in the folder, by name: a path, or a mapping (see below)",
     )
 
     @model_validator(mode="before")
@@ -252,12 +257,15 @@ def _from_pydantic(entry: Any) -> Problem:
     if entry["type"] == "extra_forbidden":
         near = nearest(key, known)
         hint = f"did you mean {near}? " if near else ""
-        return _problem("", key, entry["input"], "a known key", f"{hint}rename or remove the key")
+        found = "" if key.startswith("sources.") else entry["input"]
+        return _problem("", key, found, "a known key", f"{hint}rename or remove the key")
     if entry["type"] == "missing":
         meaning = InstanceSettings.model_fields[key].description
         return _problem("", key, None, f"a value ({meaning})", f"add the key {key}")
     message = entry["msg"].removeprefix("Value error, ").removeprefix("expected ")
-    value = "" if isinstance(entry["input"], InstanceSettings) or not key else entry["input"]
+    # What stands in a source may be a password, which is not shown.
+    unshown = isinstance(entry["input"], InstanceSettings) or not key or key.startswith("sources")
+    value = "" if unshown else entry["input"]
     message = message.removeprefix("Input should be ")
     message = f"a value {message}" if message.startswith(("greater", "less")) else message
     return _problem("", key, value, message, "correct the value")

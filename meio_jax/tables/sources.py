@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from meio_jax.tables.csv_text import read_csv_bytes
 from meio_jax.tables.digests import file_digest, rows_digest, stream_digest
 from meio_jax.tables.excel import WORKBOOK, read_sheet, sheets_of
 from meio_jax.tables.findings import Findings, Source
+from meio_jax.tables.origins import Origin, filled
 from meio_jax.tables.schema import TABLE_NAMES, table_columns
-from meio_jax.tables.settings import SETTINGS_FILE
+from meio_jax.tables.settings import SETTINGS_FILE, read_settings
+from meio_jax.tables.snapshots import Fetched, snapshot
 
 READ_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 """What polars may raise on a damaged file. PanicException is no Exception and must be named."""
@@ -44,7 +46,9 @@ class Part:
 class Files:
     """The files of one table: `kind` csv, parquet or xlsx; `folder` where they are parts of one.
 
-    `sheet` is that of a workbook; `shared` says that other tables are in the workbook as well.
+    `sheet` is that of a workbook; `shared` says that other tables are in the workbook as well. Of a table from
+    elsewhere `kind_of_origin` says where from, `labels` are names of the files for messages, and `digests` those of
+    rows that came in no file.
     """
 
     name: str
@@ -53,6 +57,14 @@ class Files:
     folder: Path | None = None
     sheet: str = ""
     shared: bool = False
+    kind_of_origin: str = ""
+    labels: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> bool:
+        """Whether the files lie in the folder of the instance and hold nothing else."""
+        return not self.shared and not self.kind_of_origin
 
     @property
     def label(self) -> str:
@@ -62,10 +74,14 @@ class Files:
     @property
     def key(self) -> str:
         """Name under which the digest of the table is kept: that of the table, a dot, and where it is from."""
+        if self.kind_of_origin:
+            return f"{self.name}.{self.kind_of_origin}"
         return f"{self.name}.sheet" if self.shared else self.label.rstrip("/")
 
     def part_label(self, path: Path) -> str:
         """Name of one of the files for messages."""
+        if self.labels:
+            return self.labels[self.paths.index(path)]
         if self.shared:
             return f"{path.name}, sheet {self.sheet}"
         return path.relative_to(self.folder.parent).as_posix() if self.folder else path.name
@@ -76,8 +92,10 @@ def find_files(folder: Path, name: str, findings: Findings) -> Files | None:
     single = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
     parts = folder / name
     book = workbook_table(folder / WORKBOOK, name, findings)
+    origin = origins_of(folder).get(name)
     forms = [path.name for path in single] + ([f"{name}/"] if parts.is_dir() else [])
     forms += [f"sheet {book.sheet} of {WORKBOOK}"] if book else []
+    forms += [f"sources.{name} of {SETTINGS_FILE}"] if origin else []
     if len(forms) > 1:
         findings.add(" and ".join(forms), "", "", "", f"table {name} in one form only", "remove all but one of them")
         return None
@@ -96,15 +114,66 @@ def find_files(folder: Path, name: str, findings: Findings) -> Files | None:
         return Files(name, "parquet", paths, parts)
     if single:
         return single_file(name, single[0], findings)
-    return book
+    return files_of(folder, name, origin, findings) if origin else book
 
 
-def single_file(name: str, path: Path, findings: Findings) -> Files | None:
-    """A file as the only one of table `name`; None where it is a workbook with several sheets of other names."""
+def files_of(folder: Path, name: str, origin: Origin, findings: Findings) -> Files | None:
+    """The files of a table from elsewhere, fetched if need be; None where they cannot be had (a problem is added)."""
+    try:
+        if origin.kind == "path":
+            place, _ = filled(origin.place, f"{name} (from {origin.shown})")
+            found = Fetched((folder / place,), (f"{name} (from {origin.shown})",))
+        else:
+            found = snapshot(folder, name, origin)
+    except InputError as error:
+        findings.extend(error)
+        return None
+    path = found.paths[0]
+    if path.suffix not in SUFFIXES or not path.is_file():
+        expected = "a file that ends in .parquet, .csv or .xlsx; the path is relative to the folder of the instance"
+        findings.add(f"{name} (from {origin.shown})", "", "path", None, expected, "correct the path")
+        return None
+    file = single_file(name, path, findings, origin.sheet)
+    if file is None:
+        return None
+    return replace(file, paths=found.paths, kind_of_origin=origin.kind, labels=found.labels, digests=found.digests)
+
+
+def origins_of(folder: Path) -> dict[str, Origin]:
+    """Where tables are that do not lie in the folder; what is wrong with that is told with the settings."""
+    path = folder / SETTINGS_FILE
+    try:
+        status = path.stat()
+        return _origins(path, status.st_size, status.st_mtime_ns)
+    except (OSError, InputError):
+        return {}
+
+
+@lru_cache(maxsize=64)
+def _origins(path: Path, size: int, changed: int) -> dict[str, Origin]:
+    del size, changed  # they tell the versions of a file apart
+    return read_settings(path.parent).sources
+
+
+def single_file(name: str, path: Path, findings: Findings, wanted: str | None = None) -> Files | None:
+    """A file as the only one of table `name`; None where it is a workbook without the sheet (a problem is added).
+
+    Args:
+        name: The table.
+        path: The file.
+        findings: Where problems go.
+        wanted: Sheet of a workbook; None: the one that is called like the table, or the only one.
+    """
     kind = path.suffix[1:]
     if kind != "xlsx":
         return Files(name, kind, (path,))
     sheets = workbook_sheets(path, findings)
+    if wanted is not None and sheets and wanted not in sheets:
+        found = Note(f"sheets {', '.join(sheets[:5])}")
+        findings.add(path.name, "", "sheet", found, f"a sheet {wanted}", "correct the name of the sheet")
+        return None
+    if wanted is not None and sheets:
+        return Files(name, kind, (path,), None, wanted)
     if len(sheets) > 1 and name not in sheets:
         found = Note(f"sheets {', '.join(sheets[:5])}")
         findings.add(path.name, "", "", found, f"one sheet, or a sheet {name}", f"name the sheet of the table {name}")
@@ -147,7 +216,9 @@ def instance_files(folder: Path) -> dict[str, Files]:
 
 
 def part_digest(files: Files, path: Path) -> str:
-    """Digest of one of the files of a table as it is now: of its bytes, or of the rows of a sheet among others."""
+    """Digest of one of the files of a table as it is now: of its bytes, or of rows that are no file of their own."""
+    if files.digests:
+        return files.digests[files.paths.index(path)]
     if files.shared:
         part = _read_file(files, path, findings := Findings())
         findings.raise_if_any()
@@ -241,6 +312,7 @@ def _read_file(files: Files, path: Path, findings: Findings) -> Part | None:
     if frame is None:
         return None
     digest = rows_digest(files.key, frame) if files.shared else file_digest(label, content)
+    digest = files.digests[files.paths.index(path)] if files.digests else digest
     return Part(drop_hive(files, frame), Source(label, files.kind), digest)
 
 

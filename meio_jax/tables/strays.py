@@ -11,7 +11,7 @@ from meio_jax.tables.findings import Findings
 from meio_jax.tables.nearest import nearest
 from meio_jax.tables.schema import TABLE_NAMES
 from meio_jax.tables.settings import SETTINGS_FILE
-from meio_jax.tables.sources import workbook_sheets
+from meio_jax.tables.sources import origins_of, workbook_sheets
 
 _TABULAR = frozenset(
     {
@@ -42,8 +42,11 @@ def check_strays(folder: Path, findings: Findings, names: Collection[str] = TABL
         Names of tables that are there in a form that is not read.
     """
     others, unread = [], set()
+    sources = _check_sources(folder, findings, names)
     for path in sorted(folder.iterdir()):
         name = path.name
+        if path.resolve() in sources:
+            continue
         if name == WORKBOOK and path.is_file():
             _check_sheets(path, findings, names)
             continue
@@ -59,6 +62,19 @@ def check_strays(folder: Path, findings: Findings, names: Collection[str] = TABL
         remedy = "move them out of the folder if they were meant to be read (docs/format.md has the names of tables)"
         findings.warn("not read", len(others), "entries of the folder are not read", shown, remedy)
     return unread
+
+
+def _check_sources(folder: Path, findings: Findings, names: Collection[str]) -> set[Path]:
+    """Tell of sources of tables that are not known; files and databases of the others."""
+    found = set()
+    for name, origin in origins_of(folder).items():
+        if name not in names:
+            near = nearest(name, names)
+            remedy = f"did you mean {near}? rename or remove the key" if near else "rename or remove the key"
+            findings.add(SETTINGS_FILE, f"key sources.{name}", "", "", "the name of a table", remedy)
+        if "://" not in origin.place:
+            found.add((folder / origin.place).resolve())
+    return found
 
 
 def _check_sheets(path: Path, findings: Findings, names: Collection[str]) -> None:

@@ -11,6 +11,7 @@ from meio_jax.errors import InputWarning
 from meio_jax.tables.assemble import assemble, parts_of
 from meio_jax.tables.context import Scope
 from meio_jax.tables.findings import Findings, View
+from meio_jax.tables.frames import Frame, as_polars
 from meio_jax.tables.schema import TABLE_NAMES
 from meio_jax.tables.settings import InstanceSettings
 from meio_jax.tables.sources import Part
@@ -54,12 +55,12 @@ class Tables:
     read_from: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def from_frames(cls, settings: InstanceSettings, **frames: pl.DataFrame) -> Tables:
+    def from_frames(cls, settings: InstanceSettings, **frames: Frame) -> Tables:
         """Check frames held in memory as files would be checked. InputError with all problems.
 
         Args:
             settings: what `instance.yaml` would say.
-            frames: tables by name; optional ones may be left out.
+            frames: tables by name, of polars, pandas or Arrow; optional ones may be left out.
         """
         findings = Findings()
         return cls.checked(settings, parts_of(frames, findings), Scope.ALL, findings)
@@ -76,7 +77,7 @@ class Tables:
         """Tables from parts as read; the arguments are those of `assemble`. InputError with all problems."""
         frames = assemble(settings, parts, scope, findings, given)
         assert settings is not None  # else there were findings
-        labels = {name: pieces[0].source.label.split("/")[0] for name, pieces in parts.items() if pieces}
+        labels = {name: pieces[0].source.whole for name, pieces in parts.items() if pieces}
         tables = cls(settings=settings, **frames)  # type: ignore[arg-type]
         return replace(tables, warnings=findings.merged_warnings(), read_from=labels)
 
@@ -84,6 +85,10 @@ class Tables:
         """All tables by name."""
         return {name: getattr(self, name) for name in TABLE_NAMES}
 
-    def replace(self, **changes: pl.DataFrame | InstanceSettings) -> Tables:
+    def replace(self, **changes: Frame | InstanceSettings) -> Tables:
         """A copy with some tables replaced, unchecked."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        given = {
+            name: value if isinstance(value, InstanceSettings) else as_polars(value, name)
+            for name, value in changes.items()
+        }
+        return replace(self, **given)  # type: ignore[arg-type]

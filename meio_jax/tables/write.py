@@ -85,8 +85,8 @@ def write_text(text: str, path: Path | str) -> Path:
 
 
 def write_settings(settings: InstanceSettings, folder: Path | str) -> Path:
-    """Write `instance.yaml`."""
-    content = settings.model_dump(mode="python")
+    """Write `instance.yaml`, for a folder in which all tables lie."""
+    content = settings.model_dump(mode="python", exclude={"sources"})
     content["wave_ends"] = list(settings.wave_ends)
     return write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), Path(folder) / SETTINGS_FILE)
 
