@@ -28,6 +28,8 @@ from meio_jax.registry import choose, discover
 LOOPS = {
     "meio_jax.model.catalog",
     "meio_jax.certify.clairvoyant",
+    "meio_jax.certify.flow_bound",
+    "meio_jax.certify.potentials",
     "meio_jax.demand.history",
     "meio_jax.demand.mean",
     "meio_jax.demand.paths",

@@ -25,11 +25,15 @@ NUMERIC_ROOMS = (
     "solver",
 )
 NUMERIC_MODULES = (
+    "certify.arc_costs",
     "certify.certificate",
     "certify.clairvoyant",
+    "certify.flow_bound",
+    "certify.flow_problem",
     "certify.holdout",
     "certify.item_results",
     "certify.plan_sweep",
+    "certify.potentials",
     "certify.sample",
     "certify.order_times",
     "distributed",
