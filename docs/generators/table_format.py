@@ -67,6 +67,8 @@ What can be used but is probably not meant is a *warning*: one line a kind with 
 | `out of reach`, `offers without customers` | demand that an item cannot be brought to, offers of no use |
 | `sales that do not pay`, `credit above price`, `all zero` | costs by which a plan buys nothing, or too much |
 | `units of size` | grams for kilograms, litres for cubic metres |
+| `overrides expired`, `overrides before the start`, `overrides after the horizon` | decisions that do not apply |
+| `planned orders without offers`, `frozen without orders` | frozen periods in which nothing can be ordered |
 | `stock above storage`, `least order above storage` | what does not fit |
 | `buckets without capacity` | buckets in which a resource is not limited |
 | `long lead times` | orders that arrive after the horizon |

@@ -29,6 +29,7 @@ def window(tables, first: int, periods: int):
         update={
             "start_date": settings.date_of(first),
             "periods": periods,
+            "frozen_periods": max(settings.frozen_periods - first, 0),
             "warmup_periods": min(max(settings.warmup_periods - first, 0), periods - 1),
         }
     )
@@ -38,7 +39,18 @@ def window(tables, first: int, periods: int):
         nodes=nodes,
         forecast=_forecast(tables, first, periods),
         resources=_resources(tables, first, periods),
+        **_decided(tables, first),
     )
+
+
+def _decided(tables, first: int) -> dict[str, pl.DataFrame]:
+    """What is fixed: days of orders are so many days nearer, frozen days so many fewer; rows expire on dates."""
+    later = {name: frame(tables, name) for name in ("overrides", "planned_orders")}
+    moved = {name: table.with_columns(pl.col("period") - first) for name, table in later.items() if table.height}
+    offers = frame(tables, "offers")
+    if first and "frozen_periods" in offers.columns:
+        moved["offers"] = offers.with_columns((pl.col("frozen_periods") - first).clip(0))
+    return moved
 
 
 def source_days(known: int, first: int, periods: int, cycle: int = 7) -> np.ndarray:

@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from meio_jax.certify.arc_costs import ArcCosts
-from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network, Overrides
 from meio_jax.scenarios.sampling import Scenarios
+from meio_jax.simulation.decided import Decided
 
 
 class FlowItems(eqx.Module):
@@ -27,6 +28,7 @@ class FlowItems(eqx.Module):
     open_lane: Bool[Array, "lanes batch"]
     offer_calendar: Int[Array, "offers batch"] | None = None
     bought_until: Int[Array, " batch"] | None = None
+    overrides: Overrides | None = None
 
 
 class FlowProblem(eqx.Module):
@@ -53,7 +55,7 @@ class FlowProblem(eqx.Module):
         due = network.review[period][np.asarray(network.lane_to, int)][:, None]
         if network.calendar is not None:
             due = network.calendar.lane[period][:, None]
-        due = due & self.items.open_lane
+        due = self._or_fixed(due, period, slice(network.offers, None)) & self.items.open_lane
         return jnp.where(due, network.charged[period] * cost, jnp.inf)
 
     def offer_cost(self, period: Array) -> Array:
@@ -64,8 +66,15 @@ class FlowProblem(eqx.Module):
             due = network.calendar.offer[period][self.items.offer_calendar, np.arange(network.offers)[:, None]]
         if self.items.bought_until is not None:
             due = due & (period < self.items.bought_until)
-        due = due & self.items.open_offer
+        due = self._or_fixed(due, period, slice(network.offers)) & self.items.open_offer
         return jnp.where(due, network.charged[period] * self.costs.offer[period // network.bucket_periods], jnp.inf)
+
+    def _or_fixed(self, due: Array, period: Array, sources: slice) -> Array:
+        """Sources that are due, or that planners order from on other days: whoever knows everything could as well."""
+        if self.items.overrides is None:
+            return due
+        every = self.network.offers + self.network.lanes
+        return due | Decided.on(self.items.overrides, period, every).fixed[sources]
 
     def at(self, table: Array, period: Array) -> Array:
         """A cost table at a period (nothing is charged in the warm-up)."""
@@ -88,6 +97,7 @@ def flow_items(network: Network, block: ItemBlock, samples: int) -> FlowItems:
         open_lane=block.stockable[target],
         offer_calendar=None if network.calendar is None else network.calendar.of_vendor[block.offer_vendor],
         bought_until=block.bought_until,
+        overrides=block.overrides,
     )
     return jax.tree.map(lambda leaf: jnp.repeat(leaf, samples, axis=-1), per_item)
 

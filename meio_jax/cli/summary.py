@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from meio_jax.runs.today import Today, next_order_text, read_exceptions, read_today
+from meio_jax.plans.names import called
+from meio_jax.runs.today import Today, next_order_text, read_exceptions, read_overrides, read_today
 
-EXCEPTIONS_SHOWN = 10
+EXCEPTIONS_SHOWN = OVERRIDES_SHOWN = 10
 
 
 def _money(value: float | None) -> str:
@@ -88,6 +89,9 @@ def summary(certificate: dict[str, Any], run: str) -> RenderableType:
     """Outcome, cost with its interval, bounds, violations by kind, cost by term, and what to do today."""
     parts: list[RenderableType] = [_headline(certificate, run), _violations(certificate), _terms(certificate)]
     parts += [Text(line, style="red") for line in unreachable(certificate)]
+    overrides = read_overrides(Path(run))
+    if overrides.height:
+        parts.append(_overrides(overrides))
     listed, count = read_exceptions(Path(run), EXCEPTIONS_SHOWN)
     if count:
         parts.append(_exceptions(listed, count))
@@ -102,9 +106,26 @@ def _exceptions(listed: pl.DataFrame, count: int) -> Table:
     for name in ("kind", "item, node", "money", "what, and what would mend it"):
         table.add_column(name, justify="right" if name == "money" else "left")
     for row in listed.iter_rows(named=True):
-        place = " at ".join(name for name in (row["item_id"], row["node_id"]) if name)
+        place = " at ".join(name for name in (called(row, "item_id"), called(row, "node_id")) if name)
         text = f"{escape(row['what'])}; {escape(row['mend'])}"
         table.add_row(row["kind"].replace("_", " "), escape(place), f"{row['money']:,.0f}", text)
+    return table
+
+
+def _overrides(found: pl.DataFrame) -> Table:
+    """Decisions of planners and what they cost."""
+    total = float(found["cost_a_week"].sum())
+    shown = found.head(OVERRIDES_SHOWN)
+    some = f", the {shown.height} that cost most" if shown.height < found.height else ""
+    title = f"Overrides: {found.height:,}, costing {total:,.0f} a week one by one{some} (plan/overrides)"
+    table = Table(title=title, title_justify="left")
+    for name in ("override", "kind", "item, node", "cost a week", "reason"):
+        table.add_column(name, justify="right" if name == "cost a week" else "left")
+    for row in shown.iter_rows(named=True):
+        priced = row["status"] if row["cost_a_week"] is None else f"{row['cost_a_week']:,.0f}"
+        place = f"{called(row, 'item_id')} at {called(row, 'node_id')}"
+        cells = (row["override_id"], row["kind"], place, priced, row["reason"])
+        table.add_row(*(escape(text) for text in cells))
     return table
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 
 from meio_jax.instance.ids import Ids, positions
+from meio_jax.instance.overrides import not_excluded
 from meio_jax.model.network import Network
 from meio_jax.tables import Tables
 
-_BOUNDS = ("min_units", "min_days", "max_units", "max_days")
-
 
 def kept_nodes(tables: Tables, ids: Ids) -> np.ndarray:
-    """Whether a node may order an item `[nodes, items]`."""
+    """Whether a node may order an item `[nodes, items]`, by `assortment` and by the overrides."""
     items, table = tables.items["item_id"].to_list(), tables.assortment.filter(~pl.col("stocked"))
     kept: np.ndarray = np.ones((len(ids.nodes), len(items)), bool)
     kept[positions(table["node_id"], ids.nodes), positions(table["item_id"], items)] = False
-    return kept
+    return kept & not_excluded(tables, ids)
 
 
 def bucket_means(network: Network, mean: np.ndarray) -> np.ndarray:
@@ -31,8 +32,7 @@ def bucket_means(network: Network, mean: np.ndarray) -> np.ndarray:
 
 
 def stock_bounds(
-    tables: Tables,
-    ids: Ids,
+    found: Mapping[str, np.ndarray],
     network: Network,
     mean: np.ndarray,
     flow: np.ndarray,
@@ -46,21 +46,13 @@ def stock_bounds(
     they stand after the day's sales.
 
     Args:
-        tables: The items.
-        ids: Names.
+        found: Bounds as they are given, by column `[nodes, items]` (`stock_cells`).
         network: The network.
         mean: Mean demand of every period `[horizon, items]`.
         flow: As of `flow_shares`.
         lead: As of `source_leads`.
         gap: Mean periods between the orders of each node `[nodes, items]`.
     """
-    items, table = tables.items["item_id"].to_list(), tables.assortment
-    at = (positions(table["node_id"], ids.nodes), positions(table["item_id"], items))
-    shape = (len(ids.nodes), len(items))
-    found = {}
-    for name in _BOUNDS:
-        found[name] = np.full(shape, np.inf if name.startswith("max") else 0.0)
-        found[name][at] = table[name].fill_null(np.inf if name.startswith("max") else 0.0).to_numpy()
     rate = flow * bucket_means(network, mean)[:, None, :]
     bound = (found["min_units"] > 0) | (found["min_days"] > 0)
     with np.errstate(invalid="ignore"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,16 +37,18 @@ from meio_jax.instance.item_arrays import (
     owed_array,
     own_shares,
     reach_array,
+    slotted_offers,
     source_shares,
     stock_arrays,
     supplied_nodes,
 )
 from meio_jax.instance.network_arrays import build_network
+from meio_jax.instance.overrides import bounds_until, lanes_open, override_arrays, stock_cells
 from meio_jax.instance.resource_arrays import build_resources, resource_kinds
 from meio_jax.model.catalog import Catalog
 from meio_jax.model.flow_shares import flow_shares
 from meio_jax.model.leads import order_gaps, source_leads
-from meio_jax.model.network import Bounds, ItemBlock, Network
+from meio_jax.model.network import Bounds, ItemBlock, Network, Overrides
 from meio_jax.model.resources import Resources
 from meio_jax.scenarios.leadtimes import LeadTimes
 from meio_jax.scenarios.sampling import item_keys
@@ -163,13 +166,14 @@ def _variance_terms(tables: Tables, demand: AbstractDemand) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Stock:
-    """Stock at the start, by node (or pipeline) and item; where an item may be, and where it may be ordered."""
+    """Stock at the start, by node (or pipeline) and item; where an item may be, where ordered, and by which lanes."""
 
     on_hand: np.ndarray
     vendor_pipeline: np.ndarray
     lane_pipeline: np.ndarray
     stockable: np.ndarray
     orderable: np.ndarray
+    lanes: np.ndarray
 
 
 def _stock(tables: Tables, ids: Ids, network: Network, offers: OfferArrays) -> _Stock:
@@ -179,8 +183,9 @@ def _stock(tables: Tables, ids: Ids, network: Network, offers: OfferArrays) -> _
     np.add.at(on_way, np.asarray(network.lane_nodes, int), lane_pipeline.sum(1))
     accepted = accepted_classes(tables, ids)[:, positions(tables.items["storage_class"], ids.classes)]
     kept = kept_nodes(tables, ids)
-    stockable = accepted & supplied_nodes(network, offers.active, on_way, kept)
-    return _Stock(on_hand, vendor_pipeline, lane_pipeline, stockable, stockable & kept)
+    lanes = lanes_open(tables, ids)
+    stockable = accepted & supplied_nodes(network, offers.active, on_way, kept, lanes)
+    return _Stock(on_hand, vendor_pipeline, lane_pipeline, stockable, stockable & kept, lanes)
 
 
 @dataclass(frozen=True)
@@ -232,14 +237,14 @@ def _item_block(
     }
     dtype = np.asarray(network.holding_factor).dtype
     shares = own_shares(tables, ids, network, shared.profiles, orderable)
-    sources = source_shares(network, offers, stock.stockable, orderable)
+    sources = source_shares(network, offers, stock.stockable, orderable, stock.lanes)
     offer_lead = _mean_lead(tables, ids, offers)
     bounds = None
     if census.bounded:
         flow, lead = flow_shares(network, shares, sources), source_leads(network, offer_lead, sources)
         gap = np.asarray(order_gaps(network, jnp.asarray(offers.active), jnp.asarray(offers.vendor)), float)
-        least, most = stock_bounds(tables, ids, network, mean, flow, lead, gap)
-        bounds = Bounds(**arrays(dtype, least=layout.cut(least), most=layout.cut(most)))
+        at = (network, mean, flow, lead, gap)
+        bounds = _bounds(tables, ids, at, layout, dtype, expire=census.bounds_expire)
     groups = [census.groups[int(number)] for number in layout.group]
     live = layout.live
     return ItemBlock(
@@ -275,7 +280,28 @@ def _item_block(
         bounds=bounds,
         owed=to_jax(layout.cut(owed_array(tables, ids)), dtype) if census.owed else None,
         bought_until=to_jax(layout.cut(bought_until(tables)), dtype) if census.phased else None,
+        overrides=_overrides(tables, shared, layout, census) if census.decided else None,
     )
+
+
+def _bounds(tables: Tables, ids: Ids, at: tuple, layout: Layout, dtype: Any, *, expire: bool) -> Bounds:
+    """Bounds on stock in blocks; `at` are the arguments of `stock_bounds` after the first."""
+    least, most = stock_bounds(stock_cells(tables, ids, overridden=True), *at)
+    now = Bounds(**arrays(dtype, least=layout.cut(least), most=layout.cut(most)))
+    if not expire:
+        return now
+    least, most = stock_bounds(stock_cells(tables, ids, overridden=False), *at)
+    until = np.broadcast_to(bounds_until(tables, ids), least.shape)
+    later = arrays(dtype, later_least=layout.cut(least), later_most=layout.cut(most))
+    return Bounds(now.least, now.most, to_jax(layout.cut(until), dtype), **later)
+
+
+def _overrides(tables: Tables, shared: Shared, layout: Layout, census: Census) -> Overrides:
+    """Fixed orders and closed sources in blocks."""
+    network, dtype = shared.network, np.asarray(shared.network.holding_factor).dtype
+    slots = slotted_offers(tables, shared.ids, network).select("item_id", "vendor_id", "node_id", "slot")
+    found = override_arrays(tables, shared.ids, network, slots, census)
+    return Overrides(**arrays(dtype, **{name: layout.cut(leaf) for name, leaf in found.items()}))
 
 
 def groups_of(tables: Tables, census: Census, dtype: type = np.float32) -> Counts:

@@ -16,11 +16,24 @@ import numpy as np
 import polars as pl
 
 from meio_jax.instance.calendar import goods_under_way
+from meio_jax.instance.override_counts import bounds_expire, has_closings, has_frozen, has_stock_rows, most_fixed
 from meio_jax.instance.reach import has_bounds, order_reach, supply_paths
 from meio_jax.tables import Tables
 
 # Counts that are so if they are so of any part.
-_ANY = ("backorders", "lots", "late_receipts", "bounded", "owed", "phased", "named")
+_ANY = (
+    "backorders",
+    "lots",
+    "late_receipts",
+    "bounded",
+    "owed",
+    "phased",
+    "named",
+    "closings",
+    "frozen",
+    "bounds_expire",
+    "overridden",
+)
 # More weights than this are thinned before they are merged; band edges are then a little different.
 _MOST_WEIGHTS = 200_000
 # Items whose goods take longer than those of this share of the catalog do not lengthen the tail for all the others.
@@ -69,6 +82,11 @@ class Census:
         owed: Whether units of any item are owed to customers at the start (table `backlog`).
         phased: Whether any item is phased out.
         named: Whether any item, node or vendor has a name besides its id.
+        fixed: The most orders that planners have fixed for one item (table `overrides`).
+        closings: Whether a source of any item is excluded for a part of the horizon.
+        frozen: Whether nothing new is ordered through some offer in the first periods.
+        bounds_expire: Whether an override on stock expires before the horizon ends.
+        overridden: Whether there are overrides, in force or not.
         groups: By number, which is storage class x bands + band.
     """
 
@@ -89,10 +107,20 @@ class Census:
     owed: bool = False
     phased: bool = False
     named: bool = False
+    fixed: int = 0
+    closings: bool = False
+    frozen: bool = False
+    bounds_expire: bool = False
+    overridden: bool = False
 
     @property
     def bands(self) -> int:
         return len(self.edges) + 1
+
+    @property
+    def decided(self) -> bool:
+        """Whether planners decided anything that changes from day to day."""
+        return bool(self.fixed or self.closings or self.frozen)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -129,7 +157,12 @@ def count_items(tables: Tables) -> Counts:
         "paths": _thinned(supply_paths(tables)),
         "lots": bool(((offers["pack_size"] > 1) | (offers["min_order"] > 1)).any()),
         "late_receipts": _late_receipts(tables),
-        "bounded": has_bounds(tables),
+        "bounded": has_bounds(tables) or has_stock_rows(tables),
+        "fixed": most_fixed(tables),
+        "closings": has_closings(tables),
+        "frozen": has_frozen(tables),
+        "bounds_expire": bounds_expire(tables),
+        "overridden": not tables.overrides.is_empty(),
         "owed": bool((tables.backlog["units"] > 0).any()),
         "named": _has_names(tables),
         "phased": bool(items["phase_out"].is_not_null().any()),
@@ -178,7 +211,7 @@ def merge(parts: Sequence[Counts]) -> Counts:
         "items": sum(part["items"] for part in parts),
         **{name: union(name) for name in ("vendors", "classes")},
         **{name: largest(name) for name in ("most_offers", "last_due")},
-        **{name: max(part[name] for part in parts) for name in ("longest_lead", "depth")},
+        **{name: max(part[name] for part in parts) for name in ("longest_lead", "depth", "fixed")},
         **{name: any(part[name] for part in parts) for name in _ANY},
         **{name: together(name) for name in ("paths", "weights")},
     }
@@ -265,5 +298,10 @@ def widened(census: Census, tables: Tables) -> Census:
         owed=census.owed or found.owed,
         phased=census.phased or found.phased,
         named=census.named or found.named,
+        fixed=max(census.fixed, found.fixed),
+        closings=census.closings or found.closings,
+        frozen=census.frozen or found.frozen,
+        bounds_expire=census.bounds_expire or found.bounds_expire,
+        overridden=census.overridden or found.overridden,
     )
     return census if wider == census else wider

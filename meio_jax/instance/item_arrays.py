@@ -9,6 +9,7 @@ import polars as pl
 
 from meio_jax.instance.calendar import goods_under_way
 from meio_jax.instance.ids import Ids, positions
+from meio_jax.instance.overrides import offers_open
 from meio_jax.instance.reach import order_reach
 from meio_jax.model.network import Network
 from meio_jax.tables import Tables
@@ -42,19 +43,25 @@ def ranked_offers(tables: Tables) -> pl.DataFrame:
     return order.with_columns((pl.int_range(pl.len()).over("item_id", "node_id")).alias("rank"))
 
 
-def offer_arrays(tables: Tables, ids: Ids, network: Network, kept: np.ndarray) -> OfferArrays:
-    """Offers over slots and items; those of a node that may not order an item (`kept_nodes`) are inactive."""
-    items = tables.items["item_id"].to_list()
+def slotted_offers(tables: Tables, ids: Ids, network: Network) -> pl.DataFrame:
+    """Offers with the columns `rank` and `slot`, the offer slot of the network that each takes."""
     offers = ranked_offers(tables)
-    slot_of = {
-        (node, rank): slot for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True))
-    }
-    node = positions(offers["node_id"], ids.nodes)
-    rank = offers["rank"].to_numpy()
     table = np.full((len(ids.nodes), max(network.offer_rank, default=0) + 1), -1)
-    for (at_node, at_rank), slot in slot_of.items():
-        table[at_node, at_rank] = slot
-    at = (table[node, rank], positions(offers["item_id"], items))
+    for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True)):
+        table[node, rank] = slot
+    slot = table[positions(offers["node_id"], ids.nodes), offers["rank"].to_numpy()]
+    return offers.with_columns(pl.Series("slot", slot, pl.Int64))
+
+
+def offer_arrays(tables: Tables, ids: Ids, network: Network, kept: np.ndarray) -> OfferArrays:
+    """Offers over slots and items; those of a node that may not order an item (`kept_nodes`) are inactive.
+
+    So are offers that an override excludes.
+    """
+    items = tables.items["item_id"].to_list()
+    offers = slotted_offers(tables, ids, network)
+    node = positions(offers["node_id"], ids.nodes)
+    at = (offers["slot"].to_numpy(), positions(offers["item_id"], items))
     shape = (network.offers, len(items))
 
     def spread(values: object, empty: float | int, kind: type = float) -> np.ndarray:
@@ -63,7 +70,7 @@ def offer_arrays(tables: Tables, ids: Ids, network: Network, kept: np.ndarray) -
         return array
 
     return OfferArrays(
-        active=spread(kept[node, at[1]], False, bool),
+        active=spread(kept[node, at[1]] & offers_open(tables, offers), False, bool),
         unit_cost=spread(offers["unit_cost"].to_numpy(), 0),
         freight=spread(offers["freight_cost"].to_numpy(), 0),
         share=spread(offers["share"].fill_null(0).to_numpy(), 0),
@@ -130,34 +137,47 @@ def owed_array(tables: Tables, ids: Ids) -> np.ndarray:
     return owed
 
 
-def supplied_nodes(network: Network, active: np.ndarray, on_hand: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Nodes that have an item or can receive it: by an offer, or from a node above that has or can receive it."""
+def supplied_nodes(
+    network: Network, active: np.ndarray, on_hand: np.ndarray, kept: np.ndarray, lanes: np.ndarray
+) -> np.ndarray:
+    """Nodes that have an item or can receive it: by an offer, or from a node above that has or can receive it.
+
+    Args:
+        network: The network.
+        active: Offers that may be used `[offers, items]`.
+        on_hand: Stock at the start, on hand and on order `[nodes, items]`.
+        kept: Nodes that may order an item `[nodes, items]`.
+        lanes: Lanes that an item may use `[lanes, items]`.
+    """
     supplied = on_hand > 0
     np.logical_or.at(supplied, np.asarray(network.offer_node, int), active)
     for tier in reversed(network.tiers):
-        for origin, target in zip(network.lane_from, network.lane_to, strict=True):
+        for lane, (origin, target) in enumerate(zip(network.lane_from, network.lane_to, strict=True)):
             if origin in tier:
-                supplied[target] |= supplied[origin] & kept[target]
+                supplied[target] |= supplied[origin] & kept[target] & lanes[lane]
     return supplied
 
 
-def source_shares(network: Network, offers: OfferArrays, stockable: np.ndarray, orderable: np.ndarray) -> np.ndarray:
+def source_shares(
+    network: Network, offers: OfferArrays, stockable: np.ndarray, orderable: np.ndarray, lanes_open: np.ndarray
+) -> np.ndarray:
     """Default split of a node's orders over its sources `[offer slots then lanes, items]`.
 
-    Given shares count; an item whose offers at a node give none, and that no lane feeds, buys from the cheapest.
+    Given shares count; an item whose offers at a node give none, and that no lane feeds, buys from the cheapest that it
+    may buy from. `lanes_open` are the lanes that an item may use `[lanes, items]`.
     """
     shares = np.where(offers.active, offers.share, 0.0)
     lanes = np.zeros((network.lanes, shares.shape[1]))
     for lane, (origin, target) in enumerate(zip(network.lane_from, network.lane_to, strict=True)):
-        lanes[lane] = np.asarray(network.lane_share)[lane] * stockable[origin] * orderable[target]
+        lanes[lane] = np.asarray(network.lane_share)[lane] * (stockable[origin] & orderable[target] & lanes_open[lane])
     total = np.zeros((network.nodes, shares.shape[1]))
     np.add.at(total, np.asarray(network.offer_node, int), shares)
     np.add.at(total, np.asarray(network.lane_to, int), lanes)
-    for slot, (node, rank) in enumerate(zip(network.offer_node, network.offer_rank, strict=True)):
-        if rank == 0:
-            alone = (total[node] <= 0) & offers.active[slot]
-            shares[slot][alone] = 1.0
-            total[node][alone] = 1.0
+    for slot in np.argsort(network.offer_rank, kind="stable"):
+        node = network.offer_node[slot]
+        alone = (total[node] <= 0) & offers.active[slot]
+        shares[slot][alone] = 1.0
+        total[node][alone] = 1.0
     joined = np.concatenate([shares, lanes])
     whole = total[np.asarray((*network.offer_node, *network.lane_to), int)]
     return joined / np.where(whole > 0, whole, 1)

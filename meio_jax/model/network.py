@@ -156,11 +156,38 @@ class Bounds(eqx.Module):
     """Least and most stock of items at nodes, units.
 
     Orders raise the position that policies see (net of what the day will still sell) to `least` at least, and stock on
-    hand and on order to `most` at most, which counts first; infinite where there is no bound.
+    hand and on order to `most` at most, which counts first; infinite where there is no bound. After period `until` they
+    are `later_least` and `later_most`; None where no bound expires.
     """
 
     least: Float[Array, "*blocks simulated_buckets nodes items"]
     most: Float[Array, "*blocks simulated_buckets nodes items"]
+    until: Int[Array, "*blocks simulated_buckets nodes items"] | None = None
+    later_least: Float[Array, "*blocks simulated_buckets nodes items"] | None = None
+    later_most: Float[Array, "*blocks simulated_buckets nodes items"] | None = None
+
+    def on(self, day: Int[Array, ""] | None) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """Least and most stock on a day; None: a day before any bound expires."""
+        if day is None or self.until is None or self.later_least is None or self.later_most is None:
+            return self.least, self.most
+        holds = day <= self.until
+        return jnp.where(holds, self.least, self.later_least), jnp.where(holds, self.most, self.later_most)
+
+
+class Overrides(eqx.Module):
+    """Orders that planners have fixed, and sources that they have excluded for a while.
+
+    Each item has so many rows of fixed orders: `units` through `source` (offer slots, then lanes) on `day`; -1, and a
+    day before all others, where it has fewer. `closed_until` is the last day on which a source is not ordered from;
+    None where none is excluded for a while. `frozen_until` is the last day on which nothing but what is fixed is
+    ordered through an offer slot; None where no offer is frozen.
+    """
+
+    source: Int[Array, "*blocks fixed items"]
+    day: Int[Array, "*blocks fixed items"]
+    units: Float[Array, "*blocks fixed items"]
+    closed_until: Int[Array, "*blocks sources items"] | None = None
+    frozen_until: Int[Array, "*blocks offers items"] | None = None
 
 
 class ItemBlock(eqx.Module):
@@ -179,7 +206,8 @@ class ItemBlock(eqx.Module):
     m squared.
     `bounds` is None where the stock of no item of the catalog is bounded. `owed` are units that customers wait for at
     the start; None where they wait for nothing. `bought_until` is the period from which on nothing is bought of an
-    item; None where no item is phased out.
+    item; None where no item is phased out. `overrides` are planners' decisions that change from day to day; None where
+    there are none.
     """
 
     volume: Float[Array, "*blocks items"]
@@ -224,6 +252,7 @@ class ItemBlock(eqx.Module):
     bounds: Bounds | None = None
     owed: Float[Array, "*blocks speeds regions items"] | None = None
     bought_until: Int[Array, "*blocks items"] | None = None
+    overrides: Overrides | None = None
 
     @property
     def items(self) -> int:

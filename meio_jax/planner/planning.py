@@ -34,6 +34,7 @@ from meio_jax.instance.census import Gather, alone
 from meio_jax.model.network import Network
 from meio_jax.model.resources import Resources
 from meio_jax.objective import AbstractObjective
+from meio_jax.planner.override_costs import Pricing
 from meio_jax.plans.tables import plan_frames, shared_frames
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress, Silent, Step
@@ -45,6 +46,7 @@ from meio_jax.solver.first_levels import Start
 from meio_jax.solver.optimiser import SearchOptions
 from meio_jax.solver.probe import probe
 from meio_jax.solver.problem import Built, Training, build_problem
+from meio_jax.solver.refine import Surroundings
 from meio_jax.solver.solve import Limits, Solution, State, Trace, initial_state, solve
 from meio_jax.solver.store import AbstractInventoryStore, MemoryStore, Part
 from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Settings
@@ -105,7 +107,8 @@ class Model:
 class PartPlan:
     """The plan of a part of the catalog: parameters in units, holdout results, and what units in stock are worth.
 
-    `number` is that of the part among all; of a catalog in memory that of the process that has it.
+    `number` is that of the part among all; of a catalog in memory that of the process that has it. `overrides` is the
+    table `plan/overrides`, None where nothing is overridden.
     """
 
     number: int
@@ -113,6 +116,7 @@ class PartPlan:
     policy: AbstractPolicy
     holdout: Holdout
     values: UnitValues | None = None
+    overrides: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,7 @@ def part_frames(
         exceptions=model.config.exceptions,
         # Capacities are looked at once, and where all usage is known.
         earlier_prices=None if model.streamed or part.number else earlier_prices,
+        overrides=part.overrides,
     )
 
 
@@ -458,7 +463,8 @@ def certify(
             sums.bounds.append(_bound_of(problem, solution, config, progress))
         sums.add(holdout)
         own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
-        (kept.append if receive is None else receive)(PartPlan(number, instance, own, holdout, values))
+        overridden = _overrides_of(model, solution, instance, own, progress)
+        (kept.append if receive is None else receive)(PartPlan(number, instance, own, holdout, values, overridden))
     total = sums.over_all(model.store)
     slack = _slack_of(model, solution, progress)
     verdict = judge_plan(model.instance, solution, total, config, slack)
@@ -498,6 +504,25 @@ def _bound_of(problem: InventorySubproblem, solution: Solution, config: Config, 
     count, chunk = config.scenarios.clairvoyant, per_step(config)
     found = clairvoyant_bound(problem, solution.prices, count, chunk=chunk, check=progress.check)
     return float(found.per_item.sum())
+
+
+def _overrides_of(
+    model: Model, solution: Solution, instance: Instance, policy: AbstractPolicy, progress: AbstractProgress
+) -> pl.DataFrame | None:
+    """Overrides of a part with what they cost; None where the catalog has none."""
+    if not instance.census.overridden:
+        return None
+    around = Surroundings(
+        network=instance.network,
+        resources=instance.resources,
+        profiles=instance.catalog.profiles,
+        prices=jnp.asarray(np.asarray(solution.prices)),
+        list_prices=jnp.asarray(np.asarray(solution.list_prices)),
+        settings=model.problem.settings,
+        stationary=model.stationary,
+    )
+    pricing = Pricing(model.config, instance, policy, model.values.policy.family, around, progress)
+    return pricing.frame(solution)
 
 
 def values_of_units(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import polars as pl
 
@@ -15,6 +15,7 @@ NAMED_TABLES = (
     "plan/planned_transfers",
     "plan/planned_days",
     "plan/exceptions",
+    "plan/overrides",
 )
 _COLUMNS = {
     "item_id": "item_name",
@@ -23,6 +24,12 @@ _COLUMNS = {
     "from_node": "from_name",
     "to_node": "to_name",
 }
+
+
+def called(row: Mapping[str, object], column: str) -> str:
+    """An id, with the name that people use before it where the row of a table has one (`item_id`, `item_name`)."""
+    found, name = str(row[column] or ""), str(row.get(f"{column.removesuffix('_id')}_name") or "")
+    return f"{name} ({found})" if name else found
 
 
 def with_names(instance: Instance, frames: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[tuple[str, pl.DataFrame]]:

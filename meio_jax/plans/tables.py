@@ -227,6 +227,7 @@ def plan_frames(
     daily: bool = False,
     exceptions: ExceptionPart | None = None,
     earlier_prices: np.ndarray | None = None,
+    overrides: pl.DataFrame | None = None,
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """The tables of items of a plan, and of what they add up to, with their paths in the run folder.
 
@@ -239,6 +240,7 @@ def plan_frames(
         daily: Whether expected orders are given by day as well.
         exceptions: From where on something is an exception; None: none are looked for.
         earlier_prices: Prices of the run that a warm start began from; None: capacities are no exceptions.
+        overrides: The table `plan/overrides`; None: nothing is overridden.
     """
     yield from policy_frames(instance, policy)
     yield from decision_frames(instance, policy)
@@ -247,6 +249,8 @@ def plan_frames(
     yield from with_names(instance, planned_frames(instance, holdout, daily=daily))
     if values is not None:
         yield "plan/unit_values", unit_value_frame(instance, values)
+    if overrides is not None:
+        yield from with_names(instance, [("plan/overrides", overrides)])
     if exceptions is not None:
         judged = Judged(instance, policy, holdout, values, np.asarray(solution.prices), earlier_prices)
         yield from with_names(instance, [("plan/exceptions", exception_frame(judged, exceptions))])

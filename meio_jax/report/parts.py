@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from meio_jax.plans.names import called as called
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import Real
 
@@ -44,12 +45,6 @@ def cell(
     """A table cell; `sort` is the number that it is sorted by."""
     classes = " ".join(part for part in ("figure" if figure else "", class_) if part)
     return tag("td", value, class_=classes or None, data_sort=None if sort is None else f"{sort:.6g}", title=hint)
-
-
-def called(row: Mapping[str, object], column: str) -> str:
-    """An id, with the name that people use before it where the row of a table has one (`item_id`, `item_name`)."""
-    found, name = str(row[column] or ""), str(row.get(f"{column.removesuffix('_id')}_name") or "")
-    return f"{name} ({found})" if name else found
 
 
 def name_cell(name: str) -> Markup:

@@ -31,6 +31,7 @@ OPTIONAL = (
     "plan/planned_transfers",
     "plan/calendar",
     "plan/exceptions",
+    "plan/overrides",
 )
 """Tables that runs of earlier versions do not have."""
 
@@ -49,6 +50,7 @@ COLUMNS = {
     "plan/planned_orders": "item_id vendor_id node_id bucket units units_p10 units_p90 cost order_date due_date",
     "plan/planned_transfers": "item_id from_node to_node bucket units units_p10 units_p90 cost ship_date due_date",
     "plan/exceptions": "item_id node_id kind units money what mend",
+    "plan/overrides": "override_id kind item_id node_id status expires units cost_a_week reason",
     "plan/calendar": "date order_items order_units order_cost transfer_units",
 }
 """Columns of each table by which other commands work."""

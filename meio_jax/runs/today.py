@@ -49,6 +49,13 @@ def read_exceptions(run: Path, most: int) -> tuple[pl.DataFrame, int]:
     return found.sort("money", descending=True, maintain_order=True).head(most), found.height
 
 
+def read_overrides(run: Path) -> pl.DataFrame:
+    """The overrides of a run, the dearest first and those that do not apply last; empty where there are none."""
+    if not (run / "plan" / "overrides.parquet").is_file() and not (run / "plan" / "overrides").is_dir():
+        return pl.DataFrame()
+    return read_table(run, "plan/overrides").sort("cost_a_week", descending=True, nulls_last=True, maintain_order=True)
+
+
 def next_order_text(found: NextOrder | None) -> str:
     """When the next order is expected, as a sentence."""
     if found is None or not math.isfinite(found.items + found.units):

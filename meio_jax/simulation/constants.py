@@ -1,6 +1,7 @@
 """What stays the same from period to period: data of the items, spread over their scenarios."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -51,6 +52,7 @@ def constants_of(network: Network, block: ItemBlock, scenarios: int, flow: Flow 
             spread(block.backorder.astype(block.volume.dtype)),
             None if network.calendar is None else spread(network.calendar.of_vendor[block.offer_vendor]),
             None if block.bought_until is None else spread(block.bought_until),
+            jax.tree.map(spread, block.overrides),
         ),
         own_share=spread(block.own_share),
         expedited_lead=expedited_leads(network, spread(block.offer_lead)),

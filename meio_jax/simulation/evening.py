@@ -47,7 +47,7 @@ def evening_inputs(
         flow: Of the block, for a policy that looks ahead; else None.
         first_day: What period 0 knows: its review days and lead times hold for the evening as well.
     """
-    inputs = first_day
+    inputs = eqx.tree_at(lambda i: i.moment.days, first_day, first_day.moment.days.evening_before())
     if network.calendar is not None:
         leads = received_leads(network, scenarios, before=True)
         inputs = eqx.tree_at(lambda i: (i.vendor_lead, i.lane_lead), inputs, first_row(leads))

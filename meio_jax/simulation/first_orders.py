@@ -41,7 +41,8 @@ def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> 
     outlook = None
     if flow is not None:
         outlook = first_row(outlooks(network, block, flow, before=network.evening))
-    moment = Moment(first_row(order_days(network, block)), block.mean_demand[0], outlook)
+    days = first_row(order_days(network, block))
+    moment = Moment(days.evening_before() if network.evening else days, block.mean_demand[0], outlook)
     return decide(program, constants, bucket, stock, near, moment)[1]
 
 

@@ -1,5 +1,6 @@
 """Ordering and allocation, from the most downstream tier up: the one rule, for simulated days and for today."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -9,6 +10,7 @@ from meio_kernels.lots import smallest_lot, whole_orders, whole_shipments
 from meio_jax.model.network import Bounds, Network
 from meio_jax.policy.base import AbstractPolicy, View
 from meio_jax.simulation.bounded import packs_within, within_bounds
+from meio_jax.simulation.decided import Decided
 from meio_jax.simulation.outlook import Expectation
 from meio_jax.simulation.pipelines import Near
 from meio_jax.simulation.state import Stock
@@ -56,20 +58,35 @@ def replenish(
     batch = stock.on_hand.shape[-1]
     offer_units = jnp.zeros((network.offers, batch), stock.on_hand.dtype)
     lane_units = jnp.zeros((network.lanes, batch), stock.on_hand.dtype)
+    decided = supply.decided(days, network.offers + network.lanes)
+    limits = None if bounds is None else bounds.on(days.day)
     for rows in network.tiers:
         offers, lanes = tier_sources(network, rows)
         if not offers and not lanes:
             continue
-        view = view_of(network, stock, supply, near, echelon, waiting, expect, rows)
+        # What is fixed counts as if it was on order already.
+        seen = stock if decided is None else _with_fixed(network, stock, decided, rows)
+        view = view_of(network, seen, supply, near, echelon, waiting, expect, rows)
         due = days.sources(view, offers, lanes, supply)
-        wanted = jnp.where(due, policy.order(view), 0)
+        own_decisions = None if decided is None else decided.of(view)
+        if own_decisions is not None:
+            due = due & ~own_decisions.settled
+            shares = own_decisions.redirected(view, view.source_share)
+            view = eqx.tree_at(lambda v: v.source_share, view, shares)
+        wanted = policy.order(view)
+        if own_decisions is not None:
+            # Policies may divide orders by shares of their own.
+            wanted = own_decisions.redirected(view, wanted)
+        wanted = jnp.where(due, wanted, 0)
         own = jnp.asarray(rows, int)
-        if bounds is not None:
-            owned = (stock.on_hand + stock.on_order)[own]
-            wanted = within_bounds(view, wanted, owned, bounds.least[own], bounds.most[own], due)
+        if limits is not None:
+            owned = (seen.on_hand + seen.on_order)[own]
+            wanted = within_bounds(view, wanted, owned, limits[0][own], limits[1][own], due)
         if whole or network.lots:
-            most = None if bounds is None else bounds.most[own] - owned
+            most = None if limits is None else limits[1][own] - owned
             wanted = _in_lots(supply, view, wanted, offers, most, whole=whole)
+        if own_decisions is not None:
+            wanted = wanted + own_decisions.units
         bought, asked = wanted[: len(offers)], wanted[len(offers) :]
         if lanes:
             stock, shipped = _ship(network, stock, supply, asked, lanes, whole=whole)
@@ -80,6 +97,13 @@ def replenish(
             stock = Stock(stock.on_hand, stock.on_order.at[target].add(bought), stock.backlog)
             offer_units = offer_units.at[ids].set(bought)
     return stock, Ordered(offer_units, lane_units)
+
+
+def _with_fixed(network: Network, stock: Stock, decided: Decided, rows: tuple[int, ...]) -> Stock:
+    """Stock with the fixed orders of the nodes `rows` on order; those of lower nodes are on order, or did not ship."""
+    fixed = decided.by_node((*network.offer_node, *network.lane_to), network.nodes)
+    mine = jnp.asarray([node in rows for node in range(network.nodes)])[:, None]
+    return Stock(stock.on_hand, stock.on_order + jnp.where(mine, fixed, 0), stock.backlog)
 
 
 def _in_lots(

@@ -4,21 +4,30 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network, Overrides
 from meio_jax.policy.base import View
+from meio_jax.simulation.decided import Decided
 
 
 class OrderDays(eqx.Module):
     """Who orders on a day: nodes whose review day it is, or with a calendar the sources, made up for days closed.
 
     `offer` is by the calendar of the vendor; None, as `lane`, where the instance has no calendar. `period` counts from
-    the start; None where no item is phased out.
+    the start; None where no item is phased out. `day` is the period of the decision, -1 the evening before period 0;
+    None where planners have decided nothing that changes from day to day.
     """
 
     node: Bool[Array, "*lead nodes"]
     offer: Bool[Array, "*lead calendars offers"] | None = None
     lane: Bool[Array, "*lead lanes"] | None = None
     period: Int[Array, "*lead"] | None = None
+    day: Int[Array, "*lead"] | None = None
+
+    def evening_before(self) -> "OrderDays":
+        """The same in the evening before period 0, but for what planners decided for that day."""
+        if self.day is None:
+            return self
+        return eqx.tree_at(lambda days: days.day, self, jnp.full_like(self.day, -1))
 
     def sources(
         self, view: View, offers: tuple[int, ...], lanes: tuple[int, ...], supply: "Supply"
@@ -54,7 +63,8 @@ class Supply(eqx.Module):
     `own_demand` is what customers are expected to ask of each node before the day ends; None where they were served
     before nodes order. Transfers leave that much at a node. `backorder` is 1 for items whose unmet demand waits.
     `calendar` is that of the vendor of every offer slot (None: the instance has no calendar), `bought_until` the period
-    from which on nothing is bought of an item (None: no item is phased out).
+    from which on nothing is bought of an item (None: no item is phased out). `overrides` are decisions of planners by
+    day (None: there are none).
     """
 
     source_share: Float[Array, "sources batch"]
@@ -65,6 +75,13 @@ class Supply(eqx.Module):
     backorder: Float[Array, " batch"]
     calendar: Int[Array, "offers batch"] | None = None
     bought_until: Int[Array, " batch"] | None = None
+    overrides: Overrides | None = None
+
+    def decided(self, days: OrderDays, sources: int) -> Decided | None:
+        """What planners have decided for a day; None where there is nothing."""
+        if self.overrides is None or days.day is None:
+            return None
+        return Decided.on(self.overrides, days.day, sources)
 
 
 class Ordered(eqx.Module):
@@ -77,7 +94,10 @@ class Ordered(eqx.Module):
 def order_days(network: Network, block: ItemBlock) -> OrderDays:
     """Who orders on every day of the horizon and its tail."""
     calendar = network.calendar
-    period = None if block.bought_until is None else jnp.arange(network.horizon, dtype=jnp.int32)
+    number = jnp.arange(network.horizon, dtype=jnp.int32)
+    period = None if block.bought_until is None else number
+    changing = block.overrides is not None or (block.bounds is not None and block.bounds.until is not None)
+    day = number if changing else None
     if calendar is None:
-        return OrderDays(network.review, period=period)
-    return OrderDays(network.review, calendar.offer, calendar.lane, period)
+        return OrderDays(network.review, period=period, day=day)
+    return OrderDays(network.review, calendar.offer, calendar.lane, period, day)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from meio_jax.tables.context import Context
+from meio_jax.tables.overrides import excluded_offers, excluded_pairs
 
 
 def check_assortment(context: Context) -> None:
@@ -38,7 +39,18 @@ def check_assortment(context: Context) -> None:
 
 
 def refused_pairs(context: Context) -> pl.DataFrame:
-    """Pairs of item and node that may not be ordered: `item_id, node_id`."""
-    if not (found := context.get("assortment")):
-        return pl.DataFrame(schema={"item_id": pl.String, "node_id": pl.String})
-    return found[0].frame.filter(~pl.col("stocked")).select("item_id", "node_id")
+    """Pairs of item and node that may not be ordered, by `assortment` or by an override: `item_id, node_id`."""
+    none = pl.DataFrame(schema={"item_id": pl.String, "node_id": pl.String})
+    refused = [none]
+    if found := context.get("assortment"):
+        refused.append(found[0].frame.filter(~pl.col("stocked")).select("item_id", "node_id"))
+    if context.settings is not None and (found := context.get("overrides")):
+        refused.append(excluded_pairs(found[0].frame, context.settings))
+    return pl.concat(refused).unique(maintain_order=True)
+
+
+def refused_offers(context: Context) -> pl.DataFrame:
+    """Offers that an override excludes throughout: `item_id, vendor_id, node_id`."""
+    if context.settings is None or not (found := context.get("overrides")):
+        return pl.DataFrame(schema=dict.fromkeys(("item_id", "vendor_id", "node_id"), pl.String))
+    return excluded_offers(found[0].frame, context.settings)

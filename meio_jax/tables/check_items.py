@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from meio_jax.tables.check_assortment import refused_pairs
+from meio_jax.tables.check_assortment import refused_offers, refused_pairs
 from meio_jax.tables.context import Context
 from meio_jax.tables.findings import ROW
 
@@ -100,7 +100,9 @@ def _check_supply(context: Context) -> None:
     if found := context.get("items", "offers", "on_hand", "on_order"):
         items, offers, on_hand, on_order = found
         shut = refused_pairs(context).lazy()
-        sources = [offers.frame.lazy().join(shut, on=["item_id", "node_id"], how="anti").select("item_id")]
+        bought = offers.frame.lazy().join(shut, on=["item_id", "node_id"], how="anti")
+        bought = bought.join(refused_offers(context).lazy(), on=["item_id", "vendor_id", "node_id"], how="anti")
+        sources = [bought.select("item_id")]
         sources += [view.frame.lazy().filter(pl.col("units") > 0).select("item_id") for view in (on_hand, on_order)]
         bare = items.numbered().join(pl.concat(sources).unique(), on="item_id", how="anti").collect()
         context.findings.add_rows(
@@ -108,7 +110,7 @@ def _check_supply(context: Context) -> None:
             bare,
             "item_id",
             "an item with an offer at a node that may stock it, or with stock in on_hand or on_order",
-            "add an offer, add its stock, or remove the item",
+            "add an offer, add its stock, or remove the item; or the override that excludes it",
         )
 
 

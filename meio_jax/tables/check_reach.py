@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from meio_jax.tables.check_assortment import refused_pairs
+from meio_jax.tables.check_assortment import refused_offers, refused_pairs
 from meio_jax.tables.check_items import accepted_classes
 from meio_jax.tables.context import Context, Scope
 from meio_jax.tables.findings import ROW, View
@@ -55,8 +55,9 @@ def _check_items(context: Context, reach: Reach) -> None:
         view.frame.lazy().filter(pl.col("units") > 0).select("item_id", "node_id") for view in (on_hand, on_order)
     ]
     refused = refused_pairs(context).lazy()
-    bought = offers.frame.lazy().select("item_id", "node_id").join(refused, on=["item_id", "node_id"], how="anti")
-    sources = pl.concat([bought, *stocked]).unique()
+    bought = offers.frame.lazy().join(refused, on=["item_id", "node_id"], how="anti")
+    bought = bought.join(refused_offers(context).lazy(), on=["item_id", "vendor_id", "node_id"], how="anti")
+    sources = pl.concat([bought.select("item_id", "node_id"), *stocked]).unique()
     shut = refused.group_by("item_id").agg(pl.col("node_id").sort().alias("__shut"))
     at = {name: number for number, name in enumerate(reach.nodes)}
     known = pl.col("node_id").is_in(pl.Series(reach.nodes, dtype=pl.String).implode())

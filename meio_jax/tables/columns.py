@@ -108,7 +108,7 @@ class Table:
     """One table: its columns in order, its key (no two rows alike in it; () = none) and its references.
 
     `optional` tables may be absent or empty. `item_column` names the column that holds the item of a row,
-    for tables that grow with the catalog.
+    for tables that grow with the catalog. Columns in `unread` may be there and are not read.
     """
 
     name: str
@@ -118,6 +118,7 @@ class Table:
     references: tuple[Reference, ...] = ()
     optional: bool = False
     item_column: str = ""
+    unread: tuple[str, ...] = ()
 
     @property
     def column_names(self) -> tuple[str, ...]:

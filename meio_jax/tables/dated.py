@@ -15,7 +15,8 @@ def without_own_columns(table: Table, part: Part, settings: InstanceSettings | N
     """A part without the columns that the instance may have besides those that are declared."""
     declared = {*table.column_names, *(column.or_date for column in table.columns)}
     own = [name for name in part.frame.columns if name not in declared]
-    own = [name for name in own if name.startswith("x_") or (settings is not None and settings.keeps(name))]
+    kept = lambda name: name.startswith("x_") or name in table.unread or (settings is not None and settings.keeps(name))
+    own = [name for name in own if kept(name)]
     return Part(part.frame.drop(own), part.source, part.digest) if own else part
 
 

@@ -12,7 +12,10 @@ from typing import Any
 from meio_jax.tables.columns import MOST, Column, ColumnType, Reference, Table
 from meio_jax.tables.settings import LONGEST
 
-ITEM_TABLES = ("items", "offers", "forecast", "on_hand", "on_order", "assortment", "backlog")
+ITEM_TABLES = (
+    *("items", "offers", "forecast", "on_hand", "on_order", "assortment", "backlog"),
+    *("overrides", "planned_orders"),
+)
 """Tables that grow with the catalog; all others describe the network and are small."""
 
 RESOURCE_KINDS = ("storage", "inbound", "outbound", "lane", "vendor", "spend", "service")
@@ -253,6 +256,12 @@ OFFERS = Table(
         ),
         _int("min_order", "least order, if any; rounded up to whole units", "units", ge=0, default=0, fraction="up"),
         _float("share", "weight of this offer among those of the item at the node", ge=0, default=1.0),
+        _days(
+            "frozen_periods",
+            "first days in which nothing new is ordered through this offer; empty: `frozen_periods` of instance.yaml",
+            ge=0,
+            nullable=True,
+        ),
     ),
     key=("item_id", "vendor_id", "node_id"),
     references=(_ITEM, _NODE),
@@ -413,6 +422,75 @@ BACKLOG = Table(
     item_column="item_id",
 )
 
+OVERRIDE_KINDS = ("order", "stock", "exclude")
+
+OVERRIDES = Table(
+    "overrides",
+    "Decisions of planners that the plan keeps to, each with its cost in `plan/overrides`. `order`: on that day the "
+    "node orders exactly so many units from the vendor (or asks the node above for them), whatever its level and its "
+    "reviews say; 0 is no order. `stock`: least and most stock of the item at the node, in place of those of "
+    "`assortment`. `exclude`: the node orders none of the item; with a vendor or `from_node`, none from there. A row "
+    "no longer applies after its day `expires`. Rows that have expired, and orders of days before the start or after "
+    "the horizon, are told and not applied.",
+    (
+        _string("override_id", "name of the decision, for messages and results"),
+        _string("kind", "what is decided", allowed=OVERRIDE_KINDS),
+        _string("item_id", "the item"),
+        _string("node_id", "node that orders and keeps it"),
+        _string("vendor_id", "vendor (order: this or `from_node` is needed; exclude: optional)", nullable=True),
+        _string("from_node", "node that ships (order, exclude)", nullable=True),
+        _int("units", "units of the order, in packs of the offer (order: needed)", "units", ge=0, nullable=True),
+        _int(
+            "period",
+            "period of the order, from 0 (order: needed); under evening orders -1 is the evening before period 0",
+            "period",
+            ge=-LONGEST,
+            le=LONGEST,
+            nullable=True,
+            or_date="order_date",
+        ),
+        _float("min_units", "least stock, as in `assortment` (stock)", "units", ge=0, nullable=True),
+        _float("min_days", "the same in days of demand", "days", ge=0, le=LONGEST, nullable=True),
+        _float("max_units", "most stock, as in `assortment` (stock)", "units", ge=0, nullable=True),
+        _float("max_days", "the same in days of demand", "days", ge=0, le=LONGEST, nullable=True),
+        _date("expires", "last day on which the row applies; empty: it does not expire", nullable=True),
+        _string("reason", "why, for the report", default=""),
+    ),
+    key=("override_id",),
+    references=(_ITEM, _NODE, Reference(("from_node",), "nodes", ("node_id",))),
+    optional=True,
+    item_column="item_id",
+)
+
+PLANNED_ORDERS = Table(
+    "planned_orders",
+    "Orders that an earlier run planned: its table `plan/planned_days` (where `output.daily_orders` asks for it) or "
+    "`plan/planned_orders`, as it is. Those of frozen periods (`frozen_periods` in instance.yaml or offers) are placed "
+    "as they were planned, to the nearest whole pack, unless a row of `overrides` says otherwise; those of other "
+    "periods are not looked at. Rows of one day are added up.",
+    (
+        _string("item_id", "the item"),
+        _string("vendor_id", "the vendor"),
+        _string("node_id", "node that receives"),
+        _float("units", "units that were planned", "units", ge=0),
+        _int(
+            "period",
+            "period of the order, from 0; under evening orders -1 is the evening before period 0",
+            "period",
+            ge=-LONGEST,
+            le=LONGEST,
+            or_date="order_date",
+        ),
+    ),
+    references=(_ITEM, _NODE),
+    optional=True,
+    item_column="item_id",
+    unread=(
+        *("bucket", "units_p10", "units_p90", "unit_cost", "cost", "freight", "due_date"),
+        *("item_name", "vendor_name", "node_name"),
+    ),
+)
+
 ACTIVITIES = ("all", "receipts", "orders", "shipments")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -548,11 +626,13 @@ _FIXED = (
     ON_HAND,
     ON_ORDER,
 )
-_BY_NAME = {table.name: table for table in (*_FIXED, LEAD_TIMES, ASSORTMENT, CALENDAR, BACKLOG)}
+_REST = (LEAD_TIMES, ASSORTMENT, CALENDAR, BACKLOG, OVERRIDES, PLANNED_ORDERS)
+_BY_NAME = {table.name: table for table in (*_FIXED, *_REST)}
 
 TABLE_NAMES = (
     *("items", "nodes", "lanes", "regions", "speeds", "transit", "cutoffs", "offers", "forecast", "shares"),
     *("resources", "on_hand", "on_order", "lead_times", "assortment", "calendar", "backlog"),
+    *("overrides", "planned_orders"),
 )
 """Names of all tables, in the order in which they are read and shown."""
 

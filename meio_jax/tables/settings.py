@@ -117,6 +117,13 @@ class InstanceSettings(BaseModel):
         description="longest lead time accepted, in periods; default 52 weeks, 24 months",
     )
 
+    frozen_periods: int = Field(
+        default=0,
+        ge=0,
+        le=LONGEST,
+        description="first periods in which orders at vendors stand as they were planned (table `planned_orders`) or "
+        "fixed (table `overrides`) and nothing new is ordered; transfers stay free",
+    )
     keep_columns: str = Field(
         default="",
         max_length=10_000,

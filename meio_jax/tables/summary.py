@@ -5,7 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from meio_jax.errors import visible
+from meio_jax.tables.frozen import frozen_offers
 from meio_jax.tables.open_days import open_days
+from meio_jax.tables.overrides import IN_FORCE, with_status
 from meio_jax.tables.quantiles import quantile_levels, quantile_name
 from meio_jax.tables.tables import Tables
 
@@ -58,13 +60,20 @@ def _figures(tables: Tables) -> list[str]:
 
 def _facts(tables: Tables) -> list[str]:
     """What else was given: units owed, items that are phased out, and closed days."""
-    lines, settings = [], tables.settings
+    lines, settings, word = [], tables.settings, tables.settings.period
     if owed := float(tables.backlog["units"].sum() or 0.0):
         lines.append(f"owed to customers: {owed:,.0f} units, items: {tables.backlog['item_id'].n_unique():,}")
     days = tables.items["phase_out"].drop_nulls()
     if len(days):
         now = int((days <= settings.start_date).sum())
         lines.append(f"phased out: {len(days):,} items, {now:,} of them from the start on")
+    if tables.overrides.height:
+        status = with_status(tables.overrides, settings)["status"]
+        applied = int((status == IN_FORCE).sum())
+        lines.append(f"overrides: {applied:,} in force, {len(status) - applied:,} that do not apply")
+    frozen = frozen_offers(tables.offers, settings).height
+    if frozen:
+        lines.append(f"frozen in the first {word}s: {frozen:,} of {tables.offers.height:,} offers")
     found = open_days(tables.calendar, settings, tables.nodes["node_id"].to_list(), settings.periods)
     if found is not None:
         shut = int((~found.receipts).any(axis=0).sum())

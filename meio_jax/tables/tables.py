@@ -25,8 +25,8 @@ class Tables:
     Optional tables that were absent are empty frames. `forecast` has the columns of the form
     `settings.forecast`; in form quantiles, `unique_id`, `ds` and one column `q<level>` per level,
     ascending. Empty cells (null) are left in `latitude`, `longitude` and in the scope, bucket and measure
-    columns of `resources`, in the upper bounds of `assortment` and in the names and
-    dates of `calendar` and `backlog`, only.
+    columns of `resources`, in the upper bounds of `assortment`, in the names and
+    dates of `calendar` and `backlog`, and in what does not concern a row of `overrides`, only.
 
     `warnings` are what was found that can be used but is probably not meant, `digests` those of the bytes that
     were read (by name of the file or folder), and `read_from` names the file of each table that was read.
@@ -50,6 +50,8 @@ class Tables:
     assortment: pl.DataFrame
     calendar: pl.DataFrame
     backlog: pl.DataFrame
+    overrides: pl.DataFrame
+    planned_orders: pl.DataFrame
     warnings: tuple[InputWarning, ...] = field(default=(), compare=False)
     digests: Mapping[str, str] = field(default_factory=dict, compare=False)
     read_from: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -11,6 +11,7 @@ from meio_jax.tables.check_items import check_items
 from meio_jax.tables.check_keys import check_keys, check_references
 from meio_jax.tables.check_meaning import check_meaning
 from meio_jax.tables.check_network import check_network
+from meio_jax.tables.check_overrides import check_overrides
 from meio_jax.tables.check_reach import check_reach
 from meio_jax.tables.check_resources import check_resources
 from meio_jax.tables.check_room import check_room
@@ -33,4 +34,5 @@ def validate(context: Context) -> None:
         check_items(context)
         check_assortment(context)
         check_backlog(context)
+        check_overrides(context)
         check_forecast(context)

@@ -10,6 +10,7 @@ from meio_jax.report.numbers import number, whole
 from meio_jax.report.parts import Column, called, card, cards, cell, empty, name_cell, section, table
 from meio_jax.report.sections.exceptions import exceptions
 from meio_jax.report.sections.expected_orders import expected_orders
+from meio_jax.report.sections.overrides import overrides
 from meio_jax.runs.data import RunData
 from meio_jax.runs.today import next_order_text
 
@@ -84,6 +85,7 @@ def decisions(data: RunData) -> Markup:
         cards(_orders(orders, data.currency, coming), _transfers(transfers)),
         _largest(orders, data.currency),
         tag("p", coming, class_="lead") if coming and orders.height else None,
+        overrides(data),
         exceptions(data),
         expected_orders(data),
         lead="Every line is in plan/orders.parquet and plan/transfers.parquet.",
