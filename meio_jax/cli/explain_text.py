@@ -33,9 +33,8 @@ def money(value: float) -> str:
 
 
 def _terms(one: Explanation) -> Table:
-    table = Table(
-        title=f"One unit more of {escape(one.item_id)} at {escape(one.node_id)}, in every bucket", title_justify="left"
-    )
+    what = f"{escape(one.called(one.item_id))} at {escape(one.called(one.node_id))}"
+    table = Table(title=f"One unit more of {what}, in every bucket", title_justify="left")
     table.add_column("what it does")
     table.add_column(f"{one.currency} per unit", justify="right")
     rows = [(_NAMES.get(name, name), value) for name, value in one.terms.items()]
@@ -97,14 +96,16 @@ def _beyond(now: float, at: float | None, when: str) -> str:
 
 
 def _places(one: Explanation) -> Table:
-    table = Table(title=f"All sites of {escape(one.item_id)}", title_justify="left")
+    table = Table(title=f"All sites of {escape(one.called(one.item_id))}", title_justify="left")
     table.add_column("site")
     for name in ("level", "in stock today", "mean stock", f"sum, {one.currency} per unit"):
         table.add_column(name, justify="right")
     for place in one.places[:_SITES]:
         figures = (place.target, place.today, place.mean_on_hand)
         style = "bold" if place.node_id == one.node_id else None
-        table.add_row(escape(place.node_id), *(f"{value:,.1f}" for value in figures), money(place.slope), style=style)
+        table.add_row(
+            escape(one.called(place.node_id)), *(f"{value:,.1f}" for value in figures), money(place.slope), style=style
+        )
     return table
 
 
@@ -157,7 +158,8 @@ def _idle(one: Explanation) -> str:
 def paragraph(one: Explanation) -> str:
     """Why this many units, in words."""
     start = (
-        f"{one.node_id} orders {one.item_id} up to {_level(one)} and holds {one.mean_on_hand:,.1f} on average over "
+        f"{one.called(one.node_id)} orders {one.called(one.item_id)} up to {_level(one)} and holds "
+        f"{one.mean_on_hand:,.1f} on average over "
         f"{one.days} {one.period}s ({one.today:,.0f} today)."
     )
     today = f"A unit more in stock there today would be worth {money(one.worth_today)} {one.currency}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ class Explanation:
     use of capacity; `slope` is their sum, near zero where the search has settled. `plus_one` and `minus_one` are what
     the plan in whole units would cost more with one unit more or less. `worth_today` is what a unit more in stock
     today would save. `storage_rent` is what storage capacity costs a unit a day, mean over buckets: price x volume, or
-    the price itself where `storage_measure` is not "m3".
+    the price itself where `storage_measure` is not "m3". `names` are those of the item and of nodes, by id, where the
+    instance gives any.
     """
 
     item_id: str
@@ -85,6 +86,11 @@ class Explanation:
     changes: list[Change]
     places: list[Place]
     period: str = "day"
+    names: dict[str, str] = field(default_factory=dict)
+
+    def called(self, name: str) -> str:
+        """An id, with the name that people use before it where there is one."""
+        return f"{self.names[name]} ({name})" if self.names.get(name) else name
 
     @property
     def gross(self) -> float:
@@ -255,7 +261,15 @@ def explain(one: ItemOfRun, node: str | None = None, scenarios: int = 512) -> Ex
         storage_measure=_storage_measure(one, at),
         changes=_changes(one, steps, at),
         places=_places(one, level, held, today, over_buckets),
+        names=_names(one),
     )
+
+
+def _names(one: ItemOfRun) -> dict[str, str]:
+    """Names of nodes and of the item by id; an item counts before a node of the same id."""
+    tables = one.instance.tables
+    named = [*tables.nodes.select("node_id", "name").iter_rows(), *tables.items.select("item_id", "name").iter_rows()]
+    return {name: words for name, words in named if words}
 
 
 def _storage_measure(one: ItemOfRun, node: int) -> str:

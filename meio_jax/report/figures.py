@@ -72,7 +72,7 @@ def _capacity(data: RunData) -> pl.DataFrame:
 
 
 def _sites(data: RunData, capacity: pl.DataFrame) -> pl.DataFrame:
-    nodes = data.network.nodes.select("node_id", "kind", "latitude", "longitude")
+    nodes = data.network.nodes.select("node_id", pl.col("name").alias("node_name"), "kind", "latitude", "longitude")
     item = data.items.select("item_id", "volume_m3", "unit_cost").lazy()
 
     def valued(frame: pl.LazyFrame, units: str, prefix: str) -> pl.LazyFrame:

@@ -1,5 +1,6 @@
 """The words of an explanation fit its figures."""
 
+import io
 from dataclasses import replace
 
 import pytest
@@ -48,6 +49,16 @@ def test_the_paragraph_names_what_moves() -> None:
     ):
         assert part in words, part
     assert "that is why the level is where it is" in words
+
+
+def test_names_stand_before_ids() -> None:
+    named = replace(USUAL, names={"paper[bold]": "Paper A4", "shop": "Shop North"})
+    assert paragraph(named).startswith("Shop North (shop) orders Paper A4 (paper[bold]) up to")
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(explanation_text(named))
+    text = console.export_text()
+    assert "One unit more of Paper A4 (paper[bold]) at Shop North (shop)" in text
+    assert "All sites of Paper A4 (paper[bold])" in text
 
 
 def test_stock_is_no_reason_where_something_is_ordered() -> None:

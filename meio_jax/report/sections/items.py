@@ -10,7 +10,7 @@ from meio_jax.report.charts import sparkline
 from meio_jax.report.figures import Figures
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, share
-from meio_jax.report.parts import Column, cell, empty, name_cell, section, table, tabs
+from meio_jax.report.parts import Column, called, cell, empty, name_cell, section, table, tabs
 from meio_jax.report.strange import Strange, largest, strangest
 from meio_jax.runs.data import RunData
 
@@ -30,6 +30,7 @@ class _Detail:
     today: pl.DataFrame
     orders: pl.DataFrame
     speeds: list[str]
+    node_names: dict[str, str]
 
 
 def _detail(data: RunData, figures: Figures, listed: list[str]) -> _Detail:
@@ -45,6 +46,7 @@ def _detail(data: RunData, figures: Figures, listed: list[str]) -> _Detail:
         data.on_hand.filter(pl.col("item_id").is_in(wanted)),
         only("plan/orders"),
         data.network.speeds.sort("promise_days", "deliver_by_hour")["speed_id"].to_list(),
+        dict(data.network.nodes.select("node_id", "name").iter_rows()),
     )
 
 
@@ -96,7 +98,7 @@ def _places(item: str, detail: _Detail) -> Markup:
         words = "target by bucket: " + ", ".join(number(value) for value in line)
         rows.append(
             [
-                name_cell(node),
+                name_cell(called({"node_id": node, "node_name": detail.node_names.get(node)}, "node_id")),
                 cell(sparkline(line, label=words) if line else ""),
                 cell(number(level), figure=True, sort=level or 0.0),
                 *[cell(number(v), figure=True, sort=v) for v in (today.get(node, 0.0), mean.get(node, 0.0), *sent)],
@@ -112,8 +114,10 @@ def _list(listed: list[Strange], detail: _Detail, currency: str) -> Markup:
     attributes = {row["item_id"]: row for row in detail.attributes.iter_rows(named=True)}
     entries = []
     for one in listed:
+        name = attributes.get(one.item_id, {}).get("name")
+        title = called({"item_id": one.item_id, "item_name": name}, "item_id")
         head = [
-            tag("span", one.item_id, class_="item-name", title=one.item_id),
+            tag("span", title, class_="item-name", title=title),
             tag("span", one.reason, class_="reason"),
         ]
         body = [_facts(rows[one.item_id], attributes.get(one.item_id, {}), currency), _places(one.item_id, detail)]

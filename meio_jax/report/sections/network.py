@@ -11,7 +11,7 @@ from meio_jax.report.figures import TIER_COLOURS, TIER_NAMES, TIERS, Figures
 from meio_jax.report.geography import apart, border_path, frame_of, label_places, land_path
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, share, whole
-from meio_jax.report.parts import Column, cell, details, heat, name_cell, section, table
+from meio_jax.report.parts import Column, called, cell, details, heat, name_cell, section, table
 from meio_jax.runs.data import RunData
 
 _WIDTH, _HEIGHT = 1040.0, 600.0
@@ -105,7 +105,7 @@ def _arcs(flows: pl.DataFrame, kind: str, places: _Places, number_of: dict[str, 
 
 def _tip(row: dict, currency: str) -> str:
     parts = [
-        f"{row['node_id']} ({TIER_NAMES.get(row['kind'], row['kind'])})",
+        f"{called(row, 'node_id')} ({TIER_NAMES.get(row['kind'], row['kind'])})",
         f"ships {whole(row['shipped'])} units to customers",
         f"holds {number(row['mean_m3'])} m³ on average",
         f"capacity worth {number(row['rent'])} {currency}",
@@ -120,7 +120,8 @@ def _sites(figures: Figures, places: _Places, number_of: dict[str, int], currenc
     top_moved, top_rent = (max([*sites[name].to_list(), 1e-9]) for name in ("moved", "rent"))
     x, y = (np.asarray([places.site[name][axis] for name in sites["node_id"]]) for axis in (0, 1))
     radius = 5 + 9 * np.sqrt(sites["moved"].to_numpy() / top_moved)
-    width = np.asarray([_LETTER * min(len(name), _LETTERS) + 4 for name in sites["node_id"]])
+    names = [row["node_name"] or row["node_id"] for row in sites.iter_rows(named=True)]
+    width = np.asarray([_LETTER * min(len(name), _LETTERS) + 4 for name in names])
     labels = label_places(x, y, radius, width, 14.0)
     halos, drawn = [], []
     for at, row in enumerate(sites.iter_rows(named=True)):
@@ -131,7 +132,7 @@ def _sites(figures: Figures, places: _Places, number_of: dict[str, int], currenc
         place = labels[at] or (x[at], y[at] - radius[at] - 4, "middle")
         name = tag(
             "text",
-            _short(row["node_id"]),
+            _short(names[at]),
             x=f"{place[0]:.1f}",
             y=f"{place[1]:.1f}",
             text_anchor=place[2],
@@ -169,7 +170,8 @@ def _controls(sites: list[str], layers: list[tuple[str, str]]) -> Markup:
         tag("label", tag("input", type="checkbox", checked=True, data_toggle=layer), " ", words)
         for layer, words in layers
     ]
-    options = [tag("option", "all sites", value=""), *[tag("option", name, value=at) for at, name in enumerate(sites)]]
+    named = [tag("option", name, value=at) for at, name in enumerate(sites)]
+    options = [tag("option", "all sites", value=""), *named]
     picker = tag("label", "Site ", tag("select", options, id="map-site"))
     return tag("div", boxes, picker, class_="controls scripted")
 
@@ -200,7 +202,7 @@ def site_table(figures: Figures, currency: str) -> Markup:
         load = row["load"]
         rows.append(
             [
-                name_cell(row["node_id"]),
+                name_cell(called(row, "node_id")),
                 cell(TIER_NAMES.get(row["kind"], row["kind"])),
                 *[cell(shown, figure=True, sort=value) for value, shown in values],
                 cell(share(load), figure=True, sort=load or 0.0, class_=heat(load)),
@@ -240,7 +242,7 @@ def network(data: RunData, figures: Figures) -> Markup:
     return section(
         "network",
         "Network",
-        _controls(sites, layers),
+        _controls([called(row, "node_id") for row in figures.sites.iter_rows(named=True)], layers),
         tag("div", picture, class_="map-frame", tabindex=0, role="region", aria_label="Map"),
         _legend(places),
         details("All sites as a table", site_table(figures, data.currency)),
