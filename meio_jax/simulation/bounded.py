@@ -36,7 +36,9 @@ def within_bounds(
     lacking = jax.nn.relu(jnp.minimum(jax.nn.relu(least - view.position), room) - total)
     raised = wanted + jnp.where(due, view.split(lacking), 0)
     whole = total + lacking
-    kept = jnp.where(whole > room, room / jnp.where(whole > 0, whole, 1), 1)
+    # Room without a bound is infinite, and its slope where it does not count would still be infinity times nought.
+    over = whole > room
+    kept = jnp.where(over, jnp.where(over, room, 0) / jnp.where(over & (whole > 0), whole, 1), 1)
     return raised * kept[source_row]
 
 

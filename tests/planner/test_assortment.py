@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from lived import LANES, bought, built, lived, policy_of
 from one_node import offer
 
 from meio_jax.errors import InputError
+from meio_jax.policy.base import View
+from meio_jax.simulation.bounded import within_bounds
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,31 @@ def test_without_bounds_nothing_is_added() -> None:
     assert built(["A"], []).catalog.block.bounds is None
     rows = [{"item_id": "A", "node_id": "week", "stocked": False}]
     assert built(["A"], rows).catalog.block.bounds is None
+
+
+def test_orders_have_a_slope_where_there_is_no_bound() -> None:
+    """Five units wanted: without a bound a unit more is ordered, above the most stock of three none."""
+    one = lambda value: jnp.full((1, 2), value)
+    view = View(
+        position=one(0.0),
+        echelon_position=one(0.0),
+        net_stock=one(0.0),
+        arriving_soon=one(0.0),
+        has_expedited=one(False),
+        source_share=one(1.0),
+        source_expedited=jnp.zeros(1, bool),
+        source_row=(0,),
+        source_index=(0,),
+        rows=(0,),
+    )
+    most = jnp.asarray([[jnp.inf, 3.0]])
+
+    def ordered(wanted: jax.Array) -> jax.Array:
+        return within_bounds(view, wanted, one(0.0), one(0.0), most, one(True))
+
+    assert ordered(one(5.0)).tolist() == [[5.0, 3.0]]
+    slope = jax.grad(lambda wanted: ordered(wanted).sum())(one(5.0))
+    assert slope.tolist() == [[1.0, pytest.approx(0.0, abs=1e-6)]]
 
 
 @pytest.mark.parametrize(
