@@ -21,11 +21,9 @@ from meio_jax.plans.overrides import Effect, override_frame
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.registry import PolicyFamily
 from meio_jax.progress import AbstractProgress
-from meio_jax.results import Result
 from meio_jax.scenarios.sampling import HOLDOUT, VALIDATION
 from meio_jax.simulation.rollout import rollout
 from meio_jax.solver.refine import Pace, Surroundings, begin, clearly_better, judge, refine
-from meio_jax.solver.solve import Solution
 from meio_jax.solver.subproblem import block_lists, reported_costs
 from meio_jax.tables import ITEM_TABLES, Tables
 from meio_jax.tables.overlay import item_column
@@ -77,11 +75,10 @@ class Pricing:
     around: Surroundings
     progress: AbstractProgress
 
-    def frame(self, solution: Solution) -> pl.DataFrame:
+    def frame(self, *, failed: bool = False) -> pl.DataFrame:
         """The table `plan/overrides`; without costs where the search failed."""
         tables = self.instance.tables
         rows = with_status(tables.overrides, tables.settings)
-        failed = solution.result is Result.NUMERICAL_FAILURE
         effects = {} if failed else self._effects(rows.filter(pl.col("status") == IN_FORCE))
         return override_frame(self.instance, rows, effects)
 

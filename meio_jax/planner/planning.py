@@ -522,7 +522,7 @@ def _overrides_of(
         stationary=model.stationary,
     )
     pricing = Pricing(model.config, instance, policy, model.values.policy.family, around, progress)
-    return pricing.frame(solution)
+    return pricing.frame(failed=solution.result is Result.NUMERICAL_FAILURE)
 
 
 def values_of_units(

@@ -1,14 +1,22 @@
-"""What overrides cost a week, by hand, in one instance that is solved once."""
+"""What overrides cost a week, by hand, beside levels that are given."""
 
 from __future__ import annotations
 
 import datetime
 
+import jax.numpy as jnp
+import numpy as np
 import polars as pl
 import pytest
-from one_node import START, demand, instance, item, offer, settings
+from one_node import START, demand, instance, item, offer
 
-from meio_jax.planner import plan
+from meio_jax.config import make_config
+from meio_jax.instance import build_instance
+from meio_jax.planner.override_costs import Pricing
+from meio_jax.planner.planning import settings_of
+from meio_jax.policy.base_stock import BaseStock
+from meio_jax.progress import Silent
+from meio_jax.solver.refine import Surroundings
 
 DAYS = 28
 
@@ -39,7 +47,21 @@ def table() -> pl.DataFrame:
         settings={"stationary_targets": True},
         overrides=rows,
     )
-    return plan(tables, settings(max_steps=40, min_steps=40)).frames()["plan/overrides"]
+    made = build_instance(tables, block_items=4, dtype=np.float32)
+    config = make_config(scenarios={"train": 16, "per_step": 16, "holdout": 8, "clairvoyant": 0})
+    free = jnp.zeros_like(made.resources.capacity)
+    around = Surroundings(
+        network=made.network,
+        resources=made.resources,
+        profiles=made.catalog.profiles,
+        prices=free,
+        list_prices=free,
+        settings=settings_of(config, made),
+        stationary=True,
+    )
+    levels = np.full((1, made.network.nodes, len(names)), 20.0)
+    policy = BaseStock(jnp.asarray(made.layout.cut(levels), jnp.float32))
+    return Pricing(config, made, policy, BaseStock, around, Silent()).frame()
 
 
 @pytest.mark.parametrize(
