@@ -127,14 +127,17 @@ def run(
         out.parent.mkdir(parents=True, exist_ok=True)
         every = max(mutations // max(solves, 1), 1)
         due = 0
-        for number in range(mutations):
-            due += number % every == 0 and solves > 0
+        # Those of one form of the forecast in a row: their programs are mostly the same, and are kept.
+        for count, number in enumerate(sorted(range(mutations), key=lambda number: number % len(FORMS))):
+            due += count % every == 0 and solves > 0
             if number in kept:
                 due -= kept[number]["solved"] != ""
                 continue
             family, done, verdict, tables = mutate(number, seed, bases, home)
             solved = (
-                judge_solve(tables, slack=number % SLACK_EVERY == 0) if due > 0 and tables is not None else Verdict("")
+                judge_solve(tables, slack=number // len(FORMS) % SLACK_EVERY == 0)
+                if due > 0 and tables is not None
+                else Verdict("")
             )
             due -= solved.outcome != ""
             kept[number] = {
@@ -145,8 +148,8 @@ def run(
             }
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(kept[number]) + "\n")
-            if number % 500 == 499:
-                console.print(f"{number + 1} of {mutations}, {time.perf_counter() - started:.0f} s", highlight=False)
+            if count % 500 == 499:
+                console.print(f"{count + 1} of {mutations}, {time.perf_counter() - started:.0f} s", highlight=False)
     found = [kept[number] for number in range(mutations)]
     _write(found, out, mutations, solves, seed, time.perf_counter() - started)
     log.unlink()
