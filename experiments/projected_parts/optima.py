@@ -16,7 +16,7 @@ from meio_jax.tables import Tables
 from projected_parts.optimum import System, least_cost
 from projected_parts.rows import Report, planned_rows
 
-EFFORT = Effort(train=256, per_step=32, holdout=2**13, first_steps=100, second_steps=0, block_items=32)
+EFFORT = Effort(train=256, per_step=32, holdout=2**15, first_steps=100, second_steps=0, block_items=32)
 PERIODS, WARMUP = 120, 20
 POLICIES = ("projected_level", "base_stock")
 SYSTEMS = tuple(
