@@ -113,6 +113,11 @@ class Execution:
             changes["forecast"] = observed_history(self.tables, self.world.items, self.sales)
         return moved.replace(**changes)
 
+    def coming(self) -> np.ndarray:
+        """Units that customers will ask for on every day of this world, `[days, items]`: nobody may know them."""
+        days = [self._source(day) for day in range(self.days)]
+        return np.array([self._units_of(orders) for orders in days])
+
     def backlog(self) -> pl.DataFrame:
         """Demand that waits: `item_id, region_id, speed_id, units`."""
         return backlog_table(self._simulation)
@@ -177,8 +182,7 @@ class Execution:
         fresh: Orders = self._source(clock.day)
         simulation.serve(fresh, clock)
         simulation.close(clock)
-        asked = np.bincount(fresh.item, fresh.units, minlength=len(self.world.items)).astype(np.int64)
-        self._asked.append(asked)
+        self._asked.append(self._units_of(fresh))
         done = self._ledger.close(clock.day)
         self._open()
         return done
@@ -187,6 +191,9 @@ class Execution:
         """Costs, service and use of capacities of the days lived."""
         self._simulation.seconds = time.perf_counter() - self._began
         return summarise(self.world, [self._simulation.finished()], self._simulation.options)
+
+    def _units_of(self, orders: Orders) -> np.ndarray:
+        return np.bincount(orders.item, orders.units, minlength=len(self.world.items)).astype(np.int64)
 
     def _open(self) -> None:
         self._clock = None

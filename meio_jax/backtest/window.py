@@ -37,7 +37,7 @@ def window(tables, first: int, periods: int):
     return tables.replace(
         settings=moved,
         nodes=nodes,
-        forecast=_forecast(tables, first, periods),
+        forecast=moved_forecast(tables, first, periods),
         resources=_resources(tables, first, periods),
         **_decided(tables, first),
     )
@@ -63,7 +63,8 @@ def source_days(known: int, first: int, periods: int, cycle: int = 7) -> np.ndar
     return np.where(day < known, day, known - cycle + (day - known) % cycle)
 
 
-def _forecast(tables, first: int, periods: int) -> pl.DataFrame:
+def moved_forecast(tables, first: int, periods: int) -> pl.DataFrame:
+    """The forecast of `tables` for `periods` days from day `first` on; past its end as in `window`."""
     settings, table = tables.settings, frame(tables, "forecast")
     form = str(settings.forecast)
     if form == "history":

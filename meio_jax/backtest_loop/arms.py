@@ -13,6 +13,7 @@ import polars as pl
 
 from meio_jax.backtest import PlanTable
 from meio_jax.backtest.baselines import BASELINES
+from meio_jax.backtest_loop.knowledge import AbstractKnowledge, OwnForecast
 from meio_jax.backtest_loop.nervousness import Change, changes
 from meio_jax.config.settings import Config
 from meio_jax.folders import remove
@@ -22,7 +23,7 @@ from meio_jax.runs.files import read_certificate
 from meio_jax.runs.run import run_solve
 from meio_jax.tables import Tables, read_settings, write_instance
 
-OURS, STEADY = "meio", "meio_steady"
+OURS, STEADY, CLAIRVOYANT = "meio", "meio_steady", "meio_clairvoyant"
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,17 @@ class Baseline(AbstractArm):
 
     name: str
     plan: Callable[[Tables], PlanTable] = field(repr=False)
+    knowledge: AbstractKnowledge = OwnForecast()
 
     def decide(self, day: int, morning: Tables) -> Decision:
         began = time.perf_counter()
-        levels = self.plan(morning)
+        levels = self.plan(self.knowledge.seen(day, morning))
         return Decision(levels=levels, seconds=time.perf_counter() - began)
 
 
-def baseline(name: str) -> Baseline:
+def baseline(name: str, knowledge: AbstractKnowledge = OwnForecast()) -> Baseline:
     """The baseline of that name."""
-    return Baseline(name, partial(BASELINES[name], morning=True))
+    return Baseline(name, partial(BASELINES[name], morning=True), knowledge)
 
 
 class Planner(AbstractArm):
@@ -86,18 +88,28 @@ class Planner(AbstractArm):
         every: Days from one plan to the next.
         progress: Where solves report.
         name: What it is called.
+        knowledge: What it knows of demand.
     """
 
-    def __init__(self, config: Config, folder: Path, every: int, progress: AbstractProgress, name: str = OURS) -> None:
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        every: int,
+        progress: AbstractProgress,
+        name: str = OURS,
+        knowledge: AbstractKnowledge = OwnForecast(),
+    ) -> None:
         output = config.output.model_copy(update={"daily_orders": True})
         # Values of units are read by nobody here, and cost a gradient of the whole catalog every day.
         scenarios = config.scenarios.model_copy(update={"unit_values": 0})
         self.name, self._folder = name, folder
         self._config = config.model_copy(update={"output": output, "scenarios": scenarios})
-        self._every, self._progress = every, progress
+        self._every, self._progress, self._knowledge = every, progress, knowledge
 
     def decide(self, day: int, morning: Tables) -> Decision:
         began = time.perf_counter()
+        morning = self._knowledge.seen(day, morning)
         if day % self._every:
             levels = self._levels(day - day % self._every)
             found = levels.decide(morning)

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from meio_jax.backtest import Options, window
+from meio_jax.backtest_loop.recorded import recorded_table
 from meio_jax.config.settings import BacktestPart
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.tables import Tables
@@ -46,15 +47,15 @@ def ground(tables: Tables, folder: Path, part: BacktestPart) -> Ground:
         storage=part.storage,
         inbound=part.inbound,
         outbound=part.outbound,
-        lead_times=_given(part.lead_times, "lead_times"),
-        deliveries=_given(part.deliveries, "deliveries"),
+        lead_times=_if_given(part.lead_times, "backtest.lead_times"),
+        deliveries=_if_given(part.deliveries, "backtest.deliveries"),
         short_deliveries=(part.short_chance, part.short_share),
         detail=True,
     )
     if kind == "sampled":
         return Ground(tables, options, kind)
     if kind == "recorded":
-        actual = _given(part.actual or folder / RECORDED, "actual")
+        actual = recorded_table(part.actual or folder / RECORDED, "backtest.actual")
         return Ground(tables, _with_sales(options, actual), kind)
     first, sales = _held_back(tables, part.days)
     return Ground(first, _with_sales(options, sales), kind)
@@ -78,18 +79,8 @@ def _kind(tables: Tables, folder: Path, part: BacktestPart) -> str:
     return part.customers
 
 
-def _given(path: Path | None, key: str) -> pl.DataFrame | None:
-    """A recorded table, as it is in its file."""
-    if path is None:
-        return None
-    remedy = f"correct `backtest.{key}`"
-    if not path.is_file() or path.suffix not in (".csv", ".parquet"):
-        raise InputError([Problem(str(path), "", f"backtest.{key}", None, "a CSV or Parquet file", remedy)])
-    try:
-        return pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, try_parse_dates=True)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        found = Note(str(error).splitlines()[0])
-        raise InputError([Problem(str(path), "", f"backtest.{key}", found, "a readable table", remedy)]) from None
+def _if_given(path: Path | None, key: str) -> pl.DataFrame | None:
+    return None if path is None else recorded_table(path, key)
 
 
 def _held_back(tables: Tables, days: int) -> tuple[Tables, pl.DataFrame]:

@@ -25,7 +25,7 @@ from meio_jax.runs.files import read_json
 from meio_jax.tables import write_text
 
 IDENTITY = "backtest.json"
-_MARK = Mark(KIND, (IDENTITY, SUMMARY, "days", "mornings", "plans", "steady", "results", "report.html"))
+_MARK = Mark(KIND, (IDENTITY, SUMMARY, "days", "mornings", "plans", "steady", "clairvoyant", "results", "report.html"))
 
 
 def open_folder(folder: Path, same: dict[str, Any], *, resume: bool, overwrite: bool) -> Path:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meio_jax.backtest import World, read_world, window
-from meio_jax.backtest_loop.arms import OURS, STEADY, AbstractArm, Baseline, Planner, baseline
+from meio_jax.backtest import Execution, World, read_world, window
+from meio_jax.backtest_loop.arms import CLAIRVOYANT, OURS, STEADY, AbstractArm, Baseline, Planner, baseline
 from meio_jax.backtest_loop.customers import Ground, ground
 from meio_jax.backtest_loop.folder import finish, open_folder
+from meio_jax.backtest_loop.issued import read_issued
+from meio_jax.backtest_loop.knowledge import AbstractKnowledge, OwnForecast, PerfectForecast
 from meio_jax.backtest_loop.live import Life, Step, live
 from meio_jax.backtest_loop.measures import result_frames
 from meio_jax.backtest_loop.min_max import read_min_max
@@ -26,7 +28,7 @@ from meio_jax.runs.resume import identity, table_digests
 from meio_jax.runs.run import ensure_instance
 from meio_jax.tables import read_instance, write_table, write_text
 
-_FILES = ("actual", "lead_times", "deliveries", "min_max")
+_FILES = ("actual", "lead_times", "deliveries", "min_max", "forecasts")
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,16 @@ def run_backtest(
 
 def _arms(config: Config, folder: Path, at: Ground, progress: AbstractProgress) -> list[AbstractArm]:
     part = config.backtest
-    arms: list[AbstractArm] = [Planner(config, folder, part.every, progress)]
+    known: AbstractKnowledge = OwnForecast() if part.forecasts is None else read_issued(part.forecasts, at.tables)
+    arms: list[AbstractArm] = [Planner(config, folder, part.every, progress, knowledge=known)]
     if part.steady is not None:
         calm = config.model_copy(update={"warm": config.warm.model_copy(update={"hold": part.steady})})
-        arms.append(Planner(calm, folder / "steady", part.every, progress, STEADY))
-    arms += [baseline(name) for name in part.baselines]
+        arms.append(Planner(calm, folder / "steady", part.every, progress, STEADY, known))
+    if part.clairvoyant:
+        coming = Execution(at.tables, part.days, seed=part.seed, options=at.options).coming()
+        perfect = PerfectForecast(coming, known)
+        arms.append(Planner(config, folder / "clairvoyant", part.every, progress, CLAIRVOYANT, perfect))
+    arms += [baseline(name, known) for name in part.baselines]
     if part.min_max is not None:
         arms.append(Baseline("min_max", read_min_max(part.min_max, at.tables)))
     return arms

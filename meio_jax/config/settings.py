@@ -286,6 +286,17 @@ class BacktestPart(_Part):
         le=10,
         description="a second planner lives the same days with this `warm.hold`: what calmer plans cost; empty: none",
     )
+    forecasts: SafePath | None = Field(
+        default=None,
+        description="your own forecasts by date of issue: `issue_date`, `item_id`, `ds` and the columns of a form of "
+        "the forecast (`mean`; `path` and `units`; or quantiles); every morning knows the latest. Empty: the "
+        "forecast, or the past sales, of the instance",
+    )
+    clairvoyant: bool = Field(
+        default=False,
+        description="a further planner that knows the demand of every item and day in advance (not where customers "
+        "live, nor lead times): what a perfect forecast would be worth",
+    )
     min_max: SafePath | None = Field(
         default=None, description="your own order-up-to table as a further baseline: `item_id, node_id, min, max`"
     )
