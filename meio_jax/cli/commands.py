@@ -14,6 +14,7 @@ from rich.console import Console
 
 from meio_jax.cli.backtest import backtest
 from meio_jax.cli.endings import BAD_INPUT, ending
+from meio_jax.cli.serve import Host, MaxBody, Port, Run, TokenFile, Waiting, answer, run_server
 from meio_jax.cli.signals import Ended, Listener, deaf_at_exit
 from meio_jax.errors import InputError
 from meio_jax.progress import ProcessLost
@@ -366,6 +367,23 @@ def whatif(
         typer.echo(json.dumps(found.as_dict(), indent=1))
     else:
         _out.print(whatif_text(found))
+
+
+@app.command()
+def serve(
+    run: Run,
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    token_file: TokenFile = None,
+    max_body_mib: MaxBody = 16.0,
+    waiting: Waiting = 64,
+    instance: Annotated[Path | None, typer.Option(help="Folder of the instance, if it has moved.")] = None,
+) -> None:
+    """Serve prices, explanations and re-plans of a run over HTTP, from one process, until told to end."""
+    listener = _LISTENER.get()
+    heard, server = run_server(run, host, port, token_file, (max_body_mib, waiting), instance)
+    listener.heard = heard
+    answer(server)
 
 
 app.command()(backtest)

@@ -51,7 +51,7 @@ LOOPS = {
 }
 LOOP_NAMES = {"scan", "while_loop", "fori_loop", "map"}
 # Modules that need a library which is not installed everywhere.
-OPTIONAL = ("meio_jax.backtest",)
+OPTIONAL = ("meio_jax.backtest", "meio_jax.serve.app")
 SHAPE_CHECKS = pytest.mark.skipif(
     not hasattr(assign_round, "__wrapped__"), reason="run with --jaxtyping-packages (the project's default)"
 )

@@ -78,6 +78,7 @@ ROOMS = (
     "whatif",
     "backtest_loop",
     "report",
+    "serve",
     "cli",
     "public",
 )
