@@ -60,6 +60,13 @@ class Execution:
 
     Raises:
         InputError: If recorded data name something that the instance lacks, or numba is missing.
+
+    Example:
+        >>> world = Execution(tables, days=2, seed=1)
+        >>> _ = world.execute(frames["plan/orders"], frames["plan/transfers"])
+        >>> day = world.finish()
+        >>> day.units["demand"] >= day.units["shipped"]
+        True
     """
 
     def __init__(

@@ -40,6 +40,12 @@ def simulate(
 
     Raises:
         InputError: If the plan or recorded data name something that the instance lacks, or numba is missing.
+
+    Example:
+        >>> from meio_jax.backtest import PlanTable, simulate
+        >>> lived = simulate(tables, PlanTable(frames["plan/targets"]), replications=2)
+        >>> lived.replications.height
+        2
     """
     if numba is None:
         raise missing_numba()

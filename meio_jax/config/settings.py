@@ -412,8 +412,19 @@ def _read_with_base(path: Path, depth: int = 0) -> dict[str, Any]:
 def load_config(path: Path) -> Config:
     """Read a configuration file and its base files.
 
+    Args:
+        path: The file.
+
+    Returns:
+        All settings, defaults where the files say nothing; relative paths are those of the working directory.
+
     Raises:
         InputError: With one problem per wrong or unknown key.
+
+    Example:
+        >>> _ = Path("shop.yaml").write_text("{instance: {path: shop}, run: runs/shop, seed: 7}")
+        >>> load_config(Path("shop.yaml")).seed
+        7
     """
     return _checked(_read_with_base(path), str(path))
 
@@ -424,8 +435,15 @@ def make_config(**sections: Any) -> Config:
     Args:
         sections: Keys as in a file, for example `solve={"max_steps": 50}`.
 
+    Returns:
+        All settings, defaults where nothing is given.
+
     Raises:
         InputError: With one problem per wrong or unknown key.
+
+    Example:
+        >>> make_config(solve={"max_steps": 50}).solve.max_steps
+        50
     """
     return _checked({"instance": {"path": "."}, "run": ".", **sections}, "make_config")
 
@@ -459,5 +477,13 @@ def _as_problem(place: str, detail: Any) -> Problem:
 
 
 def dump_config(config: Config) -> str:
-    """The resolved configuration as YAML."""
+    """The resolved configuration as YAML, as `load_config` reads it.
+
+    Args:
+        config: The settings.
+
+    Example:
+        >>> "max_steps: 50" in dump_config(make_config(solve={"max_steps": 50}))
+        True
+    """
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

@@ -40,6 +40,13 @@ def generate_instance(
 
     Raises:
         Refusal: If the folder holds anything that may not be replaced; then nothing is written.
+
+    Example:
+        >>> from meio_jax.generate import GenerateOptions, generate_instance
+        >>> from meio_jax.tables import read_instance
+        >>> folder = generate_instance(GenerateOptions(items=5, nodes_per_tier=(1, 2, 1), periods=14), Path("made"))
+        >>> read_instance(folder).items.height
+        5
     """
     folder = Path(folder)
     claim = Claim("instance", "", overwrite=overwrite)

@@ -54,8 +54,16 @@ def diff_runs(
         options: Length of each search.
         progress: Where to report.
 
+    Returns:
+        Tables of what changed, and why.
+
     Raises:
         InputError: If a run or its instance cannot be read, or B begins before A.
+
+    Example:
+        >>> same = diff_runs(Path("runs/quickstart"), Path("runs/quickstart"), items=0)
+        >>> same.frames["orders"].height
+        0
     """
     progress = Silent() if progress is None else progress
     sides = [read_run(run, given) for run, given in zip((a, b), instances, strict=True)]

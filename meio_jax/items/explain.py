@@ -313,8 +313,16 @@ def explain_run(
         scenarios: Holdout scenarios; None: as many as the run was judged on, at most 512.
         progress: Warned where the instance is no longer the one that was planned.
 
+    Returns:
+        What the level costs and saves, term by term in money over the horizon, and what one unit more is worth.
+
     Raises:
         InputError: If run, item or node are not there.
+
+    Example:
+        >>> why = explain_run(Path("runs/quickstart"), "I0000007", scenarios=4)
+        >>> why.item_id
+        'I0000007'
     """
     from meio_jax.runs.data import changed_since, instance_folder
     from meio_jax.runs.files import read_about

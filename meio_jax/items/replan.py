@@ -148,8 +148,17 @@ class Replanner:
                 `offers` may be left out. Frames of polars, pandas or Arrow.
             options: Length of the search.
 
+        Returns:
+            Decisions and levels of these items, and what they change of the use of capacities.
+
         Raises:
             InputError: With all problems of the tables.
+
+        Example:
+            >>> replanner = Replanner(Path("runs/quickstart"))
+            >>> found = replanner.replan({"items": pl.DataFrame({"item_id": ["I0000007"]})})
+            >>> found.items["item_id"].to_list(), found.frames["plan/targets"]["item_id"].unique().to_list()
+            (['I0000007'], ['I0000007'])
         """
         started = time.perf_counter()
         options = ReplanOptions() if options is None else options

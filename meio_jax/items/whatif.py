@@ -373,8 +373,17 @@ def whatif_run(
         steps: Steps of each re-solve; None: as the run's `warm.max_steps`.
         progress: Where to report.
 
+    Returns:
+        The change of cost that prices promise, in money over the horizon, by bucket, with the range in which they
+        hold; and what the re-solves found, where there were any.
+
     Raises:
         InputError: If the run, the resource, the change or a bucket cannot be used.
+
+    Example:
+        >>> found = whatif_run(Path("runs/quickstart"), "storage_FC01", "-10%")
+        >>> found.resource
+        'storage_FC01'
     """
     data = read_run(run, instance)
     progress = Silent() if progress is None else progress

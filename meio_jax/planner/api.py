@@ -53,6 +53,12 @@ def plan(
 
     Returns:
         The plan: `frames()` has its tables, `certificate` what is known of it, `result` how the search ended.
+
+    Example:
+        >>> import meio_jax as mj
+        >>> found = mj.plan(tables, policy=mj.BaseStock(), search=short, scenarios=few)
+        >>> found.result in (mj.Result.CONVERGED, mj.Result.MAX_STEPS)
+        True
     """
     values = Values(policy, objective, dual)
     parts = {"scenarios": scenarios, "solve": search, "fulfilment": fulfilment}

@@ -150,7 +150,12 @@ class Plan:
         return self.parts[0].values
 
     def frames(self) -> dict[str, pl.DataFrame]:
-        """All result tables by the name they have in a run folder (`plan/targets`, `prices`, ...)."""
+        """All result tables by the name they have in a run folder (`plan/targets`, `prices`, ...).
+
+        Example:
+            >>> result.frames()["plan/targets"].select("item_id", "node_id").unique().height
+            4
+        """
         (whole,) = self.parts
         return dict([*part_frames(self.model, self.solution, whole, self.earlier_prices), *self.shared_frames()])
 
@@ -242,6 +247,14 @@ def prepare(
         values: Policy, objective and dual method; None: those that the configuration names.
         start_prices: Prices `[buckets, resources]` at which the starting levels are set; None: zero.
         gather: How counts of all processes come together, where the tables hold a part of the catalog only.
+
+    Returns:
+        What `search` and `certify` take.
+
+    Example:
+        >>> model = prepare(tables, config)
+        >>> model.instance.items
+        ['kettle', 'toaster']
     """
     mesh = item_mesh(config.solve.devices)
     values = Values.of(config) if values is None else values
@@ -313,7 +326,23 @@ def search(
     on_step: Callable[[State, Step, Trace], None] | None = None,
     history: tuple[Step, ...] = (),
 ) -> Solution:
-    """Run the solver loop from the starting point, or from `state`."""
+    """Run the solver loop.
+
+    Args:
+        model: From `prepare`.
+        state: Where to start; None: from the levels of the model, without prices.
+        progress: Is told of every step, and may stop the search.
+        on_step: Called with the state and the report of every step.
+        history: Reports of the steps before `state`.
+
+    Returns:
+        Prices, parameters and how the search ended.
+
+    Example:
+        >>> solution = search(prepare(tables, config))
+        >>> float(solution.prices.min()) >= 0
+        True
+    """
     if state is None:
         state = initial_state(model.store, model.method)
     config = model.config
@@ -439,6 +468,15 @@ def certify(
         solution: The search.
         progress: Where to report.
         receive: Takes the plan of every part as it is judged; None: they are kept.
+
+    Returns:
+        The plan, with its certificate.
+
+    Example:
+        >>> plan = certify(model, search(model))
+        >>> low, high = plan.certificate.holdout_cost_ci95
+        >>> low <= plan.certificate.holdout_cost <= high
+        True
     """
     progress = Silent() if progress is None else progress
     started = time.perf_counter()
@@ -543,6 +581,20 @@ def values_of_units(
 def plan(
     tables: Tables, config: Config, *, progress: AbstractProgress | None = None, state: State | None = None
 ) -> Plan:
-    """Prepare, search and certify in one call."""
+    """Prepare, search and certify in one call.
+
+    Args:
+        tables: A checked instance.
+        config: All settings; its paths are not looked at.
+        progress: Is told of every step.
+        state: Where the search starts; None: from newsvendor levels, without prices.
+
+    Returns:
+        The plan: no file is read or written.
+
+    Example:
+        >>> plan(tables, config).certificate.holdout_scenarios
+        32
+    """
     model = prepare(tables, config)
     return certify(model, search(model, state, progress=progress), progress=progress)

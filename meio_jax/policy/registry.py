@@ -24,8 +24,16 @@ class PolicyFamily(Protocol):
 def policy_family(name: str, protection: bool = False) -> PolicyFamily:
     """The policy of that registry name, with protection levels around it if asked.
 
+    Args:
+        name: Name of a file of `meio_jax/policy`, as `policy.name` of a configuration.
+        protection: Whether stock that slower speeds may not touch is decided as well.
+
     Raises:
         KeyError: If no policy has that name; the message lists those that exist.
+
+    Example:
+        >>> policy_family("base_stock").__name__
+        'BaseStock'
     """
     family = choose(POLICIES, name, "Policy")
     return ProtectedFamily(family) if protection else family

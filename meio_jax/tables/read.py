@@ -38,8 +38,18 @@ NETWORK_TABLES = tuple(name for name in TABLE_NAMES if name not in ITEM_TABLES)
 def read_instance(folder: Path | str) -> Tables:
     """Read and check all tables of an instance folder; those that come from elsewhere are fetched anew.
 
+    Args:
+        folder: the instance.
+
+    Returns:
+        All tables; what is probably not meant is in `warnings`.
+
     Raises:
         InputError: with every problem of every table.
+
+    Example:
+        >>> read_instance("shop").items["item_id"].to_list()
+        ['kettle', 'toaster']
     """
     renew(Path(folder))
     found = _read_folder(Path(folder), TABLE_NAMES, Scope.ALL)
@@ -52,8 +62,19 @@ def read_network(folder: Path | str) -> Tables:
 
     With `scan_item_ids` and `read_item_block`, for catalogs larger than memory.
 
+    Args:
+        folder: the instance.
+
+    Returns:
+        The network; tables of items have their columns and no rows.
+
     Raises:
         InputError: with every problem of these tables.
+
+    Example:
+        >>> network = read_network("shop")
+        >>> network.nodes["node_id"].to_list(), network.items.height
+        (['east', 'west'], 0)
     """
     return _read_folder(Path(folder), NETWORK_TABLES, Scope.NETWORK)
 
@@ -77,6 +98,10 @@ def read_item_block(
 
     Raises:
         InputError: with every problem of these rows, and for items that are not in the folder.
+
+    Example:
+        >>> read_item_block("shop", ["toaster"]).offers["item_id"].unique().to_list()
+        ['toaster']
     """
     folder = Path(folder)
     network = read_network(folder) if network is None else network

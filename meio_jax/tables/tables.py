@@ -58,11 +58,22 @@ class Tables:
 
     @classmethod
     def from_frames(cls, settings: InstanceSettings, **frames: Frame) -> Tables:
-        """Check frames held in memory as files would be checked. InputError with all problems.
+        """Check frames held in memory as files would be checked.
 
         Args:
             settings: what `instance.yaml` would say.
             frames: tables by name, of polars, pandas or Arrow; optional ones may be left out.
+
+        Returns:
+            The instance, columns that were left out filled with their defaults.
+
+        Raises:
+            InputError: with every problem of every table.
+
+        Example:
+            >>> changed = {**tables.frames(), "items": tables.items.with_columns(pl.col("price") * 2)}
+            >>> Tables.from_frames(settings, **changed).items["price"].to_list()
+            [60.0, 90.0]
         """
         findings = Findings()
         return cls.checked(settings, parts_of(frames, findings), Scope.ALL, findings)
@@ -84,11 +95,24 @@ class Tables:
         return replace(tables, warnings=findings.merged_warnings(), read_from=labels)
 
     def frames(self) -> dict[str, pl.DataFrame]:
-        """All tables by name."""
+        """All tables by name.
+
+        Example:
+            >>> tables.frames()["nodes"]["node_id"].to_list()
+            ['east', 'west']
+        """
         return {name: getattr(self, name) for name in TABLE_NAMES}
 
     def replace(self, **changes: Frame | InstanceSettings) -> Tables:
-        """A copy with some tables replaced, unchecked."""
+        """A copy with some tables replaced, unchecked.
+
+        Args:
+            changes: tables by name, in the columns of the schema, or `settings`.
+
+        Example:
+            >>> tables.replace(on_hand=tables.on_hand.clear()).on_hand.height
+            0
+        """
         given = {
             name: value if isinstance(value, InstanceSettings) else as_polars(value, name)
             for name, value in changes.items()

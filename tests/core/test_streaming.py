@@ -1,6 +1,7 @@
 """Items that stream past in parts end as items held in memory do."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,6 +15,8 @@ from meio_jax.planner import certify, planning, prepare, search, streamed_start
 from meio_jax.planner.streaming import prepare_stream
 from meio_jax.results import Result
 from meio_jax.solver.file_store import PartFiles
+from meio_jax.solver.first_levels import first_levels
+from meio_jax.solver.start import LARGEST_FRACTILE
 from meio_jax.tables import read_instance
 
 OPTIONS = GenerateOptions(
@@ -107,14 +110,26 @@ def test_parts_of_a_folder_give_the_search_of_the_whole(folder: Path, in_memory,
 def test_starting_levels_keep_the_capacities_in_parts_as_in_memory(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bound of the fractile is one for the whole catalog, and is found in both."""
+    """The bound of the fractile is one for the whole catalog, and is found in both.
+
+    What levels without a bound use is known from building the parts, and not simulated again.
+    """
     began = lambda model, instances: targets(instances, model, model.store.start(), False)
     tables = read_instance(folder)
     free = prepare(tables, configuration())
     monkeypatch.setattr(planning, "MANY_ITEMS", OPTIONS.items)
     monkeypatch.setattr(streamed_start, "MANY_ITEMS", OPTIONS.items)
+    tried: list[float] = []
+
+    def counted(*arguments: Any) -> Any:
+        tried.append(arguments[-1])
+        return first_levels(*arguments)
+
+    monkeypatch.setattr(streamed_start, "first_levels", counted)
     whole = prepare(tables, configuration())
     streamed = prepare_stream(FolderSource(folder, 16), configuration(), tmp_path / "scratch")
+    assert tried
+    assert LARGEST_FRACTILE not in tried
     bounded = began(whole, [whole.instance])
     same_levels(began(streamed, streamed.instances()), bounded)
     unbounded = began(free, [free.instance])

@@ -9,13 +9,17 @@ from typing import Any
 import jax
 import polars as pl
 import pytest
+from docstrings import ON_A_RUN, ON_AN_INSTANCE, missing_sections, run_example
 from write import PAGES as GENERATED
 
 from meio_jax.cli import BAD_INPUT, app
+from meio_jax.config import make_config
 from meio_jax.dual import DUAL_METHODS
 from meio_jax.objective import OBJECTIVES
+from meio_jax.planner import prepare
 from meio_jax.policy import POLICIES
 from meio_jax.results import Result
+from meio_jax.tables import write_instance
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -63,6 +67,21 @@ def test_the_objective_of_the_page_is_another_plan(names: dict[str, Any]) -> Non
     levels = (names[key].frames()["plan/targets"].filter(bucket=1) for key in ("result", "careful"))
     usual, careful = (frame["target"].sum() for frame in levels)
     assert careful > usual, "bad scenarios are those that run out, so it must hold more"
+
+
+def test_examples_of_docstrings_run(names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the instance and the options of the page."""
+    monkeypatch.chdir(tmp_path)
+    write_instance(names["tables"], "shop")
+    config = make_config(solve=names["short"].model_dump(), scenarios=names["few"].model_dump())
+    with jax.numpy_dtype_promotion("standard"):
+        known = {**names, "config": config, "model": prepare(names["tables"], config)}
+        for member in ON_AN_INSTANCE:
+            run_example(member, known)
+
+
+def test_docstrings_say_what_goes_in() -> None:
+    assert missing_sections([*ON_AN_INSTANCE, *ON_A_RUN]) == {}
 
 
 def test_an_objective_is_short() -> None:

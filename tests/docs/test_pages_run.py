@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from docstrings import ON_A_RUN, run_example
 from small_runs import usual_promotion
 from test_examples import DOCS, PAGES, ROOT, blocks
 
@@ -93,6 +94,8 @@ def test_pages_that_ask_a_finished_quickstart(tmp_path: Path, monkeypatch: pytes
     with usual_promotion():
         run_solve(load_config(Path("configs/quickstart.yaml")), Silent())
         pages = {name: run_page(name, monkeypatch, commands=False) for name in ON_THE_QUICKSTART}
+        for member in ON_A_RUN:
+            run_example(member, {})
     assert pages["explain.md"]["found"].resource == "storage_FC01"
     assert pages["reruns.md"]["found"].items["item_id"].to_list() == ["I0000007"]
     assert math.isfinite(pages["../README.md"]["result"].certificate.holdout_cost)
