@@ -12,9 +12,8 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -22,94 +21,35 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from meio_jax.config.settings import Config, load_config
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Problem
 from meio_jax.instance import Instance, Shared, build_instance
 from meio_jax.instance.census import Census, widened
+from meio_jax.items.finished_run import read_finished, unchanged_instance
+from meio_jax.items.replan_results import (
+    BlockLevels,
+    Replanned,
+    ReplanOptions,
+    costs_of,
+    price_warnings,
+    usage_change,
+)
+from meio_jax.items.run_levels import RunLevels, SavedBlock
 from meio_jax.planner.planning import settings_of
 from meio_jax.plans.policy_tables import policy_frames
 from meio_jax.plans.tables import decision_frames
 from meio_jax.policy import AbstractPolicy, policy_family
-from meio_jax.runs.data import instance_of, read_table
-from meio_jax.runs.files import read_about, read_census, read_certificate
-from meio_jax.runs.portable import named_leaves, names_of
-from meio_jax.runs.resume import table_digests
-from meio_jax.runs.saved_run import SavedRun, read_saved_run
-from meio_jax.runs.warm import bucket_weights, match, prices_of, source_rows
+from meio_jax.runs.data import read_table
+from meio_jax.runs.saved_run import read_saved_run
+from meio_jax.runs.warm import prices_of
 from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, clearly_better, judge, refine
 from meio_jax.tables import ITEM_TABLES, Tables, read_instance, read_item_block, read_network
 from meio_jax.tables.frames import Frame, as_polars
 from meio_jax.tables.overlay import item_column, named_items, overlay
-from meio_jax.tables.read import NETWORK_TABLES
-from meio_jax.tables.settings import SETTINGS_FILE
 
 _IN_MEMORY = 200_000
 # Items of a block, and what the number of blocks is rounded up to (empty blocks are not searched). A hundred items of
 # several storage classes fill 13 to 18 blocks: one number for all of them, so that nothing is compiled twice.
 _BLOCK, _BLOCKS = 8, 32
-
-
-@dataclass(frozen=True)
-class ReplanOptions:
-    """How long items are searched.
-
-    Attributes:
-        steps: Gradient steps, each on the next scenarios of the run's training set.
-        scenarios: Holdout scenarios that old and new levels are compared on.
-        fresh: Further holdout scenarios that the costs are then told for; 0: those of the comparison, whose choice
-            makes the new levels look a little better than they are.
-        material: Change in the use of a capacity, as a share of it, that counts as moving its price.
-    """
-
-    steps: int = 20
-    scenarios: int = 64
-    fresh: int = 0
-    material: float = 0.005
-
-
-@dataclass(frozen=True)
-class Replanned:
-    """The new plan of some items.
-
-    Attributes:
-        frames: Tables as in a run folder (`plan/targets`, `plan/orders`, `plan/transfers` ...), of these items only.
-        items: `item_id`; expected cost with the run's levels and with the new ones, capacity charges included
-            (`cost_before`, null for an item that the run does not have, and `cost_after`).
-        usage: Change in the use of every capacity: `resource_id`, `kind`, `bucket`, `price`, `use` of the capacity in
-            the run, and `change`, both as shares of the capacity.
-        warnings: A line for every price that would move materially.
-        seconds: Time that the call took.
-    """
-
-    frames: dict[str, pl.DataFrame]
-    items: pl.DataFrame
-    usage: pl.DataFrame
-    warnings: list[str]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class _Saved:
-    """What the run has of a block: parameters per unit of scale, squared gradients, and levels in units.
-
-    `at` marks what of a parameter's `[rows, items]` the run has, `known` which items.
-    """
-
-    raw: AbstractPolicy
-    square: AbstractPolicy
-    levels: AbstractPolicy
-    at: AbstractPolicy
-    known: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Block:
-    """The levels of a block that are kept, in units, and what they and those of the run were judged to be."""
-
-    policy: AbstractPolicy
-    before: Judged
-    after: Judged
-    known: np.ndarray
 
 
 class Replanner:
@@ -125,14 +65,14 @@ class Replanner:
 
     def __init__(self, run: Path, instance: Path | None = None) -> None:
         self.run = run
-        self.config, about, self._census = _read_run(run)
-        self.folder = _instance_folder(run, about, instance)
+        self.config, about, self._census = read_finished(run)
+        self.folder = unchanged_instance(run, about, instance)
         self.network = read_network(self.folder)
         self._tables = read_instance(self.folder) if self._census.items <= _IN_MEMORY else None
         # Of a large catalog only the items that are asked for are read, when they are.
-        self._earlier = self._priced = read_saved_run(run, None if self._tables is not None else [])
-        self._days = self._earlier.axes
-        self._place = _places(self._earlier)
+        self._priced = read_saved_run(run, None if self._tables is not None else [])
+        self._days = self._priced.axes
+        self._levels = RunLevels(self._priced, self._days, self.config.policy.name)
         self._prices = read_table(run, "prices")
         self._family = policy_family(self.config.policy.name, self.config.policy.protection)
         self._shared: tuple[Census, Shared] | None = None
@@ -170,7 +110,7 @@ class Replanner:
             raise InputError([Problem(", ".join(changes), "", "item_id", None, "at least one item", remedy)])
         self._look_up(names)
         self._check_named(changes, names, form)
-        base = self._rows([name for name in names if name in self._place])
+        base = self._rows([name for name in names if name in self._levels.place])
         content = {name: frame for name, frame in changes.items() if frame.columns != [item_column(name, form)]}
         after = overlay(self.network, base, content) if content else base
         self._census = widened(self._census, after)
@@ -183,11 +123,10 @@ class Replanner:
             before = [block.before for block in blocks if not content] if past is None else list(past)
         policy = _together([block.policy for block in blocks], instance.layout.blocks)
         change = _used([block.after for block in blocks]) - _used(before)
-        policy = _together([block.policy for block in blocks], instance.layout.blocks)
-        usage = self._usage(instance, np.asarray(change))
+        usage = usage_change(instance, self._prices, np.asarray(change))
         return Replanned(
             frames={**dict(policy_frames(instance, policy)), **dict(decision_frames(instance, policy))},
-            items=_costs(instance, blocks),
+            items=costs_of(instance, blocks),
             usage=usage,
             warnings=price_warnings(usage, options.material),
             seconds=time.perf_counter() - started,
@@ -195,7 +134,7 @@ class Replanner:
 
     def known_items(self) -> list[str]:
         """Ids of the items of the run that are in memory; of a large catalog those that were asked for last."""
-        return list(self._place)
+        return list(self._levels.place)
 
     def priced_by(self, run: Path) -> Replanner:
         """The same items, network and levels, at the prices of another run (matched by resource and day)."""
@@ -211,8 +150,7 @@ class Replanner:
     def leveled_by(self, run: Path) -> Replanner:
         """The same items, network and prices, with the levels of another run (matched by item, node and day)."""
         other = copy.copy(self)
-        other._earlier = read_saved_run(run)
-        other._place = _places(other._earlier)
+        other._levels = replace(self._levels, earlier=read_saved_run(run))
         return other
 
     def decide(
@@ -240,12 +178,12 @@ class Replanner:
             for number, (one, saved) in zip(numbers, own, strict=True):
                 sides = [saved]
                 if other is not None:
-                    sides.append(other._saved(instance, number, self._shapes[instance.layout.item.shape[1]]))
+                    sides.append(other._levels.of_block(instance, number, self._shapes[instance.layout.item.shape[1]]))
                 jobs.append(pool.submit(self._best_of, one, sides, options))
             levels = [job.result() for job in jobs]
         return dict(decision_frames(instance, _together(levels, instance.layout.blocks)))
 
-    def _best_of(self, one: tuple, sides: list[_Saved], options: ReplanOptions) -> AbstractPolicy:
+    def _best_of(self, one: tuple, sides: list[SavedBlock], options: ReplanOptions) -> AbstractPolicy:
         """Of each item of a block the first of some levels, unless later ones are clearly better."""
         tried = [side.levels for side in sides]
         for side in sides:
@@ -263,15 +201,14 @@ class Replanner:
     def _look_up(self, names: list[str]) -> None:
         """Read what the run has saved of some items of a large catalog."""
         if self._tables is None:
-            self._earlier = read_saved_run(self.run, names)
-            self._place = _places(self._earlier)
+            self._levels = replace(self._levels, earlier=read_saved_run(self.run, names))
 
     def _check_named(self, changes: Mapping[str, pl.DataFrame], names: list[str], form: str) -> None:
         """Items that the run does not have need rows of their own."""
         content = changes.get("items")
         given = set() if content is None or content.width < 2 else set(named_items({"items": content}, form))
         remedy = "correct the id; a new item needs a row in `items`, and in `offers` and `forecast` as in an instance"
-        lost = [name for name in names if name not in self._place and name not in given]
+        lost = [name for name in names if name not in self._levels.place and name not in given]
         if lost:
             files = ", ".join(changes)
             raise InputError([Problem(files, "", "item_id", name, "an item of the run", remedy) for name in lost])
@@ -329,46 +266,7 @@ class Replanner:
             stationary=declared if stationary is None else stationary,
         )
 
-    def _saved(self, instance: Instance, block: int, like: Refining) -> _Saved:
-        """What the run has of the items of a block; `like` has the shapes of their parameters."""
-        items = instance.layout.item[block]
-        at = np.asarray([self._place.get(instance.items[item], -1) for item in items])
-        run, axes = self._earlier, like.raw.row_axes()
-        raw, square, levels, known = [], [], [], []
-        for name, leaf in named_leaves(like.raw).items():
-            rows = np.broadcast_to(np.arange(leaf.shape[1])[:, None], leaf.shape[1:])
-            if axes[name] == "sources":
-                rows = self._source_rows(instance)[:, items]
-            there = (rows >= 0) & (at >= 0)
-
-            def of_run(table: np.ndarray | None, rows: np.ndarray = rows, there: np.ndarray = there) -> np.ndarray:
-                if table is None:
-                    return np.zeros(there.shape, np.float32)[None]
-                table = self._on_days(table)
-                return np.where(there, table[:, np.maximum(rows, 0), np.maximum(at, 0)], 0)
-
-            raw.append(of_run(run.best(name)))
-            square.append(np.broadcast_to(of_run(run.square(name)), leaf.shape))
-            levels.append(raw[-1] * of_run(run.scale(name)))
-            known.append(there)
-        dtype, structure = like.cost.dtype, jax.tree.structure(like.raw)
-        tree = lambda leaves: jax.tree.unflatten(structure, [np.asarray(leaf, dtype) for leaf in leaves])
-        return _Saved(tree(raw), tree(square), tree(levels), jax.tree.unflatten(structure, known), at >= 0)
-
-    def _on_days(self, table: np.ndarray) -> np.ndarray:
-        """A table by bucket of the run whose levels these are, on the days of the run that is planned again."""
-        now, then = self._days, self._earlier.axes
-        weights, _ = bucket_weights(now, then)
-        if table.shape[0] != weights.shape[1] or then["start_date"] == now["start_date"]:
-            return table
-        return np.einsum("bo,o...->b...", weights, table)
-
-    def _source_rows(self, instance: Instance) -> np.ndarray:
-        """Row that every source has in the run: vendors may change their rank at a node."""
-        basis = names_of(instance, self.config.policy.name)
-        return source_rows(basis, self._earlier, match(basis, self._earlier))
-
-    def _live(self, instance: Instance) -> list[tuple[tuple, _Saved]]:
+    def _live(self, instance: Instance) -> list[tuple[tuple, SavedBlock]]:
         """Blocks that have items, with what the run has of them."""
         numbers = np.flatnonzero(instance.layout.live.any(1)).tolist()
         leaves = [_slice(instance, number) for number in numbers]
@@ -376,9 +274,13 @@ class Replanner:
         if size not in self._shapes:
             self._shapes[size] = eqx.filter_eval_shape(begin, self._around, self._family, leaves[0])
         like = self._shapes[size]
-        return [(one, self._saved(instance, number, like)) for number, one in zip(numbers, leaves, strict=True)]
+        return [
+            (one, self._levels.of_block(instance, number, like)) for number, one in zip(numbers, leaves, strict=True)
+        ]
 
-    def _searches(self, instance: Instance, options: ReplanOptions, pool: ThreadPoolExecutor) -> list[Future[_Block]]:
+    def _searches(
+        self, instance: Instance, options: ReplanOptions, pool: ThreadPoolExecutor
+    ) -> list[Future[BlockLevels]]:
         """Search all blocks and judge the run's levels, jobs that wait for nothing, and compare the two."""
         live = self._live(instance)
         new = [pool.submit(self._search, one, old, options) for one, old in live]
@@ -398,7 +300,7 @@ class Replanner:
     def _judged(self, one: tuple, levels: AbstractPolicy, options: ReplanOptions) -> Judged:
         return jax.block_until_ready(judge(self._around, one, levels, options.scenarios))
 
-    def _search(self, one: tuple, old: _Saved, options: ReplanOptions) -> tuple[AbstractPolicy, Judged]:
+    def _search(self, one: tuple, old: SavedBlock, options: ReplanOptions) -> tuple[AbstractPolicy, Judged]:
         """New levels of a block, and what they are judged to be."""
         around = self._around
         chunks = max(1, self.config.scenarios.train // around.settings.scenarios_per_step)
@@ -410,10 +312,10 @@ class Replanner:
     def _chosen(
         self,
         one: tuple,
-        old: _Saved,
+        old: SavedBlock,
         found: tuple[Future[Judged], Future[tuple[AbstractPolicy, Judged]]],
         options: ReplanOptions,
-    ) -> _Block:
+    ) -> BlockLevels:
         """Of each item of a block the run's levels, unless the new ones are clearly better."""
         before, (policy, after) = found[0].result(), found[1].result()
         stays = old.known & ~np.asarray(clearly_better(after, before))
@@ -425,55 +327,7 @@ class Replanner:
         if options.fresh:
             first = jnp.asarray(options.scenarios, jnp.int32)
             before, after = (judge(self._around, one, levels, options.fresh, first) for levels in (old.levels, policy))
-        return _Block(jax.tree.map(np.asarray, policy), before, after, old.known)
-
-    def _usage(self, instance: Instance, change: np.ndarray) -> pl.DataFrame:
-        """Use of every capacity in the run, and its change."""
-        resources, ids = instance.resources, instance.ids
-        capacity = np.asarray(resources.capacity, float)
-        share = np.where(capacity > 0, change / np.where(capacity > 0, capacity, 1), 0)
-        bucket, column = np.nonzero(np.asarray(resources.present) & ~np.asarray(resources.is_service))
-        frame = pl.DataFrame(
-            {
-                "resource_id": np.asarray(ids.resources, dtype=object)[column].tolist(),
-                "bucket": bucket,
-                "change": share[bucket, column],
-            },
-            schema_overrides={"resource_id": pl.String},
-        )
-        use = (pl.col("usage") / pl.col("capacity")).alias("use")
-        return frame.join(
-            self._prices.select("resource_id", "bucket", "kind", "price", use),
-            on=["resource_id", "bucket"],
-            how="left",
-            maintain_order="left",
-        )
-
-
-def _read_run(run: Path) -> tuple[Config, dict[str, Any], Census]:
-    """Configuration, what is known of the instance, and the census of a finished run."""
-    config = load_config(run / "config.yaml")
-    read_certificate(run)
-    return config, read_about(run), read_census(run)
-
-
-def _instance_folder(run: Path, about: Mapping[str, Any], given: Path | None) -> Path:
-    """The folder of a run's instance, whose network must be what it was."""
-    folder = instance_of(run, about, given)
-    wanted = (*NETWORK_TABLES, SETTINGS_FILE.split(".")[0])
-    before = {name: digest for name, digest in about["digests"].items() if name.split(".")[0] in wanted}
-    now = table_digests(folder, wanted)
-    for name in dict.fromkeys([*before, *now]):
-        if before.get(name) != now.get(name):
-            remedy = "solve the new network with `meio solve --warm-start`"
-            found = Note("another table than the run had")
-            raise InputError([Problem(str(folder / name), "", "", found, "the network that the run planned", remedy)])
-    return folder
-
-
-def _places(earlier: SavedRun) -> dict[str, int]:
-    """Position of every item that a run has among those that were read of it."""
-    return {name: at for at, name in enumerate(earlier.basis.items) if earlier.held[at]}
+        return BlockLevels(jax.tree.map(np.asarray, policy), before, after, old.known)
 
 
 def _cores() -> int:
@@ -498,33 +352,3 @@ def _together(policies: list[AbstractPolicy], blocks: int) -> AbstractPolicy:
     """Blocks of levels as one tree, filled up to a number of blocks."""
     filled = [*policies, *[policies[-1]] * (blocks - len(policies))]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *filled)
-
-
-def _costs(instance: Instance, blocks: list[_Block]) -> pl.DataFrame:
-    """Expected cost of every item with its capacity charges, before and after."""
-    before, after, rows = [], [], []
-    for number, block in enumerate(blocks):
-        live = instance.layout.live[number] > 0
-        rows += [instance.items[item] for item in instance.layout.item[number][live]]
-        was, now = (np.asarray(one.reported, float)[live] for one in (block.before, block.after))
-        before += [float(value) if known else None for value, known in zip(was, block.known[live], strict=True)]
-        after += now.tolist()
-    columns = {"item_id": rows, "cost_before": before, "cost_after": after}
-    return pl.DataFrame(columns, schema={"item_id": pl.String, "cost_before": pl.Float64, "cost_after": pl.Float64})
-
-
-def price_warnings(usage: pl.DataFrame, material: float) -> list[str]:
-    """Prices that the change would move: of capacities in full use that are used more, or priced ones used less.
-
-    Args:
-        usage: As in `Replanned`.
-        material: Least change that counts, as a share of the capacity.
-    """
-    rises = (pl.col("change") > material) & (pl.col("use") + pl.col("change") > 1)
-    falls = (pl.col("change") < -material) & (pl.col("price") > 0)
-    return [
-        f"{row['resource_id']}, bucket {row['bucket']}: these items use {abs(row['change']):.2%} of the capacity "
-        f"{'more' if row['change'] > 0 else 'less'} than in the run, which uses {row['use']:.1%} of it: its price "
-        f"({row['price']:.4g}) would {'rise' if row['change'] > 0 else 'fall'}; a warm-started solve finds the new one"
-        for row in usage.filter(rises | falls).sort("change", descending=True).iter_rows(named=True)
-    ]
