@@ -95,7 +95,8 @@ class Row:
 
 def make_case(nodes: int, batch: int | None, form: str) -> Case:
     """The first block of a generated instance, at its newsvendor starting levels."""
-    items = (batch or block_items(nodes, SAMPLES) * SAMPLES) // SAMPLES
+    usual = block_items(nodes, SAMPLES) * (1 if jax.default_backend() == "cpu" else 64)
+    items = (batch or usual * SAMPLES) // SAMPLES
     options = GenerateOptions(
         items=4 * items, nodes_per_tier=TIERS[nodes], regions=nodes * 8 // 10, speeds=3, waves=2, periods=PERIODS
     )

@@ -3,7 +3,8 @@
 Two forms of the same linear algebra behind one signature. The sparse form moves one row of the batch per demand
 class (a scatter-add and a gather of rows), so its work grows with the number of classes; the dense form is two
 matrix products with a one-hot matrix, so its work grows with nodes x classes but suits matrix units. Which is
-faster is a matter of size and device: see `experiments/bench_kernel.py`.
+faster is a matter of size and device: see `experiments/bench_kernel.py`. The third form, fused, is the sparse one, but
+for all rounds of a speed, which are one kernel where a program is compiled for a GPU (`fused_rounds`).
 """
 
 from collections.abc import Callable
@@ -72,6 +73,7 @@ def spread_dense(
 FORMS: dict[str, tuple[AskRows, AskRows]] = {
     "sparse": (asked_sparse, spread_sparse),
     "dense": (asked_dense, spread_dense),
+    "fused": (asked_sparse, spread_sparse),
 }
 
 
@@ -156,20 +158,50 @@ def serve_rounds(
         cost_kg: Outbound cost per kg of each choice.
         carbon: Emissions per unit of each choice, kg.
         weight: Weight of a unit, kg.
-        form: `sparse` or `dense`.
+        form: `sparse`, `dense` or `fused`.
 
     Returns:
         Demand still open, stock left, outbound cost and carbon.
     """
+    return _serve((open_demand, available, choice, cost_unit, cost_kg, carbon, weight), form)
+
+
+def _fuses(form: str, open_demand: Array) -> bool:
+    """Whether the rounds are one kernel where there is one: the kernel has single precision."""
+    return form == "fused" and open_demand.dtype == jnp.float32
+
+
+def _plain_forward(form, open_demand, available, choice, cost_unit, cost_kg, carbon, weight):
     return _all_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form)[0]
 
 
+def _serve(given: tuple, form: str) -> tuple:
+    plain = partial(_plain_forward, form)
+    if not _fuses(form, given[0]):
+        return plain(*given)
+    # Pallas takes a second to import, and a CPU never needs it.
+    from meio_kernels.fused_rounds import fused_forward
+
+    return jax.lax.platform_dependent(*given, cuda=fused_forward, default=plain)
+
+
 def _serve_forward(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form):
-    out, _ = _all_rounds(open_demand, available, choice, cost_unit, cost_kg, carbon, weight, form)
-    return out, (open_demand, available, choice, cost_unit, cost_kg, carbon, weight)
+    given = (open_demand, available, choice, cost_unit, cost_kg, carbon, weight)
+    return _serve(given, form), given
 
 
 def _serve_backward(form: str, kept: tuple, bars: tuple) -> tuple:
+    plain = partial(_plain_backward, form)
+    if not _fuses(form, kept[0]):
+        by_demand, by_stock = plain(kept, bars)
+    else:
+        from meio_kernels.fused_rounds import fused_backward
+
+        by_demand, by_stock = jax.lax.platform_dependent(kept, bars, cuda=fused_backward, default=plain)
+    return by_demand, by_stock, None, None, None, None, None
+
+
+def _plain_backward(form: str, kept: tuple, bars: tuple) -> tuple[Array, Array]:
     # The rounds are run again: what they leave fits the cache now, and would not if all waves and speeds kept theirs.
     # Barriers keep the compiler from finding the first run's results instead.
     open_demand, available, choice, cost_unit, cost_kg, carbon, weight = jax.lax.optimization_barrier(kept)
@@ -189,7 +221,7 @@ def _serve_backward(form: str, kept: tuple, bars: tuple) -> tuple:
         open_bar = open_bar + share * shipped_bar + spread(asked_bar, choice[p], nodes)
         # The barrier keeps the rounds apart: fused into one expression, the chain would be repeated for every use.
         open_bar, left_bar = jax.lax.optimization_barrier((open_bar, slope))
-    return open_bar, left_bar, None, None, None, None, None
+    return open_bar, left_bar
 
 
 serve_rounds.defvjp(_serve_forward, _serve_backward)

@@ -77,9 +77,12 @@ def _never_empty(
 ) -> None:
     """Where rounding left an empty row without an order, order the smallest lot of the source that is asked most."""
     nothing = empty & (sum(orders[k] for k in own) <= 0)
-    most = jnp.stack([wanted[k] for k in own])
-    first = jnp.argmax(most, axis=0)
-    wish = nothing & (jnp.sum(most, axis=0) > _WISH)
+    # The first of the largest, source by source: a reduction over a few rows would be a kernel of its own on a GPU.
+    most, first = wanted[own[0]], jnp.zeros(empty.shape, jnp.int32)
+    for place, k in enumerate(own[1:], start=1):
+        first = jnp.where(wanted[k] > most, place, first)
+        most = jnp.maximum(most, wanted[k])
+    wish = nothing & (sum(wanted[k] for k in own) > _WISH)
     for place, k in enumerate(own):
         forced = wish & (first == place)
         if not units:

@@ -126,7 +126,7 @@ class FulfilmentPart(_Part):
         description="turns in which classes ask, those that have most to lose first; 1: all together",
     )
     weight_bands: int = Field(default=3, ge=1, le=1000, description="weight bands that share preference lists")
-    form: Literal["auto", "sparse", "dense"] = Field(
+    form: Literal["auto", "sparse", "dense", "fused"] = Field(
         default="auto", description="how preference lists are computed; auto: by network size and device"
     )
     dither: float = Field(

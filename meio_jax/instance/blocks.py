@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,3 +70,27 @@ def lay_out(group: np.ndarray, block_items: int, blocks: int = 0) -> Layout:
 def blocks_needed(sizes: Iterable[int], block_items: int) -> int:
     """Number of blocks that hold groups of these numbers of items."""
     return sum(-(-size // block_items) for size in sizes)
+
+
+def in_equal_sets(blocks: int, devices: int, together: int) -> int:
+    """So many blocks, or a few more, that every device has as many, in sets of one size up to `together`."""
+    each = -(-blocks // devices)
+    sets = -(-each // together)
+    return devices * sets * -(-each // sets)
+
+
+def evened(parts: Sequence[Sequence[int]], block_items: int, together: int) -> int:
+    """Least items per block with which groups of these sizes take no more sets of blocks: least padding.
+
+    Args:
+        parts: Numbers of items of the groups of every process.
+        block_items: Most items per block.
+        together: Blocks of a set, which are simulated at once.
+    """
+    needed = lambda size: max(blocks_needed(sizes, size) for sizes in parts)
+    most = together * -(-needed(block_items) // together)
+    low, high = 1, block_items
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if needed(middle) <= most else (middle + 1, high)
+    return low

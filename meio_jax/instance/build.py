@@ -12,7 +12,7 @@ import numpy as np
 
 from meio_jax.demand import AbstractDemand
 from meio_jax.instance.assortment import kept_nodes, stock_bounds
-from meio_jax.instance.blocks import Layout, blocks_needed, lay_out
+from meio_jax.instance.blocks import Layout, blocks_needed, evened, in_equal_sets, lay_out
 from meio_jax.instance.census import (
     Census,
     Counts,
@@ -321,6 +321,7 @@ def build_instance(
     bands: int = 3,
     dtype: type = np.float32,
     devices: int = 1,
+    together: int = 1,
     census: Census | None = None,
     gather: Gather = alone,
     shared: Shared | None = None,
@@ -334,6 +335,7 @@ def build_instance(
         bands: Weight bands; items of one storage class and band share preference lists.
         dtype: Floating type of every array.
         devices: The number of blocks is made a multiple of this (of the devices of this process).
+        together: Blocks that a device simulates at once at most: it gets equal sets of blocks.
         census: What is known of the catalog that the items are a part of; None: counted. A group of items that it
             does not know is counted from these items.
         gather: How counts of all processes come together, where each has items of its own.
@@ -353,8 +355,10 @@ def build_instance(
         fresh = merge_groups(parts)
         known = fresh.keys() <= census.groups.keys()
         census = census if known else replace(census, groups={**fresh, **census.groups})
+    if together > 1 and not blocks:
+        block_items = evened([[group["items"] for group in part.values()] for part in parts], block_items, together)
     blocks = max(blocks, most_blocks(parts, block_items))
-    layout = lay_out(own.group, block_items, -(-blocks // devices) * devices)
+    layout = lay_out(own.group, block_items, in_equal_sets(blocks, devices, together))
     names = tables.items["item_id"].to_list()
     demand = demand_model(tables, names, layout, dtype, census.depth, network.horizon)
     means = jax.vmap(lambda one: one.period_means(network.horizon))(demand)

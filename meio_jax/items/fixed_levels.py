@@ -9,7 +9,8 @@ import polars as pl
 
 from meio_jax.errors import InputError, Problem
 from meio_jax.instance import build_instance
-from meio_jax.planner.planning import block_items, per_step
+from meio_jax.planner.block_size import items_per_block
+from meio_jax.planner.planning import per_step
 from meio_jax.plans.levels import policy_of_tables
 from meio_jax.plans.tables import decision_frames
 from meio_jax.runs.run import config_of_run
@@ -59,7 +60,7 @@ class FixedLevels:
 
     def decide(self, tables: Tables) -> dict[str, pl.DataFrame]:
         """`plan/orders` and `plan/transfers` of the first day of an instance."""
-        items = self.config.solve.block_items or block_items(tables.nodes.height, per_step(self.config))
+        items = items_per_block(tables, self.config, per_step(self.config))
         dtype = np.dtype(self.config.precision).type
         bands = self.config.fulfilment.weight_bands
         instance = build_instance(tables, block_items=items, bands=bands, dtype=dtype)

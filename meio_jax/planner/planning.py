@@ -34,6 +34,7 @@ from meio_jax.instance.census import Gather, alone
 from meio_jax.model.network import Network
 from meio_jax.model.resources import Resources
 from meio_jax.objective import AbstractObjective
+from meio_jax.planner.block_size import Device, blocks_together, items_per_block, this_device
 from meio_jax.planner.override_costs import Pricing
 from meio_jax.plans.tables import plan_frames, shared_frames
 from meio_jax.policy import AbstractPolicy
@@ -57,7 +58,6 @@ _DENSE_UP_TO_NODES = 4
 # With fewer items a unit more or less is a step that prices cannot halve: they follow usage in fractions of units. And
 # one item that exceeds a capacity would bound the safety stock of all that do not use it.
 MANY_ITEMS = 100
-_CPU_BATCH_ROWS, _LEAST_BATCH = 5_000, 64
 
 
 @dataclass(frozen=True)
@@ -182,18 +182,14 @@ def part_frames(
     )
 
 
-def block_items(nodes: int, scenarios: int) -> int:
-    """Items per block such that what the backward pass of a day keeps fits the cache (measured in `bench_kernel`)."""
-    rows = _CPU_BATCH_ROWS if jax.default_backend() == "cpu" else 64 * _CPU_BATCH_ROWS
-    batch = max(_LEAST_BATCH, rows // max(nodes, 1))
-    return max(1, batch // scenarios)
-
-
-def assignment_form(wanted: str, nodes: int) -> str:
-    """Dense products for tiny networks on accelerators, sparse rows otherwise (measured in `bench_kernel`)."""
+def assignment_form(wanted: str, nodes: int, device: Device | None = None) -> str:
+    """Sparse rows on a CPU, one kernel for all rounds on a GPU, and elsewhere dense products for tiny networks."""
+    kind = (this_device() if device is None else device).kind
     if wanted != "auto":
         return wanted
-    return "dense" if nodes <= _DENSE_UP_TO_NODES and jax.default_backend() != "cpu" else "sparse"
+    if kind == "gpu":
+        return "fused"
+    return "dense" if nodes <= _DENSE_UP_TO_NODES and kind != "cpu" else "sparse"
 
 
 def _stored(instance: Instance, config: Config) -> bool:
@@ -209,8 +205,13 @@ def per_step(config: Config) -> int:
     return min(config.scenarios.per_step, config.scenarios.train)
 
 
-def settings_of(config: Config, instance: Instance, objective: AbstractObjective | None = None) -> Settings:
-    """The static choices of the item problems; the objective is that of the configuration unless it is given."""
+def settings_of(
+    config: Config, instance: Instance, objective: AbstractObjective | None = None, device: Device | None = None
+) -> Settings:
+    """The static choices of the item problems.
+
+    The objective is that of the configuration unless it is given, the device that of this process.
+    """
     declared = instance.tables.settings
     return Settings(
         objective=Values.of(config).objective if objective is None else objective,
@@ -222,12 +223,13 @@ def settings_of(config: Config, instance: Instance, objective: AbstractObjective
         ),
         rounds=min(config.fulfilment.rounds, instance.network.nodes),
         tiers=min(config.fulfilment.tiers, len(instance.ids.regions)),
-        form=assignment_form(config.fulfilment.form, instance.network.nodes),
+        form=assignment_form(config.fulfilment.form, instance.network.nodes, device),
         gradient=GRADIENT_MODES[config.solve.gradient],
         dither=config.fulfilment.dither,
         damping=config.fulfilment.damping,
         scenarios_per_step=per_step(config),
         whole_usage=instance.census.items >= MANY_ITEMS,
+        together=blocks_together(device),
     )
 
 
@@ -260,10 +262,11 @@ def prepare(
     values = Values.of(config) if values is None else values
     instance = build_instance(
         tables,
-        block_items=config.solve.block_items or block_items(tables.nodes.height, per_step(config)),
+        block_items=items_per_block(tables, config, per_step(config)),
         bands=config.fulfilment.weight_bands,
         dtype=np.dtype(config.precision).type,
         devices=local_devices(mesh),
+        together=blocks_together(),
         gather=gather,
     )
     built = built_from(instance, config, mesh, values)

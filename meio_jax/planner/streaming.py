@@ -26,7 +26,8 @@ from meio_jax.instance.blocks import Layout
 from meio_jax.instance.build import groups_of, most_blocks
 from meio_jax.instance.census import Census, Counts, Gather, alone, census_of, count_items, merge, merge_groups
 from meio_jax.instance.item_sources import AbstractSource
-from meio_jax.planner.planning import Model, block_items, built_from, model_of, per_step
+from meio_jax.planner.block_size import blocks_together, items_per_block
+from meio_jax.planner.planning import Model, built_from, model_of, per_step
 from meio_jax.planner.streamed_start import exact_sum, start_within_capacities
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.solver.file_store import FileStore, PartFiles, write_part
@@ -61,6 +62,7 @@ class Counted:
             block_items=_set(self.config.solve.block_items),
             dtype=np.dtype(self.config.precision).type,
             devices=local_devices(self.mesh),
+            together=blocks_together(),
             census=self.census,
             blocks=self.blocks,
         )
@@ -98,7 +100,7 @@ def count_stream(
         raise InputError([Problem("items", "", "", None, "at least one item", "add items")])
     progress = Silent() if progress is None else progress
     parts = range(source.parts) if parts is None else parts
-    size = config.solve.block_items or block_items(source.tables(parts[0]).nodes.height, per_step(config))
+    size = items_per_block(source.tables(parts[0]), config, per_step(config))
     size = min(size, source.part_items, source.items)
     solve_part = config.solve.model_copy(update={"block_items": size})
     scenarios = config.scenarios.model_copy(update={"store_gib": 0.0})

@@ -28,6 +28,11 @@ class Program(eqx.Module):
     record: Record = eqx.field(static=True)
     whole: bool = eqx.field(static=True)
 
+    @property
+    def packs(self) -> bool:
+        """Whether flows lie in one array while days pass: where a step is bound by the number of kernels."""
+        return self.form == "fused"
+
 
 class Bucket(eqx.Module):
     """What changes from bucket to bucket."""

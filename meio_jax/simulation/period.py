@@ -11,6 +11,7 @@ from meio_jax.simulation.accounts import over_scenarios, period_costs, waiting
 from meio_jax.simulation.constants import Constants
 from meio_jax.simulation.decide import Bucket, Program, decide
 from meio_jax.simulation.inputs import Inputs
+from meio_jax.simulation.packed_flows import packed, unpacked
 from meio_jax.simulation.pipelines import Near
 from meio_jax.simulation.serve import Regional, Served
 from meio_jax.simulation.serve_period import serve_period
@@ -90,7 +91,8 @@ def _moved(program: Program, inputs: Inputs, flows: Flows, served: Served) -> Mo
     mean = lambda leaf: inputs.charged * over_scenarios(leaf, program.scenarios)
     by_speed = (mean(served.by_speed), mean(served.cost_by_speed))
     regional = jax.tree.map(lambda table: inputs.charged * table, served.regional)
-    return Moved(jax.tree.map(mean, flows), *by_speed, regional)
+    averaged = unpacked(program.network, mean(packed(flows))) if program.packs else jax.tree.map(mean, flows)
+    return Moved(averaged, *by_speed, regional)
 
 
 def _by_group(network: Network, demand: Float[Array, "speeds regions batch"]) -> Float[Array, "speeds groups batch"]:

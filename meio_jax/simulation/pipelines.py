@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 from meio_kernels.pipeline import advance, due_within
+from meio_kernels.rows import add_rows
 
 from meio_jax.model.network import Network
 from meio_jax.simulation.outlook import due_by_day
@@ -64,11 +65,10 @@ def look_ahead(
     for rows, pipeline in ((network.vendor_nodes, pipelines.vendor), (network.lane_nodes, pipelines.lane)):
         if not rows:
             continue
-        nodes = jnp.asarray(rows, int)
-        inbound = inbound.at[nodes].add(pipeline[:, 0])
+        inbound = add_rows(inbound, pipeline[:, 0], rows)
         if far is not None:
-            late = jnp.sum(pipeline[:, 1:], axis=1) - due_within(pipeline, reach[nodes])
-            far = far.at[nodes].add(late)
+            late = jnp.sum(pipeline[:, 1:], axis=1) - due_within(pipeline, reach[jnp.asarray(rows, int)])
+            far = add_rows(far, late, rows)
     due = due_by_day(network, pipelines.vendor, pipelines.lane) if by_day else None
     return Near(inbound, due_within(pipelines.vendor, expedited), far, due)
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from meio_kernels.allocation import allocate
 from meio_kernels.lots import smallest_lot, whole_orders, whole_shipments
+from meio_kernels.rows import add_rows
 
 from meio_jax.model.network import Bounds, Network
 from meio_jax.policy.base import AbstractPolicy, View
@@ -90,12 +91,11 @@ def replenish(
         bought, asked = wanted[: len(offers)], wanted[len(offers) :]
         if lanes:
             stock, shipped = _ship(network, stock, supply, asked, lanes, whole=whole)
-            lane_units = lane_units.at[jnp.asarray(lanes, int)].set(shipped)
+            lane_units = add_rows(lane_units, shipped, lanes)
         if offers:
-            ids = jnp.asarray(offers, int)
-            target = jnp.asarray([network.offer_node[k] for k in offers], int)
-            stock = Stock(stock.on_hand, stock.on_order.at[target].add(bought), stock.backlog)
-            offer_units = offer_units.at[ids].set(bought)
+            target = tuple(network.offer_node[k] for k in offers)
+            stock = Stock(stock.on_hand, add_rows(stock.on_order, bought, target), stock.backlog)
+            offer_units = add_rows(offer_units, bought, offers)
     return stock, Ordered(offer_units, lane_units)
 
 
@@ -129,12 +129,12 @@ def _ship(
 ) -> tuple[Stock, Float[Array, "lanes batch"]]:
     """Ship along lanes what their origins have, beyond what these keep for their own customers of the day."""
     ids = jnp.asarray(lanes, int)
-    source = jnp.asarray([network.lane_from[k] for k in lanes], int)
-    target = jnp.asarray([network.lane_to[k] for k in lanes], int)
+    origin, target = tuple(network.lane_from[k] for k in lanes), tuple(network.lane_to[k] for k in lanes)
+    source = jnp.asarray(origin, int)
     free = stock.on_hand if supply.own_demand is None else jax.nn.relu(stock.on_hand - supply.own_demand)
     shipped, left = allocate(asked, free, source, network.lane_urgency[ids], network.priority_ranks)
     on_hand = left if supply.own_demand is None else stock.on_hand - free + left
     if whole:
         shipped = whole_shipments(shipped, free, source)
-        on_hand = stock.on_hand.at[source].add(-shipped)
-    return Stock(on_hand, stock.on_order.at[target].add(shipped), stock.backlog), shipped
+        on_hand = add_rows(stock.on_hand, -shipped, origin)
+    return Stock(on_hand, add_rows(stock.on_order, shipped, target), stock.backlog), shipped

@@ -26,6 +26,7 @@ from meio_jax.simulation.gradients import GradientMode, checkpointed
 from meio_jax.simulation.inputs import Inputs, first_row, inputs_of, with_tail
 from meio_jax.simulation.outcome import Outcome, Record
 from meio_jax.simulation.outlook import flow_of, outlooks
+from meio_jax.simulation.packed_flows import packed, unpacked
 from meio_jax.simulation.period import Done, Moved, simulate_period
 from meio_jax.simulation.pipelines import Near, send
 from meio_jax.simulation.preferences import PreferenceLists
@@ -80,7 +81,7 @@ def rollout(
         block: The items, with their stock at the start.
         scenarios: Sampled demand and lead times of these items, over the horizon and its tail.
         lists: Preference lists, axes `buckets waves speeds rounds regions`.
-        form: Assignment form, `sparse` or `dense`.
+        form: Assignment form, `sparse`, `dense` or `fused`.
         record: What to keep besides costs and flows.
         gradient: Differentiation mode.
         whole: Whether nodes order and ship whole units, as the decisions that are issued do; else only packs and least
@@ -140,7 +141,7 @@ def _simulate_bucket(
         own = Bucket(policy, bucket.lists, bucket.bounds).spread_over(samples)
         return simulate_period(program, constants, own, stock, near, wide)
 
-    def step(before: _Running, now: Inputs) -> tuple[_Running, tuple[Moved, Array, Timing | None]]:
+    def step(before: _Running, now: Inputs) -> tuple[_Running, tuple[Moved | tuple, Array, Timing | None]]:
         # Pipelines and running sums stay outside the differentiated step: they are linear, so nothing of them
         # needs to be kept for the way back.
         near = ahead(network, constants, before.pipelines)
@@ -153,7 +154,7 @@ def _simulate_bucket(
             after = jax.tree.map(lambda new, old: jnp.where(now.within, new, old), after, before)
         kept = stock.on_hand if record.stock else stock.on_hand[:0]
         times = timing_of(done.ordered, now.charged, samples, record.orders) if record.orders else None
-        return after, (done.moved, kept, times)
+        return after, (_kept_of(program, done.moved), kept, times)
 
     running, (moved, stock, times) = jax.lax.scan(step, running, inputs)
     ends = None
@@ -161,7 +162,23 @@ def _simulate_bucket(
         ends = _SoFar(running.costs, running.units, credit_of(constants, running.stock))
     if times is not None:
         times = Timing(times.daily, times.lines, jnp.sum(times.kept, axis=0))
-    return running, _Buckets(jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), moved), stock, ends, times)
+    return running, _Buckets(_summed(program, moved), stock, ends, times)
+
+
+def _kept_of(program: Program, moved: Moved) -> Moved | tuple:
+    """What was moved on a day, as it is kept until the end of the bucket."""
+    if not program.packs:
+        return moved
+    return packed(moved.flows), moved.speed_units, moved.speed_cost, moved.regional
+
+
+def _summed(program: Program, daily: Moved | tuple) -> Moved:
+    """What was moved in a bucket, from what was kept of its days."""
+    summed = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), daily)
+    if isinstance(summed, Moved):
+        return summed
+    flows, *others = summed
+    return Moved(unpacked(program.network, flows), *others)
 
 
 def _outcome(program: Program, constants: Constants, final: _Running, kept: _Buckets, early: Ordered | None) -> Outcome:

@@ -50,5 +50,7 @@ def serve_period(
     if demand.shape[0] == 1:
         carry, _ = wave(carry, jax.tree.map(lambda table: table[0], (by_speed, lists)))
     else:
-        carry, _ = jax.lax.scan(wave, carry, (by_speed, lists))
+        # Where rounds are one kernel, waves side by side let the compiler join the accounts of a day.
+        unroll = demand.shape[0] if program.form == "fused" else 1
+        carry, _ = jax.lax.scan(wave, carry, (by_speed, lists), unroll=unroll)
     return carry

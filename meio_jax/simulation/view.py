@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from meio_kernels.rows import add_rows
 
 from meio_jax.model.network import Network
 from meio_jax.policy.base import View
@@ -48,7 +49,7 @@ def view_of(
     own = [index for index, node in enumerate(rows) if node in vendor_rows]
     if own:
         taken = jnp.asarray([vendor_rows[rows[index]] for index in own], int)
-        soon = soon.at[jnp.asarray(own, int)].set(near.soon[taken])
+        soon = add_rows(soon, near.soon[taken], tuple(own))
     second = [k for k in offers if network.offer_rank[k] == 1]
     if second:
         at = jnp.asarray([rows.index(network.offer_node[k]) for k in second], int)

@@ -1,5 +1,6 @@
 """The item problems at given prices: one sweep over all items is one evaluation and one gradient step."""
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -67,7 +68,8 @@ class Settings(eqx.Module):
     `dither` and `damping` calm the simulated fulfilment: the first splits ties in the preference lists (share of
     the mean outbound cost), the second is how much of their prices the lists keep from step to step.
     Each step simulates the next `scenarios_per_step` of the training scenarios. With `whole_usage` prices follow usage
-    in whole units, as it is certified; else usage in fractions of units, which is continuous.
+    in whole units, as it is certified; else usage in fractions of units, which is continuous. `together` blocks at most
+    are simulated at once: on devices on which a step is bound by the number of kernels and not by what they do.
     """
 
     objective: AbstractObjective
@@ -80,6 +82,7 @@ class Settings(eqx.Module):
     damping: float = eqx.field(static=True, default=0.9)
     scenarios_per_step: int = eqx.field(static=True, default=16)
     whole_usage: bool = eqx.field(static=True, default=False)
+    together: int = eqx.field(static=True, default=1)
 
 
 class Totals(eqx.Module):
@@ -235,6 +238,41 @@ def compensated_add(total: tuple, new: Totals) -> tuple:
     return summed, lost
 
 
+def at_once(blocks: int, together: int) -> int:
+    """How many blocks are simulated at once: the most that divide their number, up to `together`."""
+    return max(size for size in range(1, min(together, blocks) + 1) if blocks % size == 0)
+
+
+def over_blocks(
+    one_block: Callable[[tuple], tuple[Totals, AbstractPolicy]], zeros: Totals, at: tuple, together: int
+) -> tuple[Totals, AbstractPolicy]:
+    """Totals of all blocks, and what each of them returns: one block after the other, or some at once.
+
+    Args:
+        one_block: Takes the leaves of a block.
+        zeros: Totals of nothing.
+        at: Leaves with a leading block axis.
+        together: Blocks at once; as many as divide the number of blocks, if those do not.
+    """
+    blocks = jax.tree.leaves(at)[0].shape[0]
+    together = at_once(blocks, together)
+
+    def some(carry: tuple, at: tuple) -> tuple[tuple, AbstractPolicy]:
+        if together == 1:
+            totals, kept = one_block(at)
+        else:
+            each, kept = jax.vmap(one_block)(at)
+            totals = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), each)
+        return compensated_add(carry, totals), kept
+
+    if together > 1:
+        at = jax.tree.map(lambda leaf: leaf.reshape(blocks // together, together, *leaf.shape[1:]), at)
+    (totals, _), kept = jax.lax.scan(some, (zeros, zeros), at)
+    if together > 1:
+        kept = jax.tree.map(lambda leaf: leaf.reshape(blocks, *leaf.shape[2:]), kept)
+    return totals, kept
+
+
 class InventorySubproblem(eqx.Module):
     """Inventory of every item as a simulated, differentiated policy problem."""
 
@@ -280,7 +318,7 @@ class InventorySubproblem(eqx.Module):
             size = settings.scenarios_per_step
             ids = chunk * size + jnp.arange(size, dtype=jnp.int32)
 
-            def one_block(carry: tuple, at: tuple) -> tuple[tuple, AbstractPolicy]:
+            def one_block(at: tuple) -> tuple[Totals, AbstractPolicy]:
                 leaves, raw_block, scale_block, cost = at
                 block = leaves[0]
                 scenarios = draw(settings.scenarios, profiles, leaves, ids, TRAINING, chunk)
@@ -295,10 +333,9 @@ class InventorySubproblem(eqx.Module):
                 if settings.whole_usage and resources.count:
                     policy = jax.tree.map(jnp.multiply, raw_block, scale_block)
                     totals = whole_totals(network, resources, settings, policy, block, scenarios, lists)
-                return compensated_add(carry, totals), gradient
+                return totals, gradient
 
-            (totals, _), gradient = jax.lax.scan(one_block, (zeros, zeros), at)
-            return totals, gradient
+            return over_blocks(one_block, zeros, at, settings.together)
 
         shared = (self.network, self.resources, self.catalog.profiles, zeros, prices, list_prices, chunk)
         at = (self.catalog.per_block(), raw, self.scale, self.item_scale)

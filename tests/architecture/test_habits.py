@@ -48,6 +48,7 @@ LOOPS = {
     "meio_jax.solver.subproblem",
     "meio_kernels.inversion",
     "meio_kernels.draws",
+    "meio_kernels.fused_rounds",
 }
 LOOP_NAMES = {"scan", "while_loop", "fori_loop", "map"}
 # Modules that need a library which is not installed everywhere.

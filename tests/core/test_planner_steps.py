@@ -1,5 +1,7 @@
 """The sweep over items: independent of how items are cut into blocks, and compiled once."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -49,9 +51,13 @@ def wide() -> Model:
     return model(3)
 
 
-def test_block_size_changes_nothing(wide: Model) -> None:
+@pytest.fixture(scope="module")
+def narrow() -> Model:
+    return model(1)
+
+
+def test_block_size_changes_nothing(wide: Model, narrow: Model) -> None:
     """Items one by one, and two ambient items with a padding item that must not be charged."""
-    narrow = model(1)
     assert float(wide.instance.catalog.block.live.min()) == 0
     assert float(narrow.instance.catalog.block.live.min()) == 1
     ours, theirs = stepped(wide, 2)[1], stepped(narrow, 2)[1]
@@ -61,6 +67,19 @@ def test_block_size_changes_nothing(wide: Model) -> None:
     close(ours.evaluation.excess, theirs.evaluation.excess, tolerance=ROUNDING, of=100)
     join = lambda one, leaf: one.instance.layout.join(np.asarray(leaf), 3)
     close(join(wide, wide.problem.first.target), join(narrow, narrow.problem.first.target), tolerance=ROUNDING)
+
+
+def test_blocks_simulated_at_once_change_nothing(wide: Model, narrow: Model) -> None:
+    """As a step does on a GPU: three blocks of one item at once, with lists of their own, in the form of a GPU."""
+    settings = replace(narrow.problem.settings, together=3, form="fused")
+    problem = eqx.tree_at(lambda one: one.settings, narrow.problem, settings)
+    at_once = replace(narrow, store=eqx.tree_at(lambda store: store.problem, narrow.store, problem))
+    assert narrow.instance.catalog.blocks == 3
+    (ours, mine), (theirs, other) = stepped(at_once, 2), stepped(wide, 2)
+    close(mine.evaluation.value, other.evaluation.value, tolerance=ROUNDING)
+    close(mine.evaluation.excess, other.evaluation.excess, tolerance=ROUNDING, of=100)
+    join = lambda one, state: one.instance.layout.join(np.asarray(state.items.raw.target), 3)
+    close(join(at_once, ours), join(wide, theirs), tolerance=ROUNDING)
 
 
 def test_the_joint_step_compiles_once(wide: Model, monkeypatch: pytest.MonkeyPatch) -> None:
