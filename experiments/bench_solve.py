@@ -9,8 +9,7 @@ regions, 2 speeds, 2 weeks), so that the largest catalog ends in minutes on two 
 per item, scenario and period, which for other networks follows docs/performance.md. Step times are medians, without
 the first step, which compiles. The exponent is the slope of the logarithm of seconds over that of the items.
 
-Beside them some steps of the real-data US instance (configs/us_full.yaml), for its step time and memory, and what
-10^8 items would take on N GPUs, with the assumptions behind it.
+Beside them some steps of the real-data US instance (configs/us_full.yaml), for its step time and memory.
 """
 
 from __future__ import annotations
@@ -20,14 +19,11 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
-import equinox as eqx
-import jax
 import numpy as np
 import polars as pl
 import typer
@@ -36,11 +32,10 @@ from provenance import provenance
 from rich.console import Console
 from rich.table import Table
 
-from meio_jax.config import load_config, make_config
+from meio_jax.config import load_config
 from meio_jax.generate import GenerateOptions, generate_instance
 from meio_jax.generate.next_day import NextDay, next_day
-from meio_jax.planner import per_step, prepare
-from meio_jax.solver.solve import initial_state
+from meio_jax.planner import per_step
 from meio_jax.tables import read_instance
 from meio_jax.tables.write import write_instance
 
@@ -54,9 +49,6 @@ SETTINGS: dict[str, Any] = {
     "scenarios": {"train": 4096, "per_step": PER_STEP, "holdout": 64, "clairvoyant": 0, "store_gib": 0.0},
     "fulfilment": {"rounds": 3},
 }
-# What one GPU of the data centre does, for the extrapolation where none was measured.
-GPU_MEMORY_GIB, GPU_BANDWIDTH_GB = 80, 3350
-CATALOG, GPUS = 100_000_000, (8, 64, 512)
 
 
 @dataclass(frozen=True)
@@ -141,64 +133,6 @@ def us_full_row(steps: int, folder: Path) -> Row:
     return solve("us_full", config, folder)[0]
 
 
-def extrapolation(rows: list[Row], bandwidth: float) -> dict[str, Any]:
-    """What a catalog of 10^8 items takes on N GPUs.
-
-    A step is bound by memory traffic, so its time scales with bandwidth: from this machine's, measured by a triad, to
-    that of the GPU. Devices share the items; the sum over devices has the size of the capacities and is left out.
-    """
-    largest = max((row for row in rows if row.start == "cold" and row.instance != "us_full"), key=lambda r: r.items)
-    per_item = largest.step_s / largest.items * bandwidth / GPU_BANDWIDTH_GB
-    item_bytes = state_bytes()
-    lines = [
-        {
-            "gpus": count,
-            "step_s": CATALOG * per_item / count,
-            "solve_s": CATALOG * per_item / count * largest.steps,
-            "gib_per_gpu": CATALOG * item_bytes / count / 2**30,
-            "fits": CATALOG * item_bytes / count / 2**30 < GPU_MEMORY_GIB,
-        }
-        for count in GPUS
-    ]
-    assumptions = {
-        "items": CATALOG,
-        "network": {key: list(value) if isinstance(value, tuple) else value for key, value in NETWORK.items()},
-        "scenarios_per_step": PER_STEP,
-        "steps": largest.steps,
-        "bytes_per_item": item_bytes,
-        "bandwidth_here_gb_per_s": bandwidth,
-        "bandwidth_gpu_gb_per_s": GPU_BANDWIDTH_GB,
-        "share_of_bandwidth": "as reached here",
-        "collective": "left out: the size of the capacities, once a step",
-    }
-    return {"assumptions": assumptions, "gpus": lines}
-
-
-def state_bytes() -> float:
-    """Bytes that an item keeps on a device between steps: its data, parameters, their means, and Adam's moments."""
-    with TemporaryDirectory() as folder:
-        tables = read_instance(generate_instance(GenerateOptions(items=512, **NETWORK), Path(folder)))
-    model = prepare(tables, make_config(**SETTINGS, solve={"devices": 1}))
-    state = initial_state(model.store, model.method)
-    arrays = eqx.filter((model.problem.catalog.block, model.problem.catalog.demand, state), eqx.is_array)
-    return sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)) / 512
-
-
-def triad() -> float:
-    """Bandwidth of all cores, GB/s: two reads and a write."""
-    size = 2**25
-    a, b, out = np.ones(size, np.float32), np.ones(size, np.float32), np.empty(size, np.float32)
-    best = float("inf")
-    with ThreadPoolExecutor() as pool:
-        parts = np.array_split(np.arange(size), os.cpu_count() or 1)
-        spans = [slice(int(part[0]), int(part[-1]) + 1) for part in parts]
-        for _ in range(7):
-            begun = time.perf_counter()
-            list(pool.map(lambda span: np.add(a[span], b[span], out=out[span]), spans))
-            best = min(best, time.perf_counter() - begun)
-    return 12e-9 * size / best
-
-
 def fitted_exponent(rows: list[Row]) -> dict[str, float]:
     """Slope of log seconds by log items: of all steps, and of the whole command."""
     cold = [
@@ -241,9 +175,8 @@ def main(
     report: dict[str, Any] = {**about, "rows": [asdict(row) for row in rows]}
     if len(items or SIZES) > 1:
         report["exponent"] = fitted_exponent(rows)
-        report["extrapolation"] = extrapolation(rows, triad())
     console.print(show(rows))
-    console.print({key: report[key] for key in ("exponent", "extrapolation") if key in report})
+    console.print({"exponent": report.get("exponent")})
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

@@ -2,8 +2,8 @@
 
     python experiments/performance_page.py --docs docs/performance.md
 
-Writes the tables of docs/performance.md from the result files of bench_kernel, bench_peers and bench_solve; those that
-are not there are left as they are.
+Writes the tables of docs/performance.md from the result files of bench_kernel, bench_peers, bench_solve and
+gpu_compile; those that are not there are left as they are.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 RESULTS = Path(__file__).parent / "results"
+CATALOG = 10**8
 
 
 def lines(head: list[str], rows: list[list[str]]) -> str:
@@ -107,31 +108,80 @@ def solve(found: dict) -> str:
         exponent = found["exponent"]
         text += f"\n\nSeconds of a step grow as items to the power {exponent['step']:.2f}, "
         text += f"of all steps {exponent['steps']:.2f}, of the whole command {exponent['command']:.2f}."
-    if "extrapolation" in found:
-        about = found["extrapolation"]["assumptions"]
-        cells = [
-            [f"{one['gpus']}", f"{one['step_s']:.1f}", f"{one['solve_s'] / 60:.0f}", f"{one['gib_per_gpu']:.0f}"]
-            for one in found["extrapolation"]["gpus"]
-        ]
-        text += (
-            "\n\n**10⁸ items on N GPUs, extrapolated, not measured**: a step is bound by memory traffic, so its time "
-            f"is that of this machine ({about['bandwidth_here_gb_per_s']:.0f} GB/s) scaled to "
-            f"{about['bandwidth_gpu_gb_per_s']:,} GB/s at the same share of the bandwidth; the network, "
-            f"{about['scenarios_per_step']} scenarios a step and {about['steps']} steps are those of the largest "
-            f"catalog; {about['bytes_per_item']:,.0f} bytes an item stay on the device; the one all-reduce a step is "
-            "left out.\n\n"
-        )
-        text += lines(["GPUs", "seconds a step", "minutes a solve", "GiB a GPU"], cells)
     return text
 
 
-PARTS: dict[str, Callable[[dict], str]] = {"bench_kernel": kernel, "bench_peers": peers, "bench_solve": solve}
+def compiled(found: dict) -> str:
+    """Launches and bytes of a joint step on an H100, as compiled and counted."""
+    head = ["size", "items", "nodes", "regions", "speeds", "waves", "days", "scenarios", "items at once", "launches"]
+    head += ["GB moved", "least GB", "argument GiB", "temporary GiB", "launches, ms", "bandwidth, ms", "floor, ms"]
+    head.append("bound / floor")
+    rows = [
+        [
+            row["size"],
+            f"{row['items']:,}",
+            *(f"{row[key]}" for key in ("nodes", "regions", "speeds", "waves", "days", "scenarios")),
+            f"{row['block_items'] * row['blocks_at_once']:,}",
+            f"{row['launches']:,}",
+            f"{row['bytes'] / 1e9:,.1f}",
+            f"{row['least_bytes'] / 1e9:,.1f}",
+            f"{row['argument_bytes'] / 2**30:.2f}",
+            f"{row['temporary_bytes'] / 2**30:.2f}",
+            f"{1e3 * row['launch_s']:,.0f}",
+            f"{1e3 * row['bandwidth_s']:,.0f}",
+            f"{1e3 * row['floor_s']:,.1f}",
+            f"{row['over_floor']:.1f}",
+        ]
+        for row in found["rows"]
+    ]
+    return lines(head, rows)
+
+
+def extrapolated(found: dict) -> str:
+    """What a catalog of 10^8 items takes on N GPUs, from the largest catalog that was compiled."""
+    largest = max(found["rows"], key=lambda row: row["items"])
+    per_item = max(largest["launch_s"], largest["bandwidth_s"]) / largest["items"]
+    state = largest["argument_bytes"] / largest["items"]
+    solved = json.loads((RESULTS / "bench_solve.json").read_text(encoding="utf-8"))["rows"]
+    cold = [row for row in solved if row["start"] == "cold" and row["instance"] != "us_full"]
+    steps = max(cold, key=lambda row: row["items"])["steps"]
+    cells = []
+    for gpus in (8, 64, 512):
+        seconds, gib = CATALOG / gpus * per_item, CATALOG / gpus * state / 2**30
+        fits = "yes" if gib + largest["temporary_bytes"] / 2**30 < 80 else "no: in parts"
+        cells.append([f"{gpus}", f"{seconds:.1f}", f"{seconds * steps / 60:.0f}", f"{gib:.0f}", fits])
+    said = (
+        f"The network of the largest catalog above ({largest['nodes']} nodes, {largest['regions']} regions, "
+        f"{largest['speeds']} speeds), {largest['scenarios']} scenarios a step; a step takes the larger of what its "
+        f"launches and its bytes take, {1e6 * per_item:.2f} µs an item, however many devices share the items; "
+        f"{steps} steps, as the largest catalog solved above; {state:,.0f} bytes an item stay on the device; the one "
+        "all-reduce a step is left out."
+    )
+    return f"{said}\n\n{lines(['GPUs', 'seconds a step', 'minutes a solve', 'GiB a GPU', 'fits 80 GiB'], cells)}"
+
+
+def both(found: dict) -> str:
+    """Counts, and what follows from them for 10^8 items."""
+    heading = "**10⁸ items on N GPUs, extrapolated from these counts, not measured.**"
+    return f"{compiled(found)}\n\n{heading} {extrapolated(found)}"
+
+
+PARTS: dict[str, Callable[[dict], str]] = {
+    "bench_kernel": kernel,
+    "bench_peers": peers,
+    "bench_solve": solve,
+    "gpu_compile": both,
+}
 
 
 def heading(name: str, found: dict) -> str:
     """How a table was made."""
     about = found.get("provenance", found)
     command = found.get("command", f"python experiments/{name}.py --out experiments/results/{name}.json")
+    if "device_described" in about:
+        plugin = about["plugin"].replace("_", "-")
+        where = f"compiled for {about['device_described']} without one, JAX {about['jax']}, {plugin}, {about['date']}"
+        return f"`{command}`; {where}, commit {about['commit']}; [{name}.json](../experiments/results/{name}.json)."
     where = f"{about['device']}, {about['processor'].strip()}, {about['cores']} core(s), JAX {about['jax']}"
     return f"`{command}`; {where}, commit {about['commit']}; [{name}.json](../experiments/results/{name}.json)."
 
