@@ -245,6 +245,9 @@ def main(
 ) -> None:
     """Compile, count and write."""
     without_gpu()
+    command = " ".join(["python", "experiments/gpu_compile.py", *sys.argv[1:]])
+    # What is compiled is the tree of now, not that of an hour later.
+    about = {"command": command, "date": time.strftime("%Y-%m-%d"), **provenance(), "plugin": plugin()}
     console, folders = Console(width=200), {"us_small": us_small, "us_full": us_full}
     rows, loops, known = [], {}, SIZES | TINY
     for name in size or SIZES:
@@ -258,8 +261,6 @@ def main(
         loops[name] = as_lines(found)
         console.print(show([row]), show_loops(loops[name]))
     console.print(show(rows))
-    command = " ".join(["python", "experiments/gpu_compile.py", *sys.argv[1:]])
-    about = {"command": command, "date": time.strftime("%Y-%m-%d"), **provenance(), "plugin": plugin()}
     report = {
         **about,
         "device_described": "NVIDIA H100 80GB HBM3",
