@@ -30,10 +30,10 @@ def daily_units(tables: Tables) -> pl.DataFrame:
 
 def summary_of_tables(tables: Tables) -> str:
     """The tables that were read with their rows, then demand, stock and what capacities are asked for at sight."""
-    lines = ["tables read:"]
+    lines, width = ["tables read:"], max(map(len, tables.frames()))
     for name, frame in tables.frames().items():
         source = tables.read_from.get(name)
-        lines.append(f"  {name:<10} {frame.height:>9,} rows" + (f"  {source}" if source else "  (not there)"))
+        lines.append(f"  {name:<{width}} {frame.height:>9,} rows" + (f"  {source}" if source else "  (not there)"))
     return visible_lines([*lines, *_figures(tables)])
 
 
