@@ -165,7 +165,12 @@ def test_what_was_read_and_what_is_probably_not_meant(meio: Command, tmp_path: P
     called = meio("validate", folder)
     assert called.status == 0
     assert called.err.startswith("warning: shares of demand at a speed that no node meets")
-    for text in ("a[bold]b is valid", "items                  3 rows  items.parquet", "3 items, 3 nodes", "units a day"):
+    for text in (
+        "a[bold]b is valid",
+        "items                  3 rows  items.parquet",
+        "3 items, 3 nodes",
+        "units a day",
+    ):
         assert text in called.out
     (folder / "notes.txt").write_text("x", encoding="utf-8")
     called = meio("validate", folder)

@@ -101,7 +101,7 @@ def test_processes_share_the_reading_for_the_digests(whole: Path, monkeypatch: p
         with pytest.raises(KeyError):
             table_digests(whole, gather=note)
     assert not set(read[0]) & set(read[1])
-    assert [len([path for path in one if "/forecast/" in path]) for one in read] == [PARTS // 2] * 2
+    assert [len([name for name in one if name.startswith("forecast:")]) for one in read] == [PARTS // 2] * 2
     as_process(monkeypatch, 0)
     assert table_digests(whole, gather=lambda own: read) == alone
     (whole / "forecast" / "more.parquet").write_bytes(b"x")

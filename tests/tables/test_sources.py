@@ -139,7 +139,7 @@ WRONG = {
     "a password in the query of a URL": ({"database": f"mysql://h/x?password={SECRET}", "query": "Q"}, "no password"),
     "no query": ({"database": "a.db"}, "a query with a database"),
     "two places": ({"path": "a.csv", "delta": "b"}, "or one of the keys"),
-    "another scheme": ("ftp://a/b.csv", "s3:// or gs://"),
+    "another scheme": ("ftp://a/b.csv", "begins with s3://, gs://"),
     "another key": ({"path": "a.csv", "user": "b"}, "sources.on_hand.user"),
     "no such file": ("nowhere.csv", "relative to the folder"),
     "no such database": ({"database": "nowhere.db", "query": "SELECT 1"}, "No such file.*DuckDB or SQLite file"),
