@@ -19,17 +19,18 @@ def _terms(data: RunData, figures: Figures) -> Markup:
     bars = [Bar(TERM_NAMES.get(name, name), value, colour=2 if value < 0 else 1) for name, value in terms.items()]
     chart = bar_chart(bars, label="Expected cost by term")
     total, shipped = float(data.certificate["holdout_cost"] or 0.0), figures.shipped or 1.0
+    parts = shares_of_terms({**terms, "total": total}, of=list(terms))
     columns = [
         Column("Term"),
         Column(data.currency, True),
-        Column("Of total", True),
+        Column("Share", True, "of all terms without sign"),
         Column("Per unit", True, "shipped"),
     ]
     rows = [
         [
             name_cell(TERM_NAMES.get(name, name)),
             cell(number(value), figure=True, sort=value),
-            cell(share(value / total if total else None), figure=True, sort=value),
+            cell(share(parts[name]), figure=True, sort=value),
             cell(number(value / shipped), figure=True, sort=value),
         ]
         for name, value in [*terms.items(), ("total", total)]
@@ -39,6 +40,15 @@ def _terms(data: RunData, figures: Figures) -> Markup:
         card("The same in figures", table(columns, rows, label="Expected cost by term")),
         _rents(data, figures),
     )
+
+
+def shares_of_terms(money: dict[str, float], of: list[str]) -> dict[str, float | None]:
+    """Every amount as a share of the amounts `of`, each taken without its sign; None where all of them are 0.
+
+    The net total is no measure: it may be near 0, or negative, where stock left is worth more than was bought.
+    """
+    whole = sum(abs(money[name]) for name in of)
+    return {name: value / whole if whole else None for name, value in money.items()}
 
 
 def _rents(data: RunData, figures: Figures) -> Markup:
