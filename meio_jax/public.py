@@ -20,7 +20,7 @@ PLACES = {
         "SearchOptions",
         "plan",
     ),
-    "meio_jax.planner.planning": ("Plan",),
+    "meio_jax.planner.finished": ("Plan",),
     "meio_jax.config.values": ("PolicyChoice",),
     "meio_jax.objective.carbon_priced": ("CarbonPriced",),
     "meio_jax.objective.cvar": ("CVaR",),

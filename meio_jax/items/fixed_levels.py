@@ -10,7 +10,7 @@ import polars as pl
 from meio_jax.errors import InputError, Problem
 from meio_jax.instance import build_instance
 from meio_jax.planner.block_size import items_per_block
-from meio_jax.planner.planning import per_step
+from meio_jax.planner.model import per_step
 from meio_jax.plans.levels import policy_of_tables
 from meio_jax.plans.tables import decision_frames
 from meio_jax.runs.run import config_of_run

@@ -18,7 +18,7 @@ from meio_jax.instance import KINDS, Instance, build_instance
 from meio_jax.instance.census import Census
 from meio_jax.items.marginal import Batches, OneItem
 from meio_jax.model.catalog import draw
-from meio_jax.planner.planning import settings_of
+from meio_jax.planner.model import settings_of
 from meio_jax.policy import AbstractPolicy, StartingPoint, policy_family
 from meio_jax.runs.files import read_census
 from meio_jax.runs.portable import named_leaves

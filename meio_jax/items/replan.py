@@ -34,7 +34,7 @@ from meio_jax.items.replan_results import (
     usage_change,
 )
 from meio_jax.items.run_levels import RunLevels, SavedBlock
-from meio_jax.planner.planning import settings_of
+from meio_jax.planner.model import settings_of
 from meio_jax.plans.policy_tables import policy_frames
 from meio_jax.plans.tables import decision_frames
 from meio_jax.policy import AbstractPolicy, policy_family

@@ -17,7 +17,9 @@ from meio_jax.certify.certificate import Certificate
 from meio_jax.config.settings import Config
 from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.instance.item_sources import FolderSource, OtherCapacities
-from meio_jax.planner.planning import Model, certify, search
+from meio_jax.planner.certifying import certify
+from meio_jax.planner.model import Model
+from meio_jax.planner.searching import search
 from meio_jax.planner.streaming import count_stream
 from meio_jax.plans.tables import prices_frame
 from meio_jax.progress import AbstractProgress, Silent

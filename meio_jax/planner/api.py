@@ -10,8 +10,10 @@ from meio_jax.dual import AbstractDualMethod
 from meio_jax.dual.augmented import AugmentedPrices
 from meio_jax.objective import AbstractObjective
 from meio_jax.objective.expected_cost import ExpectedCost
-from meio_jax.planner.planning import Plan, certify, prepare
-from meio_jax.planner.planning import search as run_search
+from meio_jax.planner.certifying import certify
+from meio_jax.planner.finished import Plan
+from meio_jax.planner.model import prepare
+from meio_jax.planner.searching import search as run_search
 from meio_jax.policy import POLICIES
 from meio_jax.progress import AbstractProgress
 from meio_jax.tables import Tables

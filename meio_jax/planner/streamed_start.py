@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from meio_jax.planner.planning import MANY_ITEMS, Model
+from meio_jax.planner.model import MANY_ITEMS, Model
 from meio_jax.solver.bounded_start import bounded_start
 from meio_jax.solver.file_store import FileStore, write_start
 from meio_jax.solver.first_levels import FirstLevels, Start, first_levels

@@ -27,7 +27,7 @@ from meio_jax.instance.build import groups_of, most_blocks
 from meio_jax.instance.census import Census, Counts, Gather, alone, census_of, count_items, merge, merge_groups
 from meio_jax.instance.item_sources import AbstractSource
 from meio_jax.planner.block_size import blocks_together, items_per_block
-from meio_jax.planner.planning import Model, built_from, model_of, per_step
+from meio_jax.planner.model import Model, built_from, model_of, per_step
 from meio_jax.planner.streamed_start import exact_sum, start_within_capacities
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.solver.file_store import FileStore, PartFiles, write_part

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from meio_jax.distributed.processes import gather, is_first
-from meio_jax.planner.planning import Model, PartPlan, Plan, part_frames
+from meio_jax.planner.finished import PartPlan, Plan, part_frames
+from meio_jax.planner.model import Model
 from meio_jax.plans.exceptions import capacity_exceptions
 from meio_jax.plans.flows import ORDER, merged_flows, own_flows
 from meio_jax.plans.names import with_names

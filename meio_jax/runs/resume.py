@@ -11,7 +11,8 @@ import jax
 from meio_jax.config.settings import Config
 from meio_jax.distributed.processes import all_agree
 from meio_jax.instance.census import Gather, alone
-from meio_jax.planner.planning import Model, search
+from meio_jax.planner.model import Model
+from meio_jax.planner.searching import search
 from meio_jax.progress import AbstractProgress, Preempted, Step
 from meio_jax.results import Result
 from meio_jax.runs.checkpoint import Checkpoints, Part, newest, read_basis, read_items, saved_steps, whole_basis

@@ -17,7 +17,9 @@ from meio_jax.distributed.processes import SharedProgress, gather, is_first, joi
 from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.folders import held, keep_private
 from meio_jax.generate import generate_instance
-from meio_jax.planner.planning import Plan, certify, prepare
+from meio_jax.planner.certifying import certify
+from meio_jax.planner.finished import Plan
+from meio_jax.planner.model import prepare
 from meio_jax.planner.steady import steadied
 from meio_jax.progress import AbstractProgress
 from meio_jax.runs.checkpoint import saved_steps

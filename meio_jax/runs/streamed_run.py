@@ -15,7 +15,7 @@ from meio_jax.distributed.processes import gather, is_first, own_range, together
 from meio_jax.errors import InputError, Problem
 from meio_jax.folders import Claim, Mark, check_claim, remove, write_mark
 from meio_jax.instance.item_sources import AbstractSource, FolderSource, GeneratedSource
-from meio_jax.planner.planning import Model
+from meio_jax.planner.model import Model
 from meio_jax.planner.streaming import build_stream, count_stream
 from meio_jax.runs.checkpoint import Part
 from meio_jax.runs.files import read_about

@@ -10,7 +10,7 @@ from typing import Any
 from meio_jax.config.settings import Config
 from meio_jax.errors import InputError, InputWarning
 from meio_jax.instance import Instance
-from meio_jax.planner.planning import Model
+from meio_jax.planner.model import Model
 from meio_jax.progress import AbstractProgress
 from meio_jax.runs.folder import RunFolder
 from meio_jax.runs.warm import WarmStart

@@ -15,7 +15,7 @@ from meio_jax.config.settings import Config
 from meio_jax.distributed.processes import gather
 from meio_jax.distributed.sharding import own_part, place_blocks
 from meio_jax.instance import KINDS, Instance
-from meio_jax.planner.planning import Model, prepare
+from meio_jax.planner.model import Model, prepare
 from meio_jax.planner.streaming import Counted, build_stream
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress

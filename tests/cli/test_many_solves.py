@@ -15,7 +15,7 @@ from small_runs import SOLVE, Finished, config_content, usual_promotion, write_c
 from meio_jax.config import load_config
 from meio_jax.distributed import compile_cache
 from meio_jax.distributed.compile_cache import drop_programs_if_many
-from meio_jax.planner import planning
+from meio_jax.planner import model as planner_model
 from meio_jax.progress import Silent
 from meio_jax.runs.run import run_solve
 from meio_jax.whatif import whatif_run
@@ -55,7 +55,7 @@ def test_programs_are_let_go_before_there_are_too_many(
     limit.write_text(str(held()))
     monkeypatch.setattr(compile_cache, "_LIMIT_OF_MAPS", limit)
     before, dropped = held(), []
-    monkeypatch.setattr(planning, "drop_programs_if_many", lambda: dropped.append(drop_programs_if_many()))
-    planning.prepare(finished.plan.model.instance.tables, finished.plan.model.config)
+    monkeypatch.setattr(planner_model, "drop_programs_if_many", lambda: dropped.append(drop_programs_if_many()))
+    planner_model.prepare(finished.plan.model.instance.tables, finished.plan.model.config)
     assert dropped == [True]
     assert held() < before

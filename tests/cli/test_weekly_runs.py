@@ -14,7 +14,7 @@ from meio_jax.config.settings import Config
 from meio_jax.demand import HistoryDemand
 from meio_jax.errors import InputError
 from meio_jax.instance import build_instance
-from meio_jax.planner.planning import settings_of
+from meio_jax.planner.model import settings_of
 from meio_jax.tables import InstanceSettings, Tables, write_instance
 from meio_jax.tables.availability import filled_sales
 

@@ -11,7 +11,8 @@ from meio_jax.certify.slack import read_blocks
 from meio_jax.config import make_config
 from meio_jax.generate import GenerateOptions, generate_instance
 from meio_jax.instance.item_sources import FolderSource, GeneratedSource
-from meio_jax.planner import certify, planning, prepare, search, streamed_start
+from meio_jax.planner import certify, prepare, search, streamed_start
+from meio_jax.planner import model as planner_model
 from meio_jax.planner.streaming import prepare_stream
 from meio_jax.results import Result
 from meio_jax.solver.file_store import PartFiles
@@ -117,7 +118,7 @@ def test_starting_levels_keep_the_capacities_in_parts_as_in_memory(
     began = lambda model, instances: targets(instances, model, model.store.start(), False)
     tables = read_instance(folder)
     free = prepare(tables, configuration())
-    monkeypatch.setattr(planning, "MANY_ITEMS", OPTIONS.items)
+    monkeypatch.setattr(planner_model, "MANY_ITEMS", OPTIONS.items)
     monkeypatch.setattr(streamed_start, "MANY_ITEMS", OPTIONS.items)
     tried: list[float] = []
 

@@ -12,7 +12,7 @@ from one_node import demand, instance, item, offer
 
 from meio_jax.config import make_config
 from meio_jax.instance import Instance, build_instance
-from meio_jax.planner.planning import settings_of
+from meio_jax.planner.model import settings_of
 from meio_jax.plans.decisions import decide
 from meio_jax.policy.base_stock import BaseStock
 from meio_jax.scenarios.sampling import Scenarios

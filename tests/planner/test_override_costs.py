@@ -12,8 +12,8 @@ from one_node import START, demand, instance, item, offer
 
 from meio_jax.config import make_config
 from meio_jax.instance import build_instance
+from meio_jax.planner.model import settings_of
 from meio_jax.planner.override_costs import Pricing
-from meio_jax.planner.planning import settings_of
 from meio_jax.policy.base_stock import BaseStock
 from meio_jax.progress import Silent
 from meio_jax.solver.refine import Surroundings

@@ -1,0 +1,214 @@
+"""The judgement of a plan: holdout, bounds, slack, overrides, and the certificate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+
+from meio_jax.certify.clairvoyant import capacity_rent, clairvoyant_bound
+from meio_jax.certify.feasibility import OutOfReach, out_of_reach
+from meio_jax.certify.holdout import Holdout, evaluate_holdout
+from meio_jax.certify.slack import Effort, Slack, estimate_slack
+from meio_jax.certify.unit_values import UnitValues, unit_values
+from meio_jax.certify.verdict import Verdict, doubts_feasibility, feasibility_steps, judge_plan, make_certificate
+from meio_jax.config.settings import Config
+from meio_jax.distributed.sharding import own_part, sum_over_processes
+from meio_jax.instance import Instance
+from meio_jax.model.network import Network
+from meio_jax.model.resources import Resources
+from meio_jax.planner.finished import PartPlan, Plan
+from meio_jax.planner.model import Model, per_step
+from meio_jax.planner.override_costs import Pricing
+from meio_jax.policy import AbstractPolicy
+from meio_jax.progress import AbstractProgress, Silent
+from meio_jax.results import Result
+from meio_jax.solver.refine import Surroundings
+from meio_jax.solver.solve import Solution
+from meio_jax.solver.store import AbstractInventoryStore
+from meio_jax.solver.subproblem import InventorySubproblem
+
+
+def clairvoyance_holds(network: Network) -> bool:
+    """Whether the clairvoyant bound holds: it begins in the morning of period 0, an evening later than evening orders.
+
+    Where a warm-up is longer than any lead time that evening makes no difference to what is charged.
+    """
+    longest = max(network.vendor_limit, network.lane_limit)
+    return not network.evening or not bool(np.asarray(network.charged)[: longest + 1].any())
+
+
+def _slack_of(model: Model, solution: Solution, progress: AbstractProgress) -> Slack | None:
+    """What items could still save at the final prices; None where that is not asked, or makes no sense any more."""
+    config = model.config
+    wanted = solution.result in (Result.CONVERGED, Result.MAX_STEPS) and jax.process_count() == 1
+    if not config.solve.slack_items or not wanted:
+        return None
+    progress.stage("slack of the items")
+    effort = Effort(items=config.solve.slack_items)
+    return estimate_slack(
+        model.given,
+        solution,
+        model.values.policy.family,
+        effort,
+        stationary=model.stationary,
+        seed=config.seed,
+        check=progress.check,
+    )
+
+
+class _Sums:
+    """What parts add up to: holdout results, and their clairvoyant bounds."""
+
+    def __init__(self) -> None:
+        self.holdout: Holdout | None = None
+        self.bounds: list[float] = []
+
+    def add(self, holdout: Holdout) -> None:
+        total = self.holdout
+        shared = lambda h: (h.sums, h.usage, h.regional)
+        summed = holdout if total is None else jax.tree.map(np.add, shared(total), shared(holdout))
+        self.holdout = holdout if total is None else eqx.tree_at(shared, total, summed)
+
+    def over_all(self, store: AbstractInventoryStore) -> Holdout:
+        """Holdout results of all processes together, but for those of items."""
+        if self.holdout is None:
+            raise ValueError("a catalog has at least one part")
+        shared = lambda h: (h.sums, h.usage, h.regional)
+        sums, usage, regional = shared(self.holdout)
+        together = (sum_over_processes(sums), *store.summed((usage, regional)))
+        return eqx.tree_at(shared, self.holdout, together)
+
+    def bound(self, resources: Resources, prices: jax.Array) -> float | None:
+        """The clairvoyant bound of all items, less the rent of all capacities; None where there is none."""
+        total = float(sum_over_processes(np.asarray(sum(self.bounds))))
+        return total - capacity_rent(resources, prices) if self.bounds and np.isfinite(total) else None
+
+
+def certify(
+    model: Model,
+    solution: Solution,
+    *,
+    progress: AbstractProgress | None = None,
+    receive: Callable[[PartPlan], None] | None = None,
+) -> Plan:
+    """Judge the best plan of a solve on holdout scenarios and write down what can be said about it.
+
+    Args:
+        model: What was solved.
+        solution: The search.
+        progress: Where to report.
+        receive: Takes the plan of every part as it is judged; None: they are kept.
+
+    Returns:
+        The plan, with its certificate.
+
+    Example:
+        >>> plan = certify(model, search(model))
+        >>> low, high = plan.certificate.holdout_cost_ci95
+        >>> low <= plan.certificate.holdout_cost <= high
+        True
+    """
+    progress = Silent() if progress is None else progress
+    started = time.perf_counter()
+    config, sums = model.config, _Sums()
+    kept: list[PartPlan] = []
+    bounded = config.scenarios.clairvoyant and clairvoyance_holds(model.instance.network)
+    progress.stage("holdout and clairvoyant bound" if bounded else "holdout")
+    plans = model.given.plans(solution.state.items, solution.improved)
+    parts = zip(model.store.numbers, plans, model.instances(), strict=True)
+    for number, (problem, policy), instance in parts:
+        holdout = evaluate_holdout(
+            problem,
+            policy,
+            solution.list_prices,
+            config.scenarios.holdout,
+            chunk=per_step(config),
+            check=progress.check,
+            times=True,
+        )
+        values = values_of_units(problem, policy, solution, config, progress)
+        if bounded:
+            sums.bounds.append(_bound_of(problem, solution, config, progress))
+        sums.add(holdout)
+        own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
+        overridden = _overrides_of(model, solution, instance, own, progress)
+        (kept.append if receive is None else receive)(PartPlan(number, instance, own, holdout, values, overridden))
+    total = sums.over_all(model.store)
+    slack = _slack_of(model, solution, progress)
+    verdict = judge_plan(model.instance, solution, total, config, slack)
+    infeasible = _infeasible(model, solution, verdict, progress)
+    certificate = make_certificate(
+        model.instance,
+        config,
+        solution,
+        total,
+        verdict,
+        infeasible=[one.as_dict() for one in infeasible],
+        bound=sums.bound(model.instance.resources, solution.prices),
+        seconds=solution.seconds + time.perf_counter() - started,
+    )
+    return Plan(model, solution, total, certificate, tuple(kept))
+
+
+def _infeasible(model: Model, solution: Solution, verdict: Verdict, progress: AbstractProgress) -> list[OutOfReach]:
+    """Capacities that no plan can meet, where the plan misses some by so much that this is looked for."""
+    config = model.config
+    if not doubts_feasibility(verdict, config):
+        return []
+    progress.stage("feasibility")
+    return out_of_reach(
+        model.given,
+        solution,
+        verdict.relative,
+        model.instance.ids.resources,
+        tolerance=config.solve.violation,
+        steps=feasibility_steps(solution, config),
+        check=progress.check,
+    )
+
+
+def _bound_of(problem: InventorySubproblem, solution: Solution, config: Config, progress: AbstractProgress) -> float:
+    """Clairvoyant bound of the items of a part that this process has, before any rent is taken off."""
+    count, chunk = config.scenarios.clairvoyant, per_step(config)
+    found = clairvoyant_bound(problem, solution.prices, count, chunk=chunk, check=progress.check)
+    return float(found.per_item.sum())
+
+
+def _overrides_of(
+    model: Model, solution: Solution, instance: Instance, policy: AbstractPolicy, progress: AbstractProgress
+) -> pl.DataFrame | None:
+    """Overrides of a part with what they cost; None where the catalog has none."""
+    if not instance.census.overridden:
+        return None
+    around = Surroundings(
+        network=instance.network,
+        resources=instance.resources,
+        profiles=instance.catalog.profiles,
+        prices=jnp.asarray(np.asarray(solution.prices)),
+        list_prices=jnp.asarray(np.asarray(solution.list_prices)),
+        settings=model.problem.settings,
+        stationary=model.stationary,
+    )
+    pricing = Pricing(model.config, instance, policy, model.values.policy.family, around, progress)
+    return pricing.frame(failed=solution.result is Result.NUMERICAL_FAILURE)
+
+
+def values_of_units(
+    problem: InventorySubproblem,
+    policy: AbstractPolicy,
+    solution: Solution,
+    config: Config,
+    progress: AbstractProgress,
+) -> UnitValues | None:
+    """What units in stock are worth at the prices of a solve; None where the configuration asks for no scenarios."""
+    count = min(config.scenarios.unit_values, config.scenarios.holdout)
+    if not count:
+        return None
+    prices = (problem.everywhere(solution.prices), problem.everywhere(solution.list_prices))
+    return unit_values(problem, policy, prices, count, chunk=min(per_step(config), count), check=progress.check)
