@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from meio_jax.backtest import PlanTable
+from meio_jax.backtest_loop.recorded import recorded_table
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.tables import Tables
 
@@ -34,12 +35,10 @@ def read_min_max(path: Path, tables: Tables) -> MinMax:
     """Read and check the table.
 
     Raises:
-        InputError: With every problem of the file: columns, ids that the instance lacks, `max` below `min`.
+        InputError: If it cannot be read; else with every problem of the file: columns, ids that the instance lacks,
+            `max` below `min`.
     """
-    where, key = str(path), "backtest.min_max"
-    if not path.is_file() or path.suffix not in (".csv", ".parquet"):
-        raise InputError([Problem(where, "", key, None, "a CSV or Parquet file", f"correct `{key}`")])
-    frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
+    where, frame = str(path), recorded_table(path, "backtest.min_max")
     missing = [name for name in _COLUMNS if name not in frame.columns]
     if missing:
         expected = "the columns " + ", ".join(_COLUMNS)

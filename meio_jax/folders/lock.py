@@ -20,6 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from meio_jax.errors import Note, Problem, Refusal
+from meio_jax.folders.alive import is_alive
 from meio_jax.folders.marks import HOLDER, LOCK, MARKER, NEXT, content, write_whole
 from meio_jax.folders.remove import made_folders, remove_empty
 from meio_jax.folders.swap import settle
@@ -109,7 +110,7 @@ def _taken(lock: FileLock, folder: Path) -> bool:
 def _is_gone(folder: Path, other: Holder, system: bool) -> bool:
     """Whether a process that signed is gone: `system` says that the lock of the operating system was free."""
     if other.machine == socket.gethostname():
-        return system or not _is_alive(other.process)
+        return system or not is_alive(other.process)
     return _unsigned(folder) > GONE_AFTER
 
 
@@ -123,16 +124,6 @@ def _unsigned(folder: Path) -> float:
         return GONE_AFTER + 1
     finally:
         probe.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _sign(folder: Path, command: str) -> None:

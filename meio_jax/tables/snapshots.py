@@ -7,20 +7,22 @@ a process that was killed left there is removed by the next one.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import glob
 import os
 import shutil
+import socket
 import tempfile
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from meio_jax.errors import InputError
+from meio_jax.folders.alive import is_alive
 from meio_jax.tables.cloud import delta_rows, fetch_objects
 from meio_jax.tables.database import query_rows
 from meio_jax.tables.digests import rows_digest
 from meio_jax.tables.origins import Origin, filled
-
-_PREFIX = "meio-jax-tables-"
 
 
 @dataclass(frozen=True)
@@ -104,25 +106,24 @@ def _home() -> Path:
     """The folder of this process."""
     if not _OWN:
         _sweep()
-        made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        made = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{os.getpid()}-"))
         _OWN.append(made)
         atexit.register(shutil.rmtree, made, ignore_errors=True)
     return _OWN[0]
 
 
+def _prefix() -> str:
+    """How folders of this machine begin: containers that share the place number their processes on their own."""
+    return f"meio-jax-tables-{socket.gethostname()}-"
+
+
 def _sweep() -> None:
-    """Remove what processes left that are gone."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
-        number = left.name.removeprefix(_PREFIX).split("-")[0]
-        if os.name == "posix" and number.isdigit() and left.stat().st_uid == os.getuid() and not _is_alive(int(number)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    """Remove what processes of this user on this machine left that are gone."""
+    if os.name != "posix":
+        return
+    for left in Path(tempfile.gettempdir()).glob(f"{glob.escape(_prefix())}*-*"):
+        number = left.name.removeprefix(_prefix()).split("-")[0]
+        # Another process may be removing it at this moment.
+        with contextlib.suppress(FileNotFoundError):
+            if number.isdigit() and left.stat().st_uid == os.getuid() and not is_alive(int(number)):
+                shutil.rmtree(left, ignore_errors=True)

@@ -12,6 +12,7 @@ from meio_jax.backtest import Execution, Options, window
 from meio_jax.backtest_loop import run_backtest
 from meio_jax.backtest_loop.issued import read_issued
 from meio_jax.backtest_loop.knowledge import OwnForecast, PerfectForecast
+from meio_jax.backtest_loop.recorded import recorded_table
 from meio_jax.errors import InputError
 from meio_jax.runs.backtests import read_summary
 from meio_jax.tables import Tables, read_instance
@@ -84,6 +85,12 @@ def test_quantiles_and_paths_by_date_of_issue(tmp_path: Path) -> None:
     known = read_issued(written(paths, tmp_path), morning(0))
     seen = known.seen(1, morning(1)).forecast.filter(item_id="c", period=0).sort("path")
     assert seen["units"].to_list() == [8.0, 9.0]
+
+
+def test_ids_of_digits_keep_their_zeros(tmp_path: Path) -> None:
+    path = tmp_path / "actual.csv"
+    path.write_text("item_id,ds,units\n007,2025-06-02,3\n", encoding="utf-8")
+    assert recorded_table(path, "backtest.actual").rows() == [("007", START, 3)]
 
 
 @pytest.mark.parametrize(
