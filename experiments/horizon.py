@@ -37,7 +37,7 @@ from meio_jax.planner import plan
 from meio_jax.tables import Tables
 
 HORIZONS = (1, 2, 3)
-TILT_ASKED, BIAS_ASKED = 0.03, 0.05
+MOVEMENT_ASKED, BIAS_ASKED = 0.03, 0.05
 
 
 def planned(tables: Tables, seed: int, steps: int) -> dict:
@@ -98,12 +98,12 @@ def compared(rows: list[dict], shape: str, capacities: bool) -> list[dict]:
     return lines
 
 
-def tilt(row: dict) -> dict:
+def level_movement(row: dict) -> dict:
     """How far the levels of the nodes move over the buckets, with constant demand."""
     moved = {node: max(levels) / max(min(levels), 1e-9) - 1 for node, levels in row["targets"].items() if max(levels)}
     worst = max(moved, key=lambda node: moved[node])
     days = {"shape": row["shape"], "horizon": row["times"], "node": worst}
-    return {**days, "moved_pct": 100 * moved[worst], "holds": moved[worst] <= TILT_ASKED}
+    return {**days, "moved_pct": 100 * moved[worst], "holds": moved[worst] <= MOVEMENT_ASKED}
 
 
 def show(lines: list[dict], console: Console) -> None:
@@ -156,7 +156,7 @@ def main(
             console.print(f"{one}: {units:,.0f} units today, {row['result']}, {row['seconds']} s", highlight=False)
     chosen = list(shape or SHAPES)
     lines = [line for name in chosen for capacities in (False, True) for line in compared(rows, name, capacities)]
-    levels = [tilt(row) for row in rows if row["constant"] and row["shape"] in chosen]
+    levels = [level_movement(row) for row in rows if row["constant"] and row["shape"] in chosen]
     content = {
         "command": f"python experiments/horizon.py --days {days} --items {items} --seeds {seeds} --steps {steps}",
         "date": time.strftime("%Y-%m-%d"),
