@@ -131,6 +131,7 @@ def opened(used: Used, limits, mode: tuple[str, str, str], clock: Clock, periods
     """
     days = min(bucket_periods, periods - clock.bucket * bucket_periods)
     first = clock.day % bucket_periods == 0
+    used.received[:] = False
     for r, kind in enumerate(limits.kind):
         if kind < 0:
             used.today[r] = 0.0

@@ -14,14 +14,16 @@ from meio_jax.backtest.supply import vendor_ids
 
 STORAGE, INBOUND, OUTBOUND = 0, 1, 2
 ENFORCED = ("storage", "inbound", "outbound")
-MEASURES = ("units", "m3", "kg", "money")
+MEASURES = ("units", "m3", "kg", "money", "pallets", "hours", "lines")
+LINES = MEASURES.index("lines")
 
 
 class Limits(NamedTuple):
     """Resources as arrays; `member[start[kind * nodes + node]:...]` are the enforceable ones of a node.
 
-    `weight` is `[measures, items]` (what a unit counts), `measure`, `storage_class` (-1: all) and `kind` are
-    `[resources]`, `capacity` is `[resources, buckets]` (inf: no limit in that bucket).
+    `weight` is `[measures, items]` (what a unit counts; of order lines, those of customers), `measure`,
+    `storage_class` (-1: all) and `kind` are `[resources]`, `capacity` is `[resources, buckets]` (inf: no limit in that
+    bucket).
     """
 
     start: np.ndarray
@@ -36,11 +38,27 @@ class Limits(NamedTuple):
 
 class Used(NamedTuple):
     """What is in use: `room` is the limit of the present day or bucket, `window` what counts against it,
-    `today` the flow (or level) of the day; all `[resources]`. A measured resource has infinite room."""
+    `today` the flow (or level) of the day; all `[resources]`. A measured resource has infinite room.
+    `received [items, nodes]` says what was received today already: a further part of it is no further line
+    (empty where no dock counts lines)."""
 
     room: np.ndarray
     window: np.ndarray
     today: np.ndarray
+    received: np.ndarray
+
+
+def unused(limits: Limits) -> Used:
+    """Nothing in use of any capacity."""
+    resources = len(limits.kind)
+    counted = bool(((limits.kind == INBOUND) & (limits.measure == LINES)).any())
+    shape = (limits.weight.shape[1], limits.nodes) if counted else (0, 0)
+    return Used(np.full(resources, np.inf), np.zeros(resources), np.zeros(resources), np.zeros(shape, np.bool_))
+
+
+@inlined
+def _is_dock_line(limits, r):
+    return limits.measure[r] == LINES and limits.kind[r] == INBOUND
 
 
 @inlined
@@ -55,6 +73,10 @@ def units_that_fit(limits, used, item_class, item, where, units):
             continue
         weight = limits.weight[limits.measure[r], item]
         free = used.room[r] - used.window[r]
+        if _is_dock_line(limits, r):
+            if free < 1.0 and not used.received[item, where - INBOUND * limits.nodes]:
+                units = 0
+            continue
         if weight > 0.0 and free < weight * units:
             units = max(int(free / weight + 1e-9), 0)
     return units
@@ -67,8 +89,13 @@ def use(limits, used, item_class, item, where, units):
         r = limits.member[k]
         if limits.storage_class[r] == -1 or limits.storage_class[r] == item_class:
             amount = limits.weight[limits.measure[r], item] * units
+            if _is_dock_line(limits, r):
+                amount = 0.0 if used.received[item, where - INBOUND * limits.nodes] else 1.0
             used.window[r] += amount
             used.today[r] += amount
+    node = where - INBOUND * limits.nodes
+    if used.received.shape[0] > 0 and 0 <= node < limits.nodes:
+        used.received[item, node] = True
 
 
 def read_limits(
@@ -78,7 +105,8 @@ def read_limits(
     settings = tables.settings
     table = frame(tables, "resources")
     buckets = -(-settings.periods // settings.bucket_periods)
-    weight = np.stack([np.ones_like(catalog.volume), catalog.volume, catalog.weight, catalog.unit_cost])
+    one = np.ones_like(catalog.volume)
+    weight = np.stack([one, catalog.volume, catalog.weight, catalog.unit_cost, *catalog.sizes])
     if not table.height:
         table = pl.DataFrame({"resource_id": [], "kind": []}, schema={"resource_id": pl.String, "kind": pl.String})
     ids = list(dict.fromkeys(table["resource_id"].to_list()))

@@ -30,7 +30,7 @@ Shipped = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 class Catalog(NamedTuple):
     """Items; every array is `[items]`. Money per unit (and day), m3, kg; `profile` indexes the share
-    profiles."""
+    profiles; `sizes [3, items]` are pallets, hours and customers' order lines of a unit."""
 
     volume: np.ndarray
     weight: np.ndarray
@@ -44,6 +44,7 @@ class Catalog(NamedTuple):
     storage_class: np.ndarray
     profile: np.ndarray
     key: np.ndarray
+    sizes: np.ndarray
 
 
 class Sites(NamedTuple):
@@ -196,7 +197,14 @@ def _catalog(table: pl.DataFrame, items: list[str], profiles: list[str], classes
         storage_class=rows_of(storage, classes),
         profile=rows_of(table["profile"], profiles, "items"),
         key=id_keys(items),
+        sizes=_sizes(table),
     )
+
+
+def _sizes(table: pl.DataFrame) -> np.ndarray:
+    """Pallets (a part of one), hours and order lines of customers that a unit is, `[3, items]`."""
+    pallet = numbers(table, "units_per_pallet", np.inf)
+    return np.stack([1 / pallet, numbers(table, "hours_per_unit"), 1 / numbers(table, "units_per_line", 1.0)])
 
 
 def _sites(table: pl.DataFrame, classes: list[str], tiers: list[list[int]]) -> Sites:

@@ -11,12 +11,14 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from meio_jax.backtest.limits import MEASURES
 from meio_jax.backtest.lookup import bad, integers, numbers, optional_rows, rows_of, solid, texts
 from meio_jax.backtest.network import World
 from meio_jax.backtest.plan_shares import offer_items, plan_shares
 from meio_jax.tables.frames import Frame, as_polars
 
 NONE = -1
+_PLAIN = MEASURES.index("money") + 1
 # Policies whose levels are of expected stock at arrival: only the planner, which has the forecast, can follow them.
 _OF_EXPECTED_STOCK = frozenset({"projected_level"})
 
@@ -26,7 +28,7 @@ class Levels(NamedTuple):
 
     `target [B, items, nodes]`; `fast` and `cap` alike, -1 where there is none (shape `[1, 1, 1]` and flag 0
     if the plan has none at all). `protection [B, items, speeds, nodes]`. `arm [items]` says which column of
-    `echelon [arms, nodes]` and `price [arms, buckets, nodes, 3]` (money per unit, m3 and kg shipped) an
+    `echelon [arms, nodes]` and `price [arms, buckets, nodes, measures]` (money per unit, m3, kg ... shipped) an
     item follows. `offer_share [B, offers]` and `lane_share [B, items, lanes]` are parts of what a node orders,
     -1 where the plan leaves them to the data (shapes `[1, 1]` and `[1, 1, 1]` if it has none at all).
     """
@@ -202,13 +204,14 @@ def _protection(table: pl.DataFrame, world: World) -> np.ndarray:
 
 
 def _outbound_price(prices: pl.DataFrame | None, world: World) -> np.ndarray:
-    """`[buckets, nodes, 3]` price of outbound capacity, money per unit, m3 and kg (0 where no price is
-    given)."""
-    out = np.zeros((world.buckets, len(world.nodes), 3))
+    """`[buckets, nodes, measures]` price of outbound capacity, money per unit, m3, kg and, where the instance counts
+    any, pallet, hour and line of customers (0 where no price is given)."""
+    measures = len(MEASURES) if (world.limits.measure >= _PLAIN).any() else _PLAIN
+    out = np.zeros((world.buckets, len(world.nodes), measures))
     if prices is None or not prices.height:
         return out
     rows = prices.filter(pl.col("kind") == "outbound")
-    measure = [("units", "m3", "kg").index(text) for text in texts(rows, "measure", "units")]
+    measure = [MEASURES.index(text) for text in texts(rows, "measure", "units")]
     node = optional_rows(rows["node_id"], world.nodes)
     bucket = integers(rows, "bucket", NONE)
     value = numbers(rows, "price")

@@ -50,6 +50,8 @@ def _pick(network, limited, state, levels, ask, units, clock):
         price = levels.price[arm, bucket, n]
         cost = reach.cost_unit[k] + reach.cost_kg[k] * weight + sites.handling[n]
         cost += price[0] + price[1] * volume + price[2] * weight
+        for m in range(3, len(price)):
+            cost += price[m] * limits.weight[m, item]
         if cost < best_cost:
             fit = units
             if units > 0:

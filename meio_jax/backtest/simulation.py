@@ -13,7 +13,7 @@ import numpy as np
 from meio_jax.backtest import draws
 from meio_jax.backtest.books import C_PURCHASED, INBOUND, PURCHASE, Clock, State, close_day, empty_books, opened
 from meio_jax.backtest.deliveries import Deliveries
-from meio_jax.backtest.limits import Used
+from meio_jax.backtest.limits import unused
 from meio_jax.backtest.lookup import bad, solid
 from meio_jax.backtest.network import World
 from meio_jax.backtest.options import Options
@@ -70,7 +70,7 @@ class Simulation:
         rules = Rules(_below(world), UP if options.rounding == "up" else NEAREST, int(world.pipeline_holding), seed)
         self.supply_side = (supply, rules)
         resources = len(world.limits.kind)
-        self.used = Used(np.full(resources, np.inf), np.zeros(resources), np.zeros(resources))
+        self.used = unused(world.limits)
         self.limited = (world.limits, self.used)
         self.books = empty_books(
             len(world.items),
@@ -290,7 +290,11 @@ class Simulation:
                 continue
             if row["storage_class"] != -1:
                 taken = taken[world.catalog.storage_class[item[taken]] == row["storage_class"]]
-            if row["measure"] == "money":
+            if row["measure"] == "lines":
+                # However many units: an item that a source delivers is one line of its orders of the day.
+                pairs = item[taken] * len(self.flows) + source[taken]
+                amount = float(len(np.unique(pairs[units[taken] > 0])))
+            elif row["measure"] == "money":
                 amount = float((units[taken] * supply.offer_cost[offer[taken]]).sum())
             else:
                 amount = float((units[taken] * world.limits.weight[world.limits.measure[r], item[taken]]).sum())

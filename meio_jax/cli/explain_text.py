@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from meio_jax.items.explain import Change, Explanation
+from meio_jax.tables.measures import unit_words
 
 _NAMES = {
     "lost_sale": "lost sales",
@@ -61,7 +62,8 @@ def _capacity(one: Explanation, kind: str) -> str:
         return "service floors, at their price"
     if kind != "storage" or one.storage_rent == 0:
         return f"{kind} capacity, at its price"
-    size = f": price × {one.volume_m3:.4g} m³" if one.storage_measure == "m3" else ""
+    size = f": price × {one.storage_size:.4g} {unit_words(one.storage_measure)}"
+    size = size if one.storage_measure not in ("", "units") else ""
     return f"storage capacity ({money(one.storage_rent)} a unit and {one.period}{size})"
 
 

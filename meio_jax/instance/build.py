@@ -37,6 +37,7 @@ from meio_jax.instance.item_arrays import (
     owed_array,
     own_shares,
     reach_array,
+    size_array,
     slotted_offers,
     source_shares,
     stock_arrays,
@@ -204,7 +205,7 @@ class _Items:
         stock = _stock(tables, ids, network, offers)
         weight, volume = items["weight_kg"].to_numpy(), items["volume_m3"].to_numpy()
         group = group_numbers(census, positions(items["storage_class"], ids.classes), weight)
-        return cls(offers, stock, group, count_groups(group, weight, volume, stock.stockable))
+        return cls(offers, stock, group, count_groups(group, weight, volume, stock.stockable, size_array(tables)))
 
 
 def _item_block(
@@ -246,6 +247,7 @@ def _item_block(
         at = (network, mean, flow, lead, gap)
         bounds = _bounds(tables, ids, at, layout, dtype, expire=census.bounds_expire)
     groups = [census.groups[int(number)] for number in layout.group]
+    sizes = size_array(tables)
     live = layout.live
     return ItemBlock(
         **arrays(
@@ -281,6 +283,8 @@ def _item_block(
         owed=to_jax(layout.cut(owed_array(tables, ids)), dtype) if census.owed else None,
         bought_until=to_jax(layout.cut(bought_until(tables)), dtype) if census.phased else None,
         overrides=_overrides(tables, shared, layout, census) if census.decided else None,
+        sizes=None if sizes is None else to_jax(layout.cut(sizes), dtype),
+        group_sizes=None if sizes is None else to_jax(np.stack([g.mean_sizes(len(sizes)) for g in groups]), dtype),
     )
 
 

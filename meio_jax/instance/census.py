@@ -53,12 +53,20 @@ def alone(own: Counts) -> list[Counts]:
 
 @dataclass(frozen=True)
 class Group:
-    """Items of one storage class and weight band: number, summed weight and volume, where one may be stocked."""
+    """Items of one storage class and weight band: number, summed weight and volume, where one may be stocked.
+
+    `sizes` are summed pallets, hours and customers' order lines of a unit; none where no capacity counts these.
+    """
 
     items: int
     weight: float
     volume: float
     stockable: tuple[bool, ...]
+    sizes: tuple[float, ...] = ()
+
+    def mean_sizes(self, count: int) -> np.ndarray:
+        """What a unit takes in so many measures, on average; nothing where the group has not been counted in them."""
+        return np.asarray(self.sizes or (0.0,) * count) / self.items
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,9 @@ class Census:
     def from_dict(cls, data: dict[str, Any]) -> Census:
         """What `as_dict` gave, also after JSON made texts of the group numbers."""
         groups = {
-            int(number): Group(**{**group, "stockable": tuple(group["stockable"])})
+            int(number): Group(
+                **{**group, "stockable": tuple(group["stockable"]), "sizes": tuple(group.get("sizes", ()))}
+            )
             for number, group in data["groups"].items()
         }
         lists = {name: tuple(data[name]) for name in ("vendors", "classes", "edges")}
@@ -237,7 +247,9 @@ def group_numbers(census: Census, storage_class: np.ndarray, weight: np.ndarray)
     return storage_class * census.bands + np.searchsorted(np.asarray(census.edges), weight, side="left")
 
 
-def count_groups(number: np.ndarray, weight: np.ndarray, volume: np.ndarray, stockable: np.ndarray) -> Counts:
+def count_groups(
+    number: np.ndarray, weight: np.ndarray, volume: np.ndarray, stockable: np.ndarray, sizes: np.ndarray | None = None
+) -> Counts:
     """Count the groups of some items.
 
     Args:
@@ -245,6 +257,7 @@ def count_groups(number: np.ndarray, weight: np.ndarray, volume: np.ndarray, sto
         weight: kg, by item.
         volume: m3, by item.
         stockable: `[nodes, items]`.
+        sizes: What a unit takes in further measures `[sizes, items]`; None: nothing counts them.
     """
     return {
         str(group): {
@@ -252,6 +265,7 @@ def count_groups(number: np.ndarray, weight: np.ndarray, volume: np.ndarray, sto
             "weight": float(weight[number == group].sum()),
             "volume": float(volume[number == group].sum()),
             "stockable": stockable[:, number == group].any(1).tolist(),
+            "sizes": [] if sizes is None else sizes[:, number == group].sum(1).tolist(),
         }
         for group in np.unique(number).tolist()
     }
@@ -267,6 +281,7 @@ def merge_groups(parts: Sequence[Counts]) -> dict[int, Group]:
             weight=sum(one["weight"] for one in members),
             volume=sum(one["volume"] for one in members),
             stockable=tuple(np.any([one["stockable"] for one in members], axis=0).tolist()),
+            sizes=tuple(np.sum([one["sizes"] for one in members], axis=0).tolist()),
         )
     return groups
 

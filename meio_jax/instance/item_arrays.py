@@ -12,7 +12,9 @@ from meio_jax.instance.ids import Ids, positions
 from meio_jax.instance.overrides import offers_open
 from meio_jax.instance.reach import order_reach
 from meio_jax.model.network import Network
+from meio_jax.model.resources import SIZES
 from meio_jax.tables import Tables
+from meio_jax.tables.measures import unit_sizes
 from meio_jax.tables.owed import owed_units
 
 _LAWS = ("fixed", "gamma", "empirical")
@@ -125,6 +127,14 @@ def bought_until(tables: Tables) -> np.ndarray:
     if known.any():
         found[known] = tables.settings.periods_of(days.drop_nulls().to_numpy().astype("datetime64[D]"))
     return np.maximum(found, 0)
+
+
+def size_array(tables: Tables) -> np.ndarray | None:
+    """What a unit takes in the measures of `SIZES` `[sizes, items]`; None where no capacity counts them."""
+    if not tables.resources["measure"].is_in(list(SIZES)).any():
+        return None
+    columns = unit_sizes()
+    return tables.items.select(columns[name].alias(name) for name in SIZES).to_numpy().T
 
 
 def owed_array(tables: Tables, ids: Ids) -> np.ndarray:

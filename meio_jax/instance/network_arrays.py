@@ -192,4 +192,11 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
             region_group=positions(tables.regions["region_group"], ids.groups).astype(np.int32),
         ),
         calendar=build_calendar(tables, ids.vendors, offer_node, day.shape[0], dtype),
+        lines=_counts_orders(tables),
     )
+
+
+def _counts_orders(tables: Tables) -> bool:
+    """Whether some capacity counts orders, shipments or receipts; what customers order is counted by unit."""
+    rows = (tables.resources["measure"] == "lines") & (tables.resources["kind"] != "outbound")
+    return bool(rows.any())

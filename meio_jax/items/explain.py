@@ -15,10 +15,11 @@ from meio_jax.errors import InputError, Problem
 from meio_jax.instance import KINDS
 from meio_jax.items.marginal import COST_TERMS, Amounts, Batches, Terms, Weights, moved, scenario_weights
 from meio_jax.items.one_item import ItemOfRun, item_of_run
-from meio_jax.model.resources import MEASURES, rents
+from meio_jax.model.resources import MEASURES, rents, unit_table
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.protected import Protected
 from meio_jax.progress import AbstractProgress, Silent
+from meio_jax.tables.measures import unit_word
 
 _NOTHING = 1e-9
 
@@ -58,9 +59,9 @@ class Explanation:
     `terms` are derivatives of the expected cost (costs positive, savings negative) and `charges` those of the priced
     use of capacity; `slope` is their sum, near zero where the search has settled. `plus_one` and `minus_one` are what
     the plan in whole units would cost more with one unit more or less. `worth_today` is what a unit more in stock
-    today would save. `storage_rent` is what storage capacity costs a unit a day, mean over buckets: price x volume, or
-    the price itself where `storage_measure` is not "m3". `names` are those of the item and of nodes, by id, where the
-    instance gives any.
+    today would save. `storage_rent` is what storage capacity costs a unit a day, mean over buckets: price x
+    `storage_size`, what a unit takes in the `storage_measure` of the node ("units", "m3", "pallets"). `names` are those
+    of the item and of nodes, by id, where the instance gives any.
     """
 
     item_id: str
@@ -87,6 +88,7 @@ class Explanation:
     places: list[Place]
     period: str = "day"
     names: dict[str, str] = field(default_factory=dict)
+    storage_size: float = 1.0
 
     def called(self, name: str) -> str:
         """An id, with the name that people use before it where there is one."""
@@ -190,8 +192,8 @@ def _changes(one: ItemOfRun, steps: _Steps, node: int) -> list[Change]:
         here = float(resources.stock[row, node] + resources.inbound[row, node] + resources.outbound[row, node])
         if here == 0:
             continue
-        measure = {"m3": "m³", "units": "unit", None: "unit"}.get(table["measure"][row], table["measure"][row])
-        unit = f"{currency} per {measure}" + (f" and {period}" if table["kind"][row] == "storage" else "")
+        unit = f"{currency} per {unit_word(table['measure'][row])}"
+        unit += f" and {period}" if table["kind"][row] == "storage" else ""
         own = (float(used_more[row]), float(used_less[row]))
         found.append(_change(f"price of {name}", unit, float(prices[:, row].mean()), own, total))
     return [change for change in found if change is not None]
@@ -236,6 +238,7 @@ def explain(one: ItemOfRun, node: str | None = None, scenarios: int = 512) -> Ex
     steps = _steps(one, batches, weights, at)
     level = np.asarray(_level(one.policy), float)[:, :, 0]
     today = np.asarray(one.problem.block.on_hand, float)[:, 0]
+    measure = _storage_measure(one, at)
     summed = lambda more: dict(zip(("terms", "charges"), map(_sum, _named(steps.change(more)[0])), strict=True))
     return Explanation(
         item_id=one.item,
@@ -258,7 +261,8 @@ def explain(one: ItemOfRun, node: str | None = None, scenarios: int = 512) -> Ex
         worth_today=-float(by_stock.total[at]),
         volume_m3=float(one.problem.block.volume[0]),
         storage_rent=float(rents(one.problem.resources, one.problem.prices, one.problem.block).held[at, 0]),
-        storage_measure=_storage_measure(one, at),
+        storage_measure=measure,
+        storage_size=float(_sizes(one).get(measure, 1.0)),
         changes=_changes(one, steps, at),
         places=_places(one, level, held, today, over_buckets),
         names=_names(one),
@@ -273,10 +277,17 @@ def _names(one: ItemOfRun) -> dict[str, str]:
 
 
 def _storage_measure(one: ItemOfRun, node: int) -> str:
-    """How the storage of a node is counted: "m3" if any of it is in volume, "units", or "" where there is no limit."""
+    """How the storage of a node is counted: the first of these that any of it is in, or "" where there is no limit."""
     rows = np.flatnonzero(np.asarray(one.problem.resources.stock)[:, node])
     found = {MEASURES[measure] for measure in np.asarray(one.problem.resources.measure)[rows]}
-    return "m3" if "m3" in found else "units" if found else ""
+    return next((name for name in ("m3", "pallets", "units") if name in found), "")
+
+
+def _sizes(one: ItemOfRun) -> dict[str, float]:
+    """What a unit of the item takes, by measure."""
+    block = one.problem.block
+    table = np.asarray(unit_table(block.volume, block.weight, block.sizes), float)[:, 0]
+    return dict(zip(MEASURES, table.tolist(), strict=False))
 
 
 def _sum(pairs: dict[str, float]) -> float:

@@ -30,6 +30,7 @@ from meio_jax.runs.warm import WarmStart, warm_model, warm_stream
 from meio_jax.solver.file_store import PartFiles
 from meio_jax.solver.solve import State
 from meio_jax.tables import read_instance
+from meio_jax.tables.measures import unit_words
 from meio_jax.tables.nearest import nearest
 
 _COMMAND = "meio whatif"
@@ -137,7 +138,7 @@ class WhatIf:
 def _unit(row: dict[str, Any], period: str) -> str:
     if row["kind"] == "service":
         return "share of demand"
-    measure = {"m3": "m³", None: "units"}.get(row["measure"], row["measure"])
+    measure = unit_words(row["measure"])
     if row["kind"] == "spend":
         return "money"
     return f"{measure} on an average {period}" if row["kind"] == "storage" else f"{measure} a {period}"

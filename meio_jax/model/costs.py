@@ -86,7 +86,8 @@ class Flows(eqx.Module):
     """Expected flows of each item, summed over the charged periods of a bucket (means over scenarios).
 
     Units, except `stock`, which is unit-periods. `served` and `wanted` count demand of a speed and region group
-    that was served as promised, and all of it.
+    that was served as promised, and all of it. `lines` are order lines: orders of offer slots, shipments of lanes, and
+    receipts of nodes, of an item on a day; None where no capacity counts them.
     """
 
     stock: Float[Array, "*buckets nodes items"]
@@ -96,3 +97,4 @@ class Flows(eqx.Module):
     offer: Float[Array, "*buckets offers items"]
     served: Float[Array, "*buckets speeds groups items"]
     wanted: Float[Array, "*buckets speeds groups items"]
+    lines: Float[Array, "*buckets line_rows items"] | None = None

@@ -33,7 +33,8 @@ class Network(eqx.Module):
     `periods` are reported; `tail_buckets` further buckets are simulated after them and reported nowhere, so that the
     decisions of the last reported days are those of a business that goes on. `evening` says that nodes order after
     the day's sales (else in the morning, before them), `lots` that some offer takes orders in packs or with a least
-    order, `late_receipts` that something on order is due later than anything that could be ordered now.
+    order, `late_receipts` that something on order is due later than anything that could be ordered now, `lines` that
+    some capacity counts orders, shipments or receipts.
     """
 
     # -- sizes and topology, known when the program is compiled
@@ -80,6 +81,7 @@ class Network(eqx.Module):
 
     # -- days on which nodes and vendors do not work; None: there are none
     calendar: Calendar | None = None
+    lines: bool = eqx.field(static=True, default=False)
 
     @property
     def buckets(self) -> int:
@@ -204,6 +206,8 @@ class ItemBlock(eqx.Module):
     first, and `mean_demand` its mean demand of each period: together what a node expects to sell on a day.
     `demand_variance` is the variance of a period's demand as a polynomial of its mean m: row 0 times m plus row 1 times
     m squared.
+    `sizes` is what a unit takes in pallets, hours and customers' order lines, `group_sizes` the mean of its group; None
+    where no capacity counts these.
     `bounds` is None where the stock of no item of the catalog is bounded. `owed` are units that customers wait for at
     the start; None where they wait for nothing. `bought_until` is the period from which on nothing is bought of an
     item; None where no item is phased out. `overrides` are planners' decisions that change from day to day; None where
@@ -253,6 +257,8 @@ class ItemBlock(eqx.Module):
     owed: Float[Array, "*blocks speeds regions items"] | None = None
     bought_until: Int[Array, "*blocks items"] | None = None
     overrides: Overrides | None = None
+    sizes: Float[Array, "*blocks sizes items"] | None = None
+    group_sizes: Float[Array, "*blocks sizes"] | None = None
 
     @property
     def items(self) -> int:

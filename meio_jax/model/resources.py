@@ -9,16 +9,19 @@ from meio_jax.model.capacity import bound_of, excess_over, net_use
 from meio_jax.model.costs import Flows
 from meio_jax.model.network import ItemBlock
 
-MEASURES = ("units", "m3", "kg", "money")
+MEASURES = ("units", "m3", "kg", "money", "pallets", "hours", "lines")
+SIZES = ("pallets", "hours", "lines")
+"""Measures of which a block holds what a unit takes only where a capacity counts them, in the order of its rows."""
 
 
 class Resources(eqx.Module):
     """Every shared capacity in one table; row r of each weight says which flows the resource counts.
 
     Capacities and usages are totals over the charged periods of a bucket: unit-periods for storage, units (or m3,
-    kg) for flows, money for spend. A service floor counts the demand served as promised and must reach
-    `capacity` (a share, 0 to 1) of the demand in its scope. Rows that do not bind in a bucket have capacity inf
-    (service: 0).
+    kg, pallets, hours, order lines) for flows, money for spend. Order lines of customers are their units divided by
+    those of a line; all others are orders, shipments and receipts, counted whole. A service floor counts the demand
+    served as promised and must reach `capacity` (a share, 0 to 1) of the demand in its scope. Rows that do not bind in
+    a bucket have capacity inf (service: 0).
     """
 
     stock: Float[Array, "resources nodes"]
@@ -39,12 +42,29 @@ class Resources(eqx.Module):
     def count(self) -> int:
         return self.stock.shape[0]
 
+    @property
+    def by_order(self) -> Bool[Array, " resources"]:
+        """Rows that count orders, shipments or receipts, whatever their units."""
+        return (self.measure == MEASURES.index("lines")) & ~jnp.any(self.outbound > 0, axis=1)
+
     def item_weight(self, block: ItemBlock) -> Float[Array, "resources items"]:
-        """Capacity that one unit of each item uses: 1, its volume (m3) or its weight (kg); 0 if out of scope."""
-        one = jnp.ones_like(block.volume)
-        table = jnp.stack([one, block.volume, block.weight, one])
+        """Capacity that one unit of each item uses: 1, its volume (m3), weight (kg), part of a pallet, hours.
+
+        0 if it is out of scope, or if orders are counted and not units.
+        """
+        table = unit_table(block.volume, block.weight, block.sizes)
         in_class = (self.storage_class[:, None] < 0) | (self.storage_class[:, None] == block.storage_class)
-        return jnp.where(in_class, table[self.measure], 0) * block.live
+        weight = jnp.where(in_class, table[self.measure], 0) * block.live
+        return weight if block.sizes is None else jnp.where(self.by_order[:, None], 0, weight)
+
+
+def unit_table(
+    volume: Float[Array, "..."], weight: Float[Array, "..."], sizes: Float[Array, "sizes ..."] | None
+) -> Float[Array, "measures ..."]:
+    """What a unit takes in every measure; without sizes only in the first ones."""
+    one = jnp.ones_like(volume)
+    table = jnp.stack([one, volume, weight, one])
+    return table if sizes is None else jnp.concatenate([table, sizes])
 
 
 class Usage(eqx.Module):
@@ -101,19 +121,39 @@ def _by_item(
         + jnp.einsum("rsg,bsgi->bri", resources.service, flows.served)
     )
     if resources.order_index:
-        per_item = per_item.at[:, jnp.asarray(resources.order_index, int)].add(_ordered(resources, flows, block))
+        ordered = _ordered(resources, flows.offer, block)
+        per_item = per_item.at[:, jnp.asarray(resources.order_index, int)].add(ordered)
+    used = per_item * resources.item_weight(block)
+    if flows.lines is not None:
+        used = used + _lines(resources, flows.lines, block)
     wanted = jnp.einsum("rsg,bsgi->bri", resources.service, flows.wanted * block.live)
-    return per_item * resources.item_weight(block), wanted
+    return used, wanted
 
 
-def _ordered(resources: Resources, flows: Flows, block: ItemBlock) -> Float[Array, "buckets order_rows items"]:
-    """What vendor and spend rows count of each item's orders."""
+def _lines(
+    resources: Resources, lines: Float[Array, "buckets line_rows items"], block: ItemBlock
+) -> Float[Array, "buckets resources items"]:
+    """Order lines of each item that resources count by order."""
+    offers, lanes = resources.offer.shape[1], resources.lane.shape[1]
+    bought, shipped, received = jnp.split(lines, (offers, offers + lanes), axis=1)
+    counted = jnp.einsum("rn,bni->bri", resources.inbound, received)
+    counted = counted + jnp.einsum("rl,bli->bri", resources.lane, shipped)
+    if resources.order_index:
+        ordered = _ordered(resources, bought, block)
+        counted = counted.at[:, jnp.asarray(resources.order_index, int)].add(ordered)
+    return jnp.where(resources.by_order[:, None], counted, 0) * block.live
+
+
+def _ordered(
+    resources: Resources, offer: Float[Array, "buckets offers items"], block: ItemBlock
+) -> Float[Array, "buckets order_rows items"]:
+    """What vendor and spend rows count of each item's orders, in units or lines by offer slot."""
     rows = jnp.asarray(resources.order_index, int)
     vendor = resources.order_vendor[:, None, None]
     scope = resources.offer[:, :, None] * jnp.where((vendor < 0) | (vendor == block.offer_vendor), 1.0, 0.0)
     money = (resources.measure[rows] == MEASURES.index("money"))[:, None, None]
     value = jnp.where(money, block.offer_cost, 1)
-    return jnp.einsum("voi,boi->bvi", scope * value, flows.offer)
+    return jnp.einsum("voi,boi->bvi", scope * value, offer)
 
 
 def excess(resources: Resources, totals: Usage) -> Float[Array, "buckets resources"]:
@@ -146,8 +186,12 @@ def rents(resources: Resources, prices: Float[Array, "buckets resources"], block
 
 
 def outbound_price(
-    resources: Resources, prices: Float[Array, "buckets resources"], volume: Array, weight: Array
+    resources: Resources,
+    prices: Float[Array, "buckets resources"],
+    volume: Array,
+    weight: Array,
+    sizes: Float[Array, " sizes"] | None = None,
 ) -> Float[Array, "buckets nodes"]:
-    """Opportunity cost of shipping one unit of that volume and weight from each node."""
-    per_unit = jnp.stack([jnp.ones_like(volume), volume, weight, jnp.ones_like(volume)])[resources.measure]
+    """Opportunity cost of shipping one unit of that volume, weight and other sizes from each node."""
+    per_unit = unit_table(volume, weight, sizes)[resources.measure]
     return jnp.einsum("br,rn->bn", prices * per_unit, resources.outbound)

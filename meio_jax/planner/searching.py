@@ -43,7 +43,7 @@ def search(
         Prices, parameters and how the search ended.
 
     Example:
-        >>> solution = search(prepare(tables, config))
+        >>> solution = search(model)
         >>> float(solution.prices.min()) >= 0
         True
     """

@@ -8,7 +8,7 @@ import polars as pl
 
 from meio_jax.certify.unit_values import UnitValues
 from meio_jax.instance import Instance
-from meio_jax.model.resources import outbound_price
+from meio_jax.model.resources import SIZES, outbound_price
 from meio_jax.plans.decisions import joined
 
 
@@ -53,7 +53,11 @@ def _group(instance: Instance, number: int, prices: np.ndarray, rounds: int) -> 
     weight, volume = group.weight / group.items, group.volume / group.items
     dtype = instance.catalog.block.volume.dtype
     price = outbound_price(
-        instance.resources, jnp.asarray(prices, dtype), jnp.asarray(volume, dtype), jnp.asarray(weight, dtype)
+        instance.resources,
+        jnp.asarray(prices, dtype),
+        jnp.asarray(volume, dtype),
+        jnp.asarray(weight, dtype),
+        None if instance.catalog.block.sizes is None else jnp.asarray(group.mean_sizes(len(SIZES)), dtype),
     )
     charge = np.asarray(price, float)[:, None, None, None]
     shipping = np.asarray(network.outbound_unit, float) + np.asarray(network.outbound_kg, float) * weight

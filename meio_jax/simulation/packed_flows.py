@@ -19,7 +19,8 @@ def packed(flows: Flows) -> Float[Array, "rows last"]:
 def unpacked(network: Network, rows: Float[Array, "rows last"]) -> Flows:
     """What `packed` put into one array."""
     nodes, groups = (network.nodes,), (network.speeds, network.region_groups)
-    shapes = (nodes, nodes, nodes, (network.lanes,), (network.offers,), groups, groups)
+    lines = ((network.offers + network.lanes + network.nodes,),) if network.lines else ()
+    shapes = (nodes, nodes, nodes, (network.lanes,), (network.offers,), groups, groups, *lines)
     ends = list(itertools.accumulate(map(math.prod, shapes)))
     parts = (rows[end - math.prod(shape) : end] for shape, end in zip(shapes, ends, strict=True))
     return Flows(*(part.reshape(*shape, rows.shape[-1]) for part, shape in zip(parts, shapes, strict=True)))

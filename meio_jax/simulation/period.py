@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from meio_kernels.lines import order_lines
 
 from meio_jax.model.costs import CostTerms, Flows, UnitTerms
 from meio_jax.model.network import Network
@@ -82,8 +83,14 @@ def simulate_period(
         offer=bought.offer,
         served=served.on_time,
         wanted=wanted,
+        lines=_lines(program, bought, near.inbound) if network.lines else None,
     )
     return stock, Done(costs, units, bought, _moved(program, inputs, flows, served))
+
+
+def _lines(program: Program, bought: Ordered, inbound: Float[Array, "nodes batch"]) -> Float[Array, "line_rows batch"]:
+    """Orders of a day, shipments and receipts, each counted as one line."""
+    return order_lines(jnp.concatenate([bought.offer, bought.lane, inbound]), program.scenarios)
 
 
 def _moved(program: Program, inputs: Inputs, flows: Flows, served: Served) -> Moved:

@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from meio_kernels.lines import order_lines
 
 from meio_jax.model.costs import CostTerms, Flows, UnitTerms
 from meio_jax.model.network import ItemBlock, Network
@@ -212,7 +213,12 @@ def _with_early(program: Program, flows: Flows, early: Ordered) -> Flows:
     charged = program.network.charged[0]
     ordered = lambda f: (f.offer, f.lane)
     first = tuple(charged * over_scenarios(units, program.scenarios) for units in (early.offer, early.lane))
-    return eqx.tree_at(ordered, flows, jax.tree.map(lambda t, new: t.at[0].add(new), ordered(flows), first))
+    flows = eqx.tree_at(ordered, flows, jax.tree.map(lambda t, new: t.at[0].add(new), ordered(flows), first))
+    if flows.lines is None:
+        return flows
+    made = order_lines(jnp.concatenate([early.offer, early.lane]), program.scenarios)
+    made = charged * over_scenarios(made, program.scenarios)
+    return eqx.tree_at(lambda f: f.lines, flows, flows.lines.at[0, : made.shape[0]].add(made))
 
 
 def _timing(program: Program, times: Timing, early: Ordered | None) -> Timing:

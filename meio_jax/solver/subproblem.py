@@ -103,7 +103,7 @@ def block_lists(
     network: Network, resources: Resources, settings: Settings, block: ItemBlock, prices: Array
 ) -> PreferenceLists:
     """Preference lists of a block's group in every bucket at these prices."""
-    priced = outbound_price(resources, prices, block.group_volume, block.group_weight)
+    priced = outbound_price(resources, prices, block.group_volume, block.group_weight, block.group_sizes)
     dither = group_dither(network, block.group, settings.dither)
 
     def lists(at_bucket: Array) -> PreferenceLists:

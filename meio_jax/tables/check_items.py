@@ -13,7 +13,6 @@ def check_items(context: Context) -> None:
     """Run every check of this module."""
     _check_profiles(context)
     _check_storage_class(context)
-    _check_sizes(context)
     _check_supply(context)
     _check_offer_nodes(context)
     _check_offer_lead_times(context)
@@ -53,23 +52,6 @@ def _check_storage_class(context: Context) -> None:
             "a storage class that some node accepts (nodes.storage_classes)",
             "add the class to a node or correct the value",
         )
-
-
-def _check_sizes(context: Context) -> None:
-    """An item without volume or weight takes nothing of a capacity that is counted in it."""
-    if not (found := context.get("items", "resources")):
-        return
-    items, resources = found
-    for column, measure in (("volume_m3", "m3"), ("weight_kg", "kg")):
-        counted = resources.frame.filter(pl.col("measure") == measure).get_column("resource_id").drop_nulls()
-        if len(counted):
-            context.findings.add_rows(
-                items,
-                items.rows(pl.col(column) == 0).with_columns(__resource=pl.lit(counted[0])),
-                column,
-                f"a number > 0, since resource {{__resource}} counts {measure}",
-                f"fill in what a unit takes, or count the resource in units; 0 is right where nothing counts {measure}",
-            )
 
 
 def _check_offer_nodes(context: Context) -> None:

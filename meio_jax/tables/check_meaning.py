@@ -12,8 +12,9 @@ HEAVIEST, LIGHTEST = 25_000.0, 1.0
 _FEW = 10
 """Items from which on the middle of a column says something about the others."""
 _FAR = 1000.0
-_LARGE = {"volume_m3": 5.0, "weight_kg": 500.0}
+_LARGE = {"volume_m3": 5.0, "weight_kg": 500.0, "hours_per_unit": 8.0}
 """What only large goods exceed."""
+_IN_ANOTHER = {"hours_per_unit": "divide it by 3600 if it is in seconds"}
 
 
 def check_meaning(context: Context) -> None:
@@ -60,7 +61,7 @@ def _warn_of_peers(context: Context, items: View) -> None:
                 "units of size",
                 f"items whose {column} is more than a thousand times that of the item in the middle ({middle:g})",
                 f"{column} {{{column}}}",
-                f"correct {column}, or divide it by 1000 if it is in grams or litres",
+                f"correct {column}, or {_IN_ANOTHER.get(column, 'divide it by 1000 if it is in grams or litres')}",
             )
 
 

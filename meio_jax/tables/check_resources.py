@@ -23,9 +23,9 @@ class KindRule:
     default: str | None = None
 
 
-_FLOW = ("units", "m3", "kg")
+_FLOW = ("units", "m3", "kg", "pallets", "hours", "lines")
 KIND_RULES = {
-    "storage": KindRule(("node_id",), ("storage_class",), ("units", "m3")),
+    "storage": KindRule(("node_id",), ("storage_class",), ("units", "m3", "pallets")),
     "inbound": KindRule(("node_id",), (), _FLOW),
     "outbound": KindRule(("node_id",), (), _FLOW),
     "lane": KindRule(("node_id", "to_node"), (), _FLOW),
@@ -86,9 +86,14 @@ def _check_kind(context: Context, resources: View, kind: str, rule: KindRule) ->
         resources,
         resources.rows(own & unfit),
         "measure",
-        f"{' or '.join(rule.measures)} for kind {kind}",
+        f"{_either(rule.measures)} for kind {kind}",
         "correct the measure or the kind",
     )
+
+
+def _either(words: tuple[str, ...]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _check_buckets(context: Context, resources: View) -> None:

@@ -6,6 +6,10 @@ import polars as pl
 
 from meio_jax.tables.context import Context, Scope
 from meio_jax.tables.findings import ROW, View
+from meio_jax.tables.measures import unit_sizes
+
+_HELD = ("units", "m3", "pallets")
+"""Measures of stock."""
 
 
 def check_room(context: Context) -> None:
@@ -56,14 +60,14 @@ def _rooms(resources: View) -> pl.LazyFrame:
 
 def _held(rooms: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Rows (with node_id and the size of their item) beside every room that their item takes."""
-    size = pl.when(pl.col("measure") == "m3").then(pl.col("volume_m3")).otherwise(1.0).alias("__size")
+    size = pl.coalesce(pl.when(pl.col("measure") == name).then(pl.col(f"__{name}")) for name in _HELD).alias("__size")
     own = pl.col("storage_class").is_null() | (pl.col("storage_class") == pl.col("__class"))
     return rows.join(rooms, on="node_id").filter(own).with_columns(size)
 
 
 def _sizes(items: View) -> pl.LazyFrame:
-    columns = ("item_id", "volume_m3", pl.col("storage_class").alias("__class"))
-    return items.frame.lazy().select(*columns).unique("item_id")
+    sizes = [size.alias(f"__{name}") for name, size in unit_sizes().items() if name in _HELD]
+    return items.frame.lazy().select("item_id", pl.col("storage_class").alias("__class"), *sizes).unique("item_id")
 
 
 def _warn_of_stock(context: Context, resources: View, items: View, rooms: pl.LazyFrame) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from meio_jax.tables.columns import MOST, Column, ColumnType, Reference, Table
+from meio_jax.tables.measures import MEASURES
 from meio_jax.tables.settings import LONGEST
 
 ITEM_TABLES = (
@@ -19,7 +20,6 @@ ITEM_TABLES = (
 """Tables that grow with the catalog; all others describe the network and are small."""
 
 RESOURCE_KINDS = ("storage", "inbound", "outbound", "lane", "vendor", "spend", "service")
-MEASURES = ("units", "m3", "kg", "money")
 
 _BACKLOG_HINT = (
     "write 0; units owed to customers at the start are demand that waits: write them into the table `backlog` "
@@ -62,6 +62,27 @@ ITEMS = Table(
         _string("name", "what people call it, for tables and report", default=""),
         _float("volume_m3", "volume of one unit; 0 where no resource counts m3", "m3", ge=0, le=1e6),
         _float("weight_kg", "weight of one unit; 0 where no resource counts kg", "kg", ge=0, le=1e6),
+        _float(
+            "units_per_pallet",
+            "units on a full pallet; needed where a resource counts pallets",
+            "units per pallet",
+            gt=0,
+            nullable=True,
+        ),
+        _float(
+            "hours_per_unit",
+            "work that moving a unit takes; needed where a resource counts hours",
+            "hours per unit",
+            gt=0,
+            nullable=True,
+        ),
+        _float(
+            "units_per_line",
+            "units that a customer orders at once, on average: what an order line of `outbound` capacity holds",
+            "units per order line",
+            gt=0,
+            default=1.0,
+        ),
         _money("price", "selling price", "money per unit"),
         _money("unit_cost", "replacement cost; values stock left at the horizon", "money per unit"),
         _money("holding_cost", "cost of holding a unit for a day", "money per unit and day"),
@@ -315,8 +336,8 @@ RESOURCES = Table(
         _int("bucket", "number of the bucket, from 0; empty: every bucket", ge=0, nullable=True),
         _string(
             "measure",
-            "what is counted (storage: units or m3; inbound, outbound, lane, vendor: units, m3 or kg; "
-            "spend: money or empty; service: units or empty)",
+            "what is counted (storage: units, m3 or pallets; inbound, outbound, lane, vendor: units, m3, kg, pallets, "
+            "hours or order lines; spend: money or empty; service: units or empty)",
             nullable=True,
             allowed=MEASURES,
         ),

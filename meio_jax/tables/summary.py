@@ -6,6 +6,7 @@ import polars as pl
 
 from meio_jax.errors import visible
 from meio_jax.tables.frozen import frozen_offers
+from meio_jax.tables.measures import unit_sizes, unit_words
 from meio_jax.tables.open_days import open_days
 from meio_jax.tables.overrides import IN_FORCE, with_status
 from meio_jax.tables.quantiles import quantile_levels, quantile_name
@@ -87,8 +88,8 @@ def _facts(tables: Tables) -> list[str]:
 
 def _capacity(tables: Tables, demand: pl.DataFrame) -> list[str]:
     """Demand and stock against the capacities of each kind, all nodes together."""
-    items = tables.items.select("item_id", pl.lit(1.0).alias("one"), "volume_m3", "weight_kg")
-    amount = {"units": "one", "m3": "volume_m3", "kg": "weight_kg"}
+    sizes = unit_sizes()
+    items = tables.items.select("item_id", *(size.alias(f"{name}_each") for name, size in sizes.items()))
     flows = demand.join(items, on="item_id")
     stocks = tables.on_hand.join(items, on="item_id")
     lines = []
@@ -97,11 +98,15 @@ def _capacity(tables: Tables, demand: pl.DataFrame) -> list[str]:
         ("outbound", flows, "demand"),
         ("vendor", flows, "demand"),
     ):
-        for measure, column in amount.items():
+        for measure in sizes:
+            if measure == "lines" and kind != "outbound":
+                continue  # by order, not by unit
             limits = tables.resources.filter((pl.col("kind") == kind) & (pl.col("measure") == measure))
             total = float(limits.group_by("resource_id").agg(pl.col("capacity").mean())["capacity"].sum())
             if not total:
                 continue
-            used = float((rows["units"] * rows[column]).sum())
-            lines.append(f"{kind} capacity: {total:,.1f} {measure}, {word} {used:,.1f} ({used / total:.0%})")
+            used = float((rows["units"] * rows[f"{measure}_each"]).sum())
+            lines.append(
+                f"{kind} capacity: {total:,.1f} {unit_words(measure)}, {word} {used:,.1f} ({used / total:.0%})"
+            )
     return lines

@@ -30,6 +30,7 @@ USUAL = Explanation(
     volume_m3=0.02,
     storage_rent=0.06,
     storage_measure="m3",
+    storage_size=0.02,
     changes=[Change("lost-sale cost", "EUR per unit", 10.0, 11.5, "above", None, "below")],
     places=[Place("shop", 21.0, 9.5, 7.0, 0.1)],
 )

@@ -114,8 +114,13 @@ RESOURCES = {
         "speed_id",
         "an empty cell",
     ),
-    "measure of storage": (put("resources", 0, measure="kg"), "resource_id=storage", "'kg'", "units or m3"),
-    "no measure": (put("resources", 1, measure=None), "resource_id=inbound", "measure", "units or m3 or kg"),
+    "measure of storage": (put("resources", 0, measure="kg"), "resource_id=storage", "'kg'", "units, m3 or pallets"),
+    "no measure": (
+        put("resources", 1, measure=None),
+        "resource_id=inbound",
+        "measure",
+        "kg, pallets, hours or lines",
+    ),
     "spend in units": (
         put("resources", 6, measure="units"),
         "resource_id=spend",

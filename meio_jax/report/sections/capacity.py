@@ -9,11 +9,12 @@ from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, share
 from meio_jax.report.parts import Column, cell, empty, heat, name_cell, section, table, tabs
 from meio_jax.runs.data import RunData
+from meio_jax.tables.measures import unit_words
 
 _ROWS = 60
 
 _PRICE = {
-    "storage": "per m³ (or unit) of stock and period",
+    "storage": "per unit of capacity (as in column Unit: m³, pallet ...) and period",
     "spend": "per unit of money",
     "service": "per unit of demand",
 }
@@ -22,7 +23,7 @@ _PRICE = {
 def _unit(kind: str, measure: str | None) -> str:
     if kind in ("service", "spend"):
         return {"service": "share", "spend": "money"}[kind]
-    return {"m3": "m³", None: "units"}.get(measure, str(measure))
+    return unit_words(measure)
 
 
 def _cells(row: dict, buckets: list[int]) -> list[Markup]:
@@ -83,7 +84,7 @@ def _explained(kind: str, currency: str) -> str:
             "missed. "
             f"Small figure: price, {currency} {_PRICE[kind]}."
         )
-    what = _PRICE.get(kind, "per unit of flow")
+    what = _PRICE.get(kind, "per unit of capacity (as in column Unit: m³, pallet, hour, order line ...)")
     return f"Large figure: use as a share of capacity. Small figure: price, {currency} {what}; none where it is zero."
 
 
