@@ -10,6 +10,7 @@ from rich.text import Text
 
 from meio_jax.items.diff import Diff
 from meio_jax.items.reasons_text import WORDS
+from meio_jax.plans.names import called
 
 _ROWS = 10
 
@@ -65,14 +66,15 @@ def _reasons(found: Diff) -> Table:
 
 def _largest(found: Diff) -> Table:
     reasons = found.frames["reasons"]
-    sums = reasons.group_by("item_id", "node_id").agg(pl.col("units", "cost").sum())
+    words = pl.col("^(item|node)_name$").first()
+    sums = reasons.group_by("item_id", "node_id").agg(pl.col("units", "cost").sum(), words)
     sums = sums.sort(pl.col("cost").abs(), "item_id", "node_id", descending=[True, False, False]).head(_ROWS)
     table = _table("Largest changes of orders", "item", "units", found.summary["currency"], "why (units)")
     for row in sums.iter_rows(named=True):
         own = reasons.filter(pl.col("item_id") == row["item_id"], pl.col("node_id") == row["node_id"])
         own = own.sort(pl.col("cost").abs(), "reason", descending=[True, False])
         why = ", ".join(f"{WORDS[one['reason']]} {one['units']:+.1f}" for one in own.iter_rows(named=True))
-        name = f"{escape(row['item_id'])} at {escape(row['node_id'])}"
+        name = f"{escape(called(row, 'item_id'))} at {escape(called(row, 'node_id'))}"
         table.add_row(name, f"{row['units']:+,.0f}", f"{row['cost']:+,.2f}", why)
     return table
 
@@ -80,7 +82,7 @@ def _largest(found: Diff) -> Table:
 def _orders(found: Diff) -> Table:
     table = _table("Largest changes of orders", "order line", "earlier", "later", found.summary["currency"])
     for row in found.frames["orders"].head(_ROWS).iter_rows(named=True):
-        line = escape(f"{row['item_id']} from {row['vendor_id']} to {row['node_id']}")
+        line = escape(f"{called(row, 'item_id')} from {called(row, 'vendor_id')} to {called(row, 'node_id')}")
         table.add_row(line, f"{row['units_a']:,}", f"{row['units_b']:,}", f"{row['cost_change']:+,.2f}")
     return table
 

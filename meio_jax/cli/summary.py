@@ -145,6 +145,19 @@ def unreachable(certificate: dict[str, Any]) -> list[str]:
     return [
         f"{row['resource']} in bucket {row['bucket']} cannot be met by any plan found: at best "
         f"{_share(row['relative'])} over (least use {_plain(row['least_usage'], ',.1f')}, "
-        f"capacity {_plain(row['capacity'], ',.1f')})."
+        f"capacity {_plain(row['capacity'], ',.1f')}).{_fixed(row.get('fixed_orders', []))}"
         for row in certificate["infeasible"]
     ]
+
+
+def _fixed(orders: list[dict[str, Any]]) -> str:
+    """The orders of planners that take from a capacity: those that are more than it holds by themselves, or a few."""
+    alone = [row for row in orders if row["alone"]]
+    named = ", ".join(
+        f"{row['override_id']} ({row['units']:,.0f} of {row['item_id']})" for row in (alone or orders)[:3]
+    )
+    if not named:
+        return ""
+    if alone:
+        return f" Fixed by overrides, and more than the capacity by itself: {named}."
+    return f" Fixed by overrides, and counted in it: {named}."

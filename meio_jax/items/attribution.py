@@ -25,7 +25,12 @@ from meio_jax.tables import ITEM_TABLES, Tables, read_item_block, read_network
 from meio_jax.tables.overlay import item_column
 from meio_jax.tables.read import NETWORK_TABLES
 
-TABLES = {"forecast": ("forecast",), "stock": ("on_hand", "on_order", "backlog"), "costs": ("items", "offers")}
+TABLES = {
+    "forecast": ("forecast",),
+    "stock": ("on_hand", "on_order", "backlog"),
+    "costs": ("items", "offers"),
+    "decisions": ("assortment", "overrides", "planned_orders"),
+}
 """Tables of an item that each reason changes; the reason `prices` are the prices of the capacities."""
 
 PRICES, DAY, REST, ITEMS = "prices", "day", "rest", "assortment"

@@ -12,6 +12,7 @@ from meio_jax.errors import InputError, Note, Problem
 from meio_jax.items.attribution import ITEMS, REASONS, Side, explain_orders
 from meio_jax.items.compare import compared, days_between
 from meio_jax.items.replan import ReplanOptions
+from meio_jax.plans.names import named
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.runs.data import RunData, read_run
 from meio_jax.runs.run import config_of_run, configure_jax
@@ -25,7 +26,7 @@ class Diff:
     """What changed from run A to run B.
 
     Attributes:
-        frames: Tables of differences by name (`meio_jax.items.compare`), and `reasons`.
+        frames: Tables of differences by name (`meio_jax.items.compare`), and `reasons`; with names where there are any.
         summary: Figures of the whole: costs, orders, and the change of orders by reason, in units and money.
         notes: What could not be done, and why.
     """
@@ -75,7 +76,29 @@ def diff_runs(
     if items:
         notes = _unexplained(*sides)
         frames["reasons"] = _reasons(sides, frames["orders"], items if not notes else 0, options, progress)
-    return Diff(frames, _summary(sides, frames), notes)
+    names = known_names(*sides)
+    return Diff({name: named(frame, names) for name, frame in frames.items()}, _summary(sides, frames), notes)
+
+
+def known_names(a: RunData, b: RunData) -> dict[str, pl.DataFrame]:
+    """Names of items, nodes and vendors of two runs by the column of their ids, those of B before those of A."""
+    vendors = [side.table("plan/orders") for side in (b, a)]
+    parts = {
+        "item_id": [side.item_names for side in (b, a)],
+        "node_id": [side.network.nodes.select(pl.col("node_id").alias("id"), "name") for side in (b, a)],
+        "vendor_id": [
+            table.select(pl.col("vendor_id").alias("id"), pl.col("vendor_name").alias("name"))
+            for table in vendors
+            if "vendor_name" in table.columns
+        ],
+    }
+    found = {}
+    for column, frames in parts.items():
+        if frames and (own := pl.concat(frames).filter(pl.col("name") != "")).height:
+            found[column] = own.unique("id", keep="first", maintain_order=True)
+    if "node_id" in found:
+        found |= dict.fromkeys(("from_node", "to_node"), found["node_id"])
+    return found
 
 
 def _unexplained(a: RunData, b: RunData) -> list[str]:

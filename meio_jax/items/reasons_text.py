@@ -4,6 +4,7 @@ WORDS = {
     "forecast": "forecast",
     "stock": "stock and what is on order",
     "costs": "items' costs and offers",
+    "decisions": "assortment, overrides and frozen orders",
     "prices": "prices of capacity",
     "day": "another day or network",
     "rest": "levels found by the search",

@@ -35,9 +35,12 @@ from meio_jax.items.replan_results import (
 )
 from meio_jax.items.run_levels import RunLevels, SavedBlock
 from meio_jax.planner.model import settings_of
+from meio_jax.planner.override_costs import Pricing
+from meio_jax.plans.names import with_names
 from meio_jax.plans.policy_tables import policy_frames
 from meio_jax.plans.tables import decision_frames
 from meio_jax.policy import AbstractPolicy, policy_family
+from meio_jax.progress import Silent
 from meio_jax.runs.data import read_table
 from meio_jax.runs.saved_run import read_saved_run
 from meio_jax.runs.warm import prices_of
@@ -124,8 +127,12 @@ class Replanner:
         policy = _together([block.policy for block in blocks], instance.layout.blocks)
         change = _used([block.after for block in blocks]) - _used(before)
         usage = usage_change(instance, self._prices, np.asarray(change))
+        frames = {**dict(policy_frames(instance, policy)), **dict(decision_frames(instance, policy))}
+        if options.overrides and instance.census.overridden:
+            pricing = Pricing(self.config, instance, policy, self._family, self._around, Silent())
+            frames |= dict(with_names(instance, [("plan/overrides", pricing.frame())]))
         return Replanned(
-            frames={**dict(policy_frames(instance, policy)), **dict(decision_frames(instance, policy))},
+            frames=frames,
             items=costs_of(instance, blocks),
             usage=usage,
             warnings=price_warnings(usage, options.material),

@@ -21,12 +21,14 @@ class ReplanOptions:
         scenarios: Holdout scenarios that old and new levels are compared on.
         fresh: Further holdout scenarios that the costs are then told for; 0: those of the comparison, whose choice
             makes the new levels look a little better than they are.
+        overrides: Whether the overrides of the items are priced (`plan/overrides`), by further searches.
         material: Change in the use of a capacity, as a share of it, that counts as moving its price.
     """
 
     steps: int = 20
     scenarios: int = 64
     fresh: int = 0
+    overrides: bool = True
     material: float = 0.005
 
 

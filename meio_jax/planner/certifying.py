@@ -23,6 +23,7 @@ from meio_jax.instance import Instance
 from meio_jax.model.network import Network
 from meio_jax.model.resources import Resources
 from meio_jax.planner.finished import PartPlan, Plan
+from meio_jax.planner.fixed_orders import with_fixed_orders
 from meio_jax.planner.model import Model, per_step
 from meio_jax.planner.override_costs import Pricing
 from meio_jax.policy import AbstractPolicy
@@ -149,7 +150,7 @@ def certify(
         solution,
         total,
         verdict,
-        infeasible=[one.as_dict() for one in infeasible],
+        infeasible=with_fixed_orders((own.tables for own in model.instances()), [one.as_dict() for one in infeasible]),
         bound=sums.bound(model.instance.resources, solution.prices),
         seconds=solution.seconds + time.perf_counter() - started,
     )

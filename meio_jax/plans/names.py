@@ -39,12 +39,18 @@ def with_names(instance: Instance, frames: Iterable[tuple[str, pl.DataFrame]]) -
         return
     known = _names(instance)
     for path, frame in frames:
-        yield path, _named(frame, known) if path in NAMED_TABLES else frame
+        yield path, named(frame, known) if path in NAMED_TABLES else frame
 
 
-def _named(frame: pl.DataFrame, known: dict[str, pl.DataFrame]) -> pl.DataFrame:
+def named(frame: pl.DataFrame, known: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """A table with names added at the end.
+
+    Args:
+        frame: The table.
+        known: Tables of `id` and `name` by the column of ids that they are for.
+    """
     for column, name in _COLUMNS.items():
-        if column in frame.columns:
+        if column in frame.columns and column in known:
             names = known[column].select(pl.col("id").alias(column), pl.col("name").alias(name))
             frame = frame.join(names, on=column, how="left", maintain_order="left")
             frame = frame.with_columns(pl.col(name).fill_null(""))

@@ -17,7 +17,7 @@ from meio_jax.progress import AbstractProgress
 from meio_jax.report.charts import Bar, bar_chart
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import Real, number, share, whole
-from meio_jax.report.parts import Column, card, cards, cell, empty, name_cell, section, table
+from meio_jax.report.parts import Column, called, card, cards, cell, empty, name_cell, section, table
 from meio_jax.report.shell import framed, theme
 from meio_jax.runs.folder import made_of
 from meio_jax.tables import write_table, write_text
@@ -139,13 +139,14 @@ def _lines(found: Diff) -> Markup:
         return card("By item", empty("No order of today changed."))
     names = [name for name in WORDS if name in set(reasons["reason"].to_list())]
     keys = ["item_id", "node_id"]
-    sums = reasons.group_by(keys).agg(pl.col("units", "cost").sum(), size=pl.col("cost").abs().sum())
+    words = pl.col("^(item|node)_name$").first()
+    sums = reasons.group_by(keys).agg(pl.col("units", "cost").sum(), words, size=pl.col("cost").abs().sum())
     top = sums.sort("size", *keys, descending=[True, False, False]).head(_ROWS)
-    by = {(item, node, reason): units for item, node, reason, units, _ in reasons.iter_rows()}
+    by = {tuple(row[:3]): row[3] for row in reasons.select(*keys, "reason", "units").iter_rows()}
     rows = [
         [
-            name_cell(row["item_id"]),
-            cell(row["node_id"]),
+            name_cell(called(row, "item_id")),
+            cell(called(row, "node_id")),
             _figure(row["units"], whole),
             _figure(row["cost"]),
             *(_figure(by.get((row["item_id"], row["node_id"], name), 0.0)) for name in names),
@@ -161,8 +162,8 @@ def _lines(found: Diff) -> Markup:
 def _plain_lines(found: Diff) -> Markup:
     rows = [
         [
-            name_cell(row["item_id"]),
-            cell(f"{row['vendor_id']} → {row['node_id']}"),
+            name_cell(called(row, "item_id")),
+            cell(f"{called(row, 'vendor_id')} → {called(row, 'node_id')}"),
             *(_figure(row[key], whole) for key in ("units_a", "units_b")),
             _figure(row["cost_change"]),
         ]
@@ -179,8 +180,8 @@ def _targets(found: Diff) -> Markup:
         return section("targets", "Targets", empty("No level changed by half a unit or more."))
     rows = [
         [
-            name_cell(row["item_id"]),
-            cell(row["node_id"]),
+            name_cell(called(row, "item_id")),
+            cell(called(row, "node_id")),
             cell(f"{row['first']:%d %b}"),
             *(_figure(row[key]) for key in ("target_a", "target_b", "change", "value")),
         ]

@@ -90,6 +90,11 @@ class RunData:
         return _column_read(self.instance, "items", ["item_id"], columns)
 
     @cached_property
+    def item_names(self) -> pl.DataFrame:
+        """What people call every item: `id, name`; empty texts where the instance says nothing."""
+        return _column_read(self.instance, "items", ["item_id"], [], ["name"]).rename({"item_id": "id"})
+
+    @cached_property
     def on_hand(self) -> pl.DataFrame:
         """Stock at the start: `item_id, node_id, units`; empty where the instance has none."""
         return _column_read(self.instance, "on_hand", ["item_id", "node_id"], ["units"])
@@ -132,25 +137,36 @@ class RunData:
         return found
 
 
-def _column_read(folder: Path, name: str, ids: list[str], numbers: list[str]) -> pl.DataFrame:
+def _column_read(
+    folder: Path, name: str, ids: list[str], numbers: list[str], words: Sequence[str] = ()
+) -> pl.DataFrame:
     """A few columns of a table that grows with the catalog, read without the checks of a whole instance.
 
-    Ids are cleaned as the checks clean them: the tables of a run have them so.
+    Ids are cleaned as the checks clean them: the tables of a run have them so. Columns of `words` may be missing: then
+    they are empty texts.
     """
-    schema = dict.fromkeys(ids, pl.String) | dict.fromkeys(numbers, pl.Float64)
+    schema: dict[str, Any] = {**dict.fromkeys(ids, pl.String), **dict.fromkeys(numbers, pl.Float64)}
+    spoken: dict[str, Any] = dict.fromkeys(words, pl.String)
     findings = Findings()
     files = find_files(folder, name, findings)
     findings.raise_if_any()
     if files is None:
-        return pl.DataFrame(schema=schema)
+        return pl.DataFrame(schema=schema | spoken)
     wanted = [pl.col(column).cast(kind) for column, kind in schema.items()]
     try:
-        parts = [scan_file(files, path).select(wanted).collect() for path in files.paths]
+        parts = [_with_words(scan_file(files, path), words).select(*wanted, *spoken).collect() for path in files.paths]
     except READ_ERRORS as error:
         problem = Problem(files.label, "", "", Note(first_line(error)), f"columns {', '.join(schema)}", "write it anew")
         raise InputError([problem]) from None
     frame = pl.concat(parts)
-    return frame.with_columns(clean_series(frame.get_column(name))[0] for name in ids)
+    return frame.with_columns(clean_series(frame.get_column(name))[0] for name in (*ids, *words))
+
+
+def _with_words(rows: pl.LazyFrame, words: Sequence[str]) -> pl.LazyFrame:
+    """Rows with these columns of texts, empty where they are missing."""
+    there = rows.collect_schema().names() if words else []
+    texts = [pl.col(name).cast(pl.String).fill_null("") if name in there else pl.lit("").alias(name) for name in words]
+    return rows.with_columns(texts)
 
 
 def read_table(folder: Path, name: str) -> pl.DataFrame:

@@ -130,7 +130,7 @@ class RunService:
             raise Refusal(Problem("request", "body", "items", both, "one of the two", remedy))
         if request.items:
             changes["items"] = pl.DataFrame({item_column("items", form): request.items})
-        found = self._replanner.replan(changes, ReplanOptions(steps=request.steps))
+        found = self._replanner.replan(changes, ReplanOptions(steps=request.steps, overrides=False))
         return _json(
             {
                 "orders": found.frames["plan/orders"].to_dicts(),
