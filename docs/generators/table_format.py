@@ -66,7 +66,7 @@ What can be used but is probably not meant is a *warning*: one line a kind with 
 | `promises not met` | demand that no node serves in time |
 | `out of reach`, `offers without customers` | demand that an item cannot be brought to, offers of no use |
 | `sales that do not pay`, `credit above price`, `all zero` | costs by which a plan buys nothing, or too much |
-| `units of size` | grams for kilograms, litres for cubic metres |
+| `units of size` | grams for kilograms, litres for cubic metres, seconds for hours |
 | `overrides expired`, `overrides before the start`, `overrides after the horizon` | decisions that do not apply |
 | `planned orders without offers`, `frozen without orders` | frozen periods in which nothing can be ordered |
 | `stock above storage`, `least order above storage` | what does not fit |

@@ -7,10 +7,10 @@ import itertools
 
 import polars as pl
 
-from meio_jax.errors import Note
+from meio_jax.tables.check_complete import check_complete
 from meio_jax.tables.check_history import check_history, with_period
 from meio_jax.tables.context import Context
-from meio_jax.tables.findings import DETAILED, ROW, View
+from meio_jax.tables.findings import ROW, View
 from meio_jax.tables.quantiles import quantile_levels, quantile_name
 from meio_jax.tables.settings import InstanceSettings
 
@@ -26,7 +26,7 @@ def check_forecast(context: Context) -> None:
         check_history(context, forecast, settings)
         return
     _check_horizon(context, forecast, settings)
-    _check_complete(context, forecast, settings)
+    check_complete(context, forecast, settings, _with_period(forecast, settings))
     if settings.forecast == "paths":
         _check_paths(context, forecast)
     if settings.forecast == "mean":
@@ -69,38 +69,6 @@ def _check_horizon(context: Context, forecast: View, settings: InstanceSettings)
         f"{span} (start_date and periods in instance.yaml)",
         "remove the row or lengthen the horizon",
     )
-
-
-def _check_complete(context: Context, forecast: View, settings: InstanceSettings) -> None:
-    """Every group (item, or item and path) has every period."""
-    groups = [name for name in forecast.table.key if name not in ("period", "ds")]
-    inside = (
-        _with_period(forecast, settings)
-        .filter(pl.col("period").is_between(0, settings.periods - 1))
-        .select(*groups, "period")
-        .drop_nulls()
-    )
-    counts = inside.group_by(groups, maintain_order=True).agg(pl.col("period").n_unique().alias("__count"))
-    short = counts.filter(pl.col("__count") < settings.periods).collect()
-    if short.is_empty():
-        return
-    shown = short.head(DETAILED)
-    present = inside.join(shown.lazy(), on=groups).group_by(groups).agg(pl.col("period").unique()).collect()
-    by_group = {tuple(row[name] for name in groups): row["period"] for row in present.iter_rows(named=True)}
-    for row in shown.iter_rows(named=True):
-        key = tuple(row[name] for name in groups)
-        missing = sorted(set(range(settings.periods)) - set(by_group[key]))
-        first = missing[0]
-        day = f" ({settings.date_of(first)})"
-        context.findings.add(
-            forecast.source.label,
-            ", ".join(f"{name}={value}" for name, value in zip(groups, key, strict=True)),
-            "ds" if settings.forecast == "quantiles" else "period",
-            Note(f"{len(missing)} of {settings.periods} periods missing, the first of them {first}{day}"),
-            f"a row for every period from 0 to {settings.periods - 1}",
-            "add the missing rows (with 0 where no demand is expected)",
-        )
-    context.findings.omitted += short.height - shown.height
 
 
 def _check_crossing(context: Context, forecast: View) -> None:

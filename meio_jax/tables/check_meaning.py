@@ -25,6 +25,7 @@ def check_meaning(context: Context) -> None:
     _warn_of_density(context, items)
     if context.scope is Scope.ALL:
         _warn_of_peers(context, items)
+        _warn_of_value(context, items)
         _warn_of_nothing(context)
     if context.get("offers"):
         offers = context.views["offers"]
@@ -63,6 +64,29 @@ def _warn_of_peers(context: Context, items: View) -> None:
                 f"{column} {{{column}}}",
                 f"correct {column}, or {_IN_ANOTHER.get(column, 'divide it by 1000 if it is in grams or litres')}",
             )
+
+
+_CHEAP = 300.0
+"""How many times less than in the middle of the catalog a kilogram or cubic metre of goods is hardly ever worth."""
+
+
+def _warn_of_value(context: Context, items: View) -> None:
+    """Sizes that make an item worth next to nothing by weight or volume: all else may be in grams and litres alike."""
+    for column, unit, word in (("weight_kg", "kg", "grams"), ("volume_m3", "m3", "litres")):
+        worth = pl.col("unit_cost") / pl.col(column)
+        known = items.rows((pl.col(column) > 0) & (pl.col("unit_cost") > 0)).with_columns(worth.alias("__worth"))
+        middle = known.get_column("__worth").median()
+        if known.height < _FEW or not isinstance(middle, float):
+            continue
+        context.findings.warn_rows(
+            items,
+            known.filter(pl.col("__worth") * _CHEAP < middle).with_columns(pl.col("__worth").round(4)),
+            "units of size",
+            f"items that cost less than a {_CHEAP:.0f}th by {unit} of the item in the middle ({middle:.4g}): "
+            f"{column} is probably in {word}",
+            f"{column} {{{column}}}, {{__worth}} per {unit}",
+            f"divide {column} by 1000, or correct it",
+        )
 
 
 _MONEY = (

@@ -45,6 +45,9 @@ def _numbered(table: Table, column: Column, part: Part, settings: InstanceSettin
         known = days.is_not_null()
         found = settings.periods_of(days.filter(known).to_numpy().astype("datetime64[D]"))
         numbers = numbers.scatter(known.arg_true(), pl.Series(found, dtype=pl.Int64))
+    # A date that cannot be read has been told: its row does not lack a number as well.
+    written = frame.get_column(name).cast(pl.String).fill_null("").str.strip_chars() != ""
+    numbers = numbers.scatter((written & numbers.is_null()).arg_true(), 0)
     rest = frame.drop(name)
     if column.name in frame.columns:
         given = frame.get_column(column.name).cast(pl.String)

@@ -6,10 +6,10 @@ import polars as pl
 
 from meio_jax.errors import visible
 from meio_jax.tables.frozen import frozen_offers
-from meio_jax.tables.measures import unit_sizes, unit_words
 from meio_jax.tables.open_days import open_days
 from meio_jax.tables.overrides import IN_FORCE, with_status
 from meio_jax.tables.quantiles import quantile_levels, quantile_name
+from meio_jax.tables.summary_capacity import capacity_lines
 from meio_jax.tables.tables import Tables
 
 
@@ -56,7 +56,7 @@ def _figures(tables: Tables) -> list[str]:
     coming = float(tables.on_order["units"].sum() or 0.0)
     cover = f", {stock / units:,.1f} {word}s of demand" if units else ""
     lines.append(f"stock: {stock:,.0f} units{cover}; on order: {coming:,.0f} units")
-    return lines + _facts(tables) + _capacity(tables, demand)
+    return lines + _facts(tables) + capacity_lines(tables, demand)
 
 
 def _facts(tables: Tables) -> list[str]:
@@ -83,30 +83,4 @@ def _facts(tables: Tables) -> list[str]:
             f"calendar: {shut:,} nodes without receipts on some {settings.period}s ({closed:,} in all), "
             f"{len(found.vendors):,} vendors with a calendar of their own"
         )
-    return lines
-
-
-def _capacity(tables: Tables, demand: pl.DataFrame) -> list[str]:
-    """Demand and stock against the capacities of each kind, all nodes together."""
-    sizes = unit_sizes()
-    items = tables.items.select("item_id", *(size.alias(f"{name}_each") for name, size in sizes.items()))
-    flows = demand.join(items, on="item_id")
-    stocks = tables.on_hand.join(items, on="item_id")
-    lines = []
-    for kind, rows, word in (
-        ("storage", stocks, "starting stock"),
-        ("outbound", flows, "demand"),
-        ("vendor", flows, "demand"),
-    ):
-        for measure in sizes:
-            if measure == "lines" and kind != "outbound":
-                continue  # by order, not by unit
-            limits = tables.resources.filter((pl.col("kind") == kind) & (pl.col("measure") == measure))
-            total = float(limits.group_by("resource_id").agg(pl.col("capacity").mean())["capacity"].sum())
-            if not total:
-                continue
-            used = float((rows["units"] * rows[f"{measure}_each"]).sum())
-            lines.append(
-                f"{kind} capacity: {total:,.1f} {unit_words(measure)}, {word} {used:,.1f} ({used / total:.0%})"
-            )
     return lines

@@ -117,7 +117,8 @@ def test_each_kind_is_one_line_with_a_count() -> None:
     assert str(found).count("\n") == 0
 
 
-def test_peers_show_a_size_that_is_off() -> None:
+def many_items(**changes: float) -> Frames:
+    """The tiny instance with ten more items like A, the last of them changed."""
     frames = tiny_frames()
     many = pl.concat([frames["items"].head(1).with_columns(item_id=pl.lit(f"N{n}")) for n in range(10)])
     stock = pl.DataFrame({"item_id": many["item_id"], "node_id": "fc1", "units": 1.0})
@@ -126,11 +127,36 @@ def test_peers_show_a_size_that_is_off() -> None:
     daily = frames["forecast"].filter(pl.col("item_id") == "A")
     more = [daily.with_columns(item_id=pl.lit(name)) for name in many["item_id"]]
     frames["forecast"] = pl.concat([frames["forecast"], *more])
+    put("items", 12, **changes)(frames)
+    return frames
+
+
+def test_peers_show_a_size_that_is_off() -> None:
     # 1.5 t and 15 m3: a density that goods have, but a thousand times the others.
-    put("items", 12, weight_kg=1500.0, volume_m3=15.0)(frames)
+    frames = many_items(weight_kg=1500.0, volume_m3=15.0, unit_cost=9000.0)
     tables = Tables.from_frames(tiny_settings(), **frames)
     told = [one for one in tables.warnings if one.kind == "units of size"]
     assert sorted(one.example.split(": ")[1] for one in told) == ["volume_m3 15.0", "weight_kg 1500.0"]
+
+
+def test_hours_that_are_seconds_show_among_their_peers() -> None:
+    frames = many_items()
+    hours = [0.004] * 12 + [14.4]
+    frames["items"] = frames["items"].with_columns(hours_per_unit=pl.Series(hours))
+    found = warned(Tables.from_frames(tiny_settings(), **frames), "units of size")
+    assert "hours_per_unit 14.4" in found.example
+    assert "divide it by 3600" in found.remedy
+
+
+def test_grams_and_litres_together_show_in_what_an_item_is_worth() -> None:
+    """0.4 kg and 4 l, given as 400 kg and 4 m3: such a density and size there are, at that cost not."""
+    tables = Tables.from_frames(tiny_settings(), **many_items(weight_kg=400.0, volume_m3=4.0))
+    told = [one for one in tables.warnings if one.kind == "units of size"]
+    assert all("item_id=N9" in one.example for one in told)
+    assert ["grams" in one.what for one in told] == [True, False]
+    assert "litres" in told[1].what
+    dear = Tables.from_frames(tiny_settings(), **many_items(weight_kg=400.0, volume_m3=4.0, unit_cost=2000.0))
+    assert "units of size" not in kinds(dear)
 
 
 def test_overdue_orders_arrive_in_the_first_period() -> None:
@@ -169,3 +195,36 @@ def test_nothing_has_a_size_where_nothing_counts_it() -> None:
     assert with_damage(digital).items["volume_m3"][0] == 0.0
     with pytest.raises(InputError, match="resource outbound counts kg"):
         with_damage(put("items", 0, weight_kg=0.0))
+
+
+@pytest.mark.parametrize(
+    ("kept", "rows"), [(pl.col("period") % 7 == 0, "rows of weeks by their day"), (pl.col("period") < 2, "numbered")]
+)
+def test_weekly_rows_of_a_daily_forecast_are_one_line_with_advice(kept: pl.Expr, rows: str) -> None:
+    """Fourteen days with two rows an item: one problem for all items, which says how to plan by the week."""
+    with pytest.raises(InputError) as caught:
+        with_damage(lambda frames: frames.update(forecast=frames["forecast"].filter(kept)))
+    (problem,) = caught.value.problems
+    assert problem.where.startswith("all 3 forecasts (item_id) alike, the first of them item_id=A")
+    assert "12 of 14 periods missing" in str(problem)
+    assert "probably of weeks" in str(problem), rows
+    assert "period: week and periods: 2" in problem.remedy
+
+
+def test_missing_days_that_are_no_weeks_are_to_be_added() -> None:
+    with pytest.raises(InputError) as caught:
+        with_damage(lambda frames: frames.update(forecast=frames["forecast"].filter(pl.col("period") < 5)))
+    (problem,) = caught.value.problems
+    assert problem.remedy == "add the missing rows (with 0 where no demand is expected)"
+
+
+def test_a_wrong_date_format_is_one_line() -> None:
+    """However many rows have it, and the number of the period that the date stands for is not missed as well."""
+    days = [f"03/{1 + day % 28:02}/2025" for day in range(120)]
+    due = pl.DataFrame({"item_id": "A", "node_id": "fc1", "due_date": days, "units": 1.0})
+    with pytest.raises(InputError) as caught:
+        with_damage(lambda frames: frames.update(on_order=due))
+    (problem,) = caught.value.problems
+    assert problem.column == "due_date"
+    assert "all 120 rows" in problem.where
+    assert "YYYY-MM-DD" in problem.expected
