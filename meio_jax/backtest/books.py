@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from meio_jax.backtest.compiled import compiled
+from meio_jax.backtest.floors import count_stock
 from meio_jax.backtest.limits import STORAGE, Used
 
 TERMS = (
@@ -43,7 +44,8 @@ class Books(NamedTuple):
     speed used, `stock [days, nodes, 4]` units, m3, units waiting at the dock and their m3 at the end of the
     day, `detail [items, nodes, speeds, 2]` units and outbound cost (empty unless asked for), `level [items,
     nodes]` unit-days of stock (likewise), `kept [items, speeds, 2]` demand and on time by the speed asked for
-    (likewise).
+    (likewise), `floor [floors, buckets, 2]` what the share of a floor of an item class or of nodes refers to, and what
+    counts for it (`Floors`).
     """
 
     cost: np.ndarray
@@ -59,6 +61,7 @@ class Books(NamedTuple):
     detail: np.ndarray
     level: np.ndarray
     kept: np.ndarray
+    floor: np.ndarray
 
 
 class Clock(NamedTuple):
@@ -69,7 +72,9 @@ class Clock(NamedTuple):
     charged: int
 
 
-def empty_books(items: int, nodes: int, regions: int, speeds: int, days: tuple[int, int], detail: bool) -> Books:
+def empty_books(
+    items: int, nodes: int, regions: int, speeds: int, days: tuple[int, int], detail: bool, floors: int = 0
+) -> Books:
     """Books with nothing in them; `days` is (periods, buckets)."""
     wide = items if detail else 0
     return Books(
@@ -86,6 +91,7 @@ def empty_books(items: int, nodes: int, regions: int, speeds: int, days: tuple[i
         detail=np.zeros((wide, nodes, speeds, 2)),
         level=np.zeros((wide, nodes)),
         kept=np.zeros((wide, speeds, 2), np.int64),
+        floor=np.zeros((floors, days[1], 2), np.int64),
     )
 
 
@@ -121,6 +127,8 @@ def close_day(network, limited, kept, clock):
     for r in range(len(used.today)):
         if limits.kind[r] == STORAGE:
             used.window[r] = used.today[r]
+    if books.floor.shape[0] > 0:
+        count_stock(limits.floors, books, state.on_hand, clock)
 
 
 def opened(used: Used, limits, mode: tuple[str, str, str], clock: Clock, periods: int, bucket_periods: int) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from meio_jax.backtest.compiled import inlined
+from meio_jax.backtest.floors import Floors
 from meio_jax.backtest.lookup import compressed, frame, numbers, optional_rows, texts
 from meio_jax.backtest.supply import vendor_ids
 
@@ -23,7 +24,7 @@ class Limits(NamedTuple):
 
     `weight` is `[measures, items]` (what a unit counts; of order lines, those of customers), `measure`,
     `storage_class` (-1: all) and `kind` are `[resources]`, `capacity` is `[resources, buckets]` (inf: no limit in that
-    bucket).
+    bucket), `floors` are those of an item class or of nodes.
     """
 
     start: np.ndarray
@@ -34,6 +35,7 @@ class Limits(NamedTuple):
     weight: np.ndarray
     capacity: np.ndarray
     nodes: int
+    floors: Floors
 
 
 class Used(NamedTuple):
@@ -99,9 +101,13 @@ def use(limits, used, item_class, item, where, units):
 
 
 def read_limits(
-    tables, catalog, nodes: list[str], speeds: list[str], classes: list[str], groups: list[str]
+    tables, catalog, names: tuple[list[str], list[str], list[str], list[str]], floors: Floors
 ) -> tuple[Limits, pl.DataFrame]:
-    """Resources of an instance, and one row per resource: id, kind, measure indices of what it covers."""
+    """Resources of an instance, and one row per resource: id, kind, measure indices of what it covers.
+
+    `names` are those of nodes, speeds, storage classes and region groups.
+    """
+    nodes, speeds, classes, groups = names
     settings = tables.settings
     table = frame(tables, "resources")
     buckets = -(-settings.periods // settings.bucket_periods)
@@ -115,7 +121,7 @@ def read_limits(
     capacity = _capacities(table, row, len(ids), buckets)
     first = table.unique("resource_id", keep="first", maintain_order=True)
     kind = texts(first, "kind")
-    default = {"spend": "money", "service": "units"}
+    default = {"spend": "money"}
     measure = [text or default.get(k, "units") for text, k in zip(texts(first, "measure"), kind, strict=True)]
     cover = {
         "node": _cover(first, "node_id", nodes),
@@ -137,6 +143,7 @@ def read_limits(
         weight=np.ascontiguousarray(weight),
         capacity=capacity,
         nodes=len(nodes),
+        floors=floors,
     )
     described = pl.DataFrame(
         {"resource_id": ids, "kind": kind, "measure": measure},

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from meio_jax.backtest.floors import read_floors
 from meio_jax.backtest.limits import Limits, read_limits
 from meio_jax.backtest.lookup import compressed, frame, integers, numbers, rows_of, solid, texts
 from meio_jax.backtest.sales import id_keys
@@ -150,7 +151,9 @@ def read_world(tables) -> World:
     groups = texts(region_table, "region_group", "all")
     region_groups = sorted(set(groups))
     supply, tiers = read_supply(tables, items, nodes)
-    limits, rows = read_limits(tables, catalog, nodes, speeds, classes, region_groups)
+    sites = solid(_sites(node_table, classes, tiers))
+    floors = solid(read_floors(tables, speeds, sites.stockable.T[catalog.storage_class], supply))
+    limits, rows = read_limits(tables, catalog, (nodes, speeds, classes, region_groups), floors)
     return World(
         items=items,
         nodes=nodes,
@@ -162,7 +165,7 @@ def read_world(tables) -> World:
         profiles=profiles,
         vendors=vendor_ids(tables),
         catalog=catalog,
-        sites=solid(_sites(node_table, classes, tiers)),
+        sites=sites,
         reach=solid(_reach(tables, speed_table, nodes, regions)),
         split=solid(_split(share_table, profiles, regions, speeds, settings)),
         supply=solid(supply),

@@ -203,15 +203,16 @@ def charged_days(world: World) -> np.ndarray:
 
 
 def _capacity(world: World, runs: list[Run]) -> pl.DataFrame:
-    """Usage in the unit of its capacity: averages per day, totals for spend, shares for service."""
+    """Usage in the unit of its capacity: averages per day, totals for spend, shares for floors."""
     rows = world.limit_rows
     days = np.maximum(charged_days(world), 1)
     total, peak = _mean([run.usage[0] for run in runs]), np.max([run.usage[1] for run in runs], axis=0)
     kind = np.array(rows["kind"].to_list())
     usage = np.where((kind == "spend")[:, None], total, total / days)
     peak = np.where((kind == "spend")[:, None], usage, peak)
-    floors = kind == "service"
-    usage[floors] = [_share(world, runs, row) for row in rows.filter(pl.Series(floors)).iter_rows(named=True)] or 0
+    floors = (kind == "service") | (kind == "in_stock")
+    for number in np.flatnonzero(floors):
+        usage[number] = _share(world, runs, int(number))
     peak[floors] = usage[floors]
     capacity = world.limits.capacity
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -230,8 +231,12 @@ def _capacity(world: World, runs: list[Run]) -> pl.DataFrame:
     return _table(names, values).join(rows.select("resource_id", "kind", "measure"), on="resource_id", how="left")
 
 
-def _share(world: World, runs: list[Run], row: dict) -> np.ndarray:
-    """Share of demand served as promised, by bucket; 1 where there is no demand."""
+def _share(world: World, runs: list[Run], number: int) -> np.ndarray:
+    """Share that a floor asks for, of demand or of item x node x days, by bucket; 1 where there is neither."""
+    closer, row = world.limits.floors.row.tolist(), world.limit_rows.row(number, named=True)
+    if number in closer:
+        asked, kept = _mean([run.books.floor for run in runs])[closer.index(number)].T
+        return np.where(asked > 0, kept / np.where(asked > 0, asked, 1), 1.0)
     service = _mean([run.books.service for run in runs])
     if row["region_group"] != -1:
         service = service[world.region_group == row["region_group"]]

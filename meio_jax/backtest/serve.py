@@ -20,6 +20,7 @@ from meio_jax.backtest.books import (
     SHIPPING,
 )
 from meio_jax.backtest.compiled import compiled, inlined
+from meio_jax.backtest.floors import count_demand
 from meio_jax.backtest.limits import OUTBOUND, STORAGE, units_that_fit, use
 
 
@@ -93,8 +94,8 @@ def _ship(network, limited, kept, ask, entry, units, clock):
 
 
 @inlined
-def _promised(books, ask, late, units, clock):
-    """Book units that leave at the speed that the customer asked for."""
+def _promised(limits, books, ask, node, late, units, clock):
+    """Book units that leave a node at the speed that the customer asked for."""
     item, region, speed, _hour = ask
     if late:
         books.tally[item, C_LATE] += units
@@ -102,6 +103,8 @@ def _promised(books, ask, late, units, clock):
         books.tally[item, C_ON_TIME] += units
         books.promise[speed, 1] += units
         books.service[region, speed, clock.bucket, 1] += units
+        if books.floor.shape[0] > 0:
+            count_demand(limits.floors, books, ask, node, units, clock.bucket)
         if books.kept.shape[0] > 0:
             books.kept[item, speed, 1] += units
 
@@ -138,7 +141,7 @@ def _serve_one(network, limited, kept, levels, ask, order, clock):
             _ship(network, limited, kept, now, entry, units, clock)
             left -= units
             if clock.charged and speed == asked:
-                _promised(books, now, late, units, clock)
+                _promised(limited[0], books, now, reach.node[entry], late, units, clock)
         accepting = 0
         if left > 0 and speed + 1 < reach.speeds and catalog.downgrade_share[item] > 0.0:
             for _ in range(left):
@@ -188,6 +191,8 @@ def serve(network, limited, kept, levels, orders, clock):
             if books.kept.shape[0] > 0:
                 books.kept[item, speed, 0] += units
         ask = (item, region, speed, orders.hour[k])
+        if clock.charged and not late and books.floor.shape[0] > 0:
+            count_demand(limited[0].floors, books, ask, -1, units, clock.bucket)
         order = (units, orders.coin[k], late, filled)
         filled = _serve_one(network, limited, kept, levels, ask, order, clock)
     for k in range(filled):

@@ -79,6 +79,7 @@ class Simulation:
             len(world.speeds),
             (world.periods, world.buckets),
             options.detail,
+            len(world.limits.floors.row),
         )
         self.usage = np.zeros((2, resources, world.buckets))
         self.flows = np.zeros((len(supply.lane_from) + len(supply.offer_node), world.buckets), np.int64)

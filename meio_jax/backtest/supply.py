@@ -164,7 +164,7 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         seen_weight=seen_weight,
         recorded=np.zeros((max(len(vendors), 1), 1), np.int64),
         most=most,
-        offer_until=_until(tables)[item[order]],
+        offer_until=days_bought(tables)[item[order]],
         offer_calendar=np.zeros(len(node), np.int64) if days is None else days.open.calendars(names),
         bought=np.zeros((0, 1, len(nodes)), np.bool_) if days is None else days.offers,
         asked=np.zeros((0, len(origin)), np.bool_) if days is None else days.lanes,
@@ -174,7 +174,7 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
     return supply, tiers
 
 
-def _until(tables) -> np.ndarray:
+def days_bought(tables) -> np.ndarray:
     """Day from which on nothing is bought of each item, `[items]`."""
     table = frame(tables, "items")
     days = np.full(table.height, NO_BOUND, np.int64)

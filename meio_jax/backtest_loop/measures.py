@@ -11,6 +11,7 @@ import polars as pl
 from meio_jax.backtest import World
 from meio_jax.backtest.daily import PROMISES
 from meio_jax.backtest_loop.live import Life, Step
+from meio_jax.tables.schema import FLOOR_KINDS
 
 _UNITS = ("demand", "shipped", "on_time", "late", "lost", "downgraded", "backordered", "purchased", "received")
 
@@ -65,14 +66,14 @@ def _promises(life: Life, world: World) -> pl.DataFrame:
 
 
 def _usage(life: Life, world: World) -> pl.DataFrame:
-    """Use of every capacity, a row per day and resource (service floors are judged over buckets, see `capacity`)."""
+    """Use of every capacity, a row per day and resource (floors are judged over buckets, see `capacity`)."""
     ids = world.limit_rows["resource_id"].to_list()
     kinds = world.limit_rows["kind"].to_list()
     rows = []
     for step in life.steps:
         bucket = step.day.day // world.bucket_periods
         for number, (name, kind) in enumerate(zip(ids, kinds, strict=True)):
-            if kind == "service":
+            if kind in FLOOR_KINDS:
                 continue
             capacity = float(world.limits.capacity[number, bucket])
             if kind == "spend":

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from meio_jax.certify.arc_costs import arc_costs
+from meio_jax.certify.arc_costs import arc_costs, stock_floor_constant
 from meio_jax.certify.flow_bound import flow_bound, pays_to_buy
 from meio_jax.certify.flow_problem import FlowProblem, flow_items, supplies
 from meio_jax.certify.potentials import potentials_of, terminal_values
@@ -89,7 +89,7 @@ def clairvoyant_bound(
 
 
 def capacity_rent(resources: Resources, prices: Float[Array, "buckets resources"]) -> float:
-    """What all capacities together are worth at the prices; service floors have no rent."""
+    """What all capacities together are worth at the prices; floors have no rent."""
     rented = np.asarray(resources.present) & ~np.asarray(resources.is_service)
     price, capacity = np.asarray(prices, np.float64), np.asarray(resources.capacity, np.float64)
     return float(np.sum(np.where(rented & (price > 0), price * capacity, 0)))
@@ -152,6 +152,7 @@ def scenario_bounds(
     periods = jnp.arange(network.periods)
     receipts = jax.vmap(lambda t: program.at(program.costs.inbound, t))(periods)
     constants = jnp.sum(receipts * arriving, axis=(0, 1)) - late
+    constants = constants + jnp.repeat(stock_floor_constant(network, resources, block, prices), samples)
     return jnp.where(pays_to_buy(program, potentials[:, :, 0], kept), -jnp.inf, best + constants)
 
 

@@ -35,7 +35,7 @@ def flow_bound(
         units = demand.reshape(-1, demand.shape[-1])
         gain = jnp.stack([lowest(flat, units, k) - lowest(potential, given, k) for k in range(shapes)])
         floor = network.charged[period] * program.costs.floor[period // network.bucket_periods]
-        return (total + gain + jnp.einsum("sr,wsrb->b", floor, demand), tomorrow), None
+        return (total + gain + jnp.sum(floor * jnp.sum(demand, axis=0), axis=(0, 1)), tomorrow), None
 
     batch = items.weight.shape[0]
     start = jnp.zeros((shapes, shifts.shape[0], batch), potentials.dtype)

@@ -9,6 +9,7 @@ from rich.table import Table
 from meio_jax.items.explain import Change, Explanation
 from meio_jax.tables.measures import unit_words
 
+_FLOORS = {"service": "service floors", "in_stock": "floors of stock"}
 _NAMES = {
     "lost_sale": "lost sales",
     "backorder": "backorders",
@@ -58,8 +59,8 @@ def _signed(value: float) -> str:
 
 def _capacity(one: Explanation, kind: str) -> str:
     """What a charge is for."""
-    if kind == "service":
-        return "service floors, at their price"
+    if kind in _FLOORS:
+        return f"{_FLOORS[kind]}, at their price"
     if kind != "storage" or one.storage_rent == 0:
         return f"{kind} capacity, at its price"
     size = f": price × {one.storage_size:.4g} {unit_words(one.storage_measure)}"
@@ -121,7 +122,7 @@ def _why(one: Explanation) -> str:
     tied = one.terms.get("purchase", 0.0) + one.terms.get("terminal", 0.0)
     parts = {_NAMES.get(n, n): v for n, v in one.terms.items() if n not in ("purchase", "terminal")}
     parts["purchase net of what is left at the end"] = tied
-    parts |= {f"{kind} capacity" if kind != "service" else "service floors": v for kind, v in one.charges.items()}
+    parts |= {_FLOORS.get(kind, f"{kind} capacity"): v for kind, v in one.charges.items()}
     order = sorted(parts.items(), key=lambda pair: -abs(pair[1]))
     listed = lambda sign: ", ".join(f"{money(abs(v))} on {name}" for name, v in order[:8] if v * sign > 0)
     return f"A unit more would save {listed(-1) or 'nothing'}, and cost {listed(1) or 'nothing'}"

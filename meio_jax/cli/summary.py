@@ -13,6 +13,7 @@ from rich.text import Text
 
 from meio_jax.plans.names import called
 from meio_jax.runs.today import Today, next_order_text, read_exceptions, read_overrides, read_today
+from meio_jax.tables.schema import FLOOR_KINDS
 
 EXCEPTIONS_SHOWN = OVERRIDES_SHOWN = 10
 
@@ -70,7 +71,7 @@ def _violations(certificate: dict[str, Any]) -> Table:
     for row in certificate["violations"]:
         relative = row["relative"]
         use = "infinite" if relative is None else f"{1 + relative:.1%}"
-        if row["kind"] == "service" and relative is not None:
+        if row["kind"] in FLOOR_KINDS and relative is not None:
             use = f"{1 - relative:.1%} of floor"
         table.add_row(row["kind"], escape(row["resource"]), str(row["bucket"]), use, _share(relative))
     return table

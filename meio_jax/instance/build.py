@@ -45,7 +45,7 @@ from meio_jax.instance.item_arrays import (
 )
 from meio_jax.instance.network_arrays import build_network
 from meio_jax.instance.overrides import bounds_until, lanes_open, override_arrays, stock_cells
-from meio_jax.instance.resource_arrays import build_resources, resource_kinds
+from meio_jax.instance.resource_arrays import build_resources, item_classes, resource_kinds
 from meio_jax.model.catalog import Catalog
 from meio_jax.model.flow_shares import flow_shares
 from meio_jax.model.leads import order_gaps, source_leads
@@ -247,7 +247,7 @@ def _item_block(
         at = (network, mean, flow, lead, gap)
         bounds = _bounds(tables, ids, at, layout, dtype, expire=census.bounds_expire)
     groups = [census.groups[int(number)] for number in layout.group]
-    sizes = size_array(tables)
+    sizes, classes = size_array(tables), item_classes(tables)
     live = layout.live
     return ItemBlock(
         **arrays(
@@ -285,6 +285,7 @@ def _item_block(
         overrides=_overrides(tables, shared, layout, census) if census.decided else None,
         sizes=None if sizes is None else to_jax(layout.cut(sizes), dtype),
         group_sizes=None if sizes is None else to_jax(np.stack([g.mean_sizes(len(sizes)) for g in groups]), dtype),
+        item_class=None if classes is None else to_jax(layout.cut(classes), dtype),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 
 from meio_jax.instance.calendar import build_calendar, longest_waits
 from meio_jax.instance.census import Census
 from meio_jax.instance.convert import arrays
 from meio_jax.instance.ids import Ids, positions
+from meio_jax.instance.resource_arrays import build_node_floors
 from meio_jax.model.network import Network
 from meio_jax.tables import Tables
 
@@ -141,7 +143,8 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
     unit, kg, carbon = outbound_costs(tables, ids)
     lane_limit, vendor_limit = lane_limits(tables, census)
     offer_node, offer_rank = offer_slots(census, ids)
-    has_floors = bool((tables.resources["kind"] == "service").any())
+    by_region = (pl.col("kind") == "service") & pl.col("node_group").is_null()
+    has_floors = not tables.resources.filter(by_region).is_empty()
 
     def real(values: object) -> np.ndarray:
         return np.asarray(values, dtype)
@@ -191,6 +194,7 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
             outbound_carbon=real(carbon),
             region_group=positions(tables.regions["region_group"], ids.groups).astype(np.int32),
         ),
+        floors=build_node_floors(tables, ids, dtype),
         calendar=build_calendar(tables, ids.vendors, offer_node, day.shape[0], dtype),
         lines=_counts_orders(tables),
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from meio_jax.instance.convert import arrays
 from meio_jax.instance.ids import Ids
-from meio_jax.model.network import Network
+from meio_jax.model.network import Network, NodeFloors
 from meio_jax.model.resources import MEASURES, Resources
 from meio_jax.tables import Tables
+from meio_jax.tables.schema import FLOOR_KINDS, RESOURCE_KINDS
 
-KINDS = ("storage", "inbound", "outbound", "lane", "vendor", "spend", "service")
+KINDS = RESOURCE_KINDS
 
 
 def resource_kinds(tables: Tables, ids: Ids) -> np.ndarray:
@@ -29,7 +34,7 @@ def capacities(tables: Tables, ids: Ids, network: Network) -> tuple[np.ndarray, 
     """Capacity as a total per bucket, and whether the resource limits that bucket: `[buckets, resources]`.
 
     Storage is an average over days and flows are per day, so both are multiplied by the charged days of the bucket;
-    spend is a total already and a service floor is a share. A bucket that is all warm-up limits nothing.
+    spend is a total already and a floor is a share. A bucket that is all warm-up limits nothing.
     """
     days = _days(network)
     at = {name: index for index, name in enumerate(ids.resources)}
@@ -41,7 +46,7 @@ def capacities(tables: Tables, ids: Ids, network: Network) -> tuple[np.ndarray, 
         column = at[row["resource_id"]]
         buckets = range(network.buckets) if row["bucket"] is None else [row["bucket"]]
         for bucket in buckets:
-            per_day = row["kind"] not in ("spend", "service")
+            per_day = row["kind"] not in ("spend", *FLOOR_KINDS)
             capacity[bucket, column] = row["capacity"] * (days[bucket] if per_day else 1)
             present[bucket, column] = days[bucket] > 0
     return capacity, present
@@ -67,6 +72,8 @@ def build_resources(tables: Tables, ids: Ids, network: Network, dtype: type) -> 
             node_rows[row["kind"]][at, where] = 1
         elif row["kind"] == "lane":
             lane[at, ids.lanes.index((row["node_id"], row["to_node"]))] = 1
+        elif looks_at_nodes(row):
+            continue
         elif row["kind"] == "service":
             speeds = _lookup(row["speed_id"], ids.speeds)
             groups = _lookup(row["region_group"], ids.groups)
@@ -90,14 +97,78 @@ def build_resources(tables: Tables, ids: Ids, network: Network, dtype: type) -> 
             order_vendor=np.asarray(order_vendor, np.int32),
             measure=np.asarray([MEASURES.index(name) for name in measure], np.int32),
             storage_class=np.asarray(classes, np.int32),
-            is_service=np.asarray([row["kind"] == "service" for row in first], bool),
+            is_service=np.asarray([row["kind"] in FLOOR_KINDS for row in first], bool),
             capacity=capacity.astype(dtype),
             present=present,
             order_index=tuple(order_index),
-        )
+            floor_index=tuple(at for _, at, _ in node_floor_rows(tables)),
+        ),
+        item_class=_class_of_rows(tables, first),
     )
 
 
 def _class(name: str, ids: Ids) -> int:
     """Position of a storage class; a class that no item has gets a number that no item has."""
     return ids.classes.index(name) if name in ids.classes else len(ids.classes)
+
+
+def looks_at_nodes(row: dict[str, Any]) -> bool:
+    """Whether a floor counts what single nodes ship or hold."""
+    return row["kind"] == "in_stock" or (row["kind"] == "service" and row["node_group"] is not None)
+
+
+def node_floor_rows(tables: Tables) -> list[tuple[bool, int, dict[str, Any]]]:
+    """Floors that look at nodes: whether of stock, position among the resources, and row; fill rates first."""
+    rows = tables.resources.unique("resource_id", keep="first", maintain_order=True).iter_rows(named=True)
+    found = [(row["kind"] == "in_stock", at, row) for at, row in enumerate(rows) if looks_at_nodes(row)]
+    return sorted(found, key=lambda one: one[:2])
+
+
+def build_node_floors(tables: Tables, ids: Ids, dtype: type) -> NodeFloors | None:
+    """The floors that look at nodes as arrays; None where there are none."""
+    rows = node_floor_rows(tables)
+    if not rows:
+        return None
+    groups, speeds = tables.nodes["node_group"].to_list(), range(len(ids.speeds))
+    regions = tables.regions["region_group"].to_list()
+
+    def nodes_of(row: dict[str, Any]) -> list[bool]:
+        return [row["node_group"] in (None, group) for group in groups]
+
+    def demand_of(row: dict[str, Any]) -> list[list[bool]]:
+        inside = [row["region_group"] in (None, group) for group in regions]
+        return [[row["speed_id"] in (None, ids.speeds[s]) and one for one in inside] for s in speeds]
+
+    fills = [row for stock, _, row in rows if not stock]
+    stocks = [row for stock, _, row in rows if stock]
+    shape = (len(fills), len(ids.speeds), len(ids.regions))
+    return NodeFloors(
+        **arrays(
+            dtype,
+            fill_nodes=np.asarray([nodes_of(row) for row in fills], dtype).reshape(len(fills), len(ids.nodes)),
+            fill_scope=np.asarray([demand_of(row) for row in fills], dtype).reshape(shape),
+            stock_nodes=np.asarray([nodes_of(row) for row in stocks], dtype).reshape(len(stocks), len(ids.nodes)),
+        )
+    )
+
+
+def named_classes(tables: Tables) -> list[str]:
+    """Classes of items that floors name."""
+    return tables.resources["item_class"].drop_nulls().unique().sort().to_list()
+
+
+def item_classes(tables: Tables) -> np.ndarray | None:
+    """Number of every item's class among those that floors name, -1 of another class; None where none is named."""
+    names = named_classes(tables)
+    if not names:
+        return None
+    place = {name: at for at, name in enumerate(names)}
+    return np.asarray([place.get(name, -1) for name in tables.items["item_class"].to_list()], np.int32)
+
+
+def _class_of_rows(tables: Tables, rows: list[dict[str, Any]]) -> Array | None:
+    """Number of the class of items that each resource counts, -1 for all; None where none is named."""
+    place = {name: at for at, name in enumerate(named_classes(tables))}
+    if not place:
+        return None
+    return jnp.asarray([place.get(row["item_class"], -1) for row in rows], jnp.int32)

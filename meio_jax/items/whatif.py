@@ -32,6 +32,7 @@ from meio_jax.solver.solve import State
 from meio_jax.tables import read_instance
 from meio_jax.tables.measures import unit_words
 from meio_jax.tables.nearest import nearest
+from meio_jax.tables.schema import FLOOR_KINDS
 
 _COMMAND = "meio whatif"
 _LISTED = 12
@@ -136,8 +137,8 @@ class WhatIf:
 
 
 def _unit(row: dict[str, Any], period: str) -> str:
-    if row["kind"] == "service":
-        return "share of demand"
+    if row["kind"] in FLOOR_KINDS:
+        return {"service": "share of demand", "in_stock": "share of items, nodes and days"}[row["kind"]]
     measure = unit_words(row["measure"])
     if row["kind"] == "spend":
         return "money"
@@ -166,7 +167,9 @@ def _chosen(prices: pl.DataFrame, resource: str, buckets: list[int] | None, run:
 
 
 def _wanted(data: RunData, row: dict[str, Any]) -> float:
-    """Demand that a service floor refers to, in its bucket."""
+    """What the share of a floor refers to, in its bucket."""
+    if row.get("scope") is not None:
+        return float(row["scope"])
     service = data.optional("plan/service")
     if service is None:
         expected = "the table of service by region, from which the value of a service floor follows"
@@ -178,7 +181,7 @@ def _wanted(data: RunData, row: dict[str, Any]) -> float:
 def _value(data: RunData, row: dict[str, Any], change: CapacityChange) -> BucketValue:
     """First-order value of the change in one bucket (envelope theorem: the price is minus the slope of the cost)."""
     kind, price, before = row["kind"], float(row["price"]), float(row["capacity"])
-    after, floor = change(before), kind == "service"
+    after, floor = change(before), kind in FLOOR_KINDS
     if not 0 <= after <= (1 if floor else math.inf):
         expected = "a share from 0 to 1" if floor else "a capacity of zero or more"
         remedy = f"the capacity is {before:.6g} now"
@@ -347,7 +350,7 @@ def check(data: RunData, found: WhatIf, config: Config, progress: AbstractProgre
 def _size(data: RunData, found: WhatIf, value: BucketValue) -> float:
     """Change of the capacity as a total over the bucket, positive where it makes the plan harder."""
     step = value.before - value.after
-    if found.kind == "service":
+    if found.kind in FLOOR_KINDS:
         row = data.table("prices").filter(resource_id=found.resource, bucket=value.bucket).to_dicts()[0]
         return -step * _wanted(data, row)
     return step * (1 if found.kind == "spend" else value.days)

@@ -87,7 +87,9 @@ class Flows(eqx.Module):
 
     Units, except `stock`, which is unit-periods. `served` and `wanted` count demand of a speed and region group
     that was served as promised, and all of it. `lines` are order lines: orders of offer slots, shipments of lanes, and
-    receipts of nodes, of an item on a day; None where no capacity counts them.
+    receipts of nodes, of an item on a day; None where no capacity counts them. `kept` and `asked` are those of the
+    floors that look at nodes (`NodeFloors`): demand served as promised from these nodes and all demand in scope, and
+    item x node x periods that ended with a unit in stock and all of them; None where there are no such floors.
     """
 
     stock: Float[Array, "*buckets nodes items"]
@@ -98,3 +100,5 @@ class Flows(eqx.Module):
     served: Float[Array, "*buckets speeds groups items"]
     wanted: Float[Array, "*buckets speeds groups items"]
     lines: Float[Array, "*buckets line_rows items"] | None = None
+    kept: Float[Array, "*buckets floors items"] | None = None
+    asked: Float[Array, "*buckets floors items"] | None = None

@@ -23,6 +23,32 @@ class Calendar(eqx.Module):
     of_vendor: Int[Array, " vendors"]
 
 
+class NodeFloors(eqx.Module):
+    """Floors that look at single nodes, a row each: first those of fill rates, then those of stock.
+
+    Attributes:
+        fill_nodes: Nodes whose shipments count (1, else 0).
+        fill_scope: Demand that counts, by the speed asked for and region (1, else 0).
+        stock_nodes: Nodes whose stock at the end of the day counts (1, else 0).
+    """
+
+    fill_nodes: Float[Array, "fills nodes"]
+    fill_scope: Float[Array, "fills speeds regions"]
+    stock_nodes: Float[Array, "stocks nodes"]
+
+    @property
+    def fills(self) -> int:
+        return self.fill_nodes.shape[0]
+
+    @property
+    def stocks(self) -> int:
+        return self.stock_nodes.shape[0]
+
+    @property
+    def count(self) -> int:
+        return self.fills + self.stocks
+
+
 class Network(eqx.Module):
     """Nodes, lanes, offer slots and fulfilment options; nothing here depends on an item.
 
@@ -82,6 +108,9 @@ class Network(eqx.Module):
     # -- days on which nodes and vendors do not work; None: there are none
     calendar: Calendar | None = None
     lines: bool = eqx.field(static=True, default=False)
+
+    # -- floors that look at nodes; None: there are none
+    floors: NodeFloors | None = None
 
     @property
     def buckets(self) -> int:
@@ -211,7 +240,8 @@ class ItemBlock(eqx.Module):
     `bounds` is None where the stock of no item of the catalog is bounded. `owed` are units that customers wait for at
     the start; None where they wait for nothing. `bought_until` is the period from which on nothing is bought of an
     item; None where no item is phased out. `overrides` are planners' decisions that change from day to day; None where
-    there are none.
+    there are none. `item_class` is the number of the item's class among those that floors name, -1 of another class;
+    None where no floor names a class.
     """
 
     volume: Float[Array, "*blocks items"]
@@ -259,6 +289,7 @@ class ItemBlock(eqx.Module):
     overrides: Overrides | None = None
     sizes: Float[Array, "*blocks sizes items"] | None = None
     group_sizes: Float[Array, "*blocks sizes"] | None = None
+    item_class: Int[Array, "*blocks items"] | None = None
 
     @property
     def items(self) -> int:

@@ -20,8 +20,12 @@ class Resources(eqx.Module):
     Capacities and usages are totals over the charged periods of a bucket: unit-periods for storage, units (or m3,
     kg, pallets, hours, order lines) for flows, money for spend. Order lines of customers are their units divided by
     those of a line; all others are orders, shipments and receipts, counted whole. A service floor counts the demand
-    served as promised and must reach `capacity` (a share, 0 to 1) of the demand in its scope. Rows that do not bind in
-    a bucket have capacity inf (service: 0).
+    served as promised and must reach `capacity` (a share, 0 to 1) of the demand in its scope; a floor of stock counts
+    item x node x periods that end with a unit in stock. `is_service` marks both. Rows that do not bind in a bucket have
+    capacity inf (floors: 0).
+
+    `floor_index` are the rows of the floors that look at nodes, in the order of `NodeFloors`; `item_class` is the class
+    of items that a row counts (-1: all), None where no row names one.
     """
 
     stock: Float[Array, "resources nodes"]
@@ -37,6 +41,8 @@ class Resources(eqx.Module):
     capacity: Float[Array, "buckets resources"]
     present: Bool[Array, "buckets resources"]
     order_index: tuple[int, ...] = eqx.field(static=True)
+    floor_index: tuple[int, ...] = eqx.field(static=True, default=())
+    item_class: Int[Array, " resources"] | None = None
 
     @property
     def count(self) -> int:
@@ -54,8 +60,15 @@ class Resources(eqx.Module):
         """
         table = unit_table(block.volume, block.weight, block.sizes)
         in_class = (self.storage_class[:, None] < 0) | (self.storage_class[:, None] == block.storage_class)
-        weight = jnp.where(in_class, table[self.measure], 0) * block.live
+        weight = jnp.where(in_class, table[self.measure], 0) * self.counted(block)
         return weight if block.sizes is None else jnp.where(self.by_order[:, None], 0, weight)
+
+    def counted(self, block: ItemBlock) -> Float[Array, "*resources items"]:
+        """1 where a row counts an item, 0 for padding and other classes of items; without rows where all are alike."""
+        if self.item_class is None or block.item_class is None:
+            return block.live
+        named = self.item_class[:, None]
+        return jnp.where((named < 0) | (named == block.item_class), block.live, 0)
 
 
 def unit_table(
@@ -68,7 +81,7 @@ def unit_table(
 
 
 class Usage(eqx.Module):
-    """Totals of a sweep over items, by bucket and resource; `wanted` is the demand that a service floor refers to."""
+    """Totals of a sweep over items, by bucket and resource; `wanted` is what the share of a floor refers to."""
 
     used: Float[Array, "buckets resources"]
     wanted: Float[Array, "buckets resources"]
@@ -112,7 +125,7 @@ def _net_use(resources: Resources, flows: Flows, block: ItemBlock) -> Float[Arra
 def _by_item(
     resources: Resources, flows: Flows, block: ItemBlock
 ) -> tuple[Float[Array, "buckets resources items"], Float[Array, "buckets resources items"]]:
-    """What each item uses of every resource, and its demand that a service floor refers to."""
+    """What each item uses of every resource, and what the share of a floor refers to."""
     per_item = (
         jnp.einsum("rn,bni->bri", resources.stock, flows.stock)
         + jnp.einsum("rn,bni->bri", resources.inbound, flows.inbound)
@@ -123,11 +136,25 @@ def _by_item(
     if resources.order_index:
         ordered = _ordered(resources, flows.offer, block)
         per_item = per_item.at[:, jnp.asarray(resources.order_index, int)].add(ordered)
+    if flows.kept is not None:
+        per_item = per_item.at[:, jnp.asarray(resources.floor_index, int)].add(flows.kept)
     used = per_item * resources.item_weight(block)
     if flows.lines is not None:
         used = used + _lines(resources, flows.lines, block)
-    wanted = jnp.einsum("rsg,bsgi->bri", resources.service, flows.wanted * block.live)
-    return used, wanted
+    return used, _wanted(resources, flows, block)
+
+
+def _wanted(resources: Resources, flows: Flows, block: ItemBlock) -> Float[Array, "buckets resources items"]:
+    """What the shares of floors refer to."""
+    if resources.item_class is None:
+        wanted = jnp.einsum("rsg,bsgi->bri", resources.service, flows.wanted * block.live)
+    else:
+        wanted = jnp.einsum("rsg,bsgi->bri", resources.service, flows.wanted) * resources.counted(block)
+    if flows.asked is None:
+        return wanted
+    rows = jnp.asarray(resources.floor_index, int)
+    counted = jnp.broadcast_to(resources.counted(block), wanted.shape[1:])[rows]
+    return wanted.at[:, rows].add(flows.asked * counted)
 
 
 def _lines(

@@ -10,6 +10,7 @@ import polars as pl
 from meio_jax.tables import Tables
 from meio_jax.tables.measures import unit_sizes
 from meio_jax.tables.overrides import in_force
+from meio_jax.tables.schema import FLOOR_KINDS
 
 
 def with_fixed_orders(parts: Iterable[Tables], infeasible: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -63,7 +64,7 @@ def _node_of(kind: str) -> str:
 
 
 def _amount(kind: str, measure: str | None) -> pl.Expr:
-    if kind in ("outbound", "service"):
+    if kind in ("outbound", *FLOOR_KINDS):
         return pl.lit(0.0)
     if kind == "spend":
         return pl.when(pl.col("from_node").is_null()).then(pl.col("units") * pl.col("unit_cost")).otherwise(0.0)

@@ -158,7 +158,8 @@ def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout, usual
     """Price, holdout usage, capacity and relative violation of every resource and bucket.
 
     Usage and capacity are in the unit of the resources table (storage: average, flows: per day, spend: total,
-    service: share of demand); violation is a share of the capacity, or of `usual` (`Solution.usual`) where that is
+    service: share of demand; in_stock: share of item x node x periods); `scope` is what such a share is of, in all, and
+    not a number elsewhere; violation is a share of the capacity, or of `usual` (`Solution.usual`) where that is
     nothing; a price is money per unit of usage and day (spend: per unit of money).
     """
     resources = instance.resources
@@ -170,7 +171,17 @@ def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout, usual
     scale = np.where(service, np.maximum(wanted, 1e-12), np.where(spend, 1.0, days))
     bucket, column = np.nonzero(np.asarray(resources.present))
     table = instance.tables.resources.unique("resource_id", keep="first", maintain_order=True)
-    scope = ["node_id", "to_node", "vendor_id", "storage_class", "region_group", "speed_id", "measure"]
+    scope = [
+        "node_id",
+        "to_node",
+        "vendor_id",
+        "storage_class",
+        "region_group",
+        "speed_id",
+        "measure",
+        "item_class",
+        "node_group",
+    ]
     at = (bucket, column)
     return pl.DataFrame(
         {
@@ -181,11 +192,12 @@ def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout, usual
             "usage": (used / scale)[at],
             "capacity": (capacity / scale)[at],
             "violation": relative[at],
+            "scope": np.where(service, wanted, np.nan)[at],
             **{name: table[name].gather(column) for name in scope},
         },
         # Without capacities there are no texts to tell their type from.
         schema_overrides={"resource_id": pl.String, "kind": pl.String},
-    )
+    ).with_columns(pl.col("scope").fill_nan(None))
 
 
 def metrics_frame(solution: Solution) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from meio_jax.runs.data import RunData
+from meio_jax.tables.schema import FLOOR_KINDS
 
 TIERS = ("dc", "fc", "same_day")
 TIER_NAMES = {"dc": "distribution centre", "fc": "fulfilment centre", "same_day": "same-day site"}
@@ -63,8 +64,8 @@ def _capacity(data: RunData) -> pl.DataFrame:
     frame = prices.join(days, on="bucket", how="left").with_columns(pl.col("days").fill_null(0.0))
     # A price is per unit and day, of money ordered it is per unit of money; service counts units of demand, and
     # its use is a share, so what its floor costs is told by the certificate alone.
-    times = pl.when(kind="spend").then(1.0).when(kind="service").then(0.0).otherwise(pl.col("days"))
-    load = pl.when(kind="service").then(pl.col("capacity") / pl.col("usage"))
+    times = pl.when(kind="spend").then(1.0).when(pl.col("kind").is_in(FLOOR_KINDS)).then(0.0).otherwise(pl.col("days"))
+    load = pl.when(pl.col("kind").is_in(FLOOR_KINDS)).then(pl.col("capacity") / pl.col("usage"))
     return frame.with_columns(
         (pl.col("price") * pl.col("usage") * times).alias("rent"),
         load.otherwise(pl.col("usage") / pl.col("capacity")).alias("load"),

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from meio_jax.model.network import ItemBlock, Network
+from meio_jax.simulation.node_floors import stocked_pairs
 from meio_jax.simulation.outlook import Flow
 from meio_jax.simulation.pipelines import expedited_leads
 from meio_jax.simulation.serve import Customer
@@ -32,6 +33,7 @@ class Constants(eqx.Module):
     end_value_due: Float[Array, "nodes batch"]
     end_cost_owed: Float[Array, " batch"]
     flow: Flow | None
+    stocked: Float[Array, "nodes batch"] | None = None
 
 
 def constants_of(network: Network, block: ItemBlock, scenarios: int, flow: Flow | None) -> Constants:
@@ -68,4 +70,5 @@ def constants_of(network: Network, block: ItemBlock, scenarios: int, flow: Flow 
         end_value_due=spread(block.end_value_due),
         end_cost_owed=spread(jnp.max(block.end_value, axis=0)),
         flow=None if flow is None else flow.spread_over(scenarios),
+        stocked=None if network.floors is None or not network.floors.stocks else spread(stocked_pairs(network, block)),
     )

@@ -20,7 +20,8 @@ def unpacked(network: Network, rows: Float[Array, "rows last"]) -> Flows:
     """What `packed` put into one array."""
     nodes, groups = (network.nodes,), (network.speeds, network.region_groups)
     lines = ((network.offers + network.lanes + network.nodes,),) if network.lines else ()
-    shapes = (nodes, nodes, nodes, (network.lanes,), (network.offers,), groups, groups, *lines)
+    floors = () if network.floors is None else ((network.floors.count,),) * 2
+    shapes = (nodes, nodes, nodes, (network.lanes,), (network.offers,), groups, groups, *lines, *floors)
     ends = list(itertools.accumulate(map(math.prod, shapes)))
     parts = (rows[end - math.prod(shape) : end] for shape, end in zip(shapes, ends, strict=True))
     return Flows(*(part.reshape(*shape, rows.shape[-1]) for part, shape in zip(parts, shapes, strict=True)))

@@ -12,6 +12,7 @@ from meio_jax.simulation.accounts import over_scenarios, period_costs, waiting
 from meio_jax.simulation.constants import Constants
 from meio_jax.simulation.decide import Bucket, Program, decide
 from meio_jax.simulation.inputs import Inputs
+from meio_jax.simulation.node_floors import node_floors
 from meio_jax.simulation.packed_flows import packed, unpacked
 from meio_jax.simulation.pipelines import Near
 from meio_jax.simulation.serve import Regional, Served
@@ -75,6 +76,7 @@ def simulate_period(
         backordered=waiting(stock),
         carbon=carbon,
     )
+    kept, asked = _node_floors(program, constants, inputs, stock, served)
     flows = Flows(
         stock=stock.on_hand,
         inbound=near.inbound,
@@ -84,6 +86,8 @@ def simulate_period(
         served=served.on_time,
         wanted=wanted,
         lines=_lines(program, bought, near.inbound) if network.lines else None,
+        kept=kept,
+        asked=asked,
     )
     return stock, Done(costs, units, bought, _moved(program, inputs, flows, served))
 
@@ -91,6 +95,20 @@ def simulate_period(
 def _lines(program: Program, bought: Ordered, inbound: Float[Array, "nodes batch"]) -> Float[Array, "line_rows batch"]:
     """Orders of a day, shipments and receipts, each counted as one line."""
     return order_lines(jnp.concatenate([bought.offer, bought.lane, inbound]), program.scenarios)
+
+
+def _node_floors(
+    program: Program, constants: Constants, inputs: Inputs, stock: Stock, served: Served
+) -> tuple[Float[Array, "floors batch"] | None, Float[Array, "floors batch"] | None]:
+    """What the day counts for floors that look at nodes; an item of which nothing more is bought no longer counts."""
+    network, stocked = program.network, constants.stocked
+    if network.floors is None:
+        return None, None
+    period, until = inputs.moment.days.period, constants.supply.bought_until
+    if stocked is not None and period is not None and until is not None:
+        stocked = stocked * (period < until)
+    sales = constants.own_share * inputs.moment.mean_demand
+    return node_floors(network, inputs.demand, served.from_nodes, stock.on_hand, stocked, sales)
 
 
 def _moved(program: Program, inputs: Inputs, flows: Flows, served: Served) -> Moved:

@@ -3,10 +3,10 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from meio_kernels.assignment import FORMS, assign_round, serve_rounds, unit_costs
 
-from meio_jax.model.network import Network
+from meio_jax.model.network import Network, NodeFloors
 from meio_jax.policy.base import AbstractPolicy
 from meio_jax.simulation.preferences import PreferenceLists
 
@@ -46,6 +46,7 @@ class Served(eqx.Module):
     by_speed: Float[Array, "speed_nodes batch"]
     cost_by_speed: Float[Array, "speed_nodes batch"]
     regional: Regional
+    from_nodes: Float[Array, "fills batch"] | None = None
 
     @classmethod
     def zeros(cls, network: Network, batch: int, dtype: jnp.dtype, *, record: bool) -> "Served":
@@ -54,7 +55,10 @@ class Served(eqx.Module):
         table = jnp.zeros((network.speeds * network.nodes if record else 0, batch), dtype)
         groups = jnp.zeros((network.speeds, network.region_groups, batch), dtype)
         regional = Regional.zeros(network, dtype, record=record)
-        return cls(jnp.zeros((network.nodes, batch), dtype), row, row, row, row, groups, table, table, regional)
+        fills = 0 if network.floors is None else network.floors.fills
+        from_nodes = jnp.zeros((fills, batch), dtype) if fills else None
+        outbound = jnp.zeros((network.nodes, batch), dtype)
+        return cls(outbound, row, row, row, row, groups, table, table, regional, from_nodes)
 
 
 def _tables(
@@ -74,6 +78,38 @@ def _tables(
         routes = routes.at[lists.node[p], regions].add(shipped @ customer.counted, mode="drop")
         wanted = wanted - shipped
     return units, costs, routes
+
+
+def _from_nodes(
+    floors: NodeFloors,
+    speed: int,
+    asked: Float[Array, "regions batch"],
+    wanted: Float[Array, "regions batch"],
+    usable: Float[Array, "nodes batch"],
+    nodes: Int[Array, "rounds regions"],
+    form: str,
+) -> Float[Array, "fills batch"]:
+    """Demand of a speed that is served as promised from the nodes of each fill rate: the rounds once more.
+
+    Args:
+        floors: The floors.
+        speed: Number of the speed.
+        asked: Demand that asked for this speed; the rest of what is wanted was downgraded to it.
+        wanted: All that is wanted at this speed.
+        usable: Stock that the speed may take.
+        nodes: Preference lists; a number beyond the last node is no node.
+        form: Of the rounds.
+    """
+    own = jnp.where(wanted > 0, asked / jnp.where(wanted > 0, wanted, 1), 0)
+    member = jnp.pad(floors.fill_nodes, ((0, 0), (0, 1)))
+    total = jnp.zeros((floors.fills, wanted.shape[-1]), wanted.dtype)
+    for p in range(nodes.shape[0]):
+        share, usable, _ = assign_round(wanted, usable, nodes[p], form)
+        shipped = wanted * share
+        counts = member[:, jnp.minimum(nodes[p], member.shape[1] - 1)] * floors.fill_scope[:, speed]
+        total = total + counts @ (shipped * own)
+        wanted = wanted - shipped
+    return total
 
 
 def serve_wave(
@@ -98,6 +134,7 @@ def serve_wave(
     done = Served.zeros(network, on_hand.shape[-1], on_hand.dtype, record=record)
     arrived = jnp.zeros_like(demand[0])
     unmet, on_time, units_table, cost_table, routes_table, promised_table = [], [], [], [], [], []
+    from_nodes = done.from_nodes
     cost, carbon, total, moved_total = done.outbound_cost, done.carbon, done.shipped, done.downgraded
     ask = FORMS[form][0]
     start = on_hand
@@ -121,6 +158,9 @@ def serve_wave(
             share = jnp.where(wanted > 0, 1 - left / jnp.where(wanted > 0, wanted, 1), 0)
         if network.region_groups:
             on_time.append(ask(demand[s] * share, network.region_group, network.region_groups))
+        if from_nodes is not None and network.floors is not None:
+            args = (demand[s], wanted, usable, one_speed.node, form)
+            from_nodes = from_nodes + _from_nodes(network.floors, s, *args)
         total = total + jnp.sum(wanted - left, axis=0)
         cost, carbon = cost + speed_cost, carbon + emitted
         if record:
@@ -149,5 +189,6 @@ def serve_wave(
             promised=jnp.stack(promised_table),
             wanted=jnp.stack([asked @ customer.counted for asked in demand]),
         ),
+        from_nodes=from_nodes,
     )
     return on_hand, tuple(unmet), done

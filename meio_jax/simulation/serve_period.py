@@ -43,8 +43,12 @@ def serve_period(
     if network.backorders:
         first = jax.tree.map(lambda table: table[0], lists)
         (on_hand, unmet, done), _ = wave(carry, (stock.backlog, first))
+
         # Backlog was counted on the day it was ordered: serving it late is not serving it as promised.
-        in_time = lambda served: (served.on_time, served.regional.promised, served.regional.wanted)
+        def in_time(served: Served) -> tuple:
+            told = (served.on_time, served.regional.promised, served.regional.wanted)
+            return told if served.from_nodes is None else (*told, served.from_nodes)
+
         late = eqx.tree_at(in_time, done, jax.tree.map(jnp.zeros_like, in_time(done)))
         carry = (on_hand, unmet, late)
     if demand.shape[0] == 1:

@@ -56,18 +56,21 @@ def natural_price_scale(
 
 
 def service_price_scale(
-    terms: CostTerms, bound: Float[Array, "buckets resources"], floor_scale: float
-) -> Float[Array, ""]:
-    """Price of a unit served as promised: about what a unit costs in all.
+    terms: CostTerms, bound: Float[Array, "buckets resources"], kind: Int[Array, " resources"], floor_scale: float
+) -> Float[Array, " resources"]:
+    """Price of a unit served as promised, or of an item in stock at a node at the end of a day: what it costs in all.
 
     Service answers to what a unit is worth, whatever the number of floors or the demand in their scope, so a rent
     shared by the rows of the kind would be far too small.
 
     Args:
         terms: Cost of the first evaluation.
-        bound: Units that the floors ask for, 0 for resources that are no floors.
+        bound: What the floors ask for, 0 for resources that are no floors.
+        kind: Number of the kind of every resource: fill rates and stock are counted in units of their own.
         floor_scale: Price in costs of a unit promised: of a floor missed by 1 %, the price moves by a hundredth of it,
             times the step of the dual method.
     """
-    units = jnp.maximum(jnp.max(jnp.sum(bound, axis=0), initial=0), 1e-9)
+    asked = jnp.sum(bound, axis=0)
+    same = kind[:, None] == kind[None, :]
+    units = jnp.maximum(jnp.max(jnp.where(same, asked, 0), axis=1, initial=0), 1e-9)
     return floor_scale * _controllable(terms) / units

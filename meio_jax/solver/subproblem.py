@@ -158,7 +158,7 @@ def unit_of_prices(
         floor_scale: Unit of a floor's price, in costs of a unit promised (`service_price_scale`).
     """
     asked = jnp.where(resources.is_service, evaluation.bound, 0)
-    floors = service_price_scale(evaluation.terms, asked, floor_scale)
+    floors = service_price_scale(evaluation.terms, asked, kind, floor_scale)
     return jnp.where(resources.is_service, floors, natural_price_scale(evaluation.terms, size, kind))
 
 

@@ -16,6 +16,8 @@ DOMAINS: dict[str, tuple[tuple[str, str], ...]] = {
     "vendors": tuple((table, "vendor_id") for table in ("offers", "lead_times", "resources", "calendar")),
     "profiles": (("shares", "profile"), ("items", "profile")),
     "storage classes": (("items", "storage_class"), ("nodes", "storage_classes"), ("resources", "storage_class")),
+    "item classes": (("items", "item_class"), ("resources", "item_class")),
+    "node groups": (("nodes", "node_group"), ("resources", "node_group")),
     "region groups": (("regions", "region_group"), ("resources", "region_group")),
     "resources": (("resources", "resource_id"),),
 }

@@ -9,8 +9,11 @@ import polars as pl
 from meio_jax.tables.check_items import accepted_classes
 from meio_jax.tables.context import Context, Scope
 from meio_jax.tables.findings import View
+from meio_jax.tables.schema import FLOOR_KINDS
 
-SCOPES = ("node_id", "to_node", "vendor_id", "storage_class", "region_group", "speed_id")
+SCOPES = (
+    *("node_id", "to_node", "vendor_id", "storage_class", "item_class", "node_group", "region_group", "speed_id"),
+)
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,13 @@ KIND_RULES = {
     "lane": KindRule(("node_id", "to_node"), (), _FLOW),
     "vendor": KindRule(("vendor_id",), (), _FLOW),
     "spend": KindRule((), ("node_id", "vendor_id"), ("money",), "money"),
-    "service": KindRule((), ("region_group", "speed_id"), ("units",), "units"),
+    "service": KindRule((), ("item_class", "node_group", "region_group", "speed_id"), ("units",), "units"),
+    "in_stock": KindRule((), ("item_class", "node_group"), ("units",), "units"),
 }
 
 
 def fill_measures(resources: pl.DataFrame) -> pl.DataFrame:
-    """Fill the measure where the kind leaves only one (spend, service)."""
+    """Fill the measure where the kind leaves only one (spend, service, in_stock)."""
     defaults = {kind: rule.default for kind, rule in KIND_RULES.items() if rule.default}
     implied = pl.col("kind").replace_strict(defaults, default=None, return_dtype=pl.String)
     return resources.with_columns(pl.col("measure").fill_null(implied))
@@ -51,9 +55,9 @@ def check_resources(context: Context) -> None:
         _check_kind(context, resources, kind, rule)
     context.findings.add_rows(
         resources,
-        resources.rows((pl.col("kind") == "service") & (pl.col("capacity") > 1)),
+        resources.rows(pl.col("kind").is_in(FLOOR_KINDS) & (pl.col("capacity") > 1)),
         "capacity",
-        "a share of demand in [0, 1] for kind service",
+        "a share in [0, 1] for kind {kind}",
         "write 0.95 for 95 %",
     )
     _check_buckets(context, resources)
@@ -130,7 +134,7 @@ def _check_same_scope(context: Context, resources: View) -> None:
 
 
 def _check_named(context: Context, resources: View) -> None:
-    """Lanes, vendors, region groups and storage classes that a resource names exist."""
+    """Lanes, vendors, groups and classes that a resource names exist."""
     if found := context.get("lanes"):
         lane = resources.numbered().filter(pl.col("kind") == "lane").drop_nulls(["node_id", "to_node"])
         ends = found[0].frame.lazy().select("from_node", "to_node")
@@ -144,10 +148,14 @@ def _check_named(context: Context, resources: View) -> None:
         )
     if found := context.get("regions"):
         _check_known(context, resources, "region_group", found[0].frame.get_column("region_group"), "regions")
+    if found := context.get("nodes"):
+        _check_known(context, resources, "node_group", found[0].frame.get_column("node_group"), "nodes")
     if context.scope is not Scope.ALL:
         return
     if found := context.get("offers"):
         _check_known(context, resources, "vendor_id", found[0].frame.get_column("vendor_id"), "offers")
+    if found := context.get("items"):
+        _check_known(context, resources, "item_class", found[0].frame.get_column("item_class"), "items")
     if found := context.get("items", "nodes"):
         items, nodes = found
         classes = pl.concat(

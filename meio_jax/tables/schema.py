@@ -19,7 +19,10 @@ ITEM_TABLES = (
 )
 """Tables that grow with the catalog; all others describe the network and are small."""
 
-RESOURCE_KINDS = ("storage", "inbound", "outbound", "lane", "vendor", "spend", "service")
+RESOURCE_KINDS = ("storage", "inbound", "outbound", "lane", "vendor", "spend", "service", "in_stock")
+FLOOR_KINDS = ("service", "in_stock")
+"""Kinds of which there is a least, as a share, and no most."""
+
 
 _BACKLOG_HINT = (
     "write 0; units owed to customers at the start are demand that waits: write them into the table `backlog` "
@@ -108,6 +111,7 @@ ITEMS = Table(
         ),
         _money("downgrade_cost", "cost of a downgrade to the next slower speed", "money per unit", default=0.0),
         _string("storage_class", "class of storage the item needs", default="ambient"),
+        _string("item_class", "class of the item (such as A, B, C), for service floors", default="all"),
         _string("profile", "profile in `shares` by which demand is split"),
         _date(
             "phase_out",
@@ -144,6 +148,7 @@ NODES = Table(
         _LONGITUDE,
         _COUNTRY,
         _string("storage_classes", "storage classes the node accepts, parted by `;`; empty: all", default=""),
+        _string("node_group", "group of nodes, for service floors", default="all"),
         _float("holding_factor", "multiplies the holding cost of every item", ge=0, default=1.0),
         _money("handling_cost", "cost of handling a unit shipped to a customer", "money per unit", default=0.0),
         _money("inbound_cost", "cost of receiving a unit", "money per unit", default=0.0),
@@ -319,7 +324,10 @@ RESOURCES = Table(
     "resources",
     "Capacity that items share. `storage`: average end-of-day stock over the bucket. `inbound`, "
     "`outbound`, `lane`, `vendor`: flow per day, averaged over the bucket. `spend`: money ordered in the "
-    "bucket. `service`: least share of demand delivered as promised.",
+    "bucket. `service` (fill rate): least share of the demand in its scope that is delivered as promised; with a "
+    "`node_group`, from stock of these nodes. `in_stock`: least share of the pairs of item and node in its scope, over "
+    "the days of the bucket, that have a unit in stock at the end of the day. A pair counts if the node may order the "
+    "item and somebody supplies it, until the day from which on nothing is bought of the item.",
     (
         _string("resource_id", "the resource; its rows differ in bucket and capacity only"),
         _string("kind", "what is limited", allowed=RESOURCE_KINDS),
@@ -331,17 +339,25 @@ RESOURCES = Table(
         _string("to_node", "node that receives (lane: needed)", nullable=True),
         _string("vendor_id", "vendor (vendor: needed; spend: optional)", nullable=True),
         _string("storage_class", "storage class (storage: optional; empty: all)", nullable=True),
+        _string("item_class", "class of items (service, in_stock: optional; empty: all)", nullable=True),
+        _string("node_group", "group of nodes (in_stock, service: optional; empty: all)", nullable=True),
         _string("region_group", "region group (service: optional; empty: all)", nullable=True),
         _string("speed_id", "speed (service: optional; empty: all)", nullable=True),
         _int("bucket", "number of the bucket, from 0; empty: every bucket", ge=0, nullable=True),
         _string(
             "measure",
             "what is counted (storage: units, m3 or pallets; inbound, outbound, lane, vendor: units, m3, kg, pallets, "
-            "hours or order lines; spend: money or empty; service: units or empty)",
+            "hours or order lines; spend: money or empty; service, in_stock: units or empty)",
             nullable=True,
             allowed=MEASURES,
         ),
-        _float("capacity", "most (service: least) that may be used", "in `measure`", ge=0, le=1e15),
+        _float(
+            "capacity",
+            "most that may be used, in `measure`; service and in_stock: the least share, from 0 to 1",
+            "",
+            ge=0,
+            le=1e15,
+        ),
     ),
     key=("resource_id", "bucket"),
     references=(_NODE, Reference(("to_node",), "nodes", ("node_id",)), _SPEED),

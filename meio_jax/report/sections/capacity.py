@@ -10,6 +10,7 @@ from meio_jax.report.numbers import number, share
 from meio_jax.report.parts import Column, cell, empty, heat, name_cell, section, table, tabs
 from meio_jax.runs.data import RunData
 from meio_jax.tables.measures import unit_words
+from meio_jax.tables.schema import FLOOR_KINDS
 
 _ROWS = 60
 
@@ -17,12 +18,13 @@ _PRICE = {
     "storage": "per unit of capacity (as in column Unit: m³, pallet ...) and period",
     "spend": "per unit of money",
     "service": "per unit of demand",
+    "in_stock": "per item, node and day in stock",
 }
 
 
 def _unit(kind: str, measure: str | None) -> str:
-    if kind in ("service", "spend"):
-        return {"service": "share", "spend": "money"}[kind]
+    if kind in (*FLOOR_KINDS, "spend"):
+        return "money" if kind == "spend" else "share"
     return unit_words(measure)
 
 
@@ -78,10 +80,10 @@ def _panel(frame: pl.DataFrame, data: RunData) -> Markup:
 
 
 def _explained(kind: str, currency: str) -> str:
-    if kind == "service":
+    if kind in FLOOR_KINDS:
+        reached = "served as promised" if kind == "service" else "in stock at the end of the day"
         return (
-            "Large figure: how much of the floor is reached, as floor ÷ share served as promised; above 100 % it is "
-            "missed. "
+            f"Large figure: how much of the floor is reached, as floor ÷ share {reached}; above 100 % it is missed. "
             f"Small figure: price, {currency} {_PRICE[kind]}."
         )
     what = _PRICE.get(kind, "per unit of capacity (as in column Unit: m³, pallet, hour, order line ...)")
