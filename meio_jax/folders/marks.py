@@ -41,8 +41,12 @@ def read_mark(folder: Path) -> Mark | None:
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     # What a marker names is removed later: a name must not lead out of the folder.
-    plain = all(name == Path(name).name and name not in ("", ".", "..") for name in mark.entries)
-    return mark if plain and mark.format == FORMAT else None
+    return mark if all(map(is_plain, mark.entries)) and mark.format == FORMAT else None
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is that of an entry directly in a folder."""
+    return name == Path(name).name and name not in ("", ".", "..") and "\0" not in name
 
 
 def write_mark(folder: Path, mark: Mark) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from meio_jax.errors import Note, Problem, Refusal
 from meio_jax.folders.claim import Claim, check_claim
-from meio_jax.folders.marks import MARKER, NEXT, OLD, Mark, content, read_mark, write_mark, write_whole
+from meio_jax.folders.marks import MARKER, NEXT, OLD, Mark, content, is_plain, read_mark, write_mark, write_whole
 from meio_jax.folders.remove import made_folders, remove, remove_empty
 
 _JOURNAL = ".journal.json"
@@ -59,7 +59,10 @@ def settle(folder: Path) -> None:
         mark = Mark(**{**journal["mark"], "entries": tuple(journal["mark"]["entries"])})
         names = [(name, True) for name in journal["incoming"]]
         names += [(name, False) for name in journal["outgoing"] if name not in journal["incoming"]]
-    except (OSError, ValueError, TypeError, KeyError):
+        # What a journal names is moved and removed: a name must not lead out of the folder.
+        if not all(is_plain(name) for name, _ in names):
+            return
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return
     old.mkdir(exist_ok=True)
     for name, replaced in names:

@@ -64,6 +64,23 @@ def test_a_marker_that_leads_out_of_its_folder_is_not_believed(tmp_path: Path, n
     assert read_mark(tmp_path) is None
 
 
+@pytest.mark.parametrize("way", ["incoming", "outgoing"])
+@pytest.mark.parametrize("name", ["../mine", "..", "a/../../mine", "{outside}", 5, None])
+def test_a_journal_that_leads_out_of_its_folder_is_not_believed(tmp_path: Path, way: str, name: object) -> None:
+    """A run that somebody sent: what its journal names would be moved, and removed."""
+    outside, run = tmp_path / "mine", tmp_path / "run"
+    (run / NEXT).mkdir(parents=True)
+    outside.write_text("mine")
+    name = str(outside) if name == "{outside}" else name
+    mark = {"kind": "run", "entries": [], "of": "", "format": 1}
+    journal = {"mark": mark, "incoming": [], "outgoing": []} | {way: [name]}
+    (run / NEXT / ".journal.json").write_text(json.dumps(journal))
+    settle(run)
+    assert outside.read_text() == "mine"
+    assert run.is_dir()
+    assert not (run / ".old").exists()
+
+
 def test_own_content_is_replaced_on_request_and_what_the_user_added_stays(tmp_path: Path) -> None:
     folder = tmp_path / "made"
     write(folder, Claim("instance", ""), items="1", lanes="1")
