@@ -19,6 +19,14 @@ def check_frozen(context: Context) -> None:
     offers, planned, overrides = found
     frozen = frozen_offers(offers.frame, context.settings)
     if frozen.is_empty():
+        context.findings.warn_rows(
+            planned,
+            planned.numbered().collect(),
+            "nothing is frozen",
+            "planned orders change nothing: no period is frozen, neither in instance.yaml nor in offers",
+            "{units} units of {item_id} from {vendor_id} to {node_id}",
+            "set frozen_periods, or remove the table",
+        )
         return
     last = int(frozen["frozen_until"].to_numpy().max())
     lost = planned.numbered().filter(pl.col("period").is_between(-1, last) & (pl.col("units") > 0))

@@ -150,8 +150,12 @@ def _open(rows: list[_Row], days: np.ndarray) -> np.ndarray:
 
 
 def weekday_names(text: str) -> list[str]:
-    """Names in a cell of weekdays, as they should be written."""
-    return [name.strip().lower()[:3] for name in text.split(";") if name.strip()]
+    """Names in a cell of weekdays, as they should be written: the first three letters of `Tues` or `Tuesday`."""
+    words = [name.strip().lower() for name in text.split(";") if name.strip()]
+    return [word[:3] if any(day.startswith(word) for day in _WHOLE_WEEKDAYS) else word for word in words]
+
+
+_WHOLE_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def next_open(open_: Bool[np.ndarray, " periods *places"]) -> Int[np.ndarray, " periods *places"]:

@@ -151,6 +151,10 @@ def test_without_a_calendar_nothing_is_added() -> None:
     [
         ({"node_id": "site"}, "a date, or weekdays"),
         ({"node_id": "site", "weekdays": "mon;funday"}, "mon;tue;wed"),
+        # Not Monday, Saturday and Sunday, though they begin so.
+        ({"node_id": "site", "weekdays": "month"}, "mon;tue;wed"),
+        ({"node_id": "site", "weekdays": "mon;satisfied"}, "mon;tue;wed"),
+        ({"node_id": "site", "weekdays": "sun mon"}, "mon;tue;wed"),
         ({"node_id": "site", "last_date": day(3)}, "the first day as well"),
         ({"node_id": "site", "date": day(3), "last_date": day(2)}, "no day before date"),
         ({"vendor_id": "v", "activity": "receipts", "weekdays": "mon"}, "orders (or all) where a vendor is named"),

@@ -83,6 +83,12 @@ def test_frozen_offers_without_orders_and_orders_without_offers_are_told() -> No
     assert kinds["frozen without orders"] == 1
 
 
+def test_planned_orders_that_change_nothing_are_told() -> None:
+    parts = [item("A")], [offer("A", 2)], demand("A", 10.0, days=DAYS)
+    tables = instance(*parts, days=DAYS, planned_orders=[planned("A", 1, 40.0), planned("A", 2, 40.0)])
+    assert {one.kind: one.count for one in tables.warnings}["nothing is frozen"] == 2
+
+
 def test_frozen_days_of_a_backtest_pass() -> None:
     tables = instance(
         [item("A")],
