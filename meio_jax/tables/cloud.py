@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 
 from meio_jax.errors import InputError, Note, Problem
-from meio_jax.tables.extras import optional_library
+from meio_jax.tables.extras import optional_library, panics_as_value_errors
 from meio_jax.tables.origins import CLOUD, without_secrets
+from meio_jax.tables.plain_rows import sorted_rows
 
 _SUFFIXES = (".parquet", ".csv", ".xlsx")
 
@@ -87,11 +88,13 @@ def delta_rows(place: str, version: int | None, label: str, secrets: tuple[str, 
         InputError: If there is no such table or version.
     """
     library = optional_library("deltalake", "delta", label, "to read Delta tables")
-    errors = (library.exceptions.DeltaError, OSError, ValueError, pl.exceptions.PolarsError)
+    errors = (library.exceptions.DeltaError, OSError, ValueError, TypeError, NotImplementedError)
+    errors = (*errors, pl.exceptions.PolarsError)
     try:
-        table = library.DeltaTable(place, version=version)
-        frame = pl.DataFrame(pl.read_delta(table))
-        return (frame.sort(frame.columns, nulls_last=True) if frame.width else frame), table.version()
+        with panics_as_value_errors():
+            table = library.DeltaTable(place, version=version)
+            frame = pl.DataFrame(pl.read_delta(table))
+        return sorted_rows(frame, label, "delta"), table.version()
     except errors as error:
         said = without_secrets(next(iter(str(error).splitlines()), ""), secrets) or type(error).__name__
         remedy = "check the path and the version, and the credentials in the environment"

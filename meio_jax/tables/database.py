@@ -11,8 +11,9 @@ from urllib.parse import quote
 import polars as pl
 
 from meio_jax.errors import InputError, Note, Problem
-from meio_jax.tables.extras import optional_library
+from meio_jax.tables.extras import optional_library, panics_as_value_errors
 from meio_jax.tables.origins import without_secrets
+from meio_jax.tables.plain_rows import sorted_rows
 
 _SQLITE = b"SQLite format 3\x00"
 _MEMORY = ":memory:"
@@ -24,7 +25,7 @@ def query_rows(database: str, query: str, folder: Path, label: str, secrets: tup
     Args:
         database: Path of a DuckDB or SQLite file, relative to the folder; `:memory:` (DuckDB without a file, for
             queries of files); or the URL of a server, such as `postgresql://host/name`.
-        query: SQL. Files are opened for reading only.
+        query: SQL that reads: files are opened for reading only, and no statement that writes elsewhere is run.
         folder: The instance.
         label: What the rows are, for messages.
         secrets: What no message may show.
@@ -38,7 +39,7 @@ def query_rows(database: str, query: str, folder: Path, label: str, secrets: tup
         frame = _of_duckdb(database, query, folder, label)
     else:
         frame = _of_sqlite(folder / database, query, label)
-    return frame.sort(frame.columns, nulls_last=True) if frame.width else frame
+    return sorted_rows(frame, label, "query")
 
 
 def _is_sqlite(path: Path, label: str) -> bool:
@@ -54,32 +55,49 @@ def _is_sqlite(path: Path, label: str) -> bool:
 def _of_sqlite(path: Path, query: str, label: str) -> pl.DataFrame:
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            connection.set_authorizer(_without_attaching)
             found = connection.execute(query)
             names = _names([] if found.description is None else [column[0] for column in found.description], label)
             # A column of SQLite holds values of any kind: of numbers and texts together texts are made.
             return pl.DataFrame(found.fetchall(), names, orient="row", infer_schema_length=None, strict=False)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, pl.exceptions.PolarsError) as error:
         raise _failed(error, label) from None
+
+
+def _without_attaching(action: int, *about: str | None) -> int:
+    """Refuses ATTACH, and with it VACUUM INTO: they make files, also where the database itself is only read."""
+    del about
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
 
 
 def _of_duckdb(database: str, query: str, folder: Path, label: str) -> pl.DataFrame:
     library = optional_library("duckdb", "sql", label, "to query DuckDB")
     place = database if database == _MEMORY else str(folder / database)
     try:
-        with library.connect(place, read_only=place != _MEMORY) as connection:
+        with panics_as_value_errors(), library.connect(place, read_only=place != _MEMORY) as connection:
             connection.execute("SET file_search_path = $1", [str(folder.resolve())])
+            _check_reads(library, connection.extract_statements(query), label)
             found = connection.sql(query)
             _names([] if found is None else list(found.columns), label)
             return pl.DataFrame(pl.from_arrow(found.to_arrow_table()))
-    except library.Error as error:
+    except (library.Error, pl.exceptions.PolarsError, ValueError, TypeError, NotImplementedError) as error:
         raise _failed(error, label) from None
+
+
+def _check_reads(library: Any, statements: list[Any], label: str) -> None:
+    """Refuse what is no single SELECT: COPY, ATTACH, INSTALL and others write files, whatever is opened how."""
+    kinds = [statement.type for statement in statements]
+    if kinds != [library.StatementType.SELECT]:
+        found = Note(" and ".join(kind.name for kind in kinds) or "no statement")
+        raise InputError([Problem(label, "", "query", found, "one SELECT", "let the query read, and nothing else")])
 
 
 def _of_server(url: str, query: str, label: str, secrets: tuple[str, ...]) -> pl.DataFrame:
     optional_library("connectorx", "sql", label, "to query a database server")
     try:
-        return pl.read_database_uri(query, url, engine="connectorx")
-    except (RuntimeError, ValueError, OSError, TypeError, pl.exceptions.PanicException) as error:
+        with panics_as_value_errors():
+            return pl.read_database_uri(query, url, engine="connectorx")
+    except (RuntimeError, ValueError, OSError, TypeError, pl.exceptions.PolarsError) as error:
         raise _failed(error, label, secrets) from None
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 
 from meio_jax.errors import Note
-from meio_jax.tables.extras import optional_library
+from meio_jax.tables.extras import optional_library, panics_as_value_errors
 from meio_jax.tables.findings import FIRST, Findings
+from meio_jax.tables.workbook_size import check_size
 
 WORKBOOK = "tables.xlsx"
 """Workbook of an instance folder with a sheet for each of several tables."""
@@ -35,9 +36,12 @@ def sheets_of(content: bytes, label: str) -> list[str]:
 
     Raises:
         InputError: If the library that reads workbooks is not installed.
-        ValueError: If the bytes are no workbook.
+        ValueError: If the bytes are no workbook, or one without any sheet.
     """
-    return list(_opened(content, label)[1].sheet_names)
+    names = list(_opened(content, label)[1].sheet_names)
+    if not names:
+        raise ValueError("a workbook without sheets")
+    return names
 
 
 def read_sheet(content: bytes, sheet: str, label: str, findings: Findings) -> pl.DataFrame | None:
@@ -60,8 +64,9 @@ def read_sheet(content: bytes, sheet: str, label: str, findings: Findings) -> pl
     try:
         # Said by the library of every column without values; what that means is said by the checks.
         logging.getLogger(_LOG).setLevel(logging.ERROR)
-        loaded = reader.load_sheet(sheet, header_row=None, skip_rows=0, dtypes="string")
-        cells, failed = loaded.to_arrow_with_errors()
+        with panics_as_value_errors():
+            loaded = reader.load_sheet(sheet, header_row=None, skip_rows=0, dtypes="string")
+            cells, failed = loaded.to_arrow_with_errors()
     except library.FastExcelError as error:
         raise _unreadable(error) from None
     rows: Any = pl.from_arrow(cells)
@@ -85,8 +90,10 @@ def read_sheet(content: bytes, sheet: str, label: str, findings: Findings) -> pl
 def _opened(content: bytes, label: str) -> tuple[Any, Any]:
     """The library, and the workbook."""
     library = optional_library("fastexcel", "excel", label, "to read Excel workbooks")
+    check_size(content)
     try:
-        return library, library.read_excel(content)
+        with panics_as_value_errors():
+            return library, library.read_excel(content)
     except library.FastExcelError as error:
         raise _unreadable(error) from None
 

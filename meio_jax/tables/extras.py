@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from meio_jax.errors import InputError, Note, Problem
@@ -27,3 +29,18 @@ def optional_library(module: str, extra: str, place: str, purpose: str) -> Any:
         expected = f"the library `{absent}` {purpose}"
         remedy = f'pip install "meio-jax[{extra}]"'
         raise InputError([Problem(place, "", "", Note("no such library"), expected, remedy)]) from None
+
+
+@contextmanager
+def panics_as_value_errors() -> Iterator[None]:
+    """Tell the panics of compiled libraries as a `ValueError`: each library has a class of its own, no `Exception`.
+
+    Raises:
+        ValueError: If a library panics in the context.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(next(iter(str(error).splitlines()), "a fault of the library")) from None

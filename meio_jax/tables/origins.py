@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from meio_jax.errors import InputError, Problem
+from meio_jax.errors import InputError, Problem, visible
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LOGIN = re.compile(r"://[^:/?@\s]*:(?!\d+[/?])(\S*)@")  # not the port of a host, behind which an @ stands
@@ -35,7 +35,14 @@ class Origin(BaseModel):
     database: str | None = Field(default=None, min_length=1, max_length=2000)
     query: str | None = Field(default=None, min_length=1, max_length=100_000)
     delta: str | None = Field(default=None, min_length=1, max_length=2000)
-    version: int | None = Field(default=None, ge=0)
+    version: int | None = Field(default=None, ge=0, lt=2**63)
+
+    @field_validator("path", "sheet", "database", "delta", "query")
+    @classmethod
+    def _can_be_shown(cls, value: str | None) -> str | None:
+        if value is not None and visible(lines := value.replace("\n", "").replace("\t", "")) != lines:
+            raise ValueError("expected text without control characters or invisible ones")
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -17,12 +17,11 @@ import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from meio_jax.errors import InputError
 from meio_jax.folders.alive import is_alive
 from meio_jax.tables.cloud import delta_rows, fetch_objects
 from meio_jax.tables.database import query_rows
-from meio_jax.tables.digests import rows_digest
 from meio_jax.tables.origins import Origin, filled
+from meio_jax.tables.plain_rows import write_rows
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,9 @@ def _fetch(folder: Path, name: str, origin: Origin) -> Fetched:
             frame, version = delta_rows(table, origin.version, label, secrets)
             label = f"{name} (from {origin.shown}, version {version})"
         path = home / f"{name}.parquet"
-        frame.write_parquet(path)
-        return Fetched((path,), (label,), (rows_digest(f"{name}.{origin.kind}", frame),))
-    except InputError:
+        digest = write_rows(frame, path, f"{name}.{origin.kind}", label)
+        return Fetched((path,), (label,), (digest,))
+    except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise
 

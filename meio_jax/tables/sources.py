@@ -28,7 +28,7 @@ _ANEW = "write the file anew; it may have been cut off"
 _WHOLE = {
     "csv": ("a CSV file with a header and equally long rows", _ANEW),
     "parquet": ("a whole Parquet file", _ANEW),
-    "xlsx": ("an Excel workbook (.xlsx)", "save the workbook anew, as .xlsx"),
+    "xlsx": ("an Excel workbook (.xlsx)", "save the workbook anew, as .xlsx; clear cells far from the table"),
 }
 """What a file of each kind should be, and what to do if it is not."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def check_strays(folder: Path, findings: Findings, names: Collection[str] = TABL
     sources = _check_sources(folder, findings, names)
     for path in sorted(folder.iterdir()):
         name = path.name
-        if path.resolve() in sources:
+        if os.path.realpath(path) in sources:
             continue
         if name == WORKBOOK and path.is_file():
             _check_sheets(path, findings, names)
@@ -64,7 +65,7 @@ def check_strays(folder: Path, findings: Findings, names: Collection[str] = TABL
     return unread
 
 
-def _check_sources(folder: Path, findings: Findings, names: Collection[str]) -> set[Path]:
+def _check_sources(folder: Path, findings: Findings, names: Collection[str]) -> set[str]:
     """Tell of sources of tables that are not known; files and databases of the others."""
     found = set()
     for name, origin in origins_of(folder).items():
@@ -73,7 +74,7 @@ def _check_sources(folder: Path, findings: Findings, names: Collection[str]) -> 
             remedy = f"did you mean {near}? rename or remove the key" if near else "rename or remove the key"
             findings.add(SETTINGS_FILE, f"key sources.{name}", "", "", "the name of a table", remedy)
         if "://" not in origin.place:
-            found.add((folder / origin.place).resolve())
+            found.add(os.path.realpath(folder / origin.place))
     return found
 
 

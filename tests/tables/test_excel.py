@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import datetime
 import io
+import random
+import re
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 import yaml
-from folders import settings_content
+from folders import settings_content, write_raw
 from tiny import tiny_frames, tiny_tables
 
 from meio_jax.errors import InputError
 from meio_jax.forecast.run import _copy_instance
 from meio_jax.runs.resume import table_digests
-from meio_jax.tables import read_instance, read_item_block, read_network, scan_item_ids
+from meio_jax.tables import read_instance, read_item_block, read_network, scan_item_ids, workbook_size
 from meio_jax.tables.overlay import read_item_tables
 from meio_jax.tables.write_excel import write_workbook
 
@@ -198,3 +201,64 @@ def test_a_table_longer_than_a_sheet_goes_on_in_the_next(tmp_path: Path, monkeyp
     assert back["n"].to_list() == list(range(5))
     assert back["day"].cast(pl.Date).to_list() == [day] * 5
     assert back["yes"].to_list() == [True, False, True, None, True]
+
+
+def edited(book: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
+    """A workbook of which one part of the archive is another."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(book) as old, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, change(old.read(name)) if name == part else old.read(name))
+    book.write_bytes(content.getvalue())
+    return book
+
+
+@pytest.mark.parametrize("where", ["XFD1048576", "A9999999999999", "ZZZZZZZZ2"])
+@pytest.mark.parametrize("form", ['<c r="{}">', "<c s='0' r = '{}'>", '<x:c\n r="{}">'])
+def test_a_cell_far_off_is_told_before_room_is_made_for_it(tmp_path: Path, where: str, form: str) -> None:
+    """The library makes room for the rectangle up to it, which ends the process."""
+    folder = with_settings(tmp_path / "far")
+    cells(folder / "items.xlsx", [["item_id"], ["A"]])
+    far = f"<row>{form.format(where)}<v>1</v></c></row></sheetData>".encode()
+    edited(folder / "items.xlsx", "xl/worksheets/sheet1.xml", lambda text: text.replace(b"</sheetData>", far))
+    with pytest.raises(InputError, match=r"items.xlsx: found cells out to column .*clear cells far from the table"):
+        read_instance(folder)
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbook_size, "MOST_BYTES", 2**20)
+    folder = with_settings(tmp_path / "bomb")
+    cells(folder / "items.xlsx", [["item_id"], ["A"]])
+    edited(folder / "items.xlsx", "xl/styles.xml", lambda text: text + b" " * 2**20)
+    assert (folder / "items.xlsx").stat().st_size < 20_000
+    with pytest.raises(InputError, match=r"items.xlsx: found more than .* when unpacked"):
+        read_instance(folder)
+
+
+@pytest.mark.parametrize("name", ["resources.xlsx", "tables.xlsx"])
+def test_a_workbook_without_sheets_is_no_absent_table(tmp_path: Path, name: str) -> None:
+    frames, content = tiny_frames(), settings_content("mean")
+    folder = write_raw(tmp_path / "bare", {key: frames[key] for key in frames if key != "resources"}, content)
+    cells(folder / name, [["resource_id"]], "resources")
+    nothing = lambda text: re.sub(rb"<sheets>.*</sheets>", b"<sheets></sheets>", text)
+    edited(folder / name, "xl/workbook.xml", nothing)
+    with pytest.raises(InputError, match=f"{name}: found a workbook without sheets"):
+        read_instance(folder)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_damage_to_a_workbook_is_an_input_error(tmp_path: Path, seed: int) -> None:
+    """A few bytes of the sheet's XML are others: it is read, or told; the library does not end the process."""
+    dice = random.Random(seed)
+    folder = with_settings(tmp_path / "damaged")
+    cells(folder / "items.xlsx", [["item_id", "price"], ["A", 1.5], ["B", "x"]])
+
+    def damaged(text: bytes) -> bytes:
+        content = bytearray(text)
+        for _ in range(dice.choice((1, 3, 10))):
+            content[dice.randrange(len(content))] = dice.randrange(256)
+        return bytes(content)
+
+    edited(folder / "items.xlsx", "xl/worksheets/sheet1.xml", damaged)
+    with pytest.raises(InputError):
+        read_instance(folder)

@@ -265,3 +265,74 @@ def test_without_a_library_the_way_to_install_it_is_told(
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(InputError, match=rf'on_hand \(from .*`{library}`.*pip install "meio-jax\[{extra}\]"'):
         read_instance(moved(tmp_path, on_hand=source))
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("COPY (SELECT 1) TO '{}'", "COPY"),
+        ("SELECT 1; COPY (SELECT 1) TO '{}'", "SELECT and COPY"),
+        ("ATTACH '{}' AS other", "ATTACH"),
+        ("INSTALL httpfs", "LOAD"),
+    ],
+)
+def test_a_query_of_duckdb_writes_nothing(tmp_path: Path, query: str, told: str) -> None:
+    pytest.importorskip("duckdb", reason="needs the extra `sql`")
+    made = tmp_path / "made"
+    folder = moved(tmp_path, on_hand={"database": ":memory:", "query": query.format(made)})
+    with pytest.raises(InputError, match=f"found {told}; expected one SELECT"):
+        read_instance(folder)
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("query", ["ATTACH '{}' AS other", "VACUUM INTO '{}'"])
+def test_a_query_of_sqlite_makes_no_file(tmp_path: Path, query: str) -> None:
+    sqlite_of(tmp_path / "erp.db", stock=tiny_frames()["on_hand"])
+    made = tmp_path / "made"
+    folder = moved(tmp_path, on_hand={"database": "../erp.db", "query": query.format(made)})
+    with pytest.raises(InputError, match=r"not authorized|authorization denied"):
+        read_instance(folder)
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("SELECT x'ff00' AS item_id, 'dc1' AS node_id, 1 AS units", "column item_id: found values of type Binary"),
+        ("SELECT cast(x'ff' AS text) AS item_id, 'dc1' AS node_id, 1 AS units", "UTF-8"),
+    ],
+)
+def test_values_of_sqlite_that_no_cell_can_be_are_told(tmp_path: Path, query: str, told: str) -> None:
+    sqlite_of(tmp_path / "erp.db", stock=tiny_frames()["on_hand"])
+    with pytest.raises(InputError, match=told):
+        read_instance(moved(tmp_path, on_hand={"database": "../erp.db", "query": query}))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ("[1, 2] AS item_id, {'a': 1} AS node_id, 1 AS units", "column item_id: found values of type List"),
+        ("'A' AS item_id, 'dc1' AS node_id, 170141183460469231731687303715884105727::HUGEINT AS units", "39 digits"),
+        ("'A' AS item_id, 'dc1' AS node_id, INTERVAL 1 DAY AS units", "expected"),
+        ("'A' AS item_id, 'dc1' AS node_id, '101'::BIT AS units", "expected"),
+    ],
+)
+def test_values_of_duckdb_that_no_cell_can_be_are_told(tmp_path: Path, values: str, told: str) -> None:
+    pytest.importorskip("duckdb", reason="needs the extra `sql`")
+    with pytest.raises(InputError, match=told):
+        read_instance(moved(tmp_path, on_hand={"database": ":memory:", "query": f"SELECT {values}"}))
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("a\0b.csv", "sources.on_hand.path: expected text without control characters"),
+        ({"database": "a\0b", "query": "SELECT 1"}, "sources.on_hand.database: expected text without control"),
+        ({"database": ":memory:", "query": "SELECT 1\0"}, "sources.on_hand.query: expected text without control"),
+        ({"delta": "a\x1b[31m"}, "sources.on_hand.delta: expected text without control"),
+        ({"delta": "stock", "version": 10**30}, "sources.on_hand.version: expected a value less than"),
+    ],
+)
+def test_a_source_that_cannot_be_named_is_told(tmp_path: Path, source: object, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        read_instance(moved(tmp_path, on_hand=source))

@@ -62,6 +62,16 @@ def test_a_link_that_leads_nowhere_is_refused(folder: Path) -> None:
     assert "resources.parquet: expected a file that is there" in message(folder)
 
 
+@pytest.mark.parametrize("name", ["resources.parquet", "notes.txt"])
+def test_a_link_that_leads_to_itself_is_told(folder: Path, name: str) -> None:
+    (folder / "resources.parquet").unlink()
+    (folder / name).symlink_to(folder / name)
+    if name == "notes.txt":
+        assert any("notes.txt" in one.example for one in read_instance(folder).warnings if one.kind == "not read")
+    else:
+        assert "resources.parquet: expected a file that is there" in message(folder)
+
+
 @pytest.mark.parametrize("name", ["resources.parquet", "Resources", "resources.csv"])
 def test_a_folder_with_the_name_of_a_file_is_refused(folder: Path, name: str) -> None:
     content = (folder / "resources.parquet").read_bytes()
