@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from meio_jax.config.settings import dump_config, load_config
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.folders import (
     NEXT,
@@ -22,6 +21,7 @@ from meio_jax.folders import (
 )
 from meio_jax.runs.backtests import KIND, SUMMARY
 from meio_jax.runs.files import read_json
+from meio_jax.runs.moved import say_where
 from meio_jax.tables import write_text
 
 IDENTITY = "backtest.json"
@@ -66,20 +66,8 @@ def finish(folder: Path, place: Path) -> None:
     if place == folder:
         return
     for run in sorted((place / "plans").glob("[0-9]*")):
-        _say_where(run, place, folder)
+        say_where(run, place, folder)
     publish(folder, _MARK, _MARK.entries)
-
-
-def _say_where(run: Path, place: Path, folder: Path) -> None:
-    """Let a plan say where it and the morning that it plans will be."""
-    later = lambda path: folder / path.relative_to(place) if path.is_relative_to(place) else path
-    about = read_json(run / "instance.json", "what a plan says of its instance")
-    places = {name: str(later(Path(about[name]))) for name in ("path", "warm_start") if name in about}
-    write_text(json.dumps({**about, **places}, indent=1), run / "instance.json")
-    config = load_config(run / "config.yaml")
-    instance = config.instance.model_copy(update={"path": later(config.instance.path)})
-    moved = config.model_copy(update={"instance": instance, "run": later(config.run)})
-    write_text(dump_config(moved), run / "config.yaml")
 
 
 def _check_same(place: Path, same: dict[str, Any]) -> None:

@@ -33,13 +33,15 @@ class ItemSums(eqx.Module):
 class Holdout(eqx.Module):
     """Results of the items of this process and what they add up to; usage and flows by region of all its devices.
 
-    `times` says when the items of this process are ordered; None where that was not asked for.
+    `grouped` is the usage of each group of scenarios, from which its standard error follows. `times` says when the
+    items of this process are ordered; None where that was not asked for.
     """
 
     items: ItemResults
     sums: ItemSums
     usage: Usage
     regional: Regional
+    grouped: Usage
     scenarios: int = eqx.field(static=True)
     times: OrderTimes | None = None
 
@@ -70,6 +72,7 @@ class HoldoutEvaluation:
         self._problem = unstored(problem)
         self._policy, self._prices, self._chunk = policy, prices, chunk
         self._total: Any = None
+        self._grouped: list[Usage] = []
         self._groups = 0
         self._times = OrderTimesSum() if times else None
 
@@ -90,6 +93,7 @@ class HoldoutEvaluation:
         part = eqx.tree_at(lambda pair: pair[0].cost_variance, part, mean_square)
         self._total = part if self._total is None else jax.tree.map(np.add, self._total, part)
         self._groups += 1
+        self._grouped.append(part[1][0])
 
     def upto(self, scenarios: int) -> Holdout:
         """Simulate on to this many scenarios in all (rounded up to whole chunks), and give the results."""
@@ -105,7 +109,8 @@ class HoldoutEvaluation:
         own = (items.objective, items.cost_variance, items.terms)
         sums = ItemSums(*jax.tree.map(lambda leaf: np.asarray(leaf.sum()), own))
         times = None if self._times is None else self._times.result()
-        return Holdout(items, sums, used, regional, self.scenarios, times)
+        grouped = jax.tree.map(lambda *groups: np.stack(groups), *self._grouped)
+        return Holdout(items, sums, used, regional, grouped, self.scenarios, times)
 
 
 def evaluate_holdout(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,8 +12,10 @@ import typer
 from rich.console import Console
 
 from meio_jax.cli.backtest import backtest
+from meio_jax.cli.curve import curve
 from meio_jax.cli.endings import BAD_INPUT, ending
 from meio_jax.cli.serve import Host, MaxBody, Port, Run, TokenFile, Waiting, answer, run_server
+from meio_jax.cli.signals import LISTENER as _LISTENER
 from meio_jax.cli.signals import Ended, Listener, deaf_at_exit
 from meio_jax.errors import InputError
 from meio_jax.progress import ProcessLost
@@ -26,8 +27,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Plan multi-echelon inventory with shared capacity: what to buy, where to place it, what capacity is worth.",
 )
-
-_LISTENER: ContextVar[Listener] = ContextVar("listener")
 
 _out = Console(soft_wrap=True)
 _err = Console(stderr=True, soft_wrap=True)
@@ -387,6 +386,7 @@ def serve(
 
 
 app.command()(backtest)
+app.command()(curve)
 
 
 def main() -> None:

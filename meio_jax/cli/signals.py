@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 
@@ -138,3 +139,7 @@ class Listener:
             thread.join()
             os.close(hears)
             os.close(tells)
+
+
+LISTENER: ContextVar[Listener] = ContextVar("listener")
+"""What hears the signals of the command that runs."""

@@ -72,7 +72,7 @@ class _Sums:
 
     def add(self, holdout: Holdout) -> None:
         total = self.holdout
-        shared = lambda h: (h.sums, h.usage, h.regional)
+        shared = lambda h: (h.sums, h.usage, h.regional, h.grouped)
         summed = holdout if total is None else jax.tree.map(np.add, shared(total), shared(holdout))
         self.holdout = holdout if total is None else eqx.tree_at(shared, total, summed)
 
@@ -80,9 +80,9 @@ class _Sums:
         """Holdout results of all processes together, but for those of items."""
         if self.holdout is None:
             raise ValueError("a catalog has at least one part")
-        shared = lambda h: (h.sums, h.usage, h.regional)
-        sums, usage, regional = shared(self.holdout)
-        together = (sum_over_processes(sums), *store.summed((usage, regional)))
+        shared = lambda h: (h.sums, h.usage, h.regional, h.grouped)
+        sums, *others = shared(self.holdout)
+        together = (sum_over_processes(sums), *store.summed(tuple(others)))
         return eqx.tree_at(shared, self.holdout, together)
 
     def bound(self, resources: Resources, prices: jax.Array) -> float | None:

@@ -12,6 +12,7 @@ from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.unit_values import UnitValues
 from meio_jax.config.settings import ExceptionPart
 from meio_jax.instance import KINDS, Instance
+from meio_jax.model.resources import Usage
 from meio_jax.plans.dates import order_dates
 from meio_jax.plans.decisions import decide, joined
 from meio_jax.plans.exceptions import Judged, exception_frame
@@ -154,13 +155,23 @@ def _item_frame(instance: Instance, holdout: Holdout) -> pl.DataFrame:
     )
 
 
+def share_error(grouped: Usage) -> np.ndarray:
+    """Standard error of used ÷ wanted from groups of scenarios `[groups, buckets, resources]`; none with one group."""
+    used, wanted = np.asarray(grouped.used, float), np.asarray(grouped.wanted, float)
+    if len(used) < 2:
+        return np.full(used.shape[1:], np.nan)
+    mean = np.maximum(wanted.mean(0), 1e-12)
+    apart = used - used.mean(0) / mean * wanted
+    return np.sqrt(np.square(apart).sum(0) / (len(used) * (len(used) - 1))) / mean
+
+
 def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout, usual: np.ndarray) -> pl.DataFrame:
     """Price, holdout usage, capacity and relative violation of every resource and bucket.
 
     Usage and capacity are in the unit of the resources table (storage: average, flows: per day, spend: total,
     service: share of demand; in_stock: share of item x node x periods); `scope` is what such a share is of, in all, and
-    not a number elsewhere; violation is a share of the capacity, or of `usual` (`Solution.usual`) where that is
-    nothing; a price is money per unit of usage and day (spend: per unit of money).
+    `usage_error` the standard error of the share; null elsewhere. Violation is a share of the capacity, or of `usual`
+    (`Solution.usual`) where that is nothing; a price is money per unit of usage and day (spend: per unit of money).
     """
     resources = instance.resources
     used, wanted = holdout.usage.used, holdout.usage.wanted
@@ -193,11 +204,12 @@ def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout, usual
             "capacity": (capacity / scale)[at],
             "violation": relative[at],
             "scope": np.where(service, wanted, np.nan)[at],
+            "usage_error": np.where(service, share_error(holdout.grouped), np.nan)[at],
             **{name: table[name].gather(column) for name in scope},
         },
         # Without capacities there are no texts to tell their type from.
         schema_overrides={"resource_id": pl.String, "kind": pl.String},
-    ).with_columns(pl.col("scope").fill_nan(None))
+    ).with_columns(pl.col("scope", "usage_error").fill_nan(None))
 
 
 def metrics_frame(solution: Solution) -> pl.DataFrame:

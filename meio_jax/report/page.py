@@ -8,6 +8,7 @@ from pathlib import Path
 
 from meio_jax.folders import used
 from meio_jax.report.backtest_page import is_backtest, write_backtest_report
+from meio_jax.report.curve_page import is_curve, write_curve_report
 from meio_jax.report.figures import compute
 from meio_jax.report.geography import outline_source
 from meio_jax.report.html import Markup, tag
@@ -79,7 +80,7 @@ def render(data: RunData, *, now: datetime.datetime | None = None) -> str:
 
 
 def write_report(run: Path, out: Path | None = None, instance: Path | None = None) -> Path:
-    """Write the report of a run, or of a backtest.
+    """Write the report of a run, of a backtest, or of a service-cost curve.
 
     Args:
         run: A run folder.
@@ -97,4 +98,6 @@ def write_report(run: Path, out: Path | None = None, instance: Path | None = Non
         check_target(path)
         if is_backtest(run):
             return write_backtest_report(run, path)
+        if is_curve(run):
+            return write_curve_report(run, path)
         return write_text(render(read_run(run, instance)), path)
