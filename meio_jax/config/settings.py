@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from meio_jax.dual import DUAL_METHODS
 from meio_jax.errors import InputError, Note, Problem, visible
@@ -354,6 +355,28 @@ class CheckpointPart(_Part):
     keep: int = Field(default=2, ge=1, le=MOST, description="checkpoints kept")
 
 
+class MlflowPart(_Part):
+    """Logging of finished runs to MLflow (docs/in_and_out.md); needs the extra `mlflow`."""
+
+    experiment: str = Field(default="", max_length=200, description="experiment to log to; empty: runs are not logged")
+    uri: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="store (`sqlite:///mlflow.db`, `http://host:5000` ...); empty: MLFLOW_TRACKING_URI",
+    )
+    artifacts: str | None = Field(
+        default=None, max_length=1000, description="where files of a new experiment go; empty: as the store has it"
+    )
+    tables: bool = Field(default=True, description="log the tables of the plan as files, besides the certificate")
+
+    @field_validator("uri", "artifacts")
+    @classmethod
+    def _no_password(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).password:
+            raise ValueError("a URL without a password: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD have it")
+        return value
+
+
 class Config(_Part):
     """All settings of `meio solve`."""
 
@@ -375,6 +398,7 @@ class Config(_Part):
     output: OutputPart = OutputPart()
     exceptions: ExceptionPart = ExceptionPart()
     backtest: BacktestPart = BacktestPart()
+    mlflow: MlflowPart = MlflowPart()
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -106,6 +106,10 @@ class RunFolder:
         publish(self.home, RUN_MARK, (*RUN_MARK.entries, *_stale(self.home)))
         return True
 
+    def results(self) -> Path:
+        """Where the results of a run that has been finished are: in the folder that the user named, or beside it."""
+        return self.place if (self.place / "certificate.json").is_file() else self.home
+
 
 def check_there(path: Path) -> None:
     """Make sure that what this run has written is there still: writers of files make folders that are missing.

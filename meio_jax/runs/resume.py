@@ -24,7 +24,7 @@ from meio_jax.tables.digests import joint_digest
 from meio_jax.tables.sources import instance_files, part_digest
 
 # What a run may change between a checkpoint and its continuation without changing a number.
-_FREE = ("run", "checkpoint", "instance", "solve.devices", "stream", "backtest", "output", "exceptions")
+_FREE = ("run", "checkpoint", "instance", "solve.devices", "stream", "backtest", "output", "exceptions", "mlflow")
 
 
 def table_digests(folder: Path, only: Collection[str] | None = None, gather: Gather = alone) -> dict[str, str]:

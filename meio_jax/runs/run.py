@@ -25,6 +25,7 @@ from meio_jax.progress import AbstractProgress
 from meio_jax.runs.checkpoint import saved_steps
 from meio_jax.runs.files import read_about
 from meio_jax.runs.folder import RunFolder, check_new, open_again, open_new, stays, unfinished_place
+from meio_jax.runs.mlflow_log import open_store
 from meio_jax.runs.plan_files import PlanFiles
 from meio_jax.runs.resume import check_bases, identity, own_parts, search_saved, table_digests, write_basis
 from meio_jax.runs.saved_run import read_saved_run
@@ -145,7 +146,11 @@ def run_solve(
             progress.begun(config.run)
             warm_start = _start_again(folder)
         config = config if warm_start is None else warm_config(config)
-        return _solve(config, folder, progress, resume, warm_start, strict)
+        store = open_store(config) if is_first() else None
+        plan = _solve(config, folder, progress, resume, warm_start, strict)
+        if store is not None:
+            store.log(config, folder.results(), progress)
+        return plan
 
 
 @contextlib.contextmanager
