@@ -20,7 +20,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +34,7 @@ import jax
 import jax.numpy as jnp
 import numba
 import numpy as np
+import polars as pl
 import typer
 from provenance import provenance
 from rich.console import Console
@@ -49,7 +50,7 @@ from meio_jax.scenarios import TRAINING, Scenarios
 from meio_jax.simulation.preferences import PreferenceLists
 from meio_jax.simulation.rollout import rollout
 from meio_jax.solver.subproblem import block_lists
-from meio_jax.tables import read_instance
+from meio_jax.tables import Tables, read_instance
 
 TIERS = {10: (2, 5, 3), 30: (5, 18, 7), 100: (10, 60, 30), 200: (20, 120, 60)}
 PERIODS = 28
@@ -107,7 +108,7 @@ def make_case(nodes: int, batch: int | None, form: str) -> Case:
     )
     with TemporaryDirectory() as folder:
         tables = read_instance(generate_instance(options, Path(folder)))
-    problem = prepare(tables, config).problem
+    problem = prepare(_single_units(tables), config).problem
     leaves = jax.tree.map(lambda leaf: leaf[0], problem.catalog.per_block())
     ids = jnp.arange(SAMPLES, dtype=jnp.int32)
     policy = jax.tree.map(lambda leaf: leaf[0], problem.policy(problem.first))
@@ -121,6 +122,14 @@ def make_case(nodes: int, batch: int | None, form: str) -> Case:
         ),
         form=problem.settings.form,
     )
+
+
+def _single_units(tables: Tables) -> Tables:
+    """The instance without packs, and without a tail: every simulated period is one that is charged."""
+    whole = {"pack_size": 1, "min_order": 0}
+    columns = [pl.lit(value, tables.offers.schema[name]).alias(name) for name, value in whole.items()]
+    settings = tables.settings.model_copy(update={"terminal": "liquidate"})
+    return replace(tables, offers=tables.offers.with_columns(columns), settings=settings)
 
 
 # ---------------------------------------------------------------------------------------------- the rollout
@@ -179,13 +188,13 @@ def loop(net, item, demand, vendor_lead, lane_lead, lists, target, samples, skip
     """One item and scenario after the other, one period after the other; the terms of `cost` and `flows` as returned.
 
     `demand` is `[batch, periods, waves, speeds, regions]`, which suits a loop. Base-stock policy, proportional or
-    prioritised allocation, lost sales or backorders, pipeline holding.
+    prioritised allocation, lost sales or backorders, pipeline holding; orders in the morning, in single units.
     """
-    review, charged, holding_factor, handling, inbound_cost, terminal, lane_from, lane_to, lane_unit, lane_kg = net[:10]
-    lane_carbon, urgency, offer_node, group, bucket_periods, ranks, pipeline_holding = net[10:17]
-    lane_order, lane_bound, offer_order, offer_bound = net[17:]
-    weight, holding, lost_cost, back_cost, down_share, down_cost, backorder, unit_cost = item[:8]
-    offer_cost, freight, share, on_hand0, due0 = item[8:]
+    review, charged, holding_factor, handling, inbound_cost, lane_from, lane_to, lane_unit, lane_kg = net[:9]
+    lane_carbon, urgency, offer_node, group, bucket_periods, ranks, pipeline_holding = net[9:16]
+    lane_order, lane_bound, offer_order, offer_bound = net[16:]
+    weight, holding, lost_cost, back_cost, down_share, down_cost, backorder = item[:7]
+    offer_cost, freight, share, on_hand0, due0, own_share, mean_demand, end_value, end_value_due = item[7:]
     list_node, list_unit, list_kg, list_carbon = lists
     f_stock, f_in, f_out, f_lane, f_offer, f_served, f_wanted = flows
     batch, periods, waves, speeds, regions = demand.shape
@@ -193,6 +202,7 @@ def loop(net, item, demand, vendor_lead, lane_lead, lists, target, samples, skip
     f32 = np.float32
     on_hand, on_order, position = np.zeros(nodes, f32), np.zeros(nodes, f32), np.zeros(nodes, f32)
     asked, ratio, start = np.zeros(nodes, f32), np.zeros(nodes, f32), np.zeros(nodes, f32)
+    kept, free = np.zeros(nodes, f32), np.zeros(nodes, f32)
     horizon = due0.shape[2] + periods + 1
     due = np.zeros((horizon, nodes), f32)
     wanted, first = np.zeros(regions, f32), np.zeros(regions, f32)
@@ -221,9 +231,58 @@ def loop(net, item, demand, vendor_lead, lane_lead, lists, target, samples, skip
                 arrived = due[t, n]
                 on_hand[n] += arrived
                 on_order[n] -= arrived
-                start[n] = on_hand[n]
                 c += arrived * inbound_cost[n]
                 f_in[i, k, n] += on * per * arrived
+            # What customers take today is kept back from shipments, and a level is raised above what the day leaves.
+            for n in range(nodes):
+                own = own_share[i, n] * mean_demand[i, t]
+                kept[n] = min(on_hand[n], own)
+                free[n] = on_hand[n] - kept[n]
+                position[n] = on_hand[n] + on_order[n] - (own if backorder[i] else kept[n])
+            if backorder[i]:
+                for s in range(speeds):
+                    for r in range(regions):
+                        if list_node[k, 0, s, 0, r] < nodes:
+                            position[list_node[k, 0, s, 0, r]] -= backlog[s, r]
+            for tier in range(tiers):
+                for n in range(nodes):
+                    short[n] = max(target[i, k, n] - position[n], f32(0.0)) if review[t, n] else f32(0.0)
+                low, high = lane_bound[tier], lane_bound[tier + 1]
+                for rank in range(ranks if high > low else 0):
+                    for n in range(nodes):
+                        asked[n] = 0.0
+                    for lane in lane_order[low:high]:
+                        if urgency[lane] == rank:
+                            shipped[lane] = short[lane_to[lane]] * share[i, offers + lane]
+                            asked[lane_from[lane]] += shipped[lane]
+                    for n in range(nodes):
+                        scarce = asked[n] > max(free[n], f32(1e-12))
+                        ratio[n] = free[n] / asked[n] if scarce else f32(1.0)
+                        free[n] = max(free[n] - asked[n], f32(0.0))
+                    for lane in lane_order[low:high]:
+                        if urgency[lane] == rank:
+                            shipped[lane] *= ratio[lane_from[lane]]
+                for lane in lane_order[low:high]:
+                    units, lead = shipped[lane], lane_lead[b % lane_lead.shape[0], t, lane]
+                    position[lane_from[lane]] -= units
+                    on_order[lane_to[lane]] += units
+                    if t + lead < horizon:
+                        due[t + lead, lane_to[lane]] += units
+                    c += units * (lane_unit[lane] + lane_kg[lane] * kg)
+                    carbon += on * units * lane_carbon[lane] * kg
+                    if pipeline_holding:
+                        c += units * f32(lead) * holding[i] * holding_factor[lane_from[lane]]
+                    f_lane[i, k, lane] += on * per * units
+                for offer in offer_order[offer_bound[tier] : offer_bound[tier + 1]]:
+                    units = short[offer_node[offer]] * share[i, offer]
+                    on_order[offer_node[offer]] += units
+                    if t + vendor_lead[b, t, offer] < horizon:
+                        due[t + vendor_lead[b, t, offer], offer_node[offer]] += units
+                    c += units * (offer_cost[i, offer] + freight[i, offer])
+                    f_offer[i, k, offer] += on * per * units
+            for n in range(nodes):
+                on_hand[n] = kept[n] + free[n]
+                start[n] = on_hand[n]
             left[:] = 0.0
             for w in range(0 if not backorder[i] else -1, waves):
                 at = max(w, 0)
@@ -260,59 +319,18 @@ def loop(net, item, demand, vendor_lead, lane_lead, lists, target, samples, skip
                 out = start[n] - on_hand[n]
                 c += out * handling[n]
                 f_out[i, k, n] += on * per * out
-                position[n] = on_hand[n] + on_order[n]
-            if backorder[i]:
-                for s in range(speeds):
-                    for r in range(regions):
-                        if list_node[k, 0, s, 0, r] < nodes:
-                            position[list_node[k, 0, s, 0, r]] -= backlog[s, r]
-            for tier in range(tiers):
-                for n in range(nodes):
-                    short[n] = max(target[i, k, n] - position[n], f32(0.0)) if review[t, n] else f32(0.0)
-                low, high = lane_bound[tier], lane_bound[tier + 1]
-                for rank in range(ranks if high > low else 0):
-                    for n in range(nodes):
-                        asked[n] = 0.0
-                    for lane in lane_order[low:high]:
-                        if urgency[lane] == rank:
-                            shipped[lane] = short[lane_to[lane]] * share[i, offers + lane]
-                            asked[lane_from[lane]] += shipped[lane]
-                    for n in range(nodes):
-                        scarce = asked[n] > max(on_hand[n], f32(1e-12))
-                        ratio[n] = on_hand[n] / asked[n] if scarce else f32(1.0)
-                        on_hand[n] = max(on_hand[n] - asked[n], f32(0.0))
-                    for lane in lane_order[low:high]:
-                        if urgency[lane] == rank:
-                            shipped[lane] *= ratio[lane_from[lane]]
-                for lane in lane_order[low:high]:
-                    units, lead = shipped[lane], lane_lead[b % lane_lead.shape[0], t, lane]
-                    position[lane_from[lane]] -= units
-                    on_order[lane_to[lane]] += units
-                    if t + lead < horizon:
-                        due[t + lead, lane_to[lane]] += units
-                    c += units * (lane_unit[lane] + lane_kg[lane] * kg)
-                    carbon += on * units * lane_carbon[lane] * kg
-                    if pipeline_holding:
-                        c += units * f32(lead) * holding[i] * holding_factor[lane_from[lane]]
-                    f_lane[i, k, lane] += on * per * units
-                for offer in offer_order[offer_bound[tier] : offer_bound[tier + 1]]:
-                    units = short[offer_node[offer]] * share[i, offer]
-                    on_order[offer_node[offer]] += units
-                    if t + vendor_lead[b, t, offer] < horizon:
-                        due[t + vendor_lead[b, t, offer], offer_node[offer]] += units
-                    c += units * (offer_cost[i, offer] + freight[i, offer])
-                    f_offer[i, k, offer] += on * per * units
             for n in range(nodes):
                 c += holding[i] * holding_factor[n] * on_hand[n]
                 f_stock[i, k, n] += on * per * on_hand[n]
             total += on * c
-        stock = f32(0.0)
+        worth, dearest = f32(0.0), f32(0.0)
         for n in range(nodes):
-            stock += on_hand[n] + on_order[n]
+            worth += end_value[i, n] * on_hand[n] + end_value_due[i, n] * on_order[n]
+            dearest = max(dearest, end_value[i, n])
         for s in range(speeds):
             for r in range(regions):
-                stock -= backlog[s, r]
-        cost[b, 0] = total - terminal * unit_cost[i] * stock
+                worth -= dearest * backlog[s, r]
+        cost[b, 0] = total - worth
         cost[b, 1] = carbon
 
 
@@ -329,7 +347,7 @@ def compiled_loop(case: Case) -> Callable[..., np.ndarray]:
     npy = lambda *leaves: tuple(np.ascontiguousarray(np.asarray(leaf)) for leaf in leaves)
     network = (
         *npy(net.review, net.charged, net.holding_factor, net.handling_cost, net.inbound_cost),
-        np.float32(net.terminal_factor), np.asarray(net.lane_from, np.int32), np.asarray(net.lane_to, np.int32),
+        np.asarray(net.lane_from, np.int32), np.asarray(net.lane_to, np.int32),
         *npy(net.lane_cost_unit, net.lane_cost_kg, net.lane_carbon_kg, net.lane_urgency),
         np.asarray(net.offer_node, np.int32), np.asarray(net.region_group), net.bucket_periods, net.priority_ranks,
         net.pipeline_holding, *_in_order(net.lane_to, net.tiers), *_in_order(net.offer_node, net.tiers),
@@ -340,8 +358,9 @@ def compiled_loop(case: Case) -> Callable[..., np.ndarray]:
     first = lambda leaf: np.ascontiguousarray(np.moveaxis(np.asarray(leaf), -1, 0))
     item = (
         *npy(block.weight, block.holding_cost, block.lost_sale_cost, block.backorder_cost, block.downgrade_share),
-        *npy(block.downgrade_cost, block.backorder, block.unit_cost),
+        *npy(block.downgrade_cost, block.backorder),
         *map(first, (block.offer_cost, block.offer_freight, block.source_share, block.on_hand, due)),
+        *map(first, (block.own_share, block.mean_demand, block.end_value, block.end_value_due)),
     )  # fmt: skip
     lane_lead = np.asarray(case.scenarios.lane_lead)
     lane_lead = np.broadcast_to(lane_lead, (net.periods, net.lanes))[..., None] if lane_lead.ndim == 1 else lane_lead
