@@ -4,7 +4,8 @@
 
 Small instances, one of each form of the forecast, and a configuration are damaged in one or two ways: cells, columns,
 rows, files, settings, configuration. Each is validated in this process, and those that are accepted (as many as asked)
-are solved for five steps, all in this process. Every mutation is made from the seed and its number alone, so that one
+are solved for five steps, all in this process: an instance by a usual configuration, a configuration on an instance
+to which nothing was done. Every mutation is made from the seed and its number alone, so that one
 can be looked at by itself (`--only 1234`). What is done is kept beside the output; started again, the experiment goes
 on (the results say how many processes it took, and how many memory maps the fullest of them held).
 """
@@ -25,13 +26,14 @@ from typing import Annotated
 import polars as pl
 import typer
 import yaml
-from fuzz_parts.judge import BAD, Verdict, judge_config, judge_folder, judge_solve, rows_of
+from fuzz_parts.judge import BAD, Verdict, judge_config, judge_folder, judge_solve, rows_of, shortened, usual_config
 from fuzz_parts.settings import mutate_yaml
 from fuzz_parts.tables import mutate_cells, mutate_column, mutate_file, mutate_rows
 from rich.console import Console
 
+from meio_jax.config import Config
 from meio_jax.generate import GenerateOptions, generate_instance
-from meio_jax.tables import Tables
+from meio_jax.tables import Tables, read_instance
 
 FORMS = ("mean", "history", "paths", "quantiles")
 FAMILIES = ("cells", "cells", "cells", "columns", "columns", "rows", "files", "files", "settings", "configuration")
@@ -49,6 +51,9 @@ CONFIG = {
     "stream": {"part_items": 100},
     "checkpoint": {"every": 2, "keep": 1},
 }
+
+
+Accepted = tuple[Tables, Config]
 
 
 @dataclass(frozen=True)
@@ -71,18 +76,25 @@ def make_bases(home: Path) -> dict[str, Base]:
     return bases
 
 
-def mutate(number: int, seed: int, bases: dict[str, Base], home: Path) -> tuple[str, str, Verdict, Tables | None]:
+def dice_of(number: int, seed: int) -> tuple[random.Random, str, str]:
+    """What chooses a mutation, its form of the forecast and its family."""
+    dice = random.Random(f"{seed}/{number}")
+    return dice, FORMS[number % len(FORMS)], dice.choice(FAMILIES)
+
+
+def mutate(number: int, seed: int, bases: dict[str, Base], home: Path) -> tuple[str, str, Verdict, Accepted | None]:
     """Make and judge one mutation.
 
     Returns:
-        Its family and form, what was done, the verdict, and the tables where they are accepted.
+        Its family and form, what was done, the verdict, and what is to be solved where it is accepted.
     """
-    dice = random.Random(f"{seed}/{number}")
-    form, family = FORMS[number % len(FORMS)], dice.choice(FAMILIES)
+    dice, form, family = dice_of(number, seed)
     if family == "configuration":
         text, done = mutate_yaml(yaml.safe_dump(CONFIG), dice)
         (home / "c.yaml").write_text(text, encoding="utf-8")
-        return family, done, judge_config(home / "c.yaml"), None
+        verdict, config = judge_config(home / "c.yaml")
+        # It is tried on the instance to which nothing was done.
+        return family, done, verdict, None if config is None else (read_instance(bases[form].folder), shortened(config))
     folder = home / "instance"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(bases[form].folder, folder)
@@ -102,7 +114,8 @@ def mutate(number: int, seed: int, bases: dict[str, Base], home: Path) -> tuple[
             done.append(change(frames, name, dice))
             frames[name].write_parquet(folder / f"{name}.parquet")
     verdict, tables = judge_folder(folder, rows_of(frames) if family != "settings" else {})
-    return f"{family} ({form})", "; ".join(done), verdict, tables
+    usual = usual_config(slack=number // len(FORMS) % SLACK_EVERY == 0)
+    return f"{family} ({form})", "; ".join(done), verdict, None if tables is None else (tables, usual)
 
 
 def run(
@@ -110,6 +123,7 @@ def run(
     solves: Annotated[int, typer.Option(help="How many of the accepted ones are solved for five steps.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of all mutations.")] = 0,
     only: Annotated[int | None, typer.Option(help="This one alone, and what is said of it.")] = None,
+    family: Annotated[str, typer.Option(help="Those of this family alone, such as configuration; empty: all.")] = "",
     out: Annotated[Path, typer.Option(help="JSON file of the counts.")] = Path("results/fuzz.json"),
 ) -> None:
     """Damage, validate, solve, and count."""
@@ -121,27 +135,24 @@ def run(
         home = Path(temporary)
         bases = make_bases(home)
         if only is not None:
-            family, done, verdict, _ = mutate(only, seed, bases, home)
-            console.print(f"{family}: {done}\n{verdict.outcome}: {verdict.said}", markup=False)
+            what, done, verdict, _ = mutate(only, seed, bases, home)
+            console.print(f"{what}: {done}\n{verdict.outcome}: {verdict.said}", markup=False)
             return
         out.parent.mkdir(parents=True, exist_ok=True)
-        every = max(mutations // max(solves, 1), 1)
+        numbers = [number for number in range(mutations) if family in ("", dice_of(number, seed)[2])]
+        every = max(len(numbers) // max(solves, 1), 1)
         due = 0
         # Those of one form of the forecast in a row: their programs are mostly the same, and are kept.
-        for count, number in enumerate(sorted(range(mutations), key=lambda number: number % len(FORMS))):
+        for count, number in enumerate(sorted(numbers, key=lambda number: number % len(FORMS))):
             due += count % every == 0 and solves > 0
             if number in kept:
                 due -= kept[number]["solved"] != ""
                 continue
-            family, done, verdict, tables = mutate(number, seed, bases, home)
-            solved = (
-                judge_solve(tables, slack=number // len(FORMS) % SLACK_EVERY == 0)
-                if due > 0 and tables is not None
-                else Verdict("")
-            )
+            what, done, verdict, accepted = mutate(number, seed, bases, home)
+            solved = judge_solve(*accepted) if due > 0 and accepted is not None else Verdict("")
             due -= solved.outcome != ""
             kept[number] = {
-                **{"number": number, "seed": seed, "family": family, "done": done, "outcome": verdict.outcome},
+                **{"number": number, "seed": seed, "family": what, "done": done, "outcome": verdict.outcome},
                 **{"said": verdict.said if verdict.outcome in BAD else "", "warned": verdict.warnings > 0},
                 **{"solved": solved.outcome, "solve_said": solved.said if solved.outcome in BAD else ""},
                 **{"process": os.getpid(), "maps": memory_maps() if solved.outcome else 0},
@@ -149,9 +160,10 @@ def run(
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(kept[number]) + "\n")
             if count % 500 == 499:
-                console.print(f"{count + 1} of {mutations}, {time.perf_counter() - started:.0f} s", highlight=False)
-    found = [kept[number] for number in range(mutations)]
-    _write(found, out, mutations, solves, seed, time.perf_counter() - started)
+                console.print(f"{count + 1} of {len(numbers)}, {time.perf_counter() - started:.0f} s", highlight=False)
+    found = [kept[number] for number in numbers]
+    asked = f"--mutations {mutations} --solves {solves} --seed {seed}{f' --family {family}' if family else ''}"
+    _write(found, out, asked, time.perf_counter() - started)
     log.unlink()
     bad = [one for one in found if one["outcome"] in BAD or one["solved"] in BAD]
     console.print(f"{len(found)} mutations, {len(bad)} that must not happen; see {out}")
@@ -163,7 +175,7 @@ def memory_maps() -> int:
     return len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
 
 
-def _write(found: list[dict], out: Path, mutations: int, solves: int, seed: int, seconds: float) -> None:
+def _write(found: list[dict], out: Path, asked: str, seconds: float) -> None:
     from provenance import provenance
 
     families = sorted({one["family"] for one in found})
@@ -171,7 +183,7 @@ def _write(found: list[dict], out: Path, mutations: int, solves: int, seed: int,
         {"family": family, **Counter(one["outcome"] for one in found if one["family"] == family)} for family in families
     ]
     content = {
-        "command": f"python experiments/fuzz.py --mutations {mutations} --solves {solves} --seed {seed}",
+        "command": f"python experiments/fuzz.py {asked}",
         "date": time.strftime("%Y-%m-%d"),
         **provenance(),
         "mutations": len(found),

@@ -7,12 +7,14 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import numpy as np
 import polars as pl
 
-from meio_jax.config.settings import load_config, make_config
+from meio_jax.config.settings import Config, load_config, make_config
 from meio_jax.errors import InputError
 from meio_jax.planner import plan
+from meio_jax.results import Result
 from meio_jax.tables import TABLE_NAMES, Tables, read_instance
 from meio_jax.tables.summary import summary_of_tables
 
@@ -53,16 +55,16 @@ def judge_folder(folder: Path, rows: dict[str, int]) -> tuple[Verdict, Tables | 
     return Verdict(verdict.outcome, verdict.said, len(tables.warnings)), tables
 
 
-def judge_config(path: Path) -> Verdict:
+def judge_config(path: Path) -> tuple[Verdict, Config | None]:
     """Read a configuration as `meio solve` does."""
     started = time.process_time()
     try:
-        load_config(path)
+        config = load_config(path)
     except InputError as error:
-        return _message(str(error), "refused", started)
+        return _message(str(error), "refused", started), None
     except ANYTHING:
-        return Verdict("traceback", traceback.format_exc(limit=-4))
-    return Verdict("accepted")
+        return Verdict("traceback", traceback.format_exc(limit=-4)), None
+    return Verdict("accepted"), config
 
 
 def _message(text: str, outcome: str, started: float) -> Verdict:
@@ -86,24 +88,36 @@ def _dropped(folder: Path, tables: Tables, rows: dict[str, int]) -> str:
     return ""
 
 
-def judge_solve(tables: Tables, *, slack: bool) -> Verdict:
-    """Five steps on an accepted instance: no exception, and no figure that is none.
-
-    Args:
-        tables: The instance.
-        slack: Whether slack is estimated as well, which takes most of the time of so short a search.
-    """
+def usual_config(*, slack: bool) -> Config:
+    """Five steps, few scenarios; slack is most of the time of so short a search, and so a choice."""
     solve = {"max_steps": 5, "min_steps": 5, "check_every": 5, "feasibility_steps": 0, "devices": 1}
-    config = make_config(
+    return make_config(
         scenarios={"train": 8, "per_step": 4, "holdout": 4, "clairvoyant": 0},
         solve={**solve, "slack_items": 64 if slack else 0},
     )
+
+
+def shortened(config: Config) -> Config:
+    """A configuration with no more steps and scenarios than its choices need to be tried."""
+    least = lambda section, **most: section.model_copy(
+        update={name: min(getattr(section, name), value) for name, value in most.items()}
+    )
+    solve = least(config.solve, max_steps=5, min_steps=5, check_every=5, feasibility_steps=5, slack_items=8)
+    scenarios = least(config.scenarios, train=16, per_step=8, holdout=16, clairvoyant=4, unit_values=4)
+    return config.model_copy(update={"solve": solve, "scenarios": scenarios})
+
+
+def judge_solve(tables: Tables, config: Config) -> Verdict:
+    """A short search of what was accepted: no exception, and no figure that is none but where the result says so."""
     try:
-        found = plan(tables, config)
+        with jax.enable_x64(config.precision == "float64"):
+            found = plan(tables, config)
     except InputError as error:
         return Verdict("refused", str(error)[:300])
     except ANYTHING:
         return Verdict("traceback", traceback.format_exc(limit=-6))
+    if found.result is Result.NUMERICAL_FAILURE:
+        return Verdict("told")
     figures = {"cost": found.certificate.holdout_cost, "slack": found.certificate.slack or 0.0}
     for name, frame in found.frames().items():
         for column, kind in frame.schema.items():
