@@ -89,7 +89,9 @@ def _block_results(
     lists = block_lists(network, resources, settings, block, prices)
     samples = scenarios.demand.shape[-1] // block.items
     record = Record(by_speed=True, orders=min(KEPT, samples))
-    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, record=record, whole=True)
+    outcome = rollout(
+        network, policy, block, scenarios, lists, form=settings.form, record=record, whole=True, tail=False
+    )
     costs = reported_costs(block, outcome)
     days = jnp.maximum(jnp.sum(network.charged), 1)
 

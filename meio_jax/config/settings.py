@@ -165,7 +165,9 @@ class SolvePart(_Part):
     floor_scale: float = Field(
         default=2.0, gt=0, le=1e6, description="steps of the prices of service floors, in costs of a unit promised"
     )
-    block_items: int | None = Field(default=None, ge=1, le=MOST, description="items per block; empty: by network size")
+    block_items: int | None = Field(
+        default=None, ge=1, le=MOST, description="most items per block; empty: by network size"
+    )
     devices: int | None = Field(
         default=None, ge=1, le=MOST, description="devices that share the items; empty: all (on the CPU one per core)"
     )

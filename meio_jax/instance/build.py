@@ -336,7 +336,7 @@ def build_instance(
 
     Args:
         tables: A validated instance.
-        block_items: Items per block; bounds the memory of a step.
+        block_items: Most items per block; bounds the memory of a step.
         bands: Weight bands; items of one storage class and band share preference lists.
         dtype: Floating type of every array.
         devices: The number of blocks is made a multiple of this (of the devices of this process).

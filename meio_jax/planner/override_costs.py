@@ -54,7 +54,7 @@ def see(around: Surroundings, one: tuple, policy: AbstractPolicy, scenarios: int
     block, settings = one[0], around.settings
     drawn = draw(settings.scenarios, around.profiles, one, jnp.arange(scenarios, dtype=jnp.int32), HOLDOUT)
     lists = block_lists(around.network, around.resources, settings, block, around.list_prices)
-    outcome = rollout(around.network, policy, block, drawn, lists, form=settings.form, whole=True)
+    outcome = rollout(around.network, policy, block, drawn, lists, form=settings.form, whole=True, tail=False)
     cost = block.live * settings.objective(reported_costs(block, outcome))
     flows = outcome.flows
     return Seen(

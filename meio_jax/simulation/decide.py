@@ -27,6 +27,7 @@ class Program(eqx.Module):
     form: str = eqx.field(static=True)
     record: Record = eqx.field(static=True)
     whole: bool = eqx.field(static=True)
+    tail: bool = eqx.field(static=True, default=True)
 
     @property
     def packs(self) -> bool:

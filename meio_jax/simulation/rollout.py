@@ -73,6 +73,7 @@ def rollout(
     record: Record = Record(),
     gradient: GradientMode = checkpointed,
     whole: bool = False,
+    tail: bool = True,
 ) -> Outcome:
     """Simulate a block of items over its scenarios.
 
@@ -87,12 +88,14 @@ def rollout(
         gradient: Differentiation mode.
         whole: Whether nodes order and ship whole units, as the decisions that are issued do; else only packs and least
             orders round, and single units flow as fractions, which a search can follow.
+        tail: Whether the simulation goes on after the reported horizon. Where it ends with it, which is less than half
+            the work in long networks, `whole_costs` and `whole_units` are those of the horizon, and `tail_flows` zero.
 
     Returns:
         Costs and units per item and scenario, expected flows per bucket and item, and the final stock.
     """
     samples = scenarios.demand.shape[-1] // block.items
-    program = Program(network, samples, form, record, whole)
+    program = Program(network, samples, form, record, whole, tail)
     flow = flow_of(network, block) if policy.looks_ahead else None
     constants = constants_of(network, block, samples, flow)
     outlook = None if flow is None else outlooks(network, block, flow, before=False)
@@ -106,7 +109,10 @@ def rollout(
         known = evening_inputs(network, block, scenarios, flow, first_row(first_day))
         running, early = _after_evening(program, constants, bucket, running, known)
     over_bucket = partial(_simulate_bucket, program, constants, gradient)
-    running, kept = jax.lax.scan(over_bucket, running, (buckets, inputs))
+    simulated = (buckets, inputs)
+    if not tail:
+        simulated = jax.tree.map(lambda leaf: leaf[: network.buckets], simulated)
+    running, kept = jax.lax.scan(over_bucket, running, simulated)
     return _outcome(program, constants, running, kept, early)
 
 
@@ -159,7 +165,7 @@ def _simulate_bucket(
 
     running, (moved, stock, times) = jax.lax.scan(step, running, inputs)
     ends = None
-    if network.tail_buckets:
+    if network.tail_buckets and program.tail:
         ends = _SoFar(running.costs, running.units, credit_of(constants, running.stock))
     if times is not None:
         times = Timing(times.daily, times.lines, jnp.sum(times.kept, axis=0))

@@ -58,7 +58,7 @@ class Start(eqx.Module):
             first, scale = family.start(network, block, start), family.scales(network, block, start)
             if self.stationary:
                 first, scale = jax.tree.map(_collapse, (first, scale))
-            outcome = rollout(network, first, block, sample, lists, form=settings.form)
+            outcome = rollout(network, first, block, sample, lists, form=settings.form, tail=False)
             totals = totals_of(resources, settings.objective, block, outcome)
             return compensated_add(carry, totals), FirstLevels(first, scale, _item_costs(block, outcome))
 

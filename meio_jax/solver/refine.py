@@ -135,7 +135,7 @@ def begin(around: Surroundings, family: PolicyFamily, one: tuple) -> Refining:
     first, _ = at_prices(around.list_prices)
     raw = jax.tree.map(lambda v, unit: jnp.where(unit > 0, v / jnp.where(unit > 0, unit, 1), 0), first, scale)
     lists = block_lists(around.network, around.resources, around.settings, block, free)
-    outcome = rollout(around.network, plain, block, sample, lists, form=around.settings.form)
+    outcome = rollout(around.network, plain, block, sample, lists, form=around.settings.form, tail=False)
     costs = jnp.abs(outcome.costs.total - outcome.costs.terminal).reshape(block.items, -1)
     cost = jnp.maximum(jnp.mean(costs, axis=-1), 1e-6)
     nothing = jax.tree.map(jnp.zeros_like, raw)

@@ -214,7 +214,7 @@ def whole_totals(
     but small levels that are rounded use other capacities than small levels that are not: plans whose usage in
     fractions kept every capacity were 4 to 30 % over once their orders were whole.
     """
-    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, whole=True)
+    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, whole=True, tail=False)
     return totals_of(resources, settings.objective, block, outcome)
 
 
