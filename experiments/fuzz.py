@@ -26,6 +26,7 @@ from typing import Annotated
 import polars as pl
 import typer
 import yaml
+from fuzz_parts.everyday import EVERYDAY, add_everyday
 from fuzz_parts.judge import BAD, Verdict, judge_config, judge_folder, judge_solve, rows_of, shortened, usual_config
 from fuzz_parts.settings import mutate_yaml
 from fuzz_parts.tables import mutate_cells, mutate_column, mutate_file, mutate_rows
@@ -58,28 +59,33 @@ Accepted = tuple[Tables, Config]
 
 @dataclass(frozen=True)
 class Base:
-    """An instance that nothing was done to: its folder and its tables as they were written."""
+    """An instance that nothing was done to: its folder, its tables as they were written, and which are damaged."""
 
     folder: Path
     frames: dict[str, pl.DataFrame]
     settings: str
+    damaged: tuple[str, ...]
 
 
-def make_bases(home: Path) -> dict[str, Base]:
-    """An instance of each form of the forecast."""
+def make_bases(home: Path, forms: tuple[str, ...] = FORMS) -> dict[str, Base]:
+    """An instance of each form of the forecast; `everyday` is one with the tables that a retailer adds."""
     bases = {}
-    for form in FORMS:
-        options = GenerateOptions.model_validate({**SMALL, "shape": "local", "forecast": form, "history_days": 28})
+    for form in forms:
+        forecast = "mean" if form == "everyday" else form
+        options = GenerateOptions.model_validate({**SMALL, "shape": "local", "forecast": forecast, "history_days": 28})
         folder = generate_instance(options, home / form)
+        if form == "everyday":
+            add_everyday(folder)
         frames = {path.stem: pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
-        bases[form] = Base(folder, frames, (folder / "instance.yaml").read_text(encoding="utf-8"))
+        damaged = EVERYDAY if form == "everyday" else tuple(frames)
+        bases[form] = Base(folder, frames, (folder / "instance.yaml").read_text(encoding="utf-8"), damaged)
     return bases
 
 
-def dice_of(number: int, seed: int) -> tuple[random.Random, str, str]:
+def dice_of(number: int, seed: int, forms: tuple[str, ...] = FORMS) -> tuple[random.Random, str, str]:
     """What chooses a mutation, its form of the forecast and its family."""
     dice = random.Random(f"{seed}/{number}")
-    return dice, FORMS[number % len(FORMS)], dice.choice(FAMILIES)
+    return dice, forms[number % len(forms)], dice.choice(FAMILIES)
 
 
 def mutate(number: int, seed: int, bases: dict[str, Base], home: Path) -> tuple[str, str, Verdict, Accepted | None]:
@@ -88,7 +94,7 @@ def mutate(number: int, seed: int, bases: dict[str, Base], home: Path) -> tuple[
     Returns:
         Its family and form, what was done, the verdict, and what is to be solved where it is accepted.
     """
-    dice, form, family = dice_of(number, seed)
+    dice, form, family = dice_of(number, seed, tuple(bases))
     if family == "configuration":
         text, done = mutate_yaml(yaml.safe_dump(CONFIG), dice)
         (home / "c.yaml").write_text(text, encoding="utf-8")
@@ -100,7 +106,7 @@ def mutate(number: int, seed: int, bases: dict[str, Base], home: Path) -> tuple[
     shutil.copytree(bases[form].folder, folder)
     frames, done = dict(bases[form].frames), []
     for _ in range(dice.choice((1, 1, 1, 2))):
-        name = dice.choice(list(frames))
+        name = dice.choice([name for name in bases[form].damaged if name in frames])
         if family == "settings":
             text, how = mutate_yaml((folder / "instance.yaml").read_text(encoding="utf-8"), dice)
             (folder / "instance.yaml").write_text(text, encoding="utf-8")
@@ -114,7 +120,7 @@ def mutate(number: int, seed: int, bases: dict[str, Base], home: Path) -> tuple[
             done.append(change(frames, name, dice))
             frames[name].write_parquet(folder / f"{name}.parquet")
     verdict, tables = judge_folder(folder, rows_of(frames) if family != "settings" else {})
-    usual = usual_config(slack=number // len(FORMS) % SLACK_EVERY == 0)
+    usual = usual_config(slack=number // len(bases) % SLACK_EVERY == 0)
     return f"{family} ({form})", "; ".join(done), verdict, None if tables is None else (tables, usual)
 
 
@@ -124,6 +130,7 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of all mutations.")] = 0,
     only: Annotated[int | None, typer.Option(help="This one alone, and what is said of it.")] = None,
     family: Annotated[str, typer.Option(help="Those of this family alone, such as configuration; empty: all.")] = "",
+    everyday: Annotated[bool, typer.Option(help="Damage the tables that a retailer adds, and those alone.")] = False,
     out: Annotated[Path, typer.Option(help="JSON file of the counts.")] = Path("results/fuzz.json"),
 ) -> None:
     """Damage, validate, solve, and count."""
@@ -133,17 +140,18 @@ def run(
     kept = {one["number"]: one for one in known if one["seed"] == seed}
     with TemporaryDirectory() as temporary:
         home = Path(temporary)
-        bases = make_bases(home)
+        forms = ("everyday",) if everyday else FORMS
+        bases = make_bases(home, forms)
         if only is not None:
             what, done, verdict, _ = mutate(only, seed, bases, home)
             console.print(f"{what}: {done}\n{verdict.outcome}: {verdict.said}", markup=False)
             return
         out.parent.mkdir(parents=True, exist_ok=True)
-        numbers = [number for number in range(mutations) if family in ("", dice_of(number, seed)[2])]
+        numbers = [number for number in range(mutations) if family in ("", dice_of(number, seed, forms)[2])]
         every = max(len(numbers) // max(solves, 1), 1)
         due = 0
         # Those of one form of the forecast in a row: their programs are mostly the same, and are kept.
-        for count, number in enumerate(sorted(numbers, key=lambda number: number % len(FORMS))):
+        for count, number in enumerate(sorted(numbers, key=lambda number: number % len(forms))):
             due += count % every == 0 and solves > 0
             if number in kept:
                 due -= kept[number]["solved"] != ""
@@ -162,7 +170,8 @@ def run(
             if count % 500 == 499:
                 console.print(f"{count + 1} of {len(numbers)}, {time.perf_counter() - started:.0f} s", highlight=False)
     found = [kept[number] for number in numbers]
-    asked = f"--mutations {mutations} --solves {solves} --seed {seed}{f' --family {family}' if family else ''}"
+    asked = f"--mutations {mutations} --solves {solves} --seed {seed}"
+    asked += (f" --family {family}" if family else "") + (" --everyday" if everyday else "")
     _write(found, out, asked, time.perf_counter() - started)
     log.unlink()
     bad = [one for one in found if one["outcome"] in BAD or one["solved"] in BAD]

@@ -39,6 +39,9 @@ def check_frozen(context: Context) -> None:
         "{units} units of {item_id} from {vendor_id} to {node_id}",
         "give the offer, or remove the rows",
     )
+    if context.findings.problems:
+        # Units or packs may be ones that no order has; the instance is refused, and this is a warning.
+        return
     standing = standing_orders(planned.frame, offers.frame, overrides.frame, context.settings)
     fixed = in_force(overrides.frame, context.settings, "order").drop_nulls("vendor_id")
     known = pl.concat([standing.select(_OFFER), fixed.select(_OFFER)]).unique().lazy()

@@ -107,7 +107,8 @@ class _Row:
             vendor=row["vendor_id"],
             activity=row["activity"],
             status=row["status"],
-            weekdays=frozenset(WEEKDAYS.index(name) for name in weekday_names(row["weekdays"])),
+            # Words that are no weekdays are told by the check of the table; other checks go on without them.
+            weekdays=frozenset(WEEKDAYS.index(name) for name in weekday_names(row["weekdays"]) if name in WEEKDAYS),
             first=np.datetime64(first, "D") if dated else None,
             last=np.datetime64(last, "D") if dated else None,
         )

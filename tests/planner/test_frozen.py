@@ -11,6 +11,7 @@ from lived import DAYS, bought, built, lived, policy_of
 from one_node import START, demand, instance, item, offer
 
 from meio_jax.backtest.window import window
+from meio_jax.errors import InputError
 from meio_jax.instance import Instance
 
 
@@ -102,3 +103,31 @@ def test_frozen_days_of_a_backtest_pass() -> None:
     assert (later.settings.frozen_periods, later.offers["frozen_periods"].to_list()) == (2, [1])
     assert later.planned_orders["period"].to_list() == [0]
     assert window(tables, 5, 7).settings.frozen_periods == 0
+
+
+@pytest.mark.parametrize(
+    ("units", "pack", "told"), [(1e39, 1, "planned_orders, row 1"), (4.0, 0, "offers, row 1")], ids=["units", "pack"]
+)
+def test_orders_that_no_vendor_takes_are_one_message(units: float, pack: int, told: str) -> None:
+    """What stands is worked out for a warning, of tables that are refused anyway."""
+    with pytest.raises(InputError, match=told):
+        instance(
+            [item("A")],
+            [offer("A", 2, pack_size=pack)],
+            demand("A", 1.0),
+            planned_orders=[planned("A", 1, units)],
+            settings={"frozen_periods": 3},
+        )
+
+
+def test_a_word_that_is_no_weekday_is_told_beside_a_fixed_order() -> None:
+    """The check of a fixed order asks the calendar for the days on which its vendor works."""
+    order = {"override_id": "x", "kind": "order", "item_id": "A"}
+    with pytest.raises(InputError, match=r"calendar, row 1.*weekdays: found '-1'"):
+        instance(
+            [item("A")],
+            [offer("A", 2)],
+            demand("A", 1.0),
+            calendar=[{"node_id": "site", "activity": "orders", "weekdays": "-1"}],
+            overrides=[{**order, "node_id": "site", "vendor_id": "v", "units": 7, "period": 1}],
+        )

@@ -1,4 +1,5 @@
-"""Three hundred mutations of every table, of the settings and of a configuration: none ends but in a message.
+"""Three hundred mutations of every table, of the settings and of a configuration, and two hundred of the tables that a
+retailer adds: none ends but in a message.
 
 The experiment `experiments/fuzz.py` makes thousands, and solves some of those that are accepted.
 """
@@ -29,6 +30,21 @@ def test_no_mutation_ends_in_a_traceback_or_in_a_table_left_out(tmp_path: Path) 
         counts[verdict.outcome] += 1
     # Both happen often: neither everything is refused nor everything let in.
     assert min(counts["refused"], counts["accepted"]) > MUTATIONS / 10, counts
+
+
+def test_tables_that_a_retailer_adds_are_as_strict(tmp_path: Path) -> None:
+    bases = make_bases(tmp_path, ("everyday",))
+    base = bases["everyday"]
+    verdict, tables = judge_folder(base.folder, rows_of(base.frames))
+    assert verdict.outcome == "accepted", verdict
+    assert tables is not None
+    assert all(tables.frames()[name].height for name in base.damaged)
+    counts: Counter[str] = Counter()
+    for number in range(200):
+        family, done, verdict, _ = mutate(number, SEED, bases, tmp_path)
+        assert verdict.outcome not in BAD, f"{number}, {family}: {done}\n{verdict.outcome}: {verdict.said}"
+        counts[verdict.outcome] += 1
+    assert min(counts["refused"], counts["accepted"]) > 20, counts
 
 
 def test_a_mutation_is_made_from_its_number_alone(tmp_path: Path) -> None:
