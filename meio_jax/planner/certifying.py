@@ -110,6 +110,7 @@ def certify(
         The plan, with its certificate.
 
     Example:
+        >>> from meio_jax.planner import search
         >>> plan = certify(model, search(model))
         >>> low, high = plan.certificate.holdout_cost_ci95
         >>> low <= plan.certificate.holdout_cost <= high
