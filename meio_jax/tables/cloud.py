@@ -88,8 +88,8 @@ def delta_rows(place: str, version: int | None, label: str, secrets: tuple[str, 
         InputError: If there is no such table or version.
     """
     library = optional_library("deltalake", "delta", label, "to read Delta tables")
-    errors = (library.exceptions.DeltaError, OSError, ValueError, TypeError, NotImplementedError)
-    errors = (*errors, pl.exceptions.PolarsError)
+    ours = (OSError, ValueError, TypeError, NotImplementedError, pl.exceptions.PolarsError)
+    errors = (library.exceptions.DeltaError, *ours)
     try:
         with panics_as_value_errors():
             table = library.DeltaTable(place, version=version)
