@@ -152,3 +152,8 @@ class Refusal(InputError):
 
     def __reduce__(self):
         return (type(self), (self.problems[0],))
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without the hints that follow; the name of its class where it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -14,10 +14,10 @@ import polars as pl
 from meio_jax.backtest import PlanTable
 from meio_jax.backtest_loop.arms import Decision
 from meio_jax.backtest_loop.nervousness import Change
-from meio_jax.errors import Note, Problem, Refusal
+from meio_jax.errors import Note, Problem, Refusal, first_line
 from meio_jax.folders import remove
 from meio_jax.tables import write_table, write_text
-from meio_jax.tables.sources import READ_ERRORS, first_line
+from meio_jax.tables.sources import READ_ERRORS
 
 _ABOUT = "decision.json"
 

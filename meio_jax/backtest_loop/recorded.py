@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Note, Problem, first_line
 
 
 def recorded_table(path: Path, key: str) -> pl.DataFrame:
@@ -21,7 +21,7 @@ def recorded_table(path: Path, key: str) -> pl.DataFrame:
     try:
         return pl.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        found = Note(str(error).splitlines()[0])
+        found = Note(first_line(error))
         raise InputError([Problem(str(path), "", key, found, "a readable table", remedy)]) from None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from meio_jax.backtest import Execution, World, read_world, window
 from meio_jax.backtest_loop.arms import CLAIRVOYANT, OURS, STEADY, AbstractArm, Baseline, Planner, baseline
 from meio_jax.backtest_loop.customers import Ground, ground
-from meio_jax.backtest_loop.folder import finish, open_folder
+from meio_jax.backtest_loop.folder import BACKTEST
 from meio_jax.backtest_loop.issued import read_issued
 from meio_jax.backtest_loop.knowledge import AbstractKnowledge, OwnForecast, PerfectForecast
 from meio_jax.backtest_loop.live import Life, Step, live
@@ -24,6 +24,7 @@ from meio_jax.config.settings import Config
 from meio_jax.folders import held, keep_private
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.runs.backtests import SUMMARY
+from meio_jax.runs.beside import open_beside, take_over
 from meio_jax.runs.resume import identity, table_digests
 from meio_jax.runs.run import ensure_instance
 from meio_jax.tables import read_instance, write_table, write_text
@@ -71,12 +72,12 @@ def run_backtest(
     with held(folder, "meio backtest"):
         if config.output.private:
             keep_private(folder)
-        place = open_folder(folder, same, resume=resume, overwrite=overwrite)
+        place = open_beside(folder, BACKTEST, same, resume=resume, overwrite=overwrite)
         arms = _arms(config, place, at, progress)
         lives = live(at, arms, config.backtest.days, config.backtest.seed, Record(place), on_day)
         world = read_world(window(at.tables, 0, config.backtest.days))
         summary = _written(place, lives, world, at, config)
-        finish(folder, place)
+        take_over(folder, place, BACKTEST)
     return Backtest(folder, lives, world, summary)
 
 

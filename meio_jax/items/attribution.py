@@ -73,13 +73,16 @@ def shapley(reasons: tuple[str, ...], value: Callable[[frozenset[str]], Amounts]
     for before, after in ((set_, set_ | {reason}) for set_ in worlds for reason in reasons if reason not in set_):
         (reason,) = after - before
         count = len(reasons)
-        share = math.factorial(len(before)) * math.factorial(count - len(before) - 1) / math.factorial(count)
+        orders = math.factorial(len(before)) * math.factorial(count - len(before) - 1)
         for key in keys:
             old, new = worlds[before].get(key, nothing), worlds[after].get(key, nothing)
             so_far = found[reason][key]
-            units, cost = (part + share * (n - o) for part, n, o in zip(so_far, new, old, strict=True))
+            units, cost = (part + orders * (n - o) for part, n, o in zip(so_far, new, old, strict=True))
             found[reason][key] = (units, cost)
-    return found
+    # Divided once: sums of whole units stay exact until then.
+    every = math.factorial(len(reasons))
+    mean = lambda part: (part[0] / every, part[1] / every)
+    return {reason: {key: mean(part) for key, part in own.items()} for reason, own in found.items()}
 
 
 def explain_orders(

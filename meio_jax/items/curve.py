@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,32 +9,20 @@ from typing import Any
 import polars as pl
 
 from meio_jax.config.settings import Config, dump_config
-from meio_jax.errors import InputError, Note, Problem
-from meio_jax.folders import (
-    NEXT,
-    Claim,
-    Mark,
-    check_claim,
-    clear_unfinished,
-    held,
-    publish,
-    read_mark,
-    remove,
-    settle,
-    write_mark,
-)
+from meio_jax.errors import InputError, Problem
+from meio_jax.folders import Mark, held, remove
 from meio_jax.items.curve_point import point_of
 from meio_jax.progress import AbstractProgress, Preempted
 from meio_jax.results import Result
+from meio_jax.runs.beside import Work, open_beside, take_over
 from meio_jax.runs.curves import IDENTITY, KIND, TABLE
-from meio_jax.runs.files import read_certificate, read_json
-from meio_jax.runs.moved import say_where
+from meio_jax.runs.files import read_certificate
 from meio_jax.runs.run import ensure_instance, run_solve
-from meio_jax.tables import Tables, read_instance, write_instance, write_table, write_text
+from meio_jax.tables import Tables, read_instance, write_instance, write_table
 from meio_jax.tables.schema import FLOOR_KINDS
 
 _COMMAND = "meio curve"
-_MARK = Mark(KIND, (IDENTITY, TABLE, "points", "instances", "report.html"))
+_CURVE = Work(Mark(KIND, (IDENTITY, TABLE, "points", "instances", "report.html")), IDENTITY, TABLE, "points", "--out")
 _MOST = 50
 TOTAL = "total service"
 
@@ -61,10 +48,12 @@ def service_levels(text: str) -> list[float]:
         low, high, step = (*parts, 0.01) if len(parts) == 2 else parts
     except ValueError:
         low = high = step = 0.0
-    count = int((high - low) / step + 1e-6) + 1 if step > 0 else 0
-    if not (0 < low <= high <= 1 and 0 < count <= _MOST):
+    within = 0 < low <= high <= 1 and step > 0
+    # Asked of the ratio: a step next to nothing would make it infinite.
+    if not (within and (high - low) / step < _MOST - 0.5):
         expected = f"LOW:HIGH or LOW:HIGH:STEP with 0 < LOW <= HIGH <= 1 and at most {_MOST} levels"
         raise InputError([Problem(_COMMAND, "", "--service", text, expected, "write 0.90:0.99 or 0.90:0.98:0.02")])
+    count = int((high - low) / step + 1e-6) + 1
     found = [round(low + step * number, 9) for number in range(count)]
     return found if high - found[-1] < 1e-9 else [*found, high]
 
@@ -138,7 +127,7 @@ def run_curve(
     same: dict[str, Any] = {"levels": levels, "floors": moved, "name": about.name, "currency": about.currency}
     same["config"] = dump_config(config)
     with held(folder, "meio curve"):
-        place = _open(folder, same, resume=resume, overwrite=overwrite)
+        place = open_beside(folder, _CURVE, same, resume=resume, overwrite=overwrite)
         rows, earlier = [], None
         for number, level in enumerate(levels):
             progress.stage(f"service {level:.4g}, point {number + 1} of {len(levels)}")
@@ -151,10 +140,7 @@ def run_curve(
             earlier = run
         found = pl.DataFrame(rows, infer_schema_length=None)
         write_table(found, place / TABLE)
-        if place != folder:
-            for run in sorted((place / "points").glob("[0-9]*")):
-                say_where(run, place, folder)
-            publish(folder, _MARK, _MARK.entries)
+        take_over(folder, place, _CURVE)
     return found
 
 
@@ -171,32 +157,3 @@ def _solve(
     write_instance(tables, instance)
     part = config.instance.model_copy(update={"path": instance, "generate": None, "us": None})
     run_solve(config.model_copy(update={"instance": part, "run": run}), progress, warm_start=earlier)
-
-
-def _open(folder: Path, same: dict[str, Any], *, resume: bool, overwrite: bool) -> Path:
-    """Make the folder ready, and say where in it the curve is written: beside a finished one until it is complete."""
-    settle(folder)
-    if resume:
-        place = folder / NEXT if (folder / NEXT / IDENTITY).is_file() else folder
-        mark = read_mark(place)
-        if mark is None or mark.kind != KIND or not (place / IDENTITY).exists():
-            remedy = "leave `--resume` away, or give the folder of a curve"
-            raise InputError([Problem(str(folder), "--out", "", Note("no curve"), "a curve to continue", remedy)])
-        stored, remedy = read_json(place / IDENTITY, "what a curve began with"), "begin anew with --overwrite"
-        problems = [
-            Problem(str(place / IDENTITY), "", key, now, f"{stored.get(key)}, as it began", remedy)
-            for key, now in same.items()
-            if stored.get(key) != now
-        ]
-        if problems:
-            raise InputError(problems)
-        return place
-    check_claim(folder, Claim(KIND, "--out", overwrite=overwrite), "a curve (continue it with --resume)")
-    clear_unfinished(folder)
-    place = folder / NEXT if (folder / TABLE).exists() else folder
-    place.mkdir(exist_ok=True, parents=True)
-    for name in _MARK.entries:
-        remove(place / name)
-    write_mark(place, _MARK)
-    write_text(json.dumps(same, indent=1), place / IDENTITY)
-    return place

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from meio_jax.errors import Note, Problem, Refusal
+from meio_jax.errors import Note, Problem, Refusal, first_line
 from meio_jax.runs.files import read_json
-from meio_jax.tables.sources import READ_ERRORS, first_line
+from meio_jax.tables.sources import READ_ERRORS
 
 KIND, SUMMARY = "backtest", "summary.json"
 

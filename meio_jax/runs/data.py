@@ -11,13 +11,13 @@ from typing import Any
 
 import polars as pl
 
-from meio_jax.errors import InputError, Note, Problem, Refusal
+from meio_jax.errors import InputError, Note, Problem, Refusal, first_line
 from meio_jax.runs.files import read_about, read_certificate
 from meio_jax.tables import Tables, read_item_block, read_network
 from meio_jax.tables.clean_texts import clean_series
 from meio_jax.tables.digests import joint_digest
 from meio_jax.tables.findings import Findings
-from meio_jax.tables.sources import READ_ERRORS, find_files, first_line, instance_files, part_digest, scan_file
+from meio_jax.tables.sources import READ_ERRORS, find_files, instance_files, part_digest, scan_file
 
 NEEDED = ("prices", "metrics", "plan/targets", "plan/orders", "plan/transfers") + tuple(
     f"plan/{name}" for name in ("expected", "expected_nodes", "expected_items")

@@ -9,13 +9,13 @@ from typing import Literal
 
 import polars as pl
 
-from meio_jax.errors import Note, Problem, Refusal
+from meio_jax.errors import Note, Problem, Refusal, first_line
 from meio_jax.folders import Claim, check_claim, used, written_beside
 from meio_jax.runs.files import read_certificate
 from meio_jax.runs.folder import made_of
 from meio_jax.runs.purchase_orders import write_purchase_orders
 from meio_jax.tables import guard_cells, write_table, write_text
-from meio_jax.tables.sources import READ_ERRORS, first_line
+from meio_jax.tables.sources import READ_ERRORS
 from meio_jax.tables.write_excel import write_workbook
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from meio_jax.config.settings import Config
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Note, Problem, first_line
 from meio_jax.progress import AbstractProgress
 from meio_jax.results import Result
 from meio_jax.runs.data import read_table
@@ -51,7 +51,9 @@ class MlflowStore:
         try:
             self._log(config, run)
         except (MlflowException, OSError) as error:
-            progress.warning(f"{run} is complete, but MLflow took it in part or not at all: {_line(error)}")
+            progress.warning(
+                f"{run} is complete, but MLflow took it in part or not at all: {first_line(error)[:_LONGEST]}"
+            )
 
     def _log(self, config: Config, run: Path) -> None:
         from mlflow.entities import Metric, Param
@@ -106,7 +108,9 @@ def open_store(config: Config) -> MlflowStore | None:
         expected = "an MLflow store that can be reached"
         remedy = "correct mlflow.uri (or MLFLOW_TRACKING_URI), or leave mlflow.experiment out"
         where = part.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
-        problem = Problem("configuration", "", "mlflow.uri", Note(f"{where}: {_line(error)}"), expected, remedy)
+        problem = Problem(
+            "configuration", "", "mlflow.uri", Note(f"{where}: {first_line(error)[:_LONGEST]}"), expected, remedy
+        )
         raise InputError([problem]) from None
     return MlflowStore(client, str(place), part.tables, int(time.time() * 1000))
 
@@ -143,8 +147,3 @@ def _by_step(run: Path) -> Iterator[tuple[str, float, int, int]]:
 
 def _batches(rows: list[Any], most: int) -> Iterable[list[Any]]:
     return (rows[first : first + most] for first in range(0, len(rows), most))
-
-
-def _line(error: Exception) -> str:
-    """The first line of an error."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Note, Problem, first_line
 from meio_jax.tables.extras import optional_library, panics_as_value_errors
 from meio_jax.tables.origins import CLOUD, without_secrets
 from meio_jax.tables.plain_rows import sorted_rows
@@ -45,7 +45,7 @@ def fetch_objects(url: str, into: Path, label: str, secrets: tuple[str, ...] = (
             store.get_file(name, str(target))
             written.append((str(name), target))
     except _errors(module) as error:
-        said = without_secrets(next(iter(str(error).splitlines()), ""), secrets) or type(error).__name__
+        said = without_secrets(first_line(error), secrets)
         remedy = "check the path, and the credentials in the environment (docs/in_and_out.md)"
         raise InputError([Problem(label, "", "path", Note(said), "an object that can be read", remedy)]) from None
     if not written:
@@ -96,6 +96,6 @@ def delta_rows(place: str, version: int | None, label: str, secrets: tuple[str, 
             frame = pl.DataFrame(pl.read_delta(table))
         return sorted_rows(frame, label, "delta"), table.version()
     except errors as error:
-        said = without_secrets(next(iter(str(error).splitlines()), ""), secrets) or type(error).__name__
+        said = without_secrets(first_line(error), secrets)
         remedy = "check the path and the version, and the credentials in the environment"
         raise InputError([Problem(label, "", "delta", Note(said), "a Delta table that can be read", remedy)]) from None

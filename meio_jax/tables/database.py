@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import polars as pl
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Note, Problem, first_line
 from meio_jax.tables.extras import optional_library, panics_as_value_errors
 from meio_jax.tables.origins import without_secrets
 from meio_jax.tables.plain_rows import sorted_rows
@@ -112,7 +112,7 @@ def _names(names: list[str], label: str) -> list[str]:
 
 
 def _failed(error: BaseException, label: str, secrets: tuple[str, ...] = ()) -> InputError:
-    said: Any = without_secrets(next(iter(str(error).splitlines()), type(error).__name__), secrets)
+    said: Any = without_secrets(first_line(error), secrets)
     return InputError(
         [Problem(label, "", "query", Note(said), "a query that runs", "correct the query or the database")]
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from meio_jax.errors import Note
+from meio_jax.errors import Note, first_line
 from meio_jax.tables.extras import optional_library, panics_as_value_errors
 from meio_jax.tables.findings import FIRST, Findings
 from meio_jax.tables.workbook_size import check_size
@@ -99,7 +99,7 @@ def _opened(content: bytes, label: str) -> tuple[Any, Any]:
 
 
 def _unreadable(error: Exception) -> ValueError:
-    return ValueError(next(iter(str(error).splitlines()), "no workbook"))
+    return ValueError(first_line(error))
 
 
 def _tell_failed(errors: Any, label: str, findings: Findings) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Note, Problem, first_line
 
 
 def optional_library(module: str, extra: str, place: str, purpose: str) -> Any:
@@ -43,4 +43,4 @@ def panics_as_value_errors() -> Iterator[None]:
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise ValueError(next(iter(str(error).splitlines()), "a fault of the library")) from None
+        raise ValueError(first_line(error)) from None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Note, Problem, first_line
 from meio_jax.tables.digests import rows_digest
 from meio_jax.tables.extras import panics_as_value_errors
 
@@ -61,5 +61,5 @@ def write_rows(frame: pl.DataFrame, path: Path, key: str, label: str) -> str:
             frame.write_parquet(path)
             return rows_digest(key, frame)
     except (pl.exceptions.PolarsError, ValueError) as error:
-        found = Note(next(iter(str(error).splitlines()), type(error).__name__))
+        found = Note(first_line(error))
         raise InputError([Problem(label, "", "", found, _EXPECTED, _REMEDY)]) from None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Note, Problem, first_line
 from meio_jax.tables.assemble import parts_of
 from meio_jax.tables.context import Scope
 from meio_jax.tables.digests import file_digest, joint_digest
@@ -24,7 +24,6 @@ from meio_jax.tables.sources import (
     Files,
     Part,
     find_files,
-    first_line,
     read_parts,
     scan_file,
     stamps,

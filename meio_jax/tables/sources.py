@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, Note, Problem, first_line
 from meio_jax.tables.csv_text import read_csv_bytes
 from meio_jax.tables.digests import file_digest, rows_digest, stream_digest
 from meio_jax.tables.excel import WORKBOOK, read_sheet, sheets_of
@@ -321,11 +321,6 @@ def drop_hive(files: Files, frame: pl.DataFrame) -> pl.DataFrame:
     # folders such as `block=3` only group the parts; where their name is a column of the table it is kept
     known = table_columns(files.name)
     return frame.drop([key for key in hive_keys(files) if key not in known and key in frame.columns])
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, without the hints that follow."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def unreadable(files: Files, label: str, error: BaseException, findings: Findings) -> None:

@@ -13,6 +13,8 @@ import zipfile
 import zlib
 from collections import deque
 
+from meio_jax.errors import first_line
+
 MOST_BYTES = 2 * 2**30
 """Bytes of all parts of a workbook, unpacked."""
 MOST_CELLS = 50_000_000
@@ -48,7 +50,7 @@ def check_size(content: bytes) -> None:
                 left = _measure(archive, part, left)
         _CHECKED.append(digest)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(next(iter(str(error).splitlines()), "no archive")) from None
+        raise ValueError(first_line(error)) from None
 
 
 def _measure(archive: zipfile.ZipFile, part: zipfile.ZipInfo, left: int) -> int:

@@ -122,9 +122,9 @@ def test_the_reason_is_what_was_changed(compared: tuple[Diff, Path], name: str) 
     """The made reason has nearly all of the change; what no reason explains is a unit or two of rounding."""
     whole, found = change(compared, name), parts(compared, name)
     made = sum(found.get(reason, 0.0) for reason in MADE[name].split(" and "))
-    assert made == pytest.approx(whole, abs=max(1.0, 0.1 * abs(whole)) + 1e-6)
+    assert made == pytest.approx(whole, abs=max(1.0, 0.1 * abs(whole)))
     assert set(found) <= {*MADE[name].split(" and "), REST}
-    assert abs(found.get(REST, 0.0)) <= max(1.0, 0.1 * abs(whole)) + 1e-6
+    assert abs(found.get(REST, 0.0)) <= max(1.0, 0.1 * abs(whole))
 
 
 def test_directions_are_right(compared: tuple[Diff, Path]) -> None:

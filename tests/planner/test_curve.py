@@ -35,7 +35,13 @@ def test_levels_run_from_the_lowest_to_the_highest() -> None:
     assert service_levels("0.9:0.9") == [0.9]
 
 
-@pytest.mark.parametrize("text", ["0.9", "0.99:0.9", "0:0.9", "0.9:1.1", "90:99", "0.9:0.99:0", "a:b", "0.1:0.9:0.001"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0.9", "0.99:0.9", "0:0.9", "0.9:1.1", "90:99", "0.9:0.99:0", "a:b", "0.1:0.9:0.001", "0.1:0.2:0.3:0.4"),
+        *("inf:inf", "0.5:inf", "nan:0.9", "0.5:nan", "0.5:0.9:inf:", "0.5:0.9:nan", "0.5:0.9:1e-320", "-inf:0.9"),
+    ],
+)
 def test_levels_that_make_no_sense_are_told(text: str) -> None:
     with pytest.raises(InputError, match="LOW:HIGH") as told:
         service_levels(text)

@@ -18,12 +18,14 @@ import pytest
 from lived import DAYS, LANES, built, lived
 from one_node import demand, instance, item, offer
 
-from meio_jax.backtest import Options, PlanTable, simulate
+from meio_jax.backtest import Options, PlanTable, limits, simulate
 from meio_jax.errors import InputError
 from meio_jax.instance import Instance, build_instance
+from meio_jax.model import resources
 from meio_jax.model.resources import item_charge, outbound_price, usage
 from meio_jax.policy.base_stock import BaseStock
 from meio_jax.tables import Tables
+from meio_jax.tables.measures import MEASURES
 
 RESOURCES: dict[str, dict[str, Any]] = {
     "orders": {"kind": "vendor", "vendor_id": "v", "measure": "lines"},
@@ -203,3 +205,9 @@ def test_an_item_that_a_capacity_counts_needs_its_size(kind: str, measure: str, 
 def test_hours_of_storage_are_refused() -> None:
     with pytest.raises(InputError, match="units, m3 or pallets for kind storage"):
         _tables({"hall": {"kind": "storage", "node_id": "site", "measure": "hours"}})
+
+
+def test_measures_are_numbered_alike_in_tables_planner_and_simulator() -> None:
+    """Each part that may not know the others has the list of its own; arrays hold the number of a measure."""
+    assert MEASURES == resources.MEASURES == limits.MEASURES
+    assert resources.MEASURES[-len(resources.SIZES) :] == resources.SIZES
