@@ -139,7 +139,14 @@ class FulfilmentPart(_Part):
 class SolvePart(_Part):
     """How long to search and when to stop."""
 
-    max_steps: int = Field(default=150, ge=1, le=MOST, description="steps after which the search stops in any case")
+    max_steps: int = Field(default=300, ge=1, le=MOST, description="steps after which the search stops in any case")
+    decay_steps: int = Field(
+        default=150,
+        ge=1,
+        le=MOST,
+        description="steps over which those of levels fall from `learning_rate` to `final_learning_rate` (at most "
+        "`max_steps`); what has not converged by then goes on by steps of the last size",
+    )
     min_steps: int = Field(default=40, ge=1, le=MOST, description="steps before the search may stop")
     check_every: int = Field(default=5, ge=1, le=MOST, description="steps between checks of the tolerances")
     learning_rate: float = Field(default=0.1, gt=0, le=100, description="first step, in units of mean lead-time demand")

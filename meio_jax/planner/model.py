@@ -202,7 +202,7 @@ def built_from(instance: Instance, config: Config, mesh: Mesh | None, values: Va
         instance.catalog,
         start,
         Training(config.scenarios.train, store=_stored(instance, config)),
-        SearchOptions(options.learning_rate, options.final_learning_rate, options.max_steps),
+        SearchOptions(options.learning_rate, options.final_learning_rate, min(options.decay_steps, options.max_steps)),
         margin=options.capacity_margin,
         mesh=mesh,
     )
