@@ -33,7 +33,7 @@ MOST_DIFFERENCE = 1e-4
 
 @dataclass(frozen=True)
 class Row:
-    """One number of columns (items x scenarios): seconds and share of a triad's bandwidth, forward and with gradient."""
+    """A number of columns (items x scenarios): seconds and share of a triad's bandwidth, forward and with gradient."""
 
     columns: int
     differs: float
@@ -49,8 +49,9 @@ class Row:
 def arguments(columns: int, seed: int) -> tuple[tuple, tuple]:
     """Demand, stock, lists and weights of random numbers, and derivatives by the four results."""
     rng = np.random.default_rng(seed)
-    demand = rng.poisson(0.4, (CLASSES, columns))
-    stock = rng.poisson(1.0, (NODES, columns))
+    # Not of whole units: where exactly as much is asked as there is, rounding decides which derivative is taken.
+    demand = rng.poisson(0.4, (CLASSES, columns)) * rng.uniform(0.5, 1.5, (CLASSES, columns))
+    stock = rng.poisson(1.0, (NODES, columns)) * rng.uniform(0.5, 1.5, (NODES, columns))
     choice = jnp.asarray(rng.integers(0, NODES + 1, (ROUNDS, CLASSES)), jnp.int32)
     tables = rng.uniform(0.1, 2, (3, ROUNDS, CLASSES))
     single = lambda array: jnp.asarray(array, jnp.float32)

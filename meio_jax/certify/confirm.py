@@ -17,8 +17,9 @@ from meio_jax.solver.solve import SharedState, State, effective_steps
 from meio_jax.solver.store import AbstractInventoryStore
 
 # Groups of scenarios before a first opinion, and how many standard errors from the tolerance count as clear: the worst
-# of many capacities is looked for. Where that many more steps may make it clear, a simulation would take longer.
-_FIRST, _CLEAR, _SOON = 6, 2.5, 6
+# of many capacities is looked for. Where scenarios end first, so many errors must lie between the mean and the
+# tolerance: holdout scenarios, on which the plan is judged in the end, differ from these by chance.
+_FIRST, _CLEAR, _SAFE = 6, 2.5, 1.5
 
 
 def confirmation(
@@ -31,10 +32,11 @@ def confirmation(
 ) -> Callable[[State, Step], Sample | None]:
     """What a solve asks when its tolerances are checked: what shows that its plan meets them, else None.
 
-    Every step sees scenarios that are new to it. Where their means keep all capacities by more than chance, nothing
-    else is asked; else the plan is simulated on validation scenarios until all capacities are clearly kept or one is
-    clearly missed (a sequential test, Wald 1945), at most all of them. The certificate goes on from there: it is of all
-    validation scenarios, and may still find otherwise.
+    Every step sees scenarios that are new to it. Where one of the capacities is missed by more than chance in their
+    means, nothing else is asked: the worst of many capacities looks worse over few scenarios than it is. Else the plan
+    is simulated on validation scenarios until all capacities are clearly kept or one is clearly missed (a sequential
+    test, Wald 1945), at most all of them. Means that keep all capacities are not enough: they are of other plans than
+    the one that is returned. The certificate is of holdout scenarios, and may still find otherwise.
 
     Args:
         store: The items, with the capacities that the search sees, less their margin.
@@ -45,22 +47,17 @@ def confirmation(
         should_stop: Whether the search is to stop after this step anyway: then nothing is simulated.
     """
     options = config.solve
-    # Means over steps see few scenarios, and the capacities less a margin; a simulation takes as long as some steps.
-    worth = options.violation + options.capacity_margin / 2
     # The other half is left for what levels can still save: the certificate holds both together to the tolerance.
     gap = options.gap / 2
 
     def confirm(state: State, report: Step) -> Sample | None:
-        if report.violation > worth or report.gap > gap:
+        if report.gap > gap:
             return None
         shared, usual = state.shared, np.asarray(state.shared.usual)
-        sample = sample_of(store, state.items, True, shared.mean.list_prices, chunk)
-        seen = violations_by_steps(given, store.resources, shared, averaging)
-        wanted = steps_until_clear(*seen, options.violation, int(shared.step))
-        if wanted <= 0:
-            return sample
-        if 0 < wanted <= _SOON:
+        mean, error = violations_by_steps(given, store.resources, shared, averaging)
+        if (mean - _CLEAR * error).max(initial=0) > options.violation:
             return None
+        sample = sample_of(store, state.items, True, shared.mean.list_prices, chunk)
         answer = None
         while answer is None:
             if should_stop():
@@ -73,12 +70,6 @@ def confirmation(
     return confirm
 
 
-def steps_until_clear(mean: np.ndarray, error: np.ndarray, tolerance: float, steps: int) -> float:
-    """How many more steps it takes until the tolerance is this many standard errors away, if the means stay."""
-    room = np.maximum(tolerance - mean, 1e-9) / _CLEAR
-    return steps * float(np.max((error / room) ** 2, initial=0)) - steps
-
-
 def kept(
     resources: Resources, usage: Sequence[Usage], tolerance: float, usual: np.ndarray, *, ended: bool
 ) -> bool | None:
@@ -89,13 +80,13 @@ def kept(
         usage: Their usage in each group.
         tolerance: Largest relative violation that counts as kept.
         usual: What an excess over a capacity of nothing is a share of.
-        ended: Whether there are no more scenarios; then the mean decides.
+        ended: Whether there are no more scenarios; then the mean must be somewhat below the tolerance.
     """
     if len(usage) < _FIRST and not ended:
         return None
     mean, error = violations(resources, usage, usual)
     if ended:
-        return bool(mean.max(initial=0) <= tolerance)
+        return bool((mean + _SAFE * error).max(initial=0) <= tolerance)
     if (mean - _CLEAR * error).max(initial=0) > tolerance:
         return False
     return True if (mean + _CLEAR * error).max(initial=0) <= tolerance else None
@@ -135,12 +126,14 @@ def violations(resources: Resources, usage: Sequence[Usage], usual: np.ndarray) 
 
     Args:
         resources: The capacities.
-        usage: Their usage in each group, two at least.
+        usage: Their usage in each group; of one alone the error is 0.
         usual: What an excess over a capacity of nothing is a share of.
     """
     mean, _ = relative_violation(resources, *_mean(usage), usual)
     each = np.stack([relative_violation(resources, one.used, one.wanted, usual)[0] for one in usage])
-    return mean, _pooled(resources, each.var(axis=0, ddof=1) / len(usage))
+    # Of one group nothing is known of how far groups differ.
+    spread = each.var(axis=0, ddof=1) if len(usage) > 1 else np.zeros_like(mean)
+    return mean, _pooled(resources, spread / len(usage))
 
 
 def _pooled(resources: Resources, variance: np.ndarray) -> np.ndarray:

@@ -196,7 +196,7 @@ class SolvePart(_Part):
     )
     confirm: bool = Field(
         default=True,
-        description="stop by means over steps and their error, or by validation scenarios; false: by the means alone",
+        description="stop when the plan keeps the tolerances on validation scenarios; false: when means over steps do",
     )
 
 
@@ -214,7 +214,7 @@ class WarmPart(_Part):
     )
     confirm: bool = Field(
         default=True,
-        description="stop by means over steps and their error, or by validation scenarios; false: by the means alone",
+        description="stop when the plan keeps the tolerances on validation scenarios; false: when means over steps do",
     )
     price_gain: float = Field(
         default=4.0,
@@ -392,7 +392,7 @@ class Config(_Part):
     instance: InstancePart
     run: SafePath = Field(description="folder of the run, relative to the working directory")
     seed: int = Field(
-        default=0, ge=-(2**63), lt=2**63, description="seed of all scenarios: same seed, same machine, same plan"
+        default=0, ge=0, lt=2**63, description="seed of all scenarios: same seed, same machine, same plan"
     )
     precision: Literal["float32", "float64"] = Field(default="float32", description="floating-point type")
     scenarios: ScenarioPart = ScenarioPart()
