@@ -66,6 +66,8 @@ def config_of(size: Size, home: Path) -> Config:
     for part, values in size.overrides:
         base[part] = {**base.get(part, {}), **values}
     base["solve"] = {**base.get("solve", {}), "devices": 1}
+    # The form whose launches are to become few (the default of a GPU is the faster one as it stands).
+    base["fulfilment"] = {"form": "fused", **base.get("fulfilment", {})}
     return make_config(**base)
 
 

@@ -84,13 +84,15 @@ class Model:
 
 
 def assignment_form(wanted: str, nodes: int, device: Device | None = None) -> str:
-    """Sparse rows on a CPU, one kernel for all rounds on a GPU, and elsewhere dense products for tiny networks."""
+    """Sparse rows on a CPU or a GPU, and elsewhere dense products for tiny networks.
+
+    The fused form launches a quarter of the kernels on a GPU and moves half of the bytes, and yet takes longer: its
+    loops wait for memory once a class (measured on an H100, docs/performance.md).
+    """
     kind = (this_device() if device is None else device).kind
     if wanted != "auto":
         return wanted
-    if kind == "gpu":
-        return "fused"
-    return "dense" if nodes <= _DENSE_UP_TO_NODES and kind != "cpu" else "sparse"
+    return "dense" if nodes <= _DENSE_UP_TO_NODES and kind not in ("cpu", "gpu") else "sparse"
 
 
 def _stored(instance: Instance, config: Config) -> bool:
