@@ -60,9 +60,9 @@ class AbstractProgress(abc.ABC):
         """
         return None
 
-    def begun(self, run: Path) -> None:
-        """Called once there is something in the run folder that `meio resume` can continue."""
-        del run
+    def begun(self, run: Path, how: str | None = None) -> None:
+        """Called once there is something in a folder that can be continued: by `meio resume RUN`, or as `how` says."""
+        del run, how
 
     def close(self) -> None:
         """Called once when the search ends."""

@@ -52,7 +52,7 @@ class Record:
             return None
         try:
             return self._recorded(place)
-        except (*READ_ERRORS, KeyError, TypeError, ValueError) as error:
+        except (*READ_ERRORS, KeyError, TypeError, ValueError, RecursionError) as error:
             remedy = "take that folder away, and the day is decided anew"
             raise Refusal(Problem(str(place), "", "", Note(first_line(error)), "a recorded day", remedy)) from None
 

@@ -24,10 +24,10 @@ from meio_jax.config.settings import Config
 from meio_jax.folders import held, keep_private
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.runs.backtests import SUMMARY
-from meio_jax.runs.beside import open_beside, take_over
-from meio_jax.runs.resume import identity, table_digests
+from meio_jax.runs.beside import SAME_AGAIN, open_beside, take_over
+from meio_jax.runs.resume import identity
 from meio_jax.runs.run import ensure_instance
-from meio_jax.tables import read_instance, write_table, write_text
+from meio_jax.tables import Tables, read_instance, write_table, write_text
 
 _FILES = ("actual", "lead_times", "deliveries", "min_max", "forecasts")
 
@@ -58,7 +58,7 @@ def run_backtest(
         folder: Where to write.
         resume: Continue the backtest that the folder holds; days that are recorded are lived again by their record.
         overwrite: Replace the backtest that the folder holds; a finished one once this one is complete.
-        progress: Where solves report.
+        progress: Where solves report, and where warnings about the input go.
         on_day: See `live`.
 
     Raises:
@@ -68,11 +68,14 @@ def run_backtest(
     source = ensure_instance(config, progress)
     tables = read_instance(source)
     at = ground(tables, source, config.backtest)
-    same = _identity(config, source)
+    same = _identity(config, tables)
+    for one in tables.warnings:
+        progress.warning(str(one))
     with held(folder, "meio backtest"):
         if config.output.private:
             keep_private(folder)
         place = open_beside(folder, BACKTEST, same, resume=resume, overwrite=overwrite)
+        progress.begun(folder, SAME_AGAIN)
         arms = _arms(config, place, at, progress)
         lives = live(at, arms, config.backtest.days, config.backtest.seed, Record(place), on_day)
         world = read_world(window(at.tables, 0, config.backtest.days))
@@ -98,8 +101,8 @@ def _arms(config: Config, folder: Path, at: Ground, progress: AbstractProgress) 
     return arms
 
 
-def _identity(config: Config, source: Path) -> dict[str, Any]:
-    """What a continuation must agree with."""
+def _identity(config: Config, tables: Tables) -> dict[str, Any]:
+    """What a continuation must agree with; the tables are those that were read, whatever the folder holds since."""
     part = config.backtest.model_dump(mode="json", exclude=set(_FILES))
     files = {name: getattr(config.backtest, name) for name in _FILES}
     digests = {
@@ -108,7 +111,7 @@ def _identity(config: Config, source: Path) -> dict[str, Any]:
         if path is not None and path.is_file()
     }
     own = {f"backtest.{key}": value for key, value in {**part, **digests}.items()}
-    return {**identity(config, table_digests(source)), **own}
+    return {**identity(config, dict(tables.digests)), **own}
 
 
 def _written(folder: Path, lives: list[Life], world: World, at: Ground, config: Config) -> dict[str, Any]:

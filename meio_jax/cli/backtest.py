@@ -7,11 +7,29 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from meio_jax.cli.backtest_text import DayLines, backtest_text
+from meio_jax.cli.console import messages, output
+from meio_jax.cli.signals import LISTENER, Listener
+from meio_jax.cli.terminal import show_warning
+from meio_jax.progress import Silent
 
-_out, _err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+_out, _err = output(), messages()
+
+
+class _Told(Silent):
+    """What is told of a backtest besides its days: warnings about the input, and how it is continued."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def warning(self, text: str) -> None:
+        # Those of the solves that follow are about the same input.
+        if self._listener.onward is None:
+            show_warning(_err, text)
+
+    def begun(self, run: Path, how: str | None = None) -> None:
+        self._listener.begun(run, how)
 
 
 def backtest(
@@ -44,7 +62,9 @@ def backtest(
         _err.print(defaults_text(loaded, folder), markup=False, highlight=False)
     lines = DayLines(_err, quiet=quiet)
     try:
-        found = run_backtest(loaded, folder, resume=resume, overwrite=overwrite, on_day=lines.update)
+        found = run_backtest(
+            loaded, folder, resume=resume, overwrite=overwrite, on_day=lines.update, progress=_Told(LISTENER.get())
+        )
     finally:
         lines.close()
     if as_json:

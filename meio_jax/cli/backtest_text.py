@@ -6,9 +6,10 @@ import sys
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+
+from meio_jax.cli.console import escape
 
 SHARES = ("promises_kept", "fast_promises_kept")
 _SHOWN = ("total", "outbound", "holding", "transfer", "lost_sale", "backorder", "lost_units", *SHARES)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
+from meio_jax.cli.arguments import check_texts
 from meio_jax.cli.backtest import backtest
+from meio_jax.cli.console import messages, output
 from meio_jax.cli.curve import curve
 from meio_jax.cli.endings import BAD_INPUT, ending
 from meio_jax.cli.serve import Host, MaxBody, Port, Run, TokenFile, Waiting, answer, run_server
@@ -28,8 +29,7 @@ app = typer.Typer(
     help="Plan multi-echelon inventory with shared capacity: what to buy, where to place it, what capacity is worth.",
 )
 
-_out = Console(soft_wrap=True)
-_err = Console(stderr=True, soft_wrap=True)
+_out, _err = output(), messages()
 
 Strict = Annotated[bool, typer.Option("--strict", help="Take warnings about the input for errors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -49,7 +49,6 @@ def validate(
 ) -> None:
     """Check an instance folder: every problem, what is probably not meant, and a summary of what was read."""
     from meio_jax.cli.terminal import show_warning
-    from meio_jax.errors import visible
     from meio_jax.tables import read_instance
     from meio_jax.tables.summary import summary_of_tables
 
@@ -58,7 +57,7 @@ def validate(
         show_warning(_err, str(one))
     if strict and tables.warnings:
         raise InputError.from_warnings(tables.warnings)
-    _out.print(f"{visible(str(folder))} is valid.\n{summary_of_tables(tables)}", markup=False, highlight=False)
+    _out.print(f"{folder} is valid.\n{summary_of_tables(tables)}", markup=False, highlight=False)
 
 
 @app.command()
@@ -395,12 +394,13 @@ def main() -> None:
     _LISTENER.set(listener)
     try:
         with listener.listening():
+            check_texts(sys.argv[1:])
             app()
     except Ended:
         _say(listener.last_words())
         raise SystemExit(Result.INTERRUPTED.value) from None
     except Exception as error:
-        found = ending(error, listener.run)
+        found = ending(error, listener.onward)
         if found is None:
             raise
         status, text = found

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import polars as pl
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from meio_jax.cli.console import messages, output
 from meio_jax.cli.signals import LISTENER
 
-_out, _err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+_out, _err = output(), messages()
 
 
 def curve(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from meio_jax.cli.console import escape
 from meio_jax.items.diff import Diff
 from meio_jax.items.reasons_text import WORDS
 from meio_jax.plans.names import called

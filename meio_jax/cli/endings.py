@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 
 from meio_jax.errors import InputError
 from meio_jax.progress import Preempted, ProcessLost
@@ -33,33 +32,37 @@ _REMEDIES = {
 }
 
 
-def ending(error: BaseException, run: Path | None) -> tuple[int, str] | None:
+def ending(error: BaseException, onward: str | None) -> tuple[int, str] | None:
     """Exit status and message of an error that users can do something about; None of all others.
 
     Args:
         error: What was raised.
-        run: Run folder that `meio resume` can continue, if there is one.
+        onward: How what has begun can be continued, such as "`meio resume RUN`"; None: nothing has begun.
     """
     if isinstance(error, InputError):
         return BAD_INPUT, str(error)
     if isinstance(error, Preempted | ProcessLost):
         words = str(error)
-        more = "" if run is None or "meio resume" in words else f" Continue with `meio resume {run}`."
+        more = "" if onward is None or onward in words else f" Continue with {onward}."
         return Result.INTERRUPTED.value, words + more
     if isinstance(error, OSError) and error.errno in _REMEDIES:
-        return (BAD_INPUT if run is None else Result.INTERRUPTED.value), _file_trouble(error, run)
+        return _status(onward), _file_trouble(error, onward)
     if isinstance(error, MemoryError):
-        then = "" if run is None else f", then continue with `meio resume {run}`"
+        then = "" if onward is None else f", then continue with {onward}"
         remedy = f"Free some memory, or lower `solve.block_items`, `scenarios.per_step` or `scenarios.store_gib`{then}."
-        return (BAD_INPUT if run is None else Result.INTERRUPTED.value), f"Out of memory. {remedy}"
+        return _status(onward), f"Out of memory. {remedy}"
     return None
 
 
-def _file_trouble(error: OSError, run: Path | None) -> str:
+def _status(onward: str | None) -> int:
+    return BAD_INPUT if onward is None else Result.INTERRUPTED.value
+
+
+def _file_trouble(error: OSError, onward: str | None) -> str:
     where = error.filename2 or error.filename
     place = f"{os.fsdecode(where)}: " if isinstance(where, str | bytes | os.PathLike) else ""
     assert error.errno is not None  # known above
     reason = (error.strerror or os.strerror(error.errno)).rstrip(".").lower()
-    then = "give the command again" if run is None else f"continue with `meio resume {run}`"
+    then = "give the command again" if onward is None else f"continue with {onward}"
     remedy = _REMEDIES[error.errno]
     return f"Cannot read or write {place}{reason}. What was complete is as it was. To go on: {remedy}, then {then}."

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 
+from meio_jax.cli.console import escape
 from meio_jax.items.explain import Change, Explanation
 from meio_jax.tables.measures import unit_words
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from meio_jax.cli.console import messages
 from meio_jax.cli.signals import Heard
 
-_err = Console(stderr=True, soft_wrap=True)
+_err = messages()
 
 
 def run_server(

@@ -19,6 +19,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 
+from meio_jax.errors import visible
+
 GRACE = 1.5
 """Seconds between being told to end at once and being ended."""
 
@@ -64,17 +66,28 @@ class Listener:
     """The thread that hears signals.
 
     `heard` is called with the number of every signal, in the thread; None: any signal ends the program at once, with
-    `last_words` and the exit status. `run` is the run folder that can be continued.
+    `last_words` and the exit status. `onward` says how what has begun can be continued, in words; None: nothing has.
     """
 
     def __init__(self, status: int) -> None:
         self.heard: Heard | None = None
-        self.run: Path | None = None
-        self.last_words: Callable[[], str] = lambda: "Ended as told; what was there before is as it was."
+        self.onward: str | None = None
+        self.last_words: Callable[[], str] = self.usual_words
         self._status = status
         self._told = False
         self._ending = threading.Event()
         self._done = threading.Event()
+
+    def usual_words(self) -> str:
+        """What the program says when it ends at once, unless a command knows better."""
+        if self.onward is None:
+            return "Ended as told; what was there before is as it was."
+        return f"Ended as told; what is saved is whole. Continue with {self.onward}."
+
+    def begun(self, run: Path, how: str | None = None) -> None:
+        """Something can be continued now; what has begun first is the whole, what begins in it a part."""
+        if self.onward is None:
+            self.onward = how or f"`meio resume {run}`"
 
     @property
     def ending(self) -> bool:
@@ -91,7 +104,7 @@ class Listener:
         if not self._done.wait(GRACE):
             # The cursor is hidden by a live line.
             cursor = "\x1b[?25h\n" if sys.stderr.isatty() else ""
-            sys.stderr.write(f"{cursor}{self.last_words()}\n")
+            sys.stderr.write(f"{cursor}{visible(self.last_words())}\n")
             sys.stderr.flush()
             os._exit(self._status)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from meio_jax.cli.console import escape
 from meio_jax.plans.names import called
 from meio_jax.runs.today import Today, next_order_text, read_exceptions, read_overrides, read_today
 from meio_jax.tables.schema import FLOOR_KINDS
@@ -73,7 +73,7 @@ def _violations(certificate: dict[str, Any]) -> Table:
         use = "infinite" if relative is None else f"{1 + relative:.1%}"
         if row["kind"] in FLOOR_KINDS and relative is not None:
             use = f"{1 - relative:.1%} of floor"
-        table.add_row(row["kind"], escape(row["resource"]), str(row["bucket"]), use, _share(relative))
+        table.add_row(*(escape(str(row[name])) for name in ("kind", "resource", "bucket")), use, _share(relative))
     return table
 
 
@@ -82,7 +82,7 @@ def _terms(certificate: dict[str, Any]) -> Table:
     table.add_column("term")
     table.add_column("money", justify="right")
     for name, value in certificate["cost_terms"].items():
-        table.add_row(name.replace("_", " "), _money(value))
+        table.add_row(escape(name.replace("_", " ")), _money(value))
     return table
 
 

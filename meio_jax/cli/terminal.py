@@ -44,10 +44,9 @@ class Interruptible(AbstractProgress):
 
     def last_words(self) -> str:
         """What the program says when it ends at once."""
-        run = self._listener.run
-        if run is None:
+        if self._listener.onward is None:
             return "Ended as told, before anything was written."
-        return f"Ended as told; what is saved is whole. Continue with `meio resume {run}`."
+        return self._listener.usual_words()
 
     def should_stop(self) -> bool:
         return self.stopped
@@ -59,8 +58,8 @@ class Interruptible(AbstractProgress):
         if self._listener.ending:
             raise Preempted(self.last_words())
 
-    def begun(self, run: Path) -> None:
-        self._listener.run = run
+    def begun(self, run: Path, how: str | None = None) -> None:
+        self._listener.begun(run, how)
 
     def update(self, step: Step) -> None:
         del step

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 
+from meio_jax.cli.console import escape
 from meio_jax.cli.explain_text import money
 from meio_jax.items.whatif import BucketValue, Check, WhatIf
 

@@ -170,8 +170,8 @@ class SharedProgress(AbstractProgress):
     def check(self) -> None:
         self._inner.check()
 
-    def begun(self, run: Path) -> None:
-        self._inner.begun(run)
+    def begun(self, run: Path, how: str | None = None) -> None:
+        self._inner.begun(run, how)
 
     def close(self) -> None:
         self._inner.close()

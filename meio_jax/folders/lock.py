@@ -8,6 +8,7 @@ known whether it is alive; one of another machine is held for gone when it has n
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import threading
@@ -42,9 +43,17 @@ class Holder:
 def read_holder(folder: Path) -> Holder | None:
     """Who signed for a folder; None where nobody did, or it cannot be read."""
     try:
-        return Holder(**json.loads((folder / HOLDER).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        found = Holder(**json.loads((folder / HOLDER).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    return found if _is_sound(found) else None
+
+
+def _is_sound(holder: Holder) -> bool:
+    """Whether the entries of a file that anybody may have written are what they should be."""
+    texts = isinstance(holder.command, str) and isinstance(holder.machine, str)
+    number = type(holder.process) is int and 0 < holder.process < 2**31
+    return texts and number and isinstance(holder.since, int | float) and math.isfinite(holder.since)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def read_mark(folder: Path) -> Mark | None:
     try:
         found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         mark = Mark(str(found["kind"]), tuple(map(str, found["entries"])), str(found["of"]), int(found["format"]))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return None
     # What a marker names is removed later: a name must not lead out of the folder.
     return mark if all(map(is_plain, mark.entries)) and mark.format == FORMAT else None

@@ -23,5 +23,9 @@ def write_frame(folder: Path, name: str, frame: pl.DataFrame, part: int | None =
 def write_text(path: Path, text: str) -> None:
     """Write a text file under a temporary name and rename it."""
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with writing(path):
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -10,11 +10,11 @@ import polars as pl
 
 from meio_jax.config.settings import Config, dump_config
 from meio_jax.errors import InputError, Problem
-from meio_jax.folders import Mark, held, remove
+from meio_jax.folders import Mark, held, keep_private, remove
 from meio_jax.items.curve_point import point_of
 from meio_jax.progress import AbstractProgress, Preempted
 from meio_jax.results import Result
-from meio_jax.runs.beside import Work, open_beside, take_over
+from meio_jax.runs.beside import SAME_AGAIN, Work, open_beside, take_over
 from meio_jax.runs.curves import IDENTITY, KIND, TABLE
 from meio_jax.runs.files import read_certificate
 from meio_jax.runs.run import ensure_instance, run_solve
@@ -126,8 +126,12 @@ def run_curve(
     moved, about = floors or [TOTAL], tables.settings
     same: dict[str, Any] = {"levels": levels, "floors": moved, "name": about.name, "currency": about.currency}
     same["config"] = dump_config(config)
+    same |= {f"instance file {name}": digest for name, digest in tables.digests.items()}
     with held(folder, "meio curve"):
+        if config.output.private:
+            keep_private(folder)
         place = open_beside(folder, _CURVE, same, resume=resume, overwrite=overwrite)
+        progress.begun(folder, SAME_AGAIN)
         rows, earlier = [], None
         for number, level in enumerate(levels):
             progress.stage(f"service {level:.4g}, point {number + 1} of {len(levels)}")
@@ -135,7 +139,7 @@ def run_curve(
             if not _ended(run):
                 _solve(config, at_level(tables, floors, level), place / "instances" / run.name, run, earlier, progress)
             if not _ended(run):
-                raise Preempted
+                raise Preempted("Told to end; the finished points stay.")
             rows.append(point_of(run, level, moved))
             earlier = run
         found = pl.DataFrame(rows, infer_schema_length=None)

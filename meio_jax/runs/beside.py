@@ -24,6 +24,9 @@ from meio_jax.runs.files import read_json
 from meio_jax.runs.moved import say_where
 from meio_jax.tables import write_text
 
+SAME_AGAIN = "the same command and `--resume`"
+"""How such work is continued, in words."""
+
 
 @dataclass(frozen=True)
 class Work:

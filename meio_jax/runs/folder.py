@@ -194,7 +194,7 @@ def _what(run: Path) -> str:
     """What an earlier run in a folder is, in words."""
     try:
         result = Result[json.loads((run / "certificate.json").read_text(encoding="utf-8"))["result"]]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return "an unfinished run, which `meio resume` continues"
     words = result.name.lower().replace("_", " ")
     return (

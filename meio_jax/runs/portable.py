@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from meio_jax.instance.blocks import Layout
 from meio_jax.policy import AbstractPolicy
 from meio_jax.solver.solve import State
 from meio_jax.solver.subproblem import ItemState
+from meio_jax.tables.write import renamed
 
 Tree = TypeVar("Tree")
 
@@ -48,11 +48,9 @@ class Basis:
 
     def write(self, path: Path) -> None:
         """Write to an `.npz` file, under a temporary name first."""
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         text = np.asarray(json.dumps({"items": self.items, "axes": self.axes}))
-        with unfinished.open("wb") as file:
+        with renamed(path) as unfinished, unfinished.open("wb") as file:
             np.savez(file, text=text, allow_pickle=False, **self.units)
-        unfinished.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> Basis:
@@ -63,7 +61,7 @@ class Basis:
                 with np.load(opened, allow_pickle=False) as file:
                     text = json.loads(str(file["text"]))
                     return cls(text["items"], text["axes"], {name: file[name] for name in file.files if name != "text"})
-            except (zipfile.BadZipFile, EOFError, TypeError) as error:
+            except (zipfile.BadZipFile, EOFError, TypeError, RecursionError) as error:
                 raise ValueError(f"{path.name} is damaged ({error})") from None
 
 

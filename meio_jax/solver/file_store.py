@@ -97,11 +97,20 @@ class PartFiles:
 
 
 def _save(path: Path, arrays: list[np.ndarray]) -> None:
+    """Write arrays one after the other, as `np.load` reads them; OSError that names the file where it cannot be."""
     unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        for array in arrays:
-            np.save(file, array, allow_pickle=False)
-    unfinished.replace(path)
+    try:
+        with unfinished.open("wb") as file:
+            for array in arrays:
+                # Not `np.save`, which does not say why a file could not be written.
+                plain = np.asarray(array, order="C")
+                np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(plain))
+                file.write(plain.tobytes())
+        unfinished.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 class ItemData(eqx.Module):

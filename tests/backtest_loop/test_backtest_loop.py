@@ -9,15 +9,16 @@ import pytest
 from loop_instance import DAYS, ITEMS, loop_config, loop_tables
 from polars.testing import assert_frame_equal
 
-from meio_jax.backtest_loop import Backtest, run_backtest
+from meio_jax.backtest_loop import Backtest, run, run_backtest
 from meio_jax.backtest_loop.arms import baseline
-from meio_jax.backtest_loop.customers import ground
+from meio_jax.backtest_loop.customers import Ground, ground
 from meio_jax.backtest_loop.live import live
 from meio_jax.backtest_loop.record import Record
-from meio_jax.config.settings import load_config
+from meio_jax.config.settings import BacktestPart, load_config
 from meio_jax.errors import InputError
 from meio_jax.report import write_report
 from meio_jax.runs.backtests import read_results, read_summary
+from meio_jax.tables import Tables, write_table
 
 SECONDS = "seconds"
 
@@ -81,6 +82,27 @@ def test_a_continuation_needs_what_it_began_with(finished: Backtest, tmp_path: P
     other = loop_config(tmp_path / "other", every=1)
     with pytest.raises(InputError, match=r"backtest\.every"):
         run_backtest(other, finished.folder, resume=True)
+
+
+def test_digests_are_those_of_the_bytes_that_were_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that changes while a backtest begins is another one for its continuation."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def changed(tables: Tables, folder: Path, options: BacktestPart) -> Ground:
+        found = ground(tables, folder, options)
+        write_table(tables.items.with_columns(pl.col("unit_cost") + 1), folder / "items.parquet")
+        return found
+
+    monkeypatch.setattr(run, "live", stop)
+    config = loop_config(tmp_path)
+    monkeypatch.setattr(run, "ground", changed)
+    with pytest.raises(KeyboardInterrupt):
+        run_backtest(config, tmp_path / "backtest")
+    monkeypatch.setattr(run, "ground", ground)
+    with pytest.raises(InputError, match="instance file items"):
+        run_backtest(config, tmp_path / "backtest", resume=True)
 
 
 def test_a_folder_that_holds_something_is_left_alone(finished: Backtest, tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from small_runs import Command, Finished, config_content, usual_promotion, write_config
@@ -16,8 +18,11 @@ from meio_jax.config import load_config
 from meio_jax.errors import InputError
 from meio_jax.folders import writing
 from meio_jax.folders.marks import write_whole
+from meio_jax.generate import files
 from meio_jax.progress import Preempted, Silent, Step
+from meio_jax.runs.portable import Basis
 from meio_jax.runs.run import run_solve
+from meio_jax.solver.file_store import _save
 from meio_jax.tables import write_table, write_text
 
 SMALL = ("--shape", "local", "--items", 5, "--nodes", "1,1,0", "--regions", 2, "--speeds", 2, "--periods", 7)
@@ -66,18 +71,30 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code, *again], check=False, cwd=tmp_path).returncode == 0
 
 
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "small file": lambda path: write_whole(path, "new"),
+    "text of an instance": lambda path: files.write_text(path, "new"),
+    "basis of checkpoints": Basis(["a"], {}, {"scale": np.ones(3)}).write,
+    "arrays of a part": lambda path: _save(path, [np.ones(3)]),
+}
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
-def test_a_small_file_that_does_not_fit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("write", WRITERS.values(), ids=list(WRITERS))
+def test_a_small_file_that_does_not_fit_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], object]
+) -> None:
     """What the system says of a write names no file: the writer does."""
     write_whole(tmp_path / "kept", "old")
     opened = Path.open
     full = lambda path, *rest, **more: opened(Path("/dev/full"), *rest, **more)
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(OSError, match="No space left") as found:
-        write_whole(tmp_path / "kept", "new")
+        write(tmp_path / "kept")
     monkeypatch.undo()
     assert found.value.filename == str(tmp_path / "kept")
     assert (tmp_path / "kept").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
     status, text = ending(found.value, None) or (0, "")
     assert status == 2
     assert text.startswith(f"Cannot read or write {tmp_path / 'kept'}: no space left on device.")
@@ -110,7 +127,7 @@ def test_a_failed_write_leaves_the_file_and_nothing_else(tmp_path: Path) -> None
 
 
 def test_endings_say_how_to_go_on() -> None:
-    run = Path("runs/one")
+    run = "`meio resume runs/one`"
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/one/plan")
     status, text = ending(full, run) or (0, "")
     assert status == 5
@@ -143,7 +160,7 @@ def test_a_run_folder_that_is_deleted_in_the_middle_is_told(tiny_folder: Path, t
     )
     with usual_promotion(), pytest.raises((OSError, InputError)) as found:
         run_solve(config, TakesAway(run))
-    status, text = ending(found.value, run) or (0, "")
+    status, text = ending(found.value, f"`meio resume {run}`") or (0, "")
     assert status in (2, 5), found.value
     assert len(text.splitlines()) == 1
     assert str(run) in text

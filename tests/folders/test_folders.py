@@ -48,8 +48,11 @@ def test_a_folder_of_the_user_is_left_alone(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
+FUTURE = '{"kind":"run","entries":["plan"],"of":"","format":Infinity}'
+
+
 @pytest.mark.parametrize(
-    "text", ["{}", "[]", '{"kind": "run"', "[" * 5000, '{"kind":"run","entries":3,"of":"","format":1}']
+    "text", ["{}", "[]", '{"kind": "run"', "[" * 5000, FUTURE, '{"kind":"run","entries":3,"of":"","format":1}']
 )
 def test_a_damaged_marker_proves_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / MARKER).write_text(text)
@@ -175,6 +178,26 @@ def test_the_second_is_refused_in_one_line_that_says_who_and_since_when(tmp_path
     with held(tmp_path, "meio resume"):
         pass
     assert not (tmp_path / HOLDER).exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"command": 1, "process": "me", "machine": "HERE", "since": "yesterday"}',
+        '{"command": "x", "process": -1, "machine": "HERE", "since": 1}',
+        '{"command": "x", "process": 1e300, "machine": "HERE", "since": Infinity}',
+        '{"command": "x", "process": 99999999999999999999, "machine": "HERE", "since": NaN}',
+    ],
+)
+def test_a_damaged_signature_is_nobodys(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the file system has no locks, so that the signature decides."""
+    for system in (True, False):
+        monkeypatch.setattr(lock_module, "_taken", lambda *_, system=system: system)
+        (tmp_path / HOLDER).write_text(text.replace("HERE", socket.gethostname()))
+        with held(tmp_path, "meio resume"):
+            pass
+        assert not (tmp_path / HOLDER).exists()
 
 
 def test_the_lock_of_a_process_that_was_killed_is_taken_over(tmp_path: Path) -> None:

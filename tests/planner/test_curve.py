@@ -11,6 +11,7 @@ from floor_items import floors
 
 from meio_jax.config import make_config
 from meio_jax.errors import InputError
+from meio_jax.items import curve
 from meio_jax.items.curve import TOTAL, Chosen, at_level, chosen_floors, run_curve, service_levels
 from meio_jax.progress import Silent
 from meio_jax.report import write_report
@@ -98,3 +99,25 @@ def test_service_costs_more_and_more(tables: Tables, tmp_path: Path) -> None:
     assert pl.read_parquet(folder / "curve.parquet")["service"].to_list() == [0.8]
     assert [path.name for path in (folder / "points").iterdir()] == ["00"]
     assert read_run(folder / "points" / "00").instance == folder / "instances" / "00"
+
+
+def test_a_curve_is_private_by_option_and_continued_on_the_same_instance_only(
+    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told_to_end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(curve, "_solve", told_to_end)
+    write_instance(tables, tmp_path / "shop")
+    private = {"private": True}
+    config = make_config(instance={"path": tmp_path / "shop"}, run=tmp_path / "run", output=private)
+    folder, levels = tmp_path / "curve", [0.7, 0.9]
+    with pytest.raises(KeyboardInterrupt):
+        run_curve(config, folder, levels, Chosen(), Silent())
+    assert folder.stat().st_mode & 0o077 == 0
+    with pytest.raises(KeyboardInterrupt):
+        run_curve(config, folder, levels, Chosen(), Silent(), resume=True)
+    dearer = tables.items.with_columns(pl.col("unit_cost") + 1)
+    write_instance(tables.replace(items=dearer), tmp_path / "shop", overwrite=True)
+    with pytest.raises(InputError, match="instance file items"):
+        run_curve(config, folder, levels, Chosen(), Silent(), resume=True)
