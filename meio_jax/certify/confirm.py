@@ -13,13 +13,13 @@ from meio_jax.config.settings import Config
 from meio_jax.model.capacity import charge, excess_over, gap, relative, used_at
 from meio_jax.model.resources import Resources, Usage
 from meio_jax.progress import Step
+from meio_jax.scenarios.sampling import HOLDOUT
 from meio_jax.solver.solve import SharedState, State, effective_steps
 from meio_jax.solver.store import AbstractInventoryStore
 
 # Groups of scenarios before a first opinion, and how many standard errors from the tolerance count as clear: the worst
-# of many capacities is looked for. Where scenarios end first, so many errors must lie between the mean and the
-# tolerance: holdout scenarios, on which the plan is judged in the end, differ from these by chance.
-_FIRST, _CLEAR, _SAFE = 6, 2.5, 1.5
+# of many capacities is looked for.
+_FIRST, _CLEAR = 6, 2.5
 
 
 def confirmation(
@@ -36,7 +36,8 @@ def confirmation(
     means, nothing else is asked: the worst of many capacities looks worse over few scenarios than it is. Else the plan
     is simulated on validation scenarios until all capacities are clearly kept or one is clearly missed (a sequential
     test, Wald 1945), at most all of them. Means that keep all capacities are not enough: they are of other plans than
-    the one that is returned. The certificate is of holdout scenarios, and may still find otherwise.
+    the one that is returned. A plan that passes is judged on the holdout scenarios as the certificate will judge it,
+    and where it misses a capacity there, the search goes on.
 
     Args:
         store: The items, with the capacities that the search sees, less their margin.
@@ -65,7 +66,15 @@ def confirmation(
             sample.advance()
             ended = sample.scenarios >= config.scenarios.holdout
             answer = kept(given, sample.usage, options.violation, usual, ended=ended)
-        return sample if answer and coupling_gap(given, sample, shared.mean.prices) <= gap else None
+        if not answer or coupling_gap(given, sample, shared.mean.prices) > gap:
+            return None
+        judged = sample_of(store, state.items, True, shared.mean.list_prices, chunk, HOLDOUT)
+        while judged.scenarios < config.scenarios.holdout:
+            if should_stop():
+                return None
+            judged.advance()
+        found, _ = relative_violation(given, *_mean(judged.usage), usual)
+        return sample if found.max(initial=0) <= options.violation else None
 
     return confirm
 
@@ -80,13 +89,13 @@ def kept(
         usage: Their usage in each group.
         tolerance: Largest relative violation that counts as kept.
         usual: What an excess over a capacity of nothing is a share of.
-        ended: Whether there are no more scenarios; then the mean must be somewhat below the tolerance.
+        ended: Whether there are no more scenarios; then the mean decides.
     """
     if len(usage) < _FIRST and not ended:
         return None
     mean, error = violations(resources, usage, usual)
     if ended:
-        return bool((mean + _SAFE * error).max(initial=0) <= tolerance)
+        return bool(mean.max(initial=0) <= tolerance)
     if (mean - _CLEAR * error).max(initial=0) > tolerance:
         return False
     return True if (mean + _CLEAR * error).max(initial=0) <= tolerance else None

@@ -1,4 +1,4 @@
-"""What the plan of a whole catalog uses and costs on validation scenarios."""
+"""What the plan of a whole catalog uses and costs on scenarios that it was not searched on."""
 
 from __future__ import annotations
 
@@ -23,19 +23,26 @@ Plans = Callable[[], Iterable[tuple[InventorySubproblem, AbstractPolicy]]]
 
 
 class Sample:
-    """What the plan of a whole catalog uses and costs on validation scenarios, a few of them at a time.
+    """What the plan of a whole catalog uses and costs on scenarios of one purpose, a few of them at a time.
 
     Args:
         plans: The parts of the catalog with their policies, in units of stock.
         prices: Prices that rank the fulfilment options, `[buckets, resources]`.
         chunk: Scenarios simulated together.
         summed: Adds up what the parts of all processes use, where each has parts of its own.
+        purpose: What the scenarios are for: validation, or holdout.
     """
 
     def __init__(
-        self, plans: Plans, prices: Array, chunk: int, summed: Callable[[Usage], Usage] = lambda usage: usage
+        self,
+        plans: Plans,
+        prices: Array,
+        chunk: int,
+        summed: Callable[[Usage], Usage] = lambda usage: usage,
+        purpose: int = VALIDATION,
     ) -> None:
         self._plans, self._prices, self._chunk, self._summed = plans, prices, chunk, summed
+        self._purpose = purpose_of(purpose)
         self._groups: list[Usage] = []
         self._sums: Any = None
 
@@ -53,7 +60,7 @@ class Sample:
         """Simulate the next scenarios of all parts."""
         ids, group = scenario_numbers(self.scenarios, self._chunk), None
         for problem, policy in self._plans():
-            (results, (used, _)), _ = sweep_plan(unstored(problem), policy, self._prices, ids, purpose_of(VALIDATION))
+            (results, (used, _)), _ = sweep_plan(unstored(problem), policy, self._prices, ids, self._purpose)
             summed = lambda leaf: np.asarray(own_part(leaf), np.float64).sum()
             sums = jax.tree.map(summed, (results.objective, results.terms))
             own = (jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), used), sums)
@@ -85,6 +92,13 @@ class Sample:
         return sum_over_processes(jax.tree.map(lambda leaf: np.asarray(leaf / len(self._groups)), self._sums))
 
 
-def sample_of(store: AbstractInventoryStore[Items], items: Items, improved: bool, prices: Array, chunk: int) -> Sample:
+def sample_of(
+    store: AbstractInventoryStore[Items],
+    items: Items,
+    improved: bool,
+    prices: Array,
+    chunk: int,
+    purpose: int = VALIDATION,
+) -> Sample:
     """A sample of the plan that a state of the items holds (`ItemState.plan`)."""
-    return Sample(lambda: store.plans(items, improved), prices, chunk, store.summed)
+    return Sample(lambda: store.plans(items, improved), prices, chunk, store.summed, purpose)

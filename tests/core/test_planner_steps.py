@@ -19,6 +19,7 @@ from meio_jax.certify.sample import Sample
 from meio_jax.config import Config
 from meio_jax.planner import Model, prepare
 from meio_jax.progress import Step
+from meio_jax.scenarios.sampling import HOLDOUT, VALIDATION
 from meio_jax.solver.solve import State, Trace, initial_state, joint_step
 
 # float32 sums over three items in another order, hundreds of units.
@@ -163,3 +164,30 @@ def test_a_plan_is_confirmed_as_the_certificate_would(wide: Model, factor: float
         found = asked(noisy, Step(3, 3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     assert (found is not None) is (factor > 1)
     assert found is None or 0 < found.scenarios <= 24
+
+
+def test_a_plan_that_misses_on_holdout_scenarios_is_not_confirmed(wide: Model) -> None:
+    """Validation scenarios keep the tolerance and holdout scenarios do not: the search goes on."""
+    with jax.numpy_dtype_promotion("standard"):
+        state, _ = stepped(wide, 3)
+        given, ranking = wide.instance.resources, state.shared.mean.list_prices
+
+        def violation(purpose: int, count: int) -> float:
+            sample = Sample(lambda: wide.store.plans(state.items, True), ranking, 3, purpose=purpose).upto(count)
+            used = sample.mean_usage()
+            return float(relative_violation(given, used.used, used.wanted)[0].max())
+
+        count = next(n for n in range(3, 60, 3) if violation(HOLDOUT, n) > 1.02 * violation(VALIDATION, n) > 0)
+        between = (violation(HOLDOUT, count) + violation(VALIDATION, count)) / 2
+        jump = jnp.full_like(state.shared.mean.jump, 10.0)
+        noisy = eqx.tree_at(lambda s: s.shared.mean.jump, state, jump)
+
+        def confirmed(tolerance: float) -> bool:
+            solve = wide.config.solve.model_copy(update={"violation": tolerance, "gap": 1e9})
+            scenarios = wide.config.scenarios.model_copy(update={"holdout": count})
+            config = wide.config.model_copy(update={"solve": solve, "scenarios": scenarios})
+            asked = confirmation(wide.store, given, config, 64, 3)
+            return asked(noisy, Step(3, 3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)) is not None
+
+        assert not confirmed(between)
+        assert confirmed(1.01 * violation(HOLDOUT, count))
