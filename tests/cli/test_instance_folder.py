@@ -34,7 +34,7 @@ def test_solve_says_the_defaults_and_names_the_run(meio: Command, shop: Path, mo
     monkeypatch.setattr(runs, "run_solve", short)
     called = meio("solve", "shop")
     assert called.status in (0, 3), called.err
-    for part in ("No configuration file", "policy base_stock", "at most 150 steps", "seed 0", "go to runs/shop"):
+    for part in ("No configuration file", "policy base_stock", "at most 300 steps", "seed 0", "go to runs/shop"):
         assert part in called.err, part
     assert load_config(Path("runs/shop/config.yaml")).instance.path == Path("shop")
     again = meio("solve", "shop", "--quiet")
