@@ -9,14 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from meio_jax.errors import Note, Problem, Refusal
 from meio_jax.folders import read_mark
 from meio_jax.report.charts import Axes, Series, line_chart
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, share, whole
 from meio_jax.report.parts import Column, card, cards, cell, empty, name_cell, section, table
-from meio_jax.report.shell import framed, theme
-from meio_jax.runs.backtests import KIND, SUMMARY, read_results, read_summary
+from meio_jax.report.shell import framed, made_of, theme
+from meio_jax.runs.backtests import ANEW, KIND, SUMMARY, read_results, read_summary
 from meio_jax.tables import write_text
 
 _PARTS = {
@@ -43,11 +42,8 @@ def write_backtest_report(folder: Path, out: Path | None = None) -> Path:
         InputError: If something in the folder is damaged or missing.
     """
     summary, results = read_summary(folder), read_results(folder)
-    try:
+    with made_of(folder, "what a finished backtest holds", ANEW):
         page = render_backtest(folder.resolve().name, summary, results)
-    except (KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
-        found, remedy = Note(f"no {error}"), "write it anew with `meio backtest CONFIG --resume`"
-        raise Refusal(Problem(str(folder), "", "", found, "what a finished backtest holds", remedy)) from None
     return write_text(page, out or folder / "report.html")
 
 

@@ -14,8 +14,8 @@ from meio_jax.report.charts import Axes, Series, line_chart
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, share, whole
 from meio_jax.report.parts import Column, cards, cell, name_cell, section, table
-from meio_jax.report.shell import framed, theme
-from meio_jax.runs.curves import KIND, read_curve
+from meio_jax.report.shell import framed, made_of, theme
+from meio_jax.runs.curves import ANEW, KIND, read_curve
 from meio_jax.tables import write_text
 
 _PARTS = {"curve": "Curve", "points": "Points", "terms": "Cost by term"}
@@ -34,7 +34,9 @@ def write_curve_report(folder: Path, out: Path | None = None) -> Path:
         InputError: If the folder holds no finished curve, or one that is damaged.
     """
     about, found = read_curve(folder)
-    return write_text(render_curve(about, found), out or folder / "report.html")
+    with made_of(folder, "what a finished curve holds", ANEW):
+        page = render_curve(about, found)
+    return write_text(page, out or folder / "report.html")
 
 
 def render_curve(about: dict[str, Any], found: pl.DataFrame) -> str:

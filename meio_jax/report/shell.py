@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
-from meio_jax.errors import Note, Problem, Refusal
+import polars as pl
+
+from meio_jax.errors import InputError, Note, Problem, Refusal, first_line
 from meio_jax.report.html import Markup, tag
 
 _GENERATOR = "meio-jax report"
@@ -68,6 +71,29 @@ def framed(title: str, header: Markup, parts: Mapping[str, str], sections: Seque
 def theme() -> Markup:
     """The switch between light and dark."""
     return tag("button", "Dark", type="button", id="theme", class_="scripted", aria_pressed="false")
+
+
+@contextmanager
+def made_of(folder: Path, what: str, remedy: str) -> Iterator[None]:
+    """Tell in one line that a page cannot be made of what somebody changed in a folder.
+
+    Args:
+        folder: The folder.
+        what: What it should hold, in words.
+        remedy: What to do.
+
+    Raises:
+        Refusal: If an entry or a column is missing, or of another kind than it should be.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except KeyError as error:
+        raise Refusal(Problem(str(folder), "", "", Note(f"no entry {error}"), what, remedy)) from None
+    except (TypeError, AttributeError, ValueError, ArithmeticError, pl.exceptions.PolarsError) as error:
+        found = Note(f"values of another kind ({first_line(error)})")
+        raise Refusal(Problem(str(folder), "", "", found, what, remedy)) from None
 
 
 def check_target(path: Path) -> None:

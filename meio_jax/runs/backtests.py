@@ -12,6 +12,8 @@ from meio_jax.runs.files import read_json
 from meio_jax.tables.sources import READ_ERRORS
 
 KIND, SUMMARY = "backtest", "summary.json"
+ANEW = "write it anew with `meio backtest CONFIG --resume`"
+"""What to do where something in it is damaged."""
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
     if not path.exists():
         remedy = "finish it with `meio backtest CONFIG --resume`"
         raise Refusal(Problem(str(path), "", "", None, "the summary of a finished backtest", remedy))
-    return read_json(path, "the summary of a finished backtest")
+    return read_json(path, "the summary of a finished backtest", ANEW)
 
 
 def read_results(folder: Path) -> dict[str, pl.DataFrame]:
@@ -40,5 +42,4 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path, glob=False)
     except READ_ERRORS as error:
-        remedy = "write it anew with `meio backtest CONFIG --resume`"
-        raise Refusal(Problem(str(path), "", "", Note(first_line(error)), "a whole Parquet file", remedy)) from None
+        raise Refusal(Problem(str(path), "", "", Note(first_line(error)), "a whole Parquet file", ANEW)) from None

@@ -12,6 +12,8 @@ from meio_jax.runs.files import read_json
 from meio_jax.tables.sources import READ_ERRORS
 
 KIND, IDENTITY, TABLE = "curve", "curve.json", "curve.parquet"
+ANEW = "write it anew with `meio curve CONFIG --service LOW:HIGH --overwrite`"
+"""What to do where something in it is damaged."""
 
 
 def read_curve(folder: Path) -> tuple[dict[str, Any], pl.DataFrame]:
@@ -24,6 +26,6 @@ def read_curve(folder: Path) -> tuple[dict[str, Any], pl.DataFrame]:
     if not path.exists():
         raise Refusal(Problem(str(path), "", "", None, "the table of a finished curve", remedy))
     try:
-        return read_json(folder / IDENTITY, "what a curve began with"), pl.read_parquet(path, glob=False)
+        return read_json(folder / IDENTITY, "what a curve began with", ANEW), pl.read_parquet(path, glob=False)
     except READ_ERRORS as error:
         raise Refusal(Problem(str(path), "", "", Note(first_line(error)), "a whole Parquet file", remedy)) from None

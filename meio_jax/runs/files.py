@@ -23,25 +23,37 @@ _FIGURES = (
 _LISTS = {"violations": ("kind", "resource", "bucket", "relative"), "infeasible": ("resource", "bucket", "relative")}
 
 
-def read_json(path: Path, what: str) -> dict[str, Any]:
+_ANEW = "solve anew with `meio solve --overwrite`"
+_MOST_DIGITS = 18
+
+
+def read_json(path: Path, what: str, remedy: str = _ANEW) -> dict[str, Any]:
     """A file of keys and values.
 
     Args:
         path: The file.
         what: What it is, in words.
+        remedy: What to do where it is damaged.
 
     Raises:
         InputError: If it is missing or damaged.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"), parse_int=_whole)
     except FileNotFoundError:
         raise Refusal(Problem(str(path), "", "", None, what, "give the folder of a finished run")) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path, " ".join(str(error).split()), what) from None
+        raise _damaged(path, " ".join(str(error).split()), what, remedy) from None
     if not isinstance(found, dict):
-        raise _damaged(path, f"a {type(found).__name__}", what)
+        raise _damaged(path, f"a {type(found).__name__}", what, remedy)
     return found
+
+
+def _whole(digits: str) -> int:
+    """A whole number of a file; ValueError where it is beyond all that is counted, and beyond floats perhaps."""
+    if len(digits.removeprefix("-")) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def read_certificate(run: Path) -> dict[str, Any]:
@@ -111,5 +123,5 @@ def read_census(run: Path) -> Census:
         raise _damaged(path, f"{type(error).__name__}: {error}", what) from None
 
 
-def _damaged(path: Path, found: str, what: str) -> InputError:
-    return Refusal(Problem(str(path), "", "", Note(found), what, "solve anew with `meio solve --overwrite`"))
+def _damaged(path: Path, found: str, what: str, remedy: str = _ANEW) -> InputError:
+    return Refusal(Problem(str(path), "", "", Note(found), what, remedy))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,10 @@ def write_workbook(sheets: Iterable[tuple[str, pl.DataFrame]], path: Path) -> Pa
     """
     library = optional_library("xlsxwriter", "excel", str(path), "to write Excel workbooks")
     with renamed(path) as temporary:
-        # Rows go to disk one by one: a table of a million rows does not stand in memory twice.
-        book = library.Workbook(str(temporary), {"constant_memory": True})
+        # Rows go to disk one by one: a table of a million rows does not stand in memory twice. The packed workbook,
+        # which is much smaller, does: on a full disk the library would leave an archive that cannot be closed.
+        packed = io.BytesIO()
+        book = library.Workbook(packed, {"constant_memory": True})
         try:
             styles = {
                 "header": book.add_format({"bold": True, "bottom": 1}),
@@ -48,6 +51,7 @@ def write_workbook(sheets: Iterable[tuple[str, pl.DataFrame]], path: Path) -> Pa
                 _write_sheet(book.add_worksheet(name), frame, styles)
         finally:
             book.close()
+        temporary.write_bytes(packed.getbuffer())
     return path
 
 

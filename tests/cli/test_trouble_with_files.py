@@ -24,6 +24,7 @@ from meio_jax.runs.portable import Basis
 from meio_jax.runs.run import run_solve
 from meio_jax.solver.file_store import _save
 from meio_jax.tables import write_table, write_text
+from meio_jax.tables.write_excel import write_workbook
 
 SMALL = ("--shape", "local", "--items", 5, "--nodes", "1,1,0", "--regions", 2, "--speeds", 2, "--periods", 7)
 
@@ -75,6 +76,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "small file": lambda path: write_whole(path, "new"),
     "text of an instance": lambda path: files.write_text(path, "new"),
     "basis of checkpoints": Basis(["a"], {}, {"scale": np.ones(3)}).write,
+    "workbook": lambda path: write_workbook([("a", pl.DataFrame({"a": [1]}))], path),
     "arrays of a part": lambda path: _save(path, [np.ones(3)]),
 }
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
-import yaml
 
+from meio_jax.errors import InputError
 from meio_jax.report.charts import Axes, Level, Series, line_chart
 from meio_jax.report.html import Markup, tag
 from meio_jax.report.numbers import number, share
 from meio_jax.report.parts import cards, section
 from meio_jax.runs.data import RunData
+from meio_jax.tables.plain_yaml import parse_yaml
 
 _PREFIX = "violation_"
 
@@ -19,8 +20,8 @@ _PREFIX = "violation_"
 def _tolerance(config: str, name: str) -> float | None:
     """A tolerance from the resolved configuration, if it can be read."""
     try:
-        solve: Any = (yaml.safe_load(config) or {}).get("solve", {})
-    except (yaml.YAMLError, AttributeError):
+        solve: Any = (parse_yaml(config, "config.yaml") or {}).get("solve", {})
+    except (InputError, AttributeError):
         return None
     value = solve.get(name) if isinstance(solve, dict) else None
     return float(value) if isinstance(value, int | float) else None
