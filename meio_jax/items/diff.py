@@ -72,7 +72,8 @@ def diff_runs(
         found = Note(f"a run that begins on {sides[0].network.settings.start_date}")
         expected = f"one that begins not after {sides[1].network.settings.start_date}"
         raise InputError([Problem(str(a), "", "", found, expected, "give the earlier run first")])
-    frames, notes = compared(*sides), []
+    frames = compared(*sides)
+    notes = [f"{side.folder}: {note}" for side in sides for note in side.notes]
     if items:
         notes = _unexplained(*sides)
         frames["reasons"] = _reasons(sides, frames["orders"], items if not notes else 0, options, progress)

@@ -41,7 +41,7 @@ from meio_jax.plans.policy_tables import policy_frames
 from meio_jax.plans.tables import decision_frames
 from meio_jax.policy import AbstractPolicy, policy_family
 from meio_jax.progress import Silent
-from meio_jax.runs.data import read_table
+from meio_jax.runs.data import changed_since, read_table
 from meio_jax.runs.saved_run import read_saved_run
 from meio_jax.runs.warm import prices_of
 from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, clearly_better, judge, refine
@@ -62,6 +62,9 @@ class Replanner:
         run: Folder of a finished run.
         instance: Folder of its instance, if it has moved.
 
+    Attributes:
+        notes: A line if tables of items are not those that the run planned.
+
     Raises:
         InputError: If the folder is no finished run, or its instance is gone or has another network now.
     """
@@ -70,6 +73,7 @@ class Replanner:
         self.run = run
         self.config, about, self._census = read_finished(run)
         self.folder = unchanged_instance(run, about, instance)
+        self.notes = [f"{note} Items are planned by it as it is now." for note in changed_since(self.folder, about)]
         self.network = read_network(self.folder)
         self._tables = read_instance(self.folder) if self._census.items <= _IN_MEMORY else None
         # Of a large catalog only the items that are asked for are read, when they are.
@@ -135,7 +139,7 @@ class Replanner:
             frames=frames,
             items=costs_of(instance, blocks),
             usage=usage,
-            warnings=price_warnings(usage, options.material),
+            warnings=[*self.notes, *price_warnings(usage, options.material)],
             seconds=time.perf_counter() - started,
         )
 

@@ -42,7 +42,7 @@ class Replanned:
             (`cost_before`, null for an item that the run does not have, and `cost_after`).
         usage: Change in the use of every capacity: `resource_id`, `kind`, `bucket`, `price`, `use` of the capacity in
             the run, and `change`, both as shares of the capacity.
-        warnings: A line for every price that would move materially.
+        warnings: A line if the instance has changed, and one for every price that would move materially.
         seconds: Time that the call took.
     """
 

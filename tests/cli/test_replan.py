@@ -14,6 +14,7 @@ from tiny import tiny_frames
 
 from meio_jax.errors import InputError
 from meio_jax.items import replan as replan_module
+from meio_jax.items.diff import diff_runs
 from meio_jax.replan import Replanned, Replanner, ReplanOptions, price_warnings
 
 # A sum of float32 numbers over items and scenarios, put together in another order.
@@ -254,3 +255,20 @@ def test_an_instance_that_moved_or_changed_is_noticed(finished: Finished, tiny_f
     lanes.with_columns(pl.col("cost_per_unit") * 2).write_parquet(instance / "lanes.parquet")
     with pytest.raises(InputError, match=r"lanes.parquet.*another table than the run had"):
         Replanner(run, instance)
+
+
+def test_an_instance_that_has_changed_since_the_run_is_told(
+    finished: Finished, open_run: Replanner, tiny_folder: Path, tmp_path: Path
+) -> None:
+    """By a re-plan, whose other tables are those of today, and by a diff that plans nothing again."""
+    assert open_run.notes == []
+    instance = tmp_path / "instance"
+    shutil.copytree(tiny_folder, instance)
+    pl.read_parquet(instance / "on_hand.parquet").with_columns(pl.col("units") + 1).write_parquet(
+        instance / "on_hand.parquet"
+    )
+    (note,) = Replanner(finished.folder, instance).notes
+    assert note.startswith("The instance has changed since this plan was made: on_hand.parquet.")
+    assert diff_runs(finished.folder, finished.folder, items=0).notes == []
+    (note,) = diff_runs(finished.folder, finished.folder, instances=(None, instance), items=0).notes
+    assert "on_hand.parquet" in note
