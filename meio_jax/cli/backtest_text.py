@@ -130,7 +130,7 @@ def _difference(name: str, rows: list[dict[str, Any]], summary: dict[str, Any]) 
         unit = "points" if share else "%"
         change = "" if row["difference"] is None else f"{row['difference']:+.2f} {unit}"
         interval = "" if row["low"] is None else f"{row['low']:+.2f} .. {row['high']:+.2f}"
-        table.add_row(row["metric"].replace("_", " "), *figures, change, interval)
+        table.add_row(escape(row["metric"].replace("_", " ")), *figures, change, interval)
     return table
 
 
@@ -147,7 +147,7 @@ def _capacity(summary: dict[str, Any]) -> Table:
         for arm in summary["arms"].values():
             found = arm["violation"].get(kind)
             cells.append("" if found is None else f"{_share(found['mean'])}; {_share(found['worst_day'])}")
-        table.add_row(kind, *cells)
+        table.add_row(escape(kind), *cells)
     return table
 
 

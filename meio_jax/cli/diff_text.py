@@ -36,7 +36,7 @@ def diff_text(found: Diff, folder: str) -> RenderableType:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left")
     for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number and not name.startswith("why") else "left")
+        table.add_column(escape(name), justify="right" if number and not name.startswith("why") else "left")
     return table
 
 

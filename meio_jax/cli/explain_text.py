@@ -38,7 +38,7 @@ def _terms(one: Explanation) -> Table:
     what = f"{escape(one.called(one.item_id))} at {escape(one.called(one.node_id))}"
     table = Table(title=f"One unit more of {what}, in every bucket", title_justify="left")
     table.add_column("what it does")
-    table.add_column(f"{one.currency} per unit", justify="right")
+    table.add_column(f"{escape(one.currency)} per unit", justify="right")
     rows = [(_NAMES.get(name, name), value) for name, value in one.terms.items()]
     rows += [(_capacity(one, kind), value) for kind, value in one.charges.items()]
     # What is below a thousandth of what moves is put together: it explains nothing.
@@ -101,7 +101,7 @@ def _beyond(now: float, at: float | None, when: str) -> str:
 def _places(one: Explanation) -> Table:
     table = Table(title=f"All sites of {escape(one.called(one.item_id))}", title_justify="left")
     table.add_column("site")
-    for name in ("level", "in stock today", "mean stock", f"sum, {one.currency} per unit"):
+    for name in ("level", "in stock today", "mean stock", f"sum, {escape(one.currency)} per unit"):
         table.add_column(name, justify="right")
     for place in one.places[:_SITES]:
         figures = (place.target, place.today, place.mean_on_hand)
@@ -176,7 +176,7 @@ def explanation_text(one: Explanation) -> RenderableType:
         parts.append(_changes(one.changes))
     parts.append(_places(one))
     parts.append(
-        f"[dim]Means over {one.scenarios} holdout scenarios; {one.currency} over {one.days} {one.period}s; fulfilment "
-        "lists and capacity prices as the run left them.[/dim]"
+        f"[dim]Means over {one.scenarios} holdout scenarios; {escape(one.currency)} over {one.days} {one.period}s; "
+        "fulfilment lists and capacity prices as the run left them.[/dim]"
     )
     return Group(*parts)

@@ -49,7 +49,7 @@ def headline(found: WhatIf) -> str:
 
 
 def _buckets(found: WhatIf) -> Table:
-    title = f"By bucket; capacity in {escape(found.measure)}, change of cost in {found.currency}"
+    title = f"By bucket; capacity in {escape(found.measure)}, change of cost in {escape(found.currency)}"
     table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
     after = found.check is not None
     # Both dates and new prices do not fit a terminal of eighty columns.
@@ -80,7 +80,7 @@ def _says(value: BucketValue) -> str:
 def _checked(found: WhatIf, one: Check) -> list[RenderableType]:
     table = Table(title=f"Checked: solved again, {one.steps} steps each", title_justify="left")
     table.add_column("change of cost")
-    table.add_column(found.currency, justify="right")
+    table.add_column(escape(found.currency), justify="right")
     table.add_row("foretold by prices before", _signed(found.change))
     table.add_row("foretold by prices before and after (mean)", _signed((one.low + one.high) / 2))
     table.add_row("found, use of capacity counted at its price", _signed(one.lagrangian), style="bold")

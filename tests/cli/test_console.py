@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.table import Table
 from small_runs import Command, Finished
+from tiny import ITEMS
 
 from meio_jax.cli.console import PlainConsole, escape, shown
 
@@ -70,3 +72,21 @@ def test_colours_stay_and_lines_end() -> None:
     text = file.getvalue()
     assert text.startswith("\x1b[31mone\x1b[0m\n\x1b[31mtwo\\x1b[1m\x1b[0m\n")
     assert "[a]\\x1b" in text
+
+
+def test_a_currency_that_looks_like_markup_is_shown(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path
+) -> None:
+    instance, run = tmp_path / "instance", tmp_path / "run"
+    shutil.copytree(tiny_folder, instance)
+    settings = yaml.safe_load((instance / "instance.yaml").read_text()) | {"currency": "[/red]"}
+    (instance / "instance.yaml").write_text(yaml.safe_dump(settings))
+    shutil.copytree(finished.folder, run)
+    for words in (
+        ("whatif", run, "--resource", "storage", "--capacity", "+10%", "--instance", instance),
+        ("diff", finished.folder, run, "--items", 0, "--instance-b", instance, "--out", tmp_path / "diff"),
+        ("explain", run, "--item", ITEMS[0], "--instance", instance),
+    ):
+        called = meio(*words)
+        assert called.status == 0, called
+        assert "[/red]" in called.out
