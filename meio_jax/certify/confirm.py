@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,10 +13,9 @@ from meio_jax.config.settings import Config
 from meio_jax.model.capacity import charge, excess_over, gap, relative, used_at
 from meio_jax.model.resources import Resources, Usage
 from meio_jax.progress import Step
-from meio_jax.scenarios.sampling import HOLDOUT, VALIDATION
+from meio_jax.scenarios.sampling import HOLDOUT
 from meio_jax.solver.solve import SharedState, State, effective_steps
-from meio_jax.solver.store import AbstractInventoryStore, Part
-from meio_jax.solver.subproblem import ItemState
+from meio_jax.solver.store import AbstractInventoryStore
 
 # Groups of scenarios before a first opinion, and how many standard errors from the tolerance count as clear: the worst
 # of many capacities is looked for.
@@ -31,17 +29,15 @@ def confirmation(
     averaging: int,
     chunk: int,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Callable[[State, Step], State | None]:
-    """What a solve asks when its tolerances are checked: the state whose plan meets them, else None.
+) -> Callable[[State, Step], Sample | None]:
+    """What a solve asks when its tolerances are checked: what shows that its plan meets them, else None.
 
     Every step sees scenarios that are new to it. Where one of the capacities is missed by more than chance in their
     means, nothing else is asked: the worst of many capacities looks worse over few scenarios than it is. Else the plan
     is simulated on validation scenarios until all capacities are clearly kept or one is clearly missed (a sequential
     test, Wald 1945), at most all of them. Means that keep all capacities are not enough: they are of other plans than
-    the one that is returned. The plan is the mean of recent levels; where it misses a capacity, that of the next step
-    is tried: orders are in whole units and prices hold the levels of some dear items near the next unit, so that one
-    plan is above a capacity and the next one below, and their mean may stay above. A plan that passes is judged on the
-    holdout scenarios as the certificate will judge it, and where it misses a capacity there, the search goes on.
+    the one that is returned. A plan that passes is judged on the holdout scenarios as the certificate will judge it,
+    and where it misses a capacity there, the search goes on.
 
     Args:
         store: The items, with the capacities that the search sees, less their margin.
@@ -55,47 +51,32 @@ def confirmation(
     # The other half is left for what levels can still save: the certificate holds both together to the tolerance.
     gap = options.gap / 2
 
-    def keeps(sample: Sample, shared: SharedState, usual: np.ndarray) -> bool:
-        """Whether a plan meets the tolerances on validation scenarios."""
-        answer = None
-        while answer is None:
-            if should_stop():
-                return False
-            sample.advance()
-            ended = sample.scenarios >= config.scenarios.holdout
-            answer = kept(given, sample.usage, options.violation, usual, ended=ended)
-        return answer and coupling_gap(given, sample, shared.mean.prices) <= gap
-
-    def passes(sample: Sample, usual: np.ndarray) -> bool:
-        """Whether a plan keeps the capacities on holdout scenarios."""
-        while sample.scenarios < config.scenarios.holdout:
-            if should_stop():
-                return False
-            sample.advance()
-        found, _ = relative_violation(given, *_mean(sample.usage), usual)
-        return bool(found.max(initial=0) <= options.violation)
-
-    def confirm(state: State, report: Step) -> State | None:
+    def confirm(state: State, report: Step) -> Sample | None:
         if report.gap > gap:
             return None
         shared, usual = state.shared, np.asarray(state.shared.usual)
         mean, error = violations_by_steps(given, store.resources, shared, averaging)
         if (mean - _CLEAR * error).max(initial=0) > options.violation:
             return None
-        for items in (state.items, store.changed(state.items, _latest, "latest")):
-            sampled = lambda purpose, items=items: sample_of(
-                store, items, True, shared.mean.list_prices, chunk, purpose
-            )
-            if keeps(sampled(VALIDATION), shared, usual) and passes(sampled(HOLDOUT), usual):
-                return State(items, shared)
-        return None
+        sample = sample_of(store, state.items, True, shared.mean.list_prices, chunk)
+        answer = None
+        while answer is None:
+            if should_stop():
+                return None
+            sample.advance()
+            ended = sample.scenarios >= config.scenarios.holdout
+            answer = kept(given, sample.usage, options.violation, usual, ended=ended)
+        if not answer or coupling_gap(given, sample, shared.mean.prices) > gap:
+            return None
+        judged = sample_of(store, state.items, True, shared.mean.list_prices, chunk, HOLDOUT)
+        while judged.scenarios < config.scenarios.holdout:
+            if should_stop():
+                return None
+            judged.advance()
+        found, _ = relative_violation(given, *_mean(judged.usage), usual)
+        return sample if found.max(initial=0) <= options.violation else None
 
     return confirm
-
-
-def _latest(part: Part) -> ItemState:
-    """The items with the levels of the next step in place of the mean of recent ones."""
-    return dataclasses.replace(part.items, mean=part.items.raw)
 
 
 def kept(

@@ -91,7 +91,7 @@ class Solution(Generic[Items]):
 
     `prices` are those at which the best plan was evaluated, and `list_prices` those that rank its fulfilment options;
     `bound` is the largest Lagrangian value seen; `state` holds the plan and continues the search; `trace` is the last
-    step's report; `confirmed` is the state whose plan was confirmed, where one was.
+    step's report; `confirmed` is what the plan was confirmed by, where it was.
     """
 
     result: Result
@@ -284,7 +284,7 @@ def solve(
     progress: AbstractProgress | None = None,
     on_step: Callable[[State, Step, Trace], None] | None = None,
     history: tuple[Step, ...] = (),
-    confirm: Callable[[State, Step], State | None] | None = None,
+    confirm: Callable[[State, Step], Any] | None = None,
 ) -> Solution[Items]:
     """Run joint steps until the method terminates, the steps run out, or the user stops.
 
@@ -298,7 +298,7 @@ def solve(
         on_step: Called after each step with the state (checkpoints) and its report.
         history: Reports of the steps before `state`, when a solve is continued.
         confirm: Asked whenever the tolerances are checked, in place of the means over recent steps, which see few
-            scenarios: the state, the mean of whose items meets them, None if there is none.
+            scenarios: what shows that the mean of recent iterates meets them, None if it does not.
 
     Returns:
         The solution; `result` says why the loop ended.
@@ -308,7 +308,7 @@ def solve(
     steps = list(history)
     first = steps[0].step - 1 if steps else int(state.shared.step)
 
-    def verdict(now: State, report: Step) -> tuple[Result | None, State | None]:
+    def verdict(now: State, report: Step) -> tuple[Result | None, Any]:
         if not _due(report, first, limits):
             return None, None
         if confirm is None:
@@ -331,7 +331,7 @@ def solve(
         result, confirmed = (Result.INTERRUPTED, None) if progress.should_stop() else verdict(state, report)
     progress.close()
     if confirmed is not None:
-        state = _accepted(confirmed)
+        state = _accepted(state)
     shared = state.shared
     return Solution(
         result=Result.MAX_STEPS if result is None else result,

@@ -163,7 +163,7 @@ def test_a_plan_is_confirmed_as_the_certificate_would(wide: Model, factor: float
         asked = confirmation(wide.store, given, config, 64, 3)
         found = asked(noisy, Step(3, 3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     assert (found is not None) is (factor > 1)
-    assert found is None or eqx.tree_equal(found.shared, noisy.shared)
+    assert found is None or 0 < found.scenarios <= 24
 
 
 def test_a_plan_that_misses_on_holdout_scenarios_is_not_confirmed(wide: Model) -> None:
