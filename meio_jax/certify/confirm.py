@@ -36,8 +36,8 @@ def confirmation(
     means, nothing else is asked: the worst of many capacities looks worse over few scenarios than it is. Else the plan
     is simulated on validation scenarios until all capacities are clearly kept or one is clearly missed (a sequential
     test, Wald 1945), at most all of them. Means that keep all capacities are not enough: they are of other plans than
-    the one that is returned. A plan that passes is judged on the holdout scenarios as the certificate will judge it,
-    and where it misses a capacity there, the search goes on.
+    the one that is returned. A plan that passes by its mean alone is judged on the holdout scenarios as the certificate
+    will judge it, and where it misses a capacity there, the search goes on.
 
     Args:
         store: The items, with the capacities that the search sees, less their margin.
@@ -68,6 +68,8 @@ def confirmation(
             answer = kept(given, sample.usage, options.violation, usual, ended=ended)
         if not answer or coupling_gap(given, sample, shared.mean.prices) > gap:
             return None
+        if sample.scenarios < config.scenarios.holdout:
+            return sample
         judged = sample_of(store, state.items, True, shared.mean.list_prices, chunk, HOLDOUT)
         while judged.scenarios < config.scenarios.holdout:
             if should_stop():
