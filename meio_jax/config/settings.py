@@ -150,8 +150,7 @@ class SolvePart(_Part):
     min_steps: int = Field(default=40, ge=1, le=MOST, description="steps before the search may stop")
     check_every: int = Field(default=5, ge=1, le=MOST, description="steps between checks of the tolerances")
     learning_rate: float = Field(default=0.1, gt=0, le=100, description="first step, in units of mean lead-time demand")
-    # Levels of all items follow a price together: by steps of 0.003 the spend of a week went on swinging by 5 %.
-    final_learning_rate: float = Field(default=0.001, gt=0, le=100, description="last step, same unit")
+    final_learning_rate: float = Field(default=0.003, gt=0, le=100, description="last step, same unit")
     violation: float = Field(default=0.005, gt=0, le=1e9, description="largest relative capacity violation")
     gap: float = Field(default=0.01, gt=0, le=1e9, description="largest coupling gap")
     change: float = Field(default=0.001, gt=0, le=1e9, description="largest relative change of cost between checks")

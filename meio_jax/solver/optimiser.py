@@ -13,7 +13,7 @@ class SearchOptions:
     """How policies are searched: Adam with a step that falls from `first_rate` to `last_rate` (cosine)."""
 
     first_rate: float = 0.1
-    last_rate: float = 0.001
+    last_rate: float = 0.003
     steps: int = 150
 
 
