@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from small_runs import write_config
 
 import meio_jax
-from meio_jax.config import dump_config, load_config
+from meio_jax.config import dump_config, load_config, make_config
 
 CONFIGS = sorted((Path(meio_jax.__file__).parents[1] / "configs").glob("*.yaml"))
 
@@ -51,3 +51,10 @@ def test_frozen(tmp_path: Path) -> None:
     config = load_config(write_config(tmp_path / "c.yaml", {"instance": {"path": "a"}, "run": "b"}))
     with pytest.raises(ValidationError, match="frozen"):
         config.seed = 4
+
+
+def test_seeds_are_not_negative() -> None:
+    """Blocks of items for the slack are drawn by a generator that takes no negative seed."""
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        make_config(seed=-1)
+    assert make_config(seed=2**63 - 1).seed == 2**63 - 1

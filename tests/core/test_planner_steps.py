@@ -20,6 +20,7 @@ from meio_jax.config import Config
 from meio_jax.planner import Model, prepare
 from meio_jax.progress import Step
 from meio_jax.scenarios.sampling import HOLDOUT, VALIDATION
+from meio_jax.solver.optimiser import SearchOptions, optimiser
 from meio_jax.solver.solve import State, Trace, initial_state, joint_step
 
 # float32 sums over three items in another order, hundreds of units.
@@ -191,3 +192,11 @@ def test_a_plan_that_misses_on_holdout_scenarios_is_not_confirmed(wide: Model) -
 
         assert not confirmed(between)
         assert confirmed(1.01 * violation(HOLDOUT, count))
+
+
+def test_steps_of_levels_settle_before_a_search_ends(wide: Model) -> None:
+    """What has not converged after `decay_steps` goes on by small steps; equal options give the same optimiser."""
+    solve = wide.config.solve
+    assert solve.decay_steps < solve.max_steps == wide.limits.max_steps
+    options = SearchOptions(solve.learning_rate, solve.final_learning_rate, solve.decay_steps)
+    assert wide.problem.optimiser is optimiser(options)
