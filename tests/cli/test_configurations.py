@@ -8,6 +8,7 @@ from small_runs import write_config
 
 import meio_jax
 from meio_jax.config import dump_config, load_config, make_config
+from meio_jax.errors import InputError
 
 CONFIGS = sorted((Path(meio_jax.__file__).parents[1] / "configs").glob("*.yaml"))
 
@@ -55,6 +56,6 @@ def test_frozen(tmp_path: Path) -> None:
 
 def test_seeds_are_not_negative() -> None:
     """Blocks of items for the slack are drawn by a generator that takes no negative seed."""
-    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+    with pytest.raises(InputError, match="key seed: found -1; expected a value greater than or equal to 0"):
         make_config(seed=-1)
     assert make_config(seed=2**63 - 1).seed == 2**63 - 1
