@@ -4,8 +4,8 @@
 
 Random demand, stock and preference lists of one speed (100 classes, 50 nodes, 3 rounds). `differs` is ‖fused - one by
 one‖ / ‖one by one‖, forward (what is left open, stock, costs, carbon) and of the derivatives, at one size and seed
-each; it must stay below 1e-4. `bytes` are the fewest: every argument read once, every result written once. Seconds are
-medians of calls that are waited for one by one.
+each; it must stay below 1e-4. Shares of the bandwidth are by the fewest bytes: every argument read once, every result
+written once. Seconds are medians of calls that are waited for one by one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import typer
+from gpu_parts.timing import seconds_of, triad
 from meio_kernels.assignment import serve_rounds
 from provenance import provenance
 from rich.console import Console
@@ -60,25 +61,6 @@ def arguments(columns: int, seed: int) -> tuple[tuple, tuple]:
     return given, bars
 
 
-def median_seconds(call: Callable[[], Any], repeats: int) -> float:
-    """Median seconds of a call that has run once before."""
-    jax.block_until_ready(call())
-    taken = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        jax.block_until_ready(call())
-        taken.append(time.perf_counter() - begun)
-    return float(np.median(taken))
-
-
-def triad() -> float:
-    """Bytes a second of a triad: two reads and a write."""
-    size = 2**27
-    a, b = jnp.ones(size, jnp.float32), jnp.full(size, 2, jnp.float32)
-    run = jax.jit(lambda a, b: a + 3 * b)
-    return 12 * size / median_seconds(lambda: run(a, b), 20)
-
-
 def differs(ours: Any, theirs: Any) -> float:
     """Relative difference in norm; NaN where any number is not finite."""
     join = lambda tree: np.concatenate([np.ravel(np.asarray(leaf, float)) for leaf in jax.tree.leaves(tree)])
@@ -105,8 +87,10 @@ def measure(columns: int, seed: int, bandwidth: float, repeats: int) -> Row:
     forward_bytes = size(given) + size(bars)
     # Going back, arguments and derivatives by the results are read, those by demand and stock written.
     gradient_bytes = size(given) + size(bars) + size(given[:2])
-    row = [median_seconds(lambda one=one: one(given), repeats) for one in (fused, sparse)]
-    back = [median_seconds(lambda one=one: one(given, bars), repeats) for one in (fused_back, sparse_back)]
+    row = [float(np.median(seconds_of(lambda one=one: one(given), repeats))) for one in (fused, sparse)]
+    back = [
+        float(np.median(seconds_of(lambda one=one: one(given, bars), repeats))) for one in (fused_back, sparse_back)
+    ]
     return Row(
         columns,
         differs(fused(given), sparse(given)),

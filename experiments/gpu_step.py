@@ -22,10 +22,10 @@ from typing import Annotated, Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import typer
 from gpu_parts.count import count
+from gpu_parts.timing import seconds_of, triad
 from provenance import provenance
 from rich.console import Console
 from rich.table import Table
@@ -56,25 +56,6 @@ class Row:
     step_s: float
     bandwidth_share: float
     cost: float
-
-
-def triad() -> float:
-    """Bytes a second of a triad: two reads and a write."""
-    size = 2**26
-    a, b = jnp.ones(size, jnp.float32), jnp.full(size, 2, jnp.float32)
-    run = jax.jit(lambda a, b: a + 3 * b)
-    return 12 * size / least_seconds(lambda: run(a, b), 10)
-
-
-def least_seconds(call: Any, repeats: int) -> float:
-    """Least seconds of a call that has run once before."""
-    jax.block_until_ready(call())
-    taken = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        jax.block_until_ready(call())
-        taken.append(time.perf_counter() - begun)
-    return min(taken)
 
 
 def with_form(config: Config, form: str) -> Config:
@@ -114,7 +95,7 @@ def program_of(model: Model) -> tuple[Any, Any, float]:
 def measure(model: Model, form: str, ready: tuple[Any, Any, float], bandwidth: float, repeats: int) -> Row:
     """One catalog in one form."""
     compiled, arrays, compile_s = ready
-    seconds = least_seconds(lambda: compiled(arrays), repeats)
+    seconds = float(seconds_of(lambda: compiled(arrays), repeats).min())
     whole = count(compiled.as_text())
     blocks, each = model.problem.catalog.keys.shape[:2]
     return Row(

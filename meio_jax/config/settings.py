@@ -196,7 +196,7 @@ class SolvePart(_Part):
     )
     confirm: bool = Field(
         default=True,
-        description="stop when the plan keeps the tolerances on validation scenarios; false: when means over steps do",
+        description="stop when the plan keeps the tolerances on fresh scenarios; false: when means over steps do",
     )
 
 
@@ -214,7 +214,7 @@ class WarmPart(_Part):
     )
     confirm: bool = Field(
         default=True,
-        description="stop when the plan keeps the tolerances on validation scenarios; false: when means over steps do",
+        description="stop when the plan keeps the tolerances on fresh scenarios; false: when means over steps do",
     )
     price_gain: float = Field(
         default=4.0,

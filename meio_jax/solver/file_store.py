@@ -105,7 +105,7 @@ def _save(path: Path, arrays: list[np.ndarray]) -> None:
                 # Not `np.save`, which does not say why a file could not be written.
                 plain = np.asarray(array, order="C")
                 np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(plain))
-                file.write(plain.tobytes())
+                file.write(plain.reshape(-1).view(np.uint8).data)
         unfinished.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
