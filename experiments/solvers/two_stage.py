@@ -57,6 +57,7 @@ def configuration(size: Size, steps: int) -> Config:
             "solve": {
                 "max_steps": steps,
                 "min_steps": steps,
+                "decay_steps": steps,
                 "learning_rate": 0.1,
                 "final_learning_rate": 0.0003,
                 "capacity_margin": _MARGIN,

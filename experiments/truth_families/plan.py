@@ -80,6 +80,7 @@ def configuration(policy: str, effort: Effort, *, second: bool, stationary: bool
             "solve": {
                 "max_steps": count,
                 "min_steps": count,
+                "decay_steps": count,
                 "check_every": 10,
                 "learning_rate": steps.first_rate,
                 "final_learning_rate": steps.last_rate,
