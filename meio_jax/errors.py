@@ -154,6 +154,11 @@ class Refusal(InputError):
         return (type(self), (self.problems[0],))
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether compiled code found no room, on an accelerator or in the machine; the runtime has no class for that."""
+    return isinstance(error, RuntimeError) and str(error).startswith("RESOURCE_EXHAUSTED")
+
+
 def first_line(error: BaseException) -> str:
     """What an error says, without the hints that follow; the name of its class where it says nothing."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__

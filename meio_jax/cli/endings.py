@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from meio_jax.errors import InputError
+from meio_jax.errors import InputError, is_out_of_memory
 from meio_jax.progress import Preempted, ProcessLost
 from meio_jax.results import Result
 
@@ -47,7 +47,7 @@ def ending(error: BaseException, onward: str | None) -> tuple[int, str] | None:
         return Result.INTERRUPTED.value, words + more
     if isinstance(error, OSError) and error.errno in _REMEDIES:
         return _status(onward), _file_trouble(error, onward)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or is_out_of_memory(error):
         then = "" if onward is None else f", then continue with {onward}"
         remedy = f"Free some memory, or lower `solve.block_items`, `scenarios.per_step` or `scenarios.store_gib`{then}."
         return _status(onward), f"Out of memory. {remedy}"

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from meio_jax.cli.console import messages
+from meio_jax.cli.console import messages, shown
 from meio_jax.cli.signals import Heard
 
 _err = messages()
@@ -47,12 +47,27 @@ MaxBody = Annotated[float, typer.Option(min=0.001, max=4096, help="Largest reque
 Waiting = Annotated[int, typer.Option(min=1, max=10_000, help="Requests that may wait for the device.")]
 
 
+class PlainFormatter(logging.Formatter):
+    """Lines of a log, tracebacks too, with escapes in place of what a terminal would act on: requests are in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text of a record."""
+        return shown(super().format(record))
+
+
+def log_to_terminal() -> None:
+    """Warnings and errors of the server to standard error."""
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
+
+
 def answer(server: object) -> None:
     """Say where the server is, and answer until told to end."""
     from meio_jax.serve.server import Server
 
     assert isinstance(server, Server)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_terminal()
     said = f"Serving at {server.url} (/health, /prices, /explain, /replan, /openapi.json); Ctrl-C or SIGTERM ends it."
     server.run(lambda: _err.print(said, markup=False, highlight=False))
     if server.working:

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from meio_jax.errors import InputError, Problem
+from meio_jax.errors import InputError, Problem, is_out_of_memory
 from meio_jax.progress import AbstractProgress, ProcessLost, Step
 
 Found = TypeVar("Found")
@@ -187,7 +187,7 @@ def watched(run: Path) -> Iterator[None]:
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+        if jax.process_count() == 1 or is_out_of_memory(error):
             raise
         reason = " ".join(str(error).split())[:200]
         raise ProcessLost(

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from meio_jax.config.settings import Config
-from meio_jax.errors import InputError, Note, Problem, first_line
+from meio_jax.errors import InputError, Note, Problem, first_line, visible
 from meio_jax.progress import AbstractProgress
 from meio_jax.results import Result
 from meio_jax.runs.data import read_table
@@ -64,7 +64,8 @@ class MlflowStore:
             "meio.version": metadata.version("meio-jax"),
             "meio.folder": str(run.resolve()),
         }
-        name = run.resolve().name
+        # The library prints the name to the terminal when a run in a store of HTTP ends.
+        name = visible(run.resolve().name)
         made = self.client.create_run(self.experiment, start_time=self.begun, tags=tags, run_name=name).info.run_id
         ended = "FAILED"
         try:

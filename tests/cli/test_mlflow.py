@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,19 @@ def test_tables_may_be_left_out(home: Path, logged: tuple[Any, Any], finished: F
     (run,) = client.search_runs([store.experiment])
     assert {one.path for one in client.list_artifacts(run.info.run_id, "plan")} == set()
     assert run.data.params["mlflow.tables"] == "false"
+
+
+def test_the_name_of_a_run_is_shown_and_not_run(home: Path, logged: tuple[Any, Any], finished: Finished) -> None:
+    """The library prints it to the terminal where the store is a server."""
+    run = home / "a\x1b[31mred"
+    shutil.copytree(finished.folder, run)
+    config = make_config(mlflow=section(home, experiment="names", tables=False))
+    store = open_store(config)
+    assert store is not None
+    store.log(config, run, Silent())
+    (found,) = logged[0].search_runs([store.experiment])
+    assert found.info.run_name == "a\\x1b[31mred"
+    assert found.info.status == "FINISHED"
 
 
 def test_without_an_experiment_nothing_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:

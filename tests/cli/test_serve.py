@@ -289,3 +289,20 @@ def test_forecast_rows_of_a_request_are_read_as_those_of_a_file(client: Any) -> 
     assert client.post("/replan", json={"tables": {"forecast": doubled}, "steps": 1}).status_code == 200
     short = client.post("/replan", json={"tables": {"forecast": doubled[:3]}, "steps": 1})
     assert "B" in refused(short, 422)["message"]
+
+
+def test_the_log_holds_nothing_that_a_terminal_acts_on() -> None:
+    """What a request said may stand in a message or in a traceback."""
+    code = """
+import logging
+from meio_jax.cli.serve import log_to_terminal
+log_to_terminal()
+try:
+    raise ValueError("of \\x1b]0;title")
+except ValueError as error:
+    logging.getLogger("meio_jax.serve").error("%s failed", "GET /\\x1b[31m", exc_info=error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "ERROR GET /\\x1b[31m failed\nTraceback" in done.stderr
+    assert done.stderr.endswith("ValueError: of \\x1b]0;title\n")
+    assert "\x1b" not in done.stderr

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
@@ -141,6 +143,19 @@ def test_endings_say_how_to_go_on() -> None:
     assert (ending(Preempted("Told to end."), run) or (0, ""))[1].endswith("`meio resume runs/one`.")
     assert (ending(MemoryError(), run) or (0, ""))[0] == 5
     assert ending(ValueError("a mistake of the program"), run) is None
+
+
+def test_no_room_for_compiled_code_is_told() -> None:
+    """More bytes than addresses: what the runtime raises then is no `MemoryError`."""
+    too_much = jax.jit(lambda value: jnp.zeros((2**30, 2**30)) + value)
+    with pytest.raises(RuntimeError) as found:
+        too_much(1.0).block_until_ready()
+    status, text = ending(found.value, "`meio resume runs/one`") or (0, "")
+    assert status == 5
+    assert text.startswith("Out of memory. Free some memory, or lower `solve.block_items`")
+    assert text.endswith("then continue with `meio resume runs/one`.")
+    assert (ending(found.value, None) or (0, ""))[0] == 2
+    assert ending(RuntimeError("INTERNAL: a mistake of the program"), None) is None
 
 
 class TakesAway(Silent):
