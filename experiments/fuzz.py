@@ -156,6 +156,7 @@ def run(
             if number in kept:
                 due -= kept[number]["solved"] != ""
                 continue
+            begun = time.perf_counter()
             what, done, verdict, accepted = mutate(number, seed, bases, home)
             solved = judge_solve(*accepted) if due > 0 and accepted is not None else Verdict("")
             due -= solved.outcome != ""
@@ -164,6 +165,7 @@ def run(
                 **{"said": verdict.said if verdict.outcome in BAD else "", "warned": verdict.warnings > 0},
                 **{"solved": solved.outcome, "solve_said": solved.said if solved.outcome in BAD else ""},
                 **{"process": os.getpid(), "maps": memory_maps() if solved.outcome else 0},
+                **{"seconds": round(time.perf_counter() - begun, 3)},
             }
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(kept[number]) + "\n")
@@ -172,7 +174,7 @@ def run(
     found = [kept[number] for number in numbers]
     asked = f"--mutations {mutations} --solves {solves} --seed {seed}"
     asked += (f" --family {family}" if family else "") + (" --everyday" if everyday else "")
-    _write(found, out, asked, time.perf_counter() - started)
+    _write(found, out, asked)
     log.unlink()
     bad = [one for one in found if one["outcome"] in BAD or one["solved"] in BAD]
     console.print(f"{len(found)} mutations, {len(bad)} that must not happen; see {out}")
@@ -184,7 +186,7 @@ def memory_maps() -> int:
     return len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
 
 
-def _write(found: list[dict], out: Path, asked: str, seconds: float) -> None:
+def _write(found: list[dict], out: Path, asked: str) -> None:
     from provenance import provenance
 
     families = sorted({one["family"] for one in found})
@@ -195,6 +197,7 @@ def _write(found: list[dict], out: Path, asked: str, seconds: float) -> None:
         "command": f"python experiments/fuzz.py {asked}",
         "date": time.strftime("%Y-%m-%d"),
         **provenance(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "mutations": len(found),
         "outcomes": Counter(one["outcome"] for one in found),
         "accepted_with_warnings": sum(one["warned"] for one in found if one["outcome"] == "accepted"),
@@ -204,7 +207,7 @@ def _write(found: list[dict], out: Path, asked: str, seconds: float) -> None:
         "must_not_happen": {kind: sum(kind in (one["outcome"], one["solved"]) for one in found) for kind in BAD},
         "by_family": table,
         "failures": [one for one in found if one["outcome"] in BAD or one["solved"] in BAD],
-        "seconds_of_the_last_call": round(seconds),
+        "seconds": round(sum(one["seconds"] for one in found)),
     }
     out.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
