@@ -95,12 +95,20 @@ def mutate(number: int, seed: int, bases: dict[str, Base], home: Path) -> tuple[
         Its family and form, what was done, the verdict, and what is to be solved where it is accepted.
     """
     dice, form, family = dice_of(number, seed, tuple(bases))
+    slack = number // len(bases) % SLACK_EVERY == 0
     if family == "configuration":
         text, done = mutate_yaml(yaml.safe_dump(CONFIG), dice)
         (home / "c.yaml").write_text(text, encoding="utf-8")
         verdict, config = judge_config(home / "c.yaml")
         # It is tried on the instance to which nothing was done.
-        return family, done, verdict, None if config is None else (read_instance(bases[form].folder), shortened(config))
+        if config is None:
+            return family, done, verdict, None
+        return (
+            family,
+            done,
+            verdict,
+            (read_instance(bases[form].folder), shortened(config, slack=slack or "slack" in done)),
+        )
     folder = home / "instance"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(bases[form].folder, folder)
@@ -120,7 +128,7 @@ def mutate(number: int, seed: int, bases: dict[str, Base], home: Path) -> tuple[
             done.append(change(frames, name, dice))
             frames[name].write_parquet(folder / f"{name}.parquet")
     verdict, tables = judge_folder(folder, rows_of(frames) if family != "settings" else {})
-    usual = usual_config(slack=number // len(bases) % SLACK_EVERY == 0)
+    usual = usual_config(slack=slack)
     return f"{family} ({form})", "; ".join(done), verdict, None if tables is None else (tables, usual)
 
 

@@ -97,12 +97,14 @@ def usual_config(*, slack: bool) -> Config:
     )
 
 
-def shortened(config: Config) -> Config:
-    """A configuration with no more steps and scenarios than its choices need to be tried."""
+def shortened(config: Config, *, slack: bool) -> Config:
+    """A configuration with no more steps and scenarios than its choices need to be tried; slack as in the usual one."""
     least = lambda section, **most: section.model_copy(
         update={name: min(getattr(section, name), value) for name, value in most.items()}
     )
-    solve = least(config.solve, max_steps=5, min_steps=5, check_every=5, feasibility_steps=5, slack_items=8)
+    solve = least(
+        config.solve, max_steps=5, min_steps=5, check_every=5, feasibility_steps=5, slack_items=8 if slack else 0
+    )
     scenarios = least(config.scenarios, train=16, per_step=8, holdout=16, clairvoyant=4, unit_values=4)
     return config.model_copy(update={"solve": solve, "scenarios": scenarios})
 
