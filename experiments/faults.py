@@ -63,13 +63,14 @@ def table_of(found: list[Fault]) -> list[dict[str, object]]:
     for kind, command in dict.fromkeys((one.kind, one.command) for one in found):
         own = [one for one in found if (one.kind, one.command) == (kind, command)]
         good = {name: sum(getattr(one, name) for one in own) for name in ("documented", "kept", "same")}
-        rows.append({"fault": kind, "command": command, "number": len(own), **good})
+        slowest = max(one.seconds for one in own)
+        rows.append({"fault": kind, "command": command, "number": len(own), **good, "slowest_end": slowest})
     return rows
 
 
 def show(found: list[Fault]) -> Table:
     """The same on a terminal."""
-    table = Table("fault", "command", "number", "documented end", "nothing lost", "same in the end")
+    table = Table("fault", "command", "number", "documented end", "nothing lost", "same in the end", "slowest end, s")
     for row in table_of(found):
         table.add_row(*map(str, row.values()))
     return table
@@ -111,6 +112,7 @@ def main(
 
 def _write(found: list[Fault], out: Path, options: str) -> None:
     about = {"command": f"python experiments/faults.py {options}", "date": time.strftime("%Y-%m-%d"), **provenance()}
+    about["xla_flags"] = os.environ.get("XLA_FLAGS", "")
     content = {**about, "table": table_of(found), "faults": [asdict(one) for one in found]}
     out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -26,7 +26,8 @@ class Fault:
 
     `documented`: the exit status is a documented one (or the signal itself, of SIGKILL) and there was no traceback;
     `kept`: what was complete before is as it was, or the new in its place as a whole; `same`: the command given again
-    ends with the plan of a run that nothing happened to. `traceback` has the end of one, where there was any.
+    ends with the plan of a run that nothing happened to. `traceback` has the end of one, where there was any;
+    `seconds` passed from the last signal to the end.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Fault:
     kept: bool
     same: bool
     traceback: str = ""
+    seconds: float = 0.0
 
     @property
     def good(self) -> bool:

@@ -31,11 +31,15 @@ def a_kill(bench: Bench, rng: random.Random, number: int) -> Fault:
     before = contents(run)
     process = bench.start(*words)
     moment = wait(process, run, rng, command)
-    for one in SIGNALS[name]:
+    told = time.perf_counter()
+    for earlier, one in enumerate(SIGNALS[name]):
+        if earlier:
+            time.sleep(rng.uniform(0, 0.3))
         if process.poll() is None:
             os.kill(process.pid, one)
-            time.sleep(rng.uniform(0, 0.3))
+            told = time.perf_counter()
     text = process.communicate(timeout=300)[0]
+    seconds = time.perf_counter() - told
     status = process.returncode
     expected = (*STATUSES, -signal.SIGKILL) if name == "SIGKILL" else STATUSES
     documented = status in expected and "Traceback" not in text
@@ -53,6 +57,7 @@ def a_kill(bench: Bench, rng: random.Random, number: int) -> Fault:
         kept,
         same,
         traceback_in(text),
+        round(seconds, 2),
     )
 
 
@@ -120,13 +125,15 @@ def wait(process: subprocess.Popen, run: Path, rng: random.Random, command: str)
             f"after step {step}": lambda: any(
                 int(one.name) >= step for one in place().glob("checkpoints/1-of-1/[0-9]*") if one.name.isdigit()
             ),
+            "while the plan is judged": lambda: (place() / f"checkpoints/1-of-1/{STEPS}").exists(),
             "while a checkpoint is written": lambda: any(place().glob("checkpoints/1-of-1/*orbax-checkpoint-tmp*")),
             "while results are written": lambda: (place() / ".next").exists(),
         }
     name = rng.choice(sorted(moments))
     while process.poll() is None and not moments[name]():
-        time.sleep(0.001)
-    seconds = rng.uniform(0, 3.0 if name.startswith(("at once", "once")) else 0.2)
+        time.sleep(0.003)
+    longest = {"at": 3.0, "once": 3.0, "while the plan is judged": 1.0}
+    seconds = rng.uniform(0, longest.get(name, longest.get(name.split()[0], 0.2)))
     time.sleep(seconds)
     return f"{name}, {seconds:.2f} s later"
 

@@ -60,9 +60,12 @@ def _status(onward: str | None) -> int:
 
 def _file_trouble(error: OSError, onward: str | None) -> str:
     where = error.filename2 or error.filename
-    place = f"{os.fsdecode(where)}: " if isinstance(where, str | bytes | os.PathLike) else ""
+    # Of the output, and of some files of libraries, the system says no name.
+    place = (
+        os.fsdecode(where) if isinstance(where, str | bytes | os.PathLike) else "the output, or a file without a name"
+    )
     assert error.errno is not None  # known above
     reason = (error.strerror or os.strerror(error.errno)).rstrip(".").lower()
     then = "give the command again" if onward is None else f"continue with {onward}"
     remedy = _REMEDIES[error.errno]
-    return f"Cannot read or write {place}{reason}. What was complete is as it was. To go on: {remedy}, then {then}."
+    return f"Cannot read or write {place}: {reason}. What was complete is as it was. To go on: {remedy}, then {then}."

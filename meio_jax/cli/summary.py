@@ -12,6 +12,7 @@ from rich.text import Text
 
 from meio_jax.cli.console import escape
 from meio_jax.plans.names import called
+from meio_jax.results import Result
 from meio_jax.runs.today import Today, next_order_text, read_exceptions, read_overrides, read_today
 from meio_jax.tables.schema import FLOOR_KINDS
 
@@ -43,7 +44,7 @@ def _headline(certificate: dict[str, Any], run: str) -> Table:
         ("  coupling gap", _plain(certificate["coupling_gap"], ".3%")),
         ("  slack of the items", _slack(certificate)),
         ("clairvoyant bound", _money(certificate["clairvoyant_bound"])),
-        ("largest violation", _share(certificate["largest_violation"])),
+        ("largest violation", _share(certificate["largest_violation"], _beyond(certificate))),
     ]
     for name, value in rows:
         table.add_row(name, value)
@@ -58,8 +59,13 @@ def _slack(certificate: dict[str, Any]) -> str:
     return f"{certificate['slack']:.2%} ± {error:.2%} (95 %, {certificate['slack_items']} items searched further)"
 
 
-def _share(value: float | None) -> str:
-    return "infinite" if value is None else f"{max(value, 0):.2%}"
+def _share(value: float | None, beyond: str = "infinite") -> str:
+    return beyond if value is None else f"{max(value, 0):.2%}"
+
+
+def _beyond(certificate: dict[str, Any]) -> str:
+    """What a share is that is no number: infinite, unless nothing of the run is a number."""
+    return "not available" if certificate["result"] == Result.NUMERICAL_FAILURE.name else "infinite"
 
 
 def _violations(certificate: dict[str, Any]) -> Table:
@@ -68,12 +74,15 @@ def _violations(certificate: dict[str, Any]) -> Table:
         table.add_column(name)
     table.add_column("use of capacity", justify="right")
     table.add_column("violation", justify="right")
+    beyond = _beyond(certificate)
     for row in certificate["violations"]:
         relative = row["relative"]
-        use = "infinite" if relative is None else f"{1 + relative:.1%}"
+        use = beyond if relative is None else f"{1 + relative:.1%}"
         if row["kind"] in FLOOR_KINDS and relative is not None:
             use = f"{1 - relative:.1%} of floor"
-        table.add_row(*(escape(str(row[name])) for name in ("kind", "resource", "bucket")), use, _share(relative))
+        table.add_row(
+            *(escape(str(row[name])) for name in ("kind", "resource", "bucket")), use, _share(relative, beyond)
+        )
     return table
 
 

@@ -1,7 +1,7 @@
 """Folders that commands write: whose they are, who is at work in them, and how new content takes the place of old."""
 
 from meio_jax.folders.claim import Claim, check_claim
-from meio_jax.folders.lock import held, used
+from meio_jax.folders.lock import check_free, held, used
 from meio_jax.folders.marks import MARKER, Mark, content, read_mark, write_mark
 from meio_jax.folders.private import keep_private
 from meio_jax.folders.remove import remove
@@ -14,6 +14,7 @@ __all__ = [
     "Claim",
     "Mark",
     "check_claim",
+    "check_free",
     "clear_unfinished",
     "content",
     "held",

@@ -105,6 +105,27 @@ def used(folder: Path, command: str) -> Iterator[None]:
         yield
 
 
+def check_free(folder: Path) -> None:
+    """Make sure that no other process holds a folder, without holding it.
+
+    Raises:
+        Refusal: If another process holds it.
+    """
+    other = read_holder(folder)
+    if other is None or _is_own(other) or not os.access(folder / LOCK, os.W_OK):
+        return
+    lock = FileLock(folder / LOCK)
+    try:
+        if not _is_gone(folder, other, _taken(lock, folder)):
+            raise _refused(folder, other)
+    finally:
+        lock.release(force=True)
+
+
+def _is_own(holder: Holder) -> bool:
+    return holder.process == os.getpid() and holder.machine == socket.gethostname()
+
+
 def _taken(lock: FileLock, folder: Path) -> bool:
     """Take the lock of the operating system; False where the file system has none."""
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from meio_jax.errors import InputError, Note, Problem, Refusal
+from meio_jax.folders import check_free
 from meio_jax.instance.census import Census
 from meio_jax.results import Result
 
@@ -64,6 +65,7 @@ def read_certificate(run: Path) -> dict[str, Any]:
     """
     path, what = run / "certificate.json", "the certificate of a finished run"
     if not path.is_file() and (run / "config.yaml").is_file():
+        check_free(run)
         found, remedy = Note("a run that has not ended"), f"continue it with `meio resume {run}`"
         raise Refusal(Problem(str(run), "", "", found, "a finished run", remedy))
     found_in = read_json(path, what)

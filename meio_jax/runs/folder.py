@@ -17,6 +17,7 @@ from meio_jax.folders import (
     Claim,
     Mark,
     check_claim,
+    check_free,
     clear_unfinished,
     publish,
     read_mark,
@@ -150,6 +151,9 @@ def check_new(run: Path, *, overwrite: bool) -> bool:
     if read_mark(run) == RUN_MARK and not (run / "config.yaml").exists():
         # A run that ended before anything had begun.
         return False
+    if read_mark(run) == RUN_MARK:
+        # Of a run that is under way it would be said that it can be continued or replaced.
+        check_free(run)
     return check_claim(run, Claim("run", "run", overwrite=overwrite), _what(run))
 
 

@@ -211,10 +211,12 @@ def test_a_run_that_failed_can_be_looked_at(
         assert "numerical failure" in called.out
         assert "not available" in called.out
         assert "nan" not in called.out.lower().replace("finance", "")
+        assert "infinite" not in called.out
     if command == "report":
         page = (run / "report.html").read_text(encoding="utf-8")
         assert "Numerical failure" in page
         assert ">nan<" not in page.lower()
+        assert ">∞<" not in page
 
 
 @pytest.mark.parametrize("command", ["show", "report", "export", "whatif", "explain", "replan"])
@@ -245,7 +247,7 @@ def test_the_configuration_of_a_run_is_what_it_was(finished: Finished) -> None:
     assert yaml.safe_load((finished.folder / "config.yaml").read_text())["run"] == str(finished.folder)
 
 
-@pytest.mark.parametrize("command", ["report", "whatif"])
+@pytest.mark.parametrize("command", ["report", "whatif", "explain"])
 def test_an_instance_that_has_changed_since_is_told(
     meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path, command: str
 ) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -187,6 +189,42 @@ def test_two_commands_in_one_run_folder(meio: Command, finished: Finished, tiny_
             refused(meio(*words), "in use by `meio solve`", "process")
         assert meio("show", run).status == 0
     assert files(run) == before
+
+
+def test_a_run_under_way_in_another_process_is_told_as_such(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path
+) -> None:
+    """No one is told to resume or to replace what another process is at work on."""
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    for name in ("certificate.json", "prices.parquet", "metrics.parquet"):
+        (run / name).unlink()
+    shutil.rmtree(run / "plan")
+    config = write_config(tmp_path / "config.yaml", config_content(tiny_folder, run, solve={**SOLVE, "max_steps": 2}))
+    before = files(run)
+    code = (
+        "import sys; from pathlib import Path; from meio_jax.folders import held\n"
+        "with held(Path(sys.argv[1]), 'meio solve'): print('held', flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    other = subprocess.Popen([sys.executable, "-c", code, str(run)], stdin=pipe, stdout=pipe, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "held\n"
+    changed = tiny_folder / "on_hand.parquet"
+    for words in (
+        ("solve", config),
+        ("solve", config, "--overwrite"),
+        ("resume", run),
+        ("replan", run, "--items", changed),
+        ("report", run),
+        ("export", run),
+        ("show", run),
+    ):
+        refused(meio(*words), f"in use by `meio solve` (process {other.pid} on")
+    other.communicate()
+    assert files(run) == before
+    refused(meio("solve", config), "an unfinished run, which `meio resume` continues")
+    refused(meio("show", run), "a run that has not ended", "meio resume")
 
 
 def test_a_run_is_private_where_that_is_asked(tiny_folder: Path, finished: Finished, tmp_path: Path) -> None:

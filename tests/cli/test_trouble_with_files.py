@@ -140,6 +140,10 @@ def test_endings_say_how_to_go_on() -> None:
         "To go on: free some space there, then continue with `meio resume runs/one`."
     )
     assert (ending(full, None) or (0, ""))[0] == 2
+    unnamed = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert (ending(unnamed, None) or (0, ""))[1].startswith(
+        "Cannot read or write the output, or a file without a name: no space left on device."
+    )
     assert (ending(Preempted("Told to end."), run) or (0, ""))[1].endswith("`meio resume runs/one`.")
     assert (ending(MemoryError(), run) or (0, ""))[0] == 5
     assert ending(ValueError("a mistake of the program"), run) is None

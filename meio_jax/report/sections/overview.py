@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from meio_jax.report.figures import Figures
 from meio_jax.report.html import Markup, prose, tag
 from meio_jax.report.numbers import number, share, whole
 from meio_jax.report.parts import section
+from meio_jax.results import Result
 from meio_jax.runs.data import RunData
 
 _GOOD, _FAIR, _BAD = "good", "fair", "bad"
@@ -56,6 +58,11 @@ def _above_bound(cost: float | None, bound: float | None, terms: Mapping[str, fl
     return f"no policy can cost less; the plan costs more by {share((cost - bound) / gross)} of gross cost"
 
 
+def _violation(value: float | None, *, failed: bool) -> str:
+    """The largest violation: none that is a number is without limit, unless no figure of the run is one."""
+    return share(None if failed else math.inf) if value is None else share(max(value, 0.0), 2)
+
+
 def _tiles(data: RunData, figures: Figures) -> Markup:
     certificate, currency = data.certificate, data.currency
     low, high = certificate["holdout_cost_ci95"]
@@ -78,7 +85,7 @@ def _tiles(data: RunData, figures: Figures) -> Markup:
         ),
         _figure(
             "Largest capacity violation",
-            "∞" if violation is None else share(max(violation, 0.0), 2),
+            _violation(violation, failed=certificate["result"] == Result.NUMERICAL_FAILURE.name),
             f"worst resource and {data.bucket_word}, on holdout",
             mood,
         ),
