@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network, ShelfLife
 from meio_jax.policy import AbstractPolicy, StartingPoint, policy_family
 from meio_jax.scenarios import Scenarios
 from meio_jax.simulation.preferences import PreferenceLists, preference_lists
@@ -172,6 +172,26 @@ def make_case(
         jnp.asarray(rng.integers(1, LANE_LIMIT + 1, (PERIODS, LANES, batch)), jnp.int32),
     )
     return Case(network, block, scenarios, make_lists(network, block), samples)
+
+
+def perishable(case: Case, lives: tuple[int, ...], *, seed: int = 5) -> Case:
+    """The case with shelf lives (0: keeps); a part of the stock at the start is old already."""
+    rng, network, block = np.random.default_rng(seed), case.network, case.block
+    life = np.asarray([life or np.iinfo(np.int32).max for life in lives])
+    rows = max(lives) + (1 if network.evening else 0)
+    slow = np.zeros(network.nodes, int)
+    np.maximum.at(slow, np.asarray(network.lane_from), np.asarray(network.lane_lead, int))
+    part = np.cumsum(rng.uniform(0, 1 / rows, (rows, network.nodes, len(lives))), axis=0)
+    part = np.where(np.arange(1, rows + 1)[:, None, None] >= life, 1.0, part) * (np.asarray(lives) > 0)
+    kind = block.volume.dtype
+    shelf = ShelfLife(
+        life=jnp.asarray(life, jnp.int32),
+        waste_cost=jnp.asarray(rng.uniform(0.5, 2, len(lives)), kind),
+        stale=jnp.asarray(part, kind) * block.on_hand,
+        outlive=jnp.asarray(np.where(np.asarray(lives) > 0, slow[:, None], 0), jnp.int32),
+    )
+    block = eqx.tree_at(lambda b: b.shelf, block, shelf, is_leaf=lambda leaf: leaf is None)
+    return replace(case, block=block)
 
 
 def make_lists(network: Network, block: ItemBlock) -> PreferenceLists:

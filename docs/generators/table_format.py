@@ -72,6 +72,8 @@ What can be used but is probably not meant is a *warning*: one line a kind with 
 | `stock above storage`, `least order above storage` | what does not fit |
 | `buckets without capacity` | buckets in which a resource is not limited |
 | `long lead times` | orders that arrive after the horizon |
+| `short shelf lives`, `lanes too slow for a shelf life` | what expires before it can be sold |
+| `disposal without a shelf life` | a `waste_cost` of what does not expire |
 """
 
 

@@ -10,34 +10,37 @@ from meio_jax.backtest.limits import STORAGE, Used
 
 TERMS = (
     "purchase", "inbound", "transfer", "handling", "holding", "outbound", "downgrade", "lost_sale",
-    "backorder", "terminal",
+    "backorder", "waste", "terminal",
 )  # fmt: skip
-PURCHASE, INBOUND, TRANSFER, HANDLING, HOLDING, SHIPPING, DOWNGRADE, LOST, BACKORDER, TERMINAL = range(10)
+PURCHASE, INBOUND, TRANSFER, HANDLING, HOLDING, SHIPPING, DOWNGRADE, LOST, BACKORDER, WASTE, TERMINAL = range(11)
 
 COUNTS = (
     "demand", "shipped", "on_time", "late", "lost", "downgraded", "backordered", "purchased", "received",
-    "transferred", "waited",
+    "transferred", "waited", "wasted",
 )  # fmt: skip
 C_DEMAND, C_SHIPPED, C_ON_TIME, C_LATE, C_LOST, C_DOWNGRADED, C_BACKORDERED = range(7)
-C_PURCHASED, C_RECEIVED, C_TRANSFERRED, C_WAITED = range(7, 11)
+C_PURCHASED, C_RECEIVED, C_TRANSFERRED, C_WAITED, C_WASTED = range(7, 12)
 
 
 class State(NamedTuple):
     """Physical state: stock and units on order `[items, nodes]` (what waits at a dock is still on order),
     backlog by the node that would serve it first `[items, nodes]`, and units due by day for nodes with a
-    fast offer."""
+    fast offer. `lots [items with a shelf life, nodes, days + 1]` is stock by the last day on which it can be sold (the
+    last column: on any later day); `lot_row [items]` is the row of an item there, -1 of one that keeps."""
 
     on_hand: np.ndarray
     on_order: np.ndarray
     waiting: np.ndarray
     due: np.ndarray
     due_row: np.ndarray
+    lots: np.ndarray
+    lot_row: np.ndarray
 
 
 class Books(NamedTuple):
     """What is counted, on charged days only (but `flow` and `stock` on all days).
 
-    `cost [items, terms]` money, `tally [items, counts]` units, `flow [items, 2]` purchased and shipped,
+    `cost [items, terms]` money, `tally [items, counts]` units, `flow [items, 3]` purchased, shipped, wasted,
     `km` and `carbon` `[items]`, `site [nodes, speeds, 3]` units, outbound and handling cost, `service
     [regions, speeds, buckets, 2]` demand and served as promised, `promise [speeds, 5]` demand, on time,
     downgraded, backordered, lost (by the speed asked for), `speed_km [speeds, 2]` units and unit-km by the
@@ -80,7 +83,7 @@ def empty_books(
     return Books(
         cost=np.zeros((items, len(TERMS))),
         tally=np.zeros((items, len(COUNTS)), np.int64),
-        flow=np.zeros((items, 2), np.int64),
+        flow=np.zeros((items, 3), np.int64),
         km=np.zeros(items),
         carbon=np.zeros(items),
         site=np.zeros((nodes, speeds, 3)),

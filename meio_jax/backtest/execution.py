@@ -28,6 +28,7 @@ from meio_jax.backtest.plan_shares import offer_items
 from meio_jax.backtest.simulation import Simulation, blank_shipments
 from meio_jax.backtest.state_tables import (
     backlog_table,
+    expiries_table,
     observed_history,
     orders_table,
     stock_table,
@@ -115,6 +116,7 @@ class Execution:
             "on_order": under_way_table(self._simulation, self.day),
             # What is owed is taken off stock and off what is under way.
             "backlog": self.tables.backlog.clear(),
+            "expiries": expiries_table(self._simulation, self.day),
         }
         if str(self.tables.settings.forecast) == "history":
             changes["forecast"] = observed_history(self.tables, self.world.items, self.sales)
@@ -147,7 +149,7 @@ class Execution:
         if fulfilment is not None or simulation.levels is None:
             plan = PlanTable(_NO_TARGETS) if fulfilment is None else of_today(fulfilment)
             simulation.levels = PlanTable(_NO_TARGETS, protection=plan.protection, prices=plan.prices).levels(world)
-        out = blank_shipments(len(given.offer) + len(given.lane))
+        out = blank_shipments(len(given.offer) + len(given.lane) * simulation.state.lots.shape[2])
         kept = (simulation.state, simulation.books, out)
         left = given.moved.copy()
         sent = (given.item, given.lane, left)

@@ -26,12 +26,13 @@ Owed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Item, region, speed and units of what customers wait for at the start."""
 
 Shipped = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""Item, node, units and day due of what is under way."""
+"""Item, node, units and day due of what is under way; or last day of sale of what is in stock."""
 
 
 class Catalog(NamedTuple):
     """Items; every array is `[items]`. Money per unit (and day), m3, kg; `profile` indexes the share
-    profiles; `sizes [3, items]` are pallets, hours and customers' order lines of a unit."""
+    profiles; `sizes [3, items]` are pallets, hours and customers' order lines of a unit; `life` is the days on which a
+    unit can be sold from its receipt on (0: it keeps), `waste_cost` what its disposal costs."""
 
     volume: np.ndarray
     weight: np.ndarray
@@ -46,6 +47,8 @@ class Catalog(NamedTuple):
     profile: np.ndarray
     key: np.ndarray
     sizes: np.ndarray
+    life: np.ndarray
+    waste_cost: np.ndarray
 
 
 class Sites(NamedTuple):
@@ -116,7 +119,9 @@ class World:
     limit_rows: pl.DataFrame
     region_group: np.ndarray
     on_hand: np.ndarray
+    buys: np.ndarray
     on_order: Shipped
+    expiries: Shipped
     owed: Owed
     periods: int
     bucket_periods: int
@@ -175,6 +180,8 @@ def read_world(tables) -> World:
         on_hand=_on_hand(tables, items, nodes),
         owed=_owed(tables, items, regions, speeds),
         on_order=_on_order(tables, items, nodes, supply.received),
+        expiries=_expiries(tables, items, nodes),
+        buys=np.isin(nodes, texts(frame(tables, "offers"), "node_id")),
         periods=settings.periods,
         bucket_periods=settings.bucket_periods,
         warmup=settings.warmup_periods,
@@ -201,6 +208,8 @@ def _catalog(table: pl.DataFrame, items: list[str], profiles: list[str], classes
         profile=rows_of(table["profile"], profiles, "items"),
         key=id_keys(items),
         sizes=_sizes(table),
+        life=integers(table, "shelf_life"),
+        waste_cost=numbers(table, "waste_cost"),
     )
 
 
@@ -301,6 +310,13 @@ def _on_hand(tables, items: list[str], nodes: list[str]) -> np.ndarray:
             numbers(table, "units"),
         )
     return np.round(stock).astype(np.int64)
+
+
+def _expiries(tables, items: list[str], nodes: list[str]) -> Shipped:
+    """Items, nodes, units and last days of sale of what is in stock at the start, where these are given."""
+    table = frame(tables, "expiries")
+    item, node = rows_of(table["item_id"], items), rows_of(table["node_id"], nodes)
+    return item, node, integers(table, "units"), integers(table, "last_period")
 
 
 def _owed(tables, items: list[str], regions: list[str], speeds: list[str]) -> Owed:

@@ -30,13 +30,13 @@ class Outcome:
 
     Attributes:
         items: per item: the cost terms and `total` (money), units (`demand, shipped, on_time, late, lost,
-            downgraded, backordered` and `waited` in unit-days, `purchased, received, transferred`),
+            downgraded, backordered` and `waited` in unit-days, `purchased, received, transferred, wasted`),
             `unit_km`, `carbon_kg`.
         replications: the same, summed over items, per replication; also `orders` and `seconds`.
         item_costs: `[replications, items]` total cost, for paired comparisons.
         item_demand: `[replications, items]` units asked for, which explain most of the noise of the costs.
-        balance: per replication, units over all days: `start, purchased, shipped, end` (start + purchased =
-            shipped + end, counting goods under way).
+        balance: per replication, units over all days: `start, purchased, shipped, wasted, end` (start + purchased =
+            shipped + wasted + end, counting goods under way).
         sites: units, outbound and handling cost by node and speed used.
         promises: by speed asked for: demand, on_time, downgraded, lost; `km` is the mean distance at that
             speed.
@@ -147,6 +147,7 @@ def _balance(world: World, runs: list[Run]) -> pl.DataFrame:
             "start": start,
             "purchased": int(run.books.flow[:, 0].sum()),
             "shipped": int(run.books.flow[:, 1].sum()),
+            "wasted": int(run.books.flow[:, 2].sum()),
             "end": int(run.state.on_hand.sum() + run.state.on_order.sum()),
         }
         for index, run in enumerate(runs)

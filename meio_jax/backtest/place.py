@@ -1,6 +1,7 @@
 """Do what a plan's tables say: place its purchase orders and ship its transfers, exactly as they are."""
 
 from meio_jax.backtest.compiled import compiled
+from meio_jax.backtest.lots import able_to_ship
 from meio_jax.backtest.review import place, send
 
 
@@ -22,7 +23,7 @@ def ship_transfers(network, limited, supply_side, kept, given, clock):
     state = kept[0]
     item, lane, units = given
     for k in range(len(lane)):
-        there = min(units[k], state.on_hand[item[k], supply.lane_from[lane[k]]])
+        there = min(units[k], able_to_ship(supply, state, item[k], supply.lane_from[lane[k]], clock.day))
         if there > 0:
             send(network, limited, supply_side, kept, (item[k], lane[k], there), clock)
             units[k] -= there

@@ -20,6 +20,7 @@ from meio_jax.backtest.books import (
 )
 from meio_jax.backtest.compiled import compiled, inlined
 from meio_jax.backtest.limits import STORAGE, use
+from meio_jax.backtest.lots import able_to_ship, first_able
 from meio_jax.backtest.supply import arrival, asks, buys, lane_lead, offer_lead
 
 NEAREST, UP = 0, 1
@@ -37,14 +38,16 @@ class Rules(NamedTuple):
 
 
 class Shipments(NamedTuple):
-    """What was ordered and sent on a day: arrays of item, node, units, day due and source (a lane, or the
-    number of lanes plus an offer); the first `filled[0]` entries are in use."""
+    """What was ordered and sent on a day: arrays of item, node, units, day due, source (a lane, or the
+    number of lanes plus an offer), and last day of sale (-1: counted from the receipt, or never); the first `filled[0]`
+    entries are in use."""
 
     item: np.ndarray
     node: np.ndarray
     units: np.ndarray
     due: np.ndarray
     source: np.ndarray
+    last: np.ndarray
     filled: np.ndarray
 
 
@@ -123,15 +126,34 @@ def _lot(supply, offer, wanted, position, rounding):
 
 @inlined
 def dispatch(state, out, entry):
-    """Write down a shipment under way: (item, node, units, day due, source)."""
-    item, node, units, due, source = entry
+    """Write down a shipment under way: (item, node, units, day due, source, last day of sale)."""
+    item, node, units, due, source, last = entry
     k = out.filled[0]
     out.item[k], out.node[k], out.units[k], out.due[k], out.source[k] = item, node, units, due, source
+    out.last[k] = last
     out.filled[0] = k + 1
     state.on_order[item, node] += units
     row = state.due_row[item, node] if state.due.shape[0] > 0 else -1
     if row >= 0 and due < state.due.shape[1]:
         state.due[row, due] += units
+
+
+@inlined
+def _dispatch_lots(supply, state, out, shipment, clock):
+    """Write down a transfer `shipment = (item, lane, units, day due)`, of an item with a shelf life lot by lot: the
+    oldest first of those that live long enough."""
+    item, lane, units, due = shipment
+    origin, target = supply.lane_from[lane], supply.lane_to[lane]
+    row = state.lot_row[item]
+    if row < 0:
+        dispatch(state, out, (item, target, units, due, lane, -1))
+        return
+    for last in range(first_able(supply, item, origin, clock.day), state.lots.shape[2]):
+        part = min(units, state.lots[row, origin, last])
+        if part > 0:
+            state.lots[row, origin, last] -= part
+            dispatch(state, out, (item, target, part, due, lane, last))
+            units -= part
 
 
 @inlined
@@ -157,7 +179,7 @@ def place(supply_side, kept, order, clock):
     state, books, out = kept
     item, node, offer, units = order
     due = arrival(supply, node, clock.day + offer_lead(supply, offer, clock.day, rules.seed))
-    dispatch(state, out, (item, node, units, due, len(supply.lane_from) + offer))
+    dispatch(state, out, (item, node, units, due, len(supply.lane_from) + offer, -1))
     books.flow[item, 0] += units
     if clock.charged:
         books.cost[item, PURCHASE] += units * supply.offer_cost[offer]
@@ -179,7 +201,7 @@ def send(network, limited, supply_side, kept, order, clock):
     use(limits, used, catalog.storage_class[item], item, STORAGE * limits.nodes + origin, -units)
     due = arrival(supply, supply.lane_to[lane], clock.day + lead)
     lead = due - clock.day
-    dispatch(state, out, (item, supply.lane_to[lane], units, due, lane))
+    _dispatch_lots(supply, state, out, (item, lane, units, due), clock)
     if clock.charged:
         kilos = units * catalog.weight[item]
         books.cost[item, TRANSFER] += units * supply.lane_cost_unit[lane] + kilos * supply.lane_cost_kg[lane]
@@ -343,9 +365,10 @@ def _ship_asked(network, limited, supply_side, kept, desk, task):
     state = kept[0]
     item, clock = task
     for origin in range(len(desk.asked_of)):
-        if state.on_hand[item, origin] < desk.asked_of[origin]:
+        able = able_to_ship(supply, state, item, origin, clock.day)
+        if able < desk.asked_of[origin]:
             tie = draws.key(draws.key(draws.key(rules.seed, draws.TIES), catalog.key[item]), clock.day)
-            _ration(desk, supply, origin, state.on_hand[item, origin], (sites.priority[origin], tie))
+            _ration(desk, supply, origin, able, (sites.priority[origin], tie))
     for lane in range(len(desk.ask)):
         units = desk.sent[lane] if desk.sent[lane] >= 0 else desk.ask[lane]
         if units > 0:

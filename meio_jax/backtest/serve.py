@@ -22,6 +22,7 @@ from meio_jax.backtest.books import (
 from meio_jax.backtest.compiled import compiled, inlined
 from meio_jax.backtest.floors import count_demand
 from meio_jax.backtest.limits import OUTBOUND, STORAGE, units_that_fit, use
+from meio_jax.backtest.lots import take_oldest
 
 
 @inlined
@@ -72,6 +73,7 @@ def _ship(network, limited, kept, ask, entry, units, clock):
     item, _region, speed, _hour = ask
     n, kind = reach.node[entry], catalog.storage_class[item]
     state.on_hand[item, n] -= units
+    take_oldest(state, item, n, units, clock.day)
     use(limits, used, kind, item, OUTBOUND * limits.nodes + n, units)
     use(limits, used, kind, item, STORAGE * limits.nodes + n, -units)
     books.flow[item, 1] += units

@@ -15,6 +15,8 @@ from meio_jax.backtest.books import C_PURCHASED, INBOUND, PURCHASE, Clock, State
 from meio_jax.backtest.deliveries import Deliveries
 from meio_jax.backtest.limits import unused
 from meio_jax.backtest.lookup import bad, solid
+from meio_jax.backtest.lots import expire
+from meio_jax.backtest.lots_at_start import first_last_days, lots_at_start, most_transfers
 from meio_jax.backtest.network import World
 from meio_jax.backtest.options import Options
 from meio_jax.backtest.orders import Orders, blank_orders, joined
@@ -25,8 +27,8 @@ from meio_jax.backtest.review import NEAREST, UP, Desk, Rules, Shipments, review
 from meio_jax.backtest.serve import serve
 from meio_jax.backtest.supply import Supply, with_recorded
 
-Shipment = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""Item, node, units and the day promised of what is under way."""
+Shipment = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Item, node, units, the day promised and the last day of sale (-1: counted from the receipt) of what is under way."""
 
 
 class Missing(NamedTuple):
@@ -41,8 +43,8 @@ class Missing(NamedTuple):
 
 def no_shipment() -> Shipment:
     """Nothing under way."""
-    item, node, units, promised = (np.zeros(0, np.int64) for _ in range(4))
-    return item, node, units, promised
+    item, node, units, promised, last = (np.zeros(0, np.int64) for _ in range(5))
+    return item, node, units, promised, last
 
 
 class Simulation:
@@ -98,13 +100,13 @@ class Simulation:
         on_order = np.zeros_like(world.on_hand)
         item, node, units, due = world.on_order
         np.add.at(on_order, (item, node), units)
-        self.schedule((item, node, units, due), due)
+        self.schedule((item, node, units, due, first_last_days(world)), due)
         rows, due_row = _due_rows(world, self.levels, self.planner is not None)
         ahead = np.zeros((rows, world.periods + world.supply.limit if rows else 0), np.int64)
         if rows:
             row = due_row[item, node]
             np.add.at(ahead, (row[row >= 0], np.minimum(due[row >= 0], ahead.shape[1] - 1)), units[row >= 0])
-        state = State(world.on_hand.copy(), on_order, _waiting(world), ahead, due_row)
+        state = State(world.on_hand.copy(), on_order, _waiting(world), ahead, due_row, *lots_at_start(world))
         scratch = empty_books(len(world.items), len(world.nodes), 1, 1, (1, 1), False)
         close_day((world.catalog, world.sites), self.limited, (state, scratch), Clock(0, 0, 0))
         return state
@@ -172,22 +174,20 @@ class Simulation:
         order = np.argsort(due, kind="stable")
         days, first = np.unique(due[order], return_index=True)
         for day, rows in zip(days.tolist(), np.split(order, first[1:]), strict=False):
-            item, node, units, promised = (column[rows] for column in shipment)
-            self.due.setdefault(day, []).append((item, node, units, promised))
+            item, node, units, promised, last = (column[rows] for column in shipment)
+            self.due.setdefault(day, []).append((item, node, units, promised, last))
 
     def receive(self, clock: Clock) -> None:
         """Unload what has arrived, as far as there is room."""
         for lacking in self.missing.pop(clock.day, []):
             self._take_back(lacking, clock)
         parts = [self.queue, *self.due.pop(clock.day, [])]
-        item, node, units, promised = (np.concatenate([part[k] for part in parts]) for k in range(4))
+        item, node, units, promised, last = (np.concatenate([part[k] for part in parts]) for k in range(5))
         if len(item):
-            network = (self.world.catalog, self.world.sites)
-            receive(
-                network, self.limited, (self.state, self.books), (item, node, units), clock, self._closed(clock.day)
-            )
+            network, arrivals = (self.world.catalog, self.world.sites), (item, node, units, last)
+            receive(network, self.limited, (self.state, self.books), arrivals, clock, self._closed(clock.day))
         waits = units > 0
-        self.queue = (item[waits], node[waits], units[waits], promised[waits])
+        self.queue = (item[waits], node[waits], units[waits], promised[waits], last[waits])
 
     def _closed(self, day: int) -> np.ndarray:
         """Nodes that receive nothing on a day."""
@@ -197,7 +197,7 @@ class Simulation:
         return np.zeros(len(self.world.nodes), np.bool_)
 
     def serve(self, fresh: Orders, clock: Clock) -> None:
-        """Serve those who wait and the day's orders, one by one."""
+        """Serve those who wait and the day's orders, one by one; then what can be sold no longer is disposed of."""
         world = self.world
         self.orders_served += len(fresh.item)
         orders = joined(self.backlog, fresh) if len(self.backlog.item) else fresh
@@ -209,6 +209,7 @@ class Simulation:
         network = (world.catalog, world.sites, world.reach)
         filled = serve(network, self.limited, (self.state, self.books, waits), self.levels, orders, clock)
         self.backlog = Orders(*[column[:filled] for column in waits])
+        expire((world.catalog, world.sites), self.limited, (self.state, self.books), clock)
 
     def review(self, clock: Clock) -> list[Shipments]:
         """Nodes whose review day it is order up to their targets; returns what was ordered and shipped."""
@@ -222,7 +223,8 @@ class Simulation:
         desk = Desk(np.zeros(lanes, np.int64), np.full(lanes, -1), np.zeros(len(due), np.int64), due)
         for first in range(0, len(world.items), self.options.chunk_items):
             last = min(first + self.options.chunk_items, len(world.items))
-            room = int(supply.offer_start[last] - supply.offer_start[first]) + (last - first) * lanes
+            room = int(supply.offer_start[last] - supply.offer_start[first])
+            room += most_transfers(world, self.state, first, last)
             out = blank_shipments(room)
             kept = (self.state, self.books, out)
             network = (world.catalog, sites)
@@ -234,11 +236,11 @@ class Simulation:
     def send(self, out: Shipments, clock: Clock) -> None:
         """Put what was ordered and shipped on the calendar, and count it."""
         n, supply = int(out.filled[0]), self.supply_side[0]
-        item, node, due, units = out.item[:n], out.node[:n], out.due[:n], out.units[:n]
+        item, node, due, units, last = out.item[:n], out.node[:n], out.due[:n], out.units[:n], out.last[:n]
         promised = expected_days(supply, node, clock.day + promised_days(supply, out.source[:n]))
         if not self.deliveries.complete:
             units = units - self._left_out(out, n, promised, clock)
-        self.schedule((item, node, units, promised), due)
+        self.schedule((item, node, units, promised, last), due)
         if clock.charged:
             self.count_flows(out, n, clock)
 
@@ -344,8 +346,8 @@ def expected_days(supply: Supply, node: np.ndarray, due: np.ndarray) -> np.ndarr
 
 def blank_shipments(room: int) -> Shipments:
     """Room for that many shipments."""
-    item, node, units, when, source = (np.zeros(room, np.int64) for _ in range(5))
-    return Shipments(item, node, units, when, source, np.zeros(1, np.int64))
+    item, node, units, when, source, last = (np.zeros(room, np.int64) for _ in range(6))
+    return Shipments(item, node, units, when, source, last, np.zeros(1, np.int64))
 
 
 def promised_days(supply: Supply, source: np.ndarray) -> np.ndarray:

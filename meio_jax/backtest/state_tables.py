@@ -32,6 +32,25 @@ def stock_table(simulation: Simulation) -> pl.DataFrame:
     )
 
 
+def expiries_table(simulation: Simulation, today: int) -> pl.DataFrame:
+    """Table `expiries`: until when the stock of `stock_table` can be sold; demand that waits takes the oldest."""
+    world, state = simulation.world, simulation.state
+    item = np.flatnonzero(state.lot_row >= 0)
+    lots = state.lots[:, :, today:]
+    promised = promised_to_backlog(simulation)[item]
+    left = np.diff(np.maximum(np.cumsum(lots, 2) - promised[:, :, None], 0), axis=2, prepend=0)
+    # The last column holds what can be sold until some later day.
+    row, node, day = np.nonzero(left[:, :, :-1])
+    return pl.DataFrame(
+        {
+            "item_id": pl.Series("item", world.items, pl.String).gather(item[row]),
+            "node_id": pl.Series("node", world.nodes, pl.String).gather(node),
+            "last_period": day,
+            "units": left[row, node, day].astype(float),
+        }
+    )
+
+
 def under_way_table(simulation: Simulation, today: int) -> pl.DataFrame:
     """Table `on_order`: everything that is under way after the receipts of `today`, by the day it is promised for.
 
@@ -131,7 +150,7 @@ def transfers_table(simulation: Simulation, done: list[Shipments], day: int) -> 
     lane = source[moved]
     today, due = _dates(simulation, lane, supply.lane_to[lane], day)
     nodes = pl.Series("node", world.nodes, pl.String)
-    return pl.DataFrame(
+    table = pl.DataFrame(
         {
             "item_id": pl.Series("item", world.items, pl.String).gather(item[moved]),
             "from_node": nodes.gather(supply.lane_from[lane]),
@@ -141,6 +160,9 @@ def transfers_table(simulation: Simulation, done: list[Shipments], day: int) -> 
             "due_date": due,
         }
     )
+    # Units of different age are one transfer.
+    keys = [name for name in table.columns if name != "units"]
+    return table.group_by(keys, maintain_order=True).agg(pl.col("units").sum()).select(table.columns)
 
 
 def _filled(done: list[Shipments]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

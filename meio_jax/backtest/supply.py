@@ -28,8 +28,9 @@ class Supply(NamedTuple):
     `offer_until` on nothing is bought through an offer. With a calendar, `offer_calendar` is
     that of the vendor of each offer, `bought` `[days, calendars, nodes]` and `asked` `[days, lanes]` say whether
     orders are made on a day, those that waited included, and `received` `[days, nodes]` is the day on which a node
-    receives what is due on a day; all three have no days where there is no calendar. `limit` is the longest lead time,
-    days.
+    receives what is due on a day; all three have no days where there is no calendar. `outlive [items, nodes]` is the
+    least number of days by which the last day of sale of a unit must lie ahead for it to be shipped to another node (0
+    for items that keep). `limit` is the longest lead time, days.
     """
 
     lane_from: np.ndarray
@@ -67,6 +68,7 @@ class Supply(NamedTuple):
     bought: np.ndarray
     asked: np.ndarray
     received: np.ndarray
+    outlive: np.ndarray
     limit: int
 
 
@@ -147,6 +149,7 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         into_start=into_start,
         into=into,
         open=_open_lanes(tables, (item[order], node), (origin, target), tiers, (items, nodes), kept),
+        outlive=_outlive(tables, origin, len(nodes)),
         offer_start=offer_start,
         offer_node=node,
         offer_vendor=vendor,
@@ -172,6 +175,23 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         limit=int(tables.settings.lead_time_limit),
     )
     return supply, tiers
+
+
+def _in_time(tables) -> tuple[np.ndarray, np.ndarray]:
+    """Days that each lane takes, `[lanes]`, and whether an item is still good where it arrives, `[items, lanes]`."""
+    life = integers(frame(tables, "items"), "shelf_life")
+    days = np.ceil(numbers(frame(tables, "lanes"), "lead_time", 1.0)).astype(np.int64)
+    return days, (life[:, None] == 0) | (days < life[:, None])
+
+
+def _outlive(tables, origin: np.ndarray, nodes: int) -> np.ndarray:
+    """Days of the slowest lane out of each node on which an item with a shelf life arrives in time."""
+    life = integers(frame(tables, "items"), "shelf_life")
+    days, good = _in_time(tables)
+    most = np.zeros((len(life), nodes), np.int64)
+    for lane, node in enumerate(origin.tolist()):
+        most[:, node] = np.maximum(most[:, node], np.where(good[:, lane] & (life > 0), days[lane], 0))
+    return most
 
 
 def days_bought(tables) -> np.ndarray:
@@ -265,8 +285,8 @@ def _assortment(table: pl.DataFrame, items: list[str], nodes: list[str]) -> tupl
 def _open_lanes(
     tables, offers: tuple, lanes: tuple, tiers: list[list[int]], sizes: tuple, kept: np.ndarray
 ) -> np.ndarray:
-    """`[items, lanes]`: both ends accept the item, the lower end may order it (`kept`), and the upstream end
-    has stock, an offer or an open lane of it."""
+    """`[items, lanes]`: both ends accept the item, the lower end may order it (`kept`), it is still good there, and the
+    upstream end has stock, an offer or an open lane of it."""
     names, nodes = sizes
     items = len(names)
     classes = np.array(texts(frame(tables, "items"), "storage_class", "ambient"))
@@ -282,9 +302,9 @@ def _open_lanes(
         if named:
             accepts[:, n] = np.isin(classes, named)
     supplied &= accepts
-    open_lanes = np.zeros((items, len(lanes[0])), bool)
+    open_lanes, good = np.zeros((items, len(lanes[0])), bool), _in_time(tables)[1]
     for tier in reversed(tiers):
         for lane in np.flatnonzero(np.isin(lanes[0], tier)):
-            open_lanes[:, lane] = supplied[:, lanes[0][lane]] & (accepts & kept)[:, lanes[1][lane]]
+            open_lanes[:, lane] = supplied[:, lanes[0][lane]] & (accepts & kept)[:, lanes[1][lane]] & good[:, lane]
             supplied[:, lanes[1][lane]] |= open_lanes[:, lane]
     return open_lanes

@@ -15,7 +15,10 @@ from meio_jax.backtest import World
 from meio_jax.backtest_loop.live import Life
 
 _DRAWS = 4000
-_TERMS = ("purchase", "inbound", "transfer", "handling", "holding", "outbound", "downgrade", "lost_sale", "backorder")
+_TERMS = (
+    *("purchase", "inbound", "transfer", "handling", "holding", "outbound", "downgrade", "lost_sale", "backorder"),
+    "waste",
+)
 
 Sums = dict[str, np.ndarray]
 Metric = Callable[[Sums], np.ndarray]

@@ -55,7 +55,7 @@ def _arm(life: Life, world: World) -> dict[str, Any]:
 
 _TERMS = (
     "purchase", "inbound", "transfer", "handling", "holding", "outbound", "downgrade", "lost_sale", "backorder",
-    "terminal",
+    "waste", "terminal",
 )  # fmt: skip
 
 

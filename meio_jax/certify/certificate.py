@@ -127,6 +127,6 @@ def worst_by_kind(
 
 def cost_interval(holdout: Holdout) -> tuple[float, tuple[float, float]]:
     """Mean holdout cost and its 95 % interval; items are independent, so their variances add."""
-    cost = sum(float(term) for term in vars(holdout.sums.terms).values())
+    cost = sum(float(term) for term in holdout.sums.terms.by_name().values())
     half = _Z95 * float(np.sqrt(holdout.sums.cost_variance / holdout.scenarios))
     return cost, (cost - half, cost + half)

@@ -9,8 +9,9 @@ rise by no more than its cost along every arc give
 Where nothing is on hand or on order the cheapest way from a vendor to each node is the best potential and the bound is
 the optimum of the flow problem. Stock at the start has no cost of its own, so its potential is searched for on lines.
 
-What is relaxed: any unit may be downgraded (the simulation moves a share), units are divisible, and stock is not shared
-among waves by priority. Review days, cut-offs, eligible nodes and sampled lead times are kept.
+What is relaxed: any unit may be downgraded (the simulation moves a share), units are divisible, stock is not shared
+among waves by priority, and units of items with a shelf life do not age but may be disposed of on any day. Review days,
+cut-offs, eligible nodes and sampled lead times are kept.
 """
 
 from collections.abc import Callable

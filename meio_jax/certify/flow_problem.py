@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from meio_jax.certify.arc_costs import ArcCosts
-from meio_jax.model.network import ItemBlock, Network, Overrides
+from meio_jax.model.network import ItemBlock, Network, Overrides, ShelfLife
 from meio_jax.scenarios.sampling import Scenarios
 from meio_jax.simulation.decided import Decided
 
@@ -29,6 +29,7 @@ class FlowItems(eqx.Module):
     offer_calendar: Int[Array, "offers batch"] | None = None
     bought_until: Int[Array, " batch"] | None = None
     overrides: Overrides | None = None
+    waste: Float[Array, " batch"] | None = None
 
 
 class FlowProblem(eqx.Module):
@@ -76,9 +77,20 @@ class FlowProblem(eqx.Module):
         every = self.network.offers + self.network.lanes
         return due | Decided.on(self.items.overrides, period, every).fixed[sources]
 
+    def disposal(self, period: Array) -> Float[Array, " batch"]:
+        """Cost of getting rid of a unit at the end of a period; infinite where an item keeps."""
+        waste = self.items.waste
+        assert waste is not None
+        return jnp.where(jnp.isfinite(waste), self.network.charged[period] * waste, jnp.inf)
+
     def at(self, table: Array, period: Array) -> Array:
         """A cost table at a period (nothing is charged in the warm-up)."""
         return self.network.charged[period] * table[period // self.network.bucket_periods]
+
+
+def _disposal(shelf: ShelfLife) -> Float[Array, " items"]:
+    """What it costs to get rid of a unit; infinite where an item keeps."""
+    return jnp.where(shelf.life < jnp.iinfo(jnp.int32).max, shelf.waste_cost, jnp.inf)
 
 
 def flow_items(network: Network, block: ItemBlock, samples: int) -> FlowItems:
@@ -98,6 +110,7 @@ def flow_items(network: Network, block: ItemBlock, samples: int) -> FlowItems:
         offer_calendar=None if network.calendar is None else network.calendar.of_vendor[block.offer_vendor],
         bought_until=block.bought_until,
         overrides=block.overrides,
+        waste=None if block.shelf is None else _disposal(block.shelf),
     )
     return jax.tree.map(lambda leaf: jnp.repeat(leaf, samples, axis=-1), per_item)
 

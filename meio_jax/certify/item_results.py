@@ -11,7 +11,8 @@ class ItemResults(eqx.Module):
 
     `objective` and `cost_variance` (of the scenario cost) are per item; `stock` is mean units on hand per charged
     period by node, the other node tables are units over the horizon; `speed_*` have rows speed x nodes + node.
-    `by_bucket` are units ordered and shipped, by offer slot and lane.
+    `by_bucket` are units ordered and shipped, by offer slot and lane. `wasted` are units that expired at each node;
+    None where no item has a shelf life.
     """
 
     objective: Float[Array, "*blocks items"]
@@ -26,3 +27,4 @@ class ItemResults(eqx.Module):
     speed_units: Float[Array, "*blocks speed_nodes items"]
     speed_cost: Float[Array, "*blocks speed_nodes items"]
     by_bucket: Float[Array, "*blocks buckets sources items"]
+    wasted: Float[Array, "*blocks nodes items"] | None = None

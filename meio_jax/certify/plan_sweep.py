@@ -112,6 +112,7 @@ def _block_results(
         speed_units=block.live * jnp.sum(outcome.speed_units, axis=0),
         speed_cost=block.live * jnp.sum(outcome.speed_cost, axis=0),
         by_bucket=block.live * jnp.concatenate([outcome.flows.offer, outcome.flows.lane], axis=1),
+        wasted=flows.wasted,
     )
     timing = outcome.timing
     assert timing is not None  # it was asked for

@@ -59,6 +59,9 @@ def terminal_values(program: FlowProblem) -> Float[Array, "periods nodes batch"]
     def back(carry: tuple, period: Array) -> tuple[tuple, Array]:
         tomorrow, arriving = carry
         value = tomorrow - program.at(program.costs.hold, period)
+        if program.items.waste is not None:
+            # Whoever knows everything may dispose of a unit of an item with a shelf life on any day.
+            value = jnp.maximum(value, -program.disposal(period))
         if network.lanes:
             lead = program.lane_leads(period)
             reached = jnp.max(jnp.where(lead == slot, arriving[:, target], -jnp.inf), axis=0)

@@ -128,7 +128,7 @@ def make_certificate(
         violations=worst,
         clairvoyant_bound=bound,
         clairvoyant_scenarios=config.scenarios.clairvoyant,
-        cost_terms={name: float(value) for name, value in vars(holdout.sums.terms).items()},
+        cost_terms={name: float(value) for name, value in holdout.sums.terms.by_name().items()},
         result=result.name,
         message=result.message if result is not Result.MAX_STEPS else f"{result.message} {advice(verdict, config)}",
         infeasible=infeasible,

@@ -21,6 +21,7 @@ _NAMES = {
     "purchase": "purchase",
     "terminal": "credit for stock left at the end",
     "holding": "holding",
+    "waste": "disposal of what expires",
     "objective": "risk, revenue and carbon",
 }
 _BALANCED = 0.05

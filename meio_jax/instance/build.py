@@ -46,10 +46,11 @@ from meio_jax.instance.item_arrays import (
 from meio_jax.instance.network_arrays import build_network
 from meio_jax.instance.overrides import bounds_until, lanes_open, override_arrays, stock_cells
 from meio_jax.instance.resource_arrays import build_resources, item_classes, resource_kinds
+from meio_jax.instance.shelf_life import lanes_in_time, lives_counted, shelf_arrays
 from meio_jax.model.catalog import Catalog
 from meio_jax.model.flow_shares import flow_shares
 from meio_jax.model.leads import order_gaps, source_leads
-from meio_jax.model.network import Bounds, ItemBlock, Network, Overrides
+from meio_jax.model.network import Bounds, ItemBlock, Network, Overrides, ShelfLife
 from meio_jax.model.resources import Resources
 from meio_jax.scenarios.leadtimes import LeadTimes
 from meio_jax.scenarios.sampling import item_keys
@@ -184,7 +185,7 @@ def _stock(tables: Tables, ids: Ids, network: Network, offers: OfferArrays) -> _
     np.add.at(on_way, np.asarray(network.lane_nodes, int), lane_pipeline.sum(1))
     accepted = accepted_classes(tables, ids)[:, positions(tables.items["storage_class"], ids.classes)]
     kept = kept_nodes(tables, ids)
-    lanes = lanes_open(tables, ids)
+    lanes = lanes_open(tables, ids) & lanes_in_time(tables)
     stockable = accepted & supplied_nodes(network, offers.active, on_way, kept, lanes)
     return _Stock(on_hand, vendor_pipeline, lane_pipeline, stockable, stockable & kept, lanes)
 
@@ -286,6 +287,7 @@ def _item_block(
         sizes=None if sizes is None else to_jax(layout.cut(sizes), dtype),
         group_sizes=None if sizes is None else to_jax(np.stack([g.mean_sizes(len(sizes)) for g in groups]), dtype),
         item_class=None if classes is None else to_jax(layout.cut(classes), dtype),
+        shelf=_shelf(tables, shared, layout, census),
     )
 
 
@@ -299,6 +301,16 @@ def _bounds(tables: Tables, ids: Ids, at: tuple, layout: Layout, dtype: Any, *, 
     until = np.broadcast_to(bounds_until(tables, ids), least.shape)
     later = arrays(dtype, later_least=layout.cut(least), later_most=layout.cut(most))
     return Bounds(now.least, now.most, to_jax(layout.cut(until), dtype), **later)
+
+
+def _shelf(tables: Tables, shared: Shared, layout: Layout, census: Census) -> ShelfLife | None:
+    """How long items keep, in blocks; None where all keep for longer than anything is simulated."""
+    network, dtype = shared.network, np.asarray(shared.network.holding_factor).dtype
+    lives = lives_counted(network, census.lives)
+    if not lives:
+        return None
+    found = shelf_arrays(tables, shared.ids, network, lives)
+    return ShelfLife(**arrays(dtype, **{name: layout.cut(leaf) for name, leaf in found.items()}))
 
 
 def _overrides(tables: Tables, shared: Shared, layout: Layout, census: Census) -> Overrides:

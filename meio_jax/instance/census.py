@@ -95,6 +95,7 @@ class Census:
         frozen: Whether nothing new is ordered through some offer in the first periods.
         bounds_expire: Whether an override on stock expires before the horizon ends.
         overridden: Whether there are overrides, in force or not.
+        lives: Shelf lives that items have, and that stock at the start has left, in periods.
         groups: By number, which is storage class x bands + band.
     """
 
@@ -120,6 +121,7 @@ class Census:
     frozen: bool = False
     bounds_expire: bool = False
     overridden: bool = False
+    lives: tuple[int, ...] = ()
 
     @property
     def bands(self) -> int:
@@ -143,7 +145,7 @@ class Census:
             )
             for number, group in data["groups"].items()
         }
-        lists = {name: tuple(data[name]) for name in ("vendors", "classes", "edges")}
+        lists = {name: tuple(data.get(name, ())) for name in ("vendors", "classes", "edges", "lives")}
         return cls(**{**data, **lists, "groups": groups})
 
 
@@ -176,8 +178,15 @@ def count_items(tables: Tables) -> Counts:
         "owed": bool((tables.backlog["units"] > 0).any()),
         "named": _has_names(tables),
         "phased": bool(items["phase_out"].is_not_null().any()),
+        "lives": _lives(tables),
         "weights": _thinned(items["weight_kg"].to_numpy()),
     }
+
+
+def _lives(tables: Tables) -> list[int]:
+    """Different lives that fresh units, and units in stock at the start, have; in periods."""
+    left = tables.expiries.filter(pl.col("units") > 0)["last_period"] + 1
+    return sorted({*tables.items["shelf_life"].drop_nulls().to_list(), *left.to_list()})
 
 
 def _has_names(tables: Tables) -> bool:
@@ -209,7 +218,7 @@ def _thinned(weights: np.ndarray) -> np.ndarray:
 def merge(parts: Sequence[Counts]) -> Counts:
     """What `count_items` would count of the items of all parts."""
 
-    def union(name: str) -> list[str]:
+    def union(name: str) -> list:
         return sorted({value for part in parts for value in part[name]})
 
     def largest(name: str) -> dict[str, int]:
@@ -219,7 +228,7 @@ def merge(parts: Sequence[Counts]) -> Counts:
     together = lambda name: _thinned(np.concatenate([np.asarray(part[name], float) for part in parts]))
     return {
         "items": sum(part["items"] for part in parts),
-        **{name: union(name) for name in ("vendors", "classes")},
+        **{name: union(name) for name in ("vendors", "classes", "lives")},
         **{name: largest(name) for name in ("most_offers", "last_due")},
         **{name: max(part[name] for part in parts) for name in ("longest_lead", "depth", "fixed")},
         **{name: any(part[name] for part in parts) for name in _ANY},
@@ -237,7 +246,7 @@ def census_of(counts: Counts, bands: int) -> Census:
     weights, paths = counts["weights"], counts["paths"]
     edges = np.unique(np.quantile(weights, np.arange(1, bands) / bands)) if bands > 1 else np.empty(0)
     plain = {name: value for name, value in counts.items() if name not in ("weights", "paths")}
-    lists = {name: tuple(counts[name]) for name in ("vendors", "classes")}
+    lists = {name: tuple(counts[name]) for name in ("vendors", "classes", "lives")}
     path = float(np.quantile(paths, _PATH_QUANTILE)) if paths.size else 0.0
     return Census(**{**plain, **lists}, supply_path=path, edges=tuple(edges.tolist()))
 
@@ -318,5 +327,6 @@ def widened(census: Census, tables: Tables) -> Census:
         frozen=census.frozen or found.frozen,
         bounds_expire=census.bounds_expire or found.bounds_expire,
         overridden=census.overridden or found.overridden,
+        lives=tuple(sorted({*census.lives, *found.lives})),
     )
     return census if wider == census else wider

@@ -27,7 +27,7 @@ from meio_jax.tables.read import NETWORK_TABLES
 
 TABLES = {
     "forecast": ("forecast",),
-    "stock": ("on_hand", "on_order", "backlog"),
+    "stock": ("on_hand", "on_order", "backlog", "expiries"),
     "costs": ("items", "offers"),
     "decisions": ("assortment", "overrides", "planned_orders"),
 }

@@ -179,6 +179,7 @@ def _changes(one: ItemOfRun, steps: _Steps, node: int) -> list[Change]:
         "lost_sale": ("lost-sale cost", "per unit", float(block.lost_sale_cost[0])),
         "backorder": ("backorder cost", per_period, float(block.backorder_cost[0])),
         "holding": ("holding cost", per_period, float(block.holding_cost[0])),
+        "waste": ("waste cost", "per unit", 0.0 if block.shelf is None else float(block.shelf.waste_cost[0])),
     }
     found = []
     for term, (name, unit, now) in figures.items():

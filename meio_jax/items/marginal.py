@@ -131,7 +131,9 @@ def _weighted(
         + costs.lost_revenue[0] @ weights.lost_revenue
         + costs.carbon[0] @ weights.carbon
     )
-    return jnp.stack([getattr(terms, name) @ weights.total for name in COST_TERMS]), other
+    nothing = jnp.zeros_like(other)
+    found = terms.by_name()
+    return jnp.stack([found[n] @ weights.total if n in found else nothing for n in COST_TERMS]), other
 
 
 def _amounts(problem: OneItem, outcome: Outcome, used: Float[Array, "buckets resources"]) -> Amounts:

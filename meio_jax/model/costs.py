@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 class CostTerms(eqx.Module):
     """Money over the charged horizon, one entry per item and scenario (or per item, after averaging).
 
-    `terminal` is the credit for what is left at the horizon, as a negative cost.
+    `terminal` is the credit for what is left at the horizon, as a negative cost. `waste` is the disposal of what
+    expired; None where no item has a shelf life.
     """
 
     purchase: Float[Array, "*axes"]
@@ -25,11 +26,17 @@ class CostTerms(eqx.Module):
     lost_sale: Float[Array, "*axes"]
     backorder: Float[Array, "*axes"]
     terminal: Float[Array, "*axes"]
+    waste: Float[Array, "*axes"] | None = None
 
     @classmethod
-    def all_of(cls, value: Float[Array, "*axes"]) -> "CostTerms":
-        """Every term the same."""
-        return cls(*[value] * len(fields(cls)))
+    def all_of(cls, value: Float[Array, "*axes"], *, waste: bool = False) -> "CostTerms":
+        """Every term the same; without that of waste where nothing expires."""
+        terms = [value] * (len(fields(cls)) - 1)
+        return cls(*terms, waste=value if waste else None)
+
+    def by_name(self) -> dict[str, Float[Array | np.ndarray, "*axes"]]:
+        """The terms that there are, by name."""
+        return {name: term for name, term in vars(self).items() if term is not None}
 
     @property
     def total(self) -> Float[Array | np.ndarray, "*axes"]:
@@ -50,12 +57,13 @@ class CostTerms(eqx.Module):
         net = abs(self.purchase + self.terminal)
         others = (self.inbound, self.transfer, self.handling, self.holding, self.outbound)
         unmet = (self.downgrade, self.lost_sale, self.backorder)
-        return sum((abs(term) for term in (*others, *unmet)), start=net)
+        waste = () if self.waste is None else (self.waste,)
+        return sum((abs(term) for term in (*others, *unmet, *waste)), start=net)
 
     @classmethod
-    def zeros(cls, batch: int, dtype: jnp.dtype) -> "CostTerms":
+    def zeros(cls, batch: int, dtype: jnp.dtype, *, waste: bool = False) -> "CostTerms":
         """No cost yet."""
-        return cls.all_of(jnp.zeros(batch, dtype))
+        return cls.all_of(jnp.zeros(batch, dtype), waste=waste)
 
     def plus(self, other: "CostTerms", weight: Float[Array, ""]) -> "CostTerms":
         """Add the terms of one period, weighted (0 in a warm-up period)."""
@@ -63,7 +71,10 @@ class CostTerms(eqx.Module):
 
 
 class UnitTerms(eqx.Module):
-    """Units over the charged horizon per item and scenario, and the carbon (kg) of moving them."""
+    """Units over the charged horizon per item and scenario, and the carbon (kg) of moving them.
+
+    `wasted` are units that expired; None where no item has a shelf life.
+    """
 
     demand: Float[Array, "*axes"]
     shipped: Float[Array, "*axes"]
@@ -71,11 +82,13 @@ class UnitTerms(eqx.Module):
     downgraded: Float[Array, "*axes"]
     backordered: Float[Array, "*axes"]
     carbon: Float[Array, "*axes"]
+    wasted: Float[Array, "*axes"] | None = None
 
     @classmethod
-    def zeros(cls, batch: int, dtype: jnp.dtype) -> "UnitTerms":
+    def zeros(cls, batch: int, dtype: jnp.dtype, *, waste: bool = False) -> "UnitTerms":
         """Nothing moved yet."""
-        return cls(*[jnp.zeros(batch, dtype)] * 6)
+        nothing = jnp.zeros(batch, dtype)
+        return cls(*[nothing] * 6, wasted=nothing if waste else None)
 
     def plus(self, other: "UnitTerms", weight: Float[Array, ""]) -> "UnitTerms":
         """Add the units of one period, weighted (0 in a warm-up period)."""
@@ -90,6 +103,7 @@ class Flows(eqx.Module):
     receipts of nodes, of an item on a day; None where no capacity counts them. `kept` and `asked` are those of the
     floors that look at nodes (`NodeFloors`): demand served as promised from these nodes and all demand in scope, and
     item x node x periods that ended with a unit in stock and all of them; None where there are no such floors.
+    `wasted` are units that expired at a node; None where no item has a shelf life.
     """
 
     stock: Float[Array, "*buckets nodes items"]
@@ -102,3 +116,4 @@ class Flows(eqx.Module):
     lines: Float[Array, "*buckets line_rows items"] | None = None
     kept: Float[Array, "*buckets floors items"] | None = None
     asked: Float[Array, "*buckets floors items"] | None = None
+    wasted: Float[Array, "*buckets nodes items"] | None = None

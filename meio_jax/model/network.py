@@ -221,6 +221,26 @@ class Overrides(eqx.Module):
     frozen_until: Int[Array, "*blocks offers items"] | None = None
 
 
+class ShelfLife(eqx.Module):
+    """How long items keep, and what they cost when they expire.
+
+    A unit of life k at the start of a day can be sold on that day and the k - 1 days after it; what is left of it then
+    is disposed of. An item that keeps for longer than anything is simulated has the largest whole number as its life.
+
+    Attributes:
+        life: Of a unit on the day on which it is received from a vendor, periods.
+        waste_cost: Of disposing of a unit, money.
+        stale: Units in stock at the start with a life of at most 1, 2, ... periods on the first day.
+        outlive: A node ships to other nodes only what has a longer life than this, so that it can be sold there;
+            periods.
+    """
+
+    life: Int[Array, "*blocks items"]
+    waste_cost: Float[Array, "*blocks items"]
+    stale: Float[Array, "*blocks lives nodes items"]
+    outlive: Int[Array, "*blocks nodes items"]
+
+
 class ItemBlock(eqx.Module):
     """What the planner knows of each item of a block; the item axis is last everywhere.
 
@@ -241,7 +261,7 @@ class ItemBlock(eqx.Module):
     the start; None where they wait for nothing. `bought_until` is the period from which on nothing is bought of an
     item; None where no item is phased out. `overrides` are planners' decisions that change from day to day; None where
     there are none. `item_class` is the number of the item's class among those that floors name, -1 of another class;
-    None where no floor names a class.
+    None where no floor names a class. `shelf` is None where all items keep for longer than anything is simulated.
     """
 
     volume: Float[Array, "*blocks items"]
@@ -290,6 +310,7 @@ class ItemBlock(eqx.Module):
     sizes: Float[Array, "*blocks sizes items"] | None = None
     group_sizes: Float[Array, "*blocks sizes"] | None = None
     item_class: Int[Array, "*blocks items"] | None = None
+    shelf: ShelfLife | None = None
 
     @property
     def items(self) -> int:

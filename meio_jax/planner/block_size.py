@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
+import polars as pl
 
 from meio_jax.config.settings import Config
 from meio_jax.tables import Tables
@@ -53,8 +54,14 @@ def column_bytes(tables: Tables, config: Config) -> float:
     settings = tables.settings
     classes = settings.waves * tables.speeds.height * tables.regions.height
     word = 8 if config.precision == "float64" else 4
-    words = _WORDS_PER_CLASS * classes + _WORDS_PER_NODE * tables.nodes.height
+    words = _WORDS_PER_CLASS * classes + (_WORDS_PER_NODE + _lives(tables)) * tables.nodes.height
     return word * _WITH_TAIL * settings.periods * words
+
+
+def _lives(tables: Tables) -> int:
+    """Days of life by which the stock of a node is kept apart; none without shelf lives."""
+    longest = tables.items["shelf_life"].cast(pl.Int64).max()
+    return min(longest, tables.settings.periods) if isinstance(longest, int) else 0
 
 
 def items_per_block(tables: Tables, config: Config, scenarios: int, device: Device | None = None) -> int:

@@ -128,7 +128,12 @@ def _node_frame(instance: Instance, holdout: Holdout) -> pl.DataFrame:
         "transfer_cost": to_node(lane_to, lane * lane_cost),
         "holding_cost": stock * days * holding,
     }
-    node, item = np.nonzero((stock > KEPT_ABOVE) | (columns["ordered"] > KEPT_ABOVE) | (received > KEPT_ABOVE))
+    if results.wasted is not None:
+        columns["wasted"] = joined(instance, results.wasted)
+        columns["waste_cost"] = columns["wasted"] * instance.tables.items["waste_cost"].to_numpy()
+    wasted = columns.get("wasted", np.zeros_like(stock))
+    some = (stock > KEPT_ABOVE) | (columns["ordered"] > KEPT_ABOVE) | (received > KEPT_ABOVE) | (wasted > KEPT_ABOVE)
+    node, item = np.nonzero(some)
     names = {"item_id": np.asarray(instance.items)[item], "node_id": np.asarray(instance.ids.nodes)[node]}
     return pl.DataFrame({**names, **{name: table[node, item] for name, table in columns.items()}}).sort(
         "item_id", "node_id"
@@ -150,6 +155,8 @@ def _item_frame(instance: Instance, holdout: Holdout) -> pl.DataFrame:
         "terminal_credit": -terms.terminal,
         "total_cost": terms.total,
     }
+    if units.wasted is not None and terms.waste is not None:
+        columns |= {"wasted": units.wasted, "waste_cost": terms.waste}
     return pl.DataFrame(
         {"item_id": instance.items, **{name: joined(instance, table) for name, table in columns.items()}}
     )

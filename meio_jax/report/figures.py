@@ -24,6 +24,7 @@ TERM_NAMES = {
     "lost_sale": "lost sales",
     "backorder": "backorder",
     "terminal": "stock left",
+    "waste": "waste",
 }
 
 

@@ -20,8 +20,9 @@ class ReplanRequest(BaseModel):
 
     tables: dict[str, list[dict[str, Cell]]] = Field(
         default_factory=dict,
-        description="changed tables by name (items, offers, forecast, on_hand, on_order, assortment, backlog), each a "
-        "list of rows with all rows of the items that it names; columns of items and offers may be left out",
+        description="changed tables by name (items, offers, forecast, on_hand, on_order, expiries, assortment, "
+        "backlog), each a list of rows with all rows of the items that it names; columns of items and offers may be "
+        "left out",
     )
     items: list[str] = Field(default_factory=list, description="ids of items that are planned again as they are")
     steps: int = Field(default=20, ge=1, le=MOST_STEPS, description="gradient steps of the search")

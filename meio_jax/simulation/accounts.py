@@ -21,6 +21,7 @@ def period_costs(
     lost: Array,
     stock: Stock,
     inbound: Array,
+    wasted: Array | None = None,
 ) -> CostTerms:
     """What a period costs, per item and scenario.
 
@@ -33,6 +34,7 @@ def period_costs(
         lost: Units of demand lost.
         stock: Stock and backlog at the end of the day.
         inbound: Units received.
+        wasted: Units that expired, by node; None where nothing expires.
     """
     lane_cost = network.lane_cost_unit[:, None] + network.lane_cost_kg[:, None] * constants.customer.weight
     holding = jnp.sum(network.holding_factor[:, None] * stock.on_hand, axis=0)
@@ -51,7 +53,15 @@ def period_costs(
         lost_sale=constants.lost_sale * lost,
         backorder=constants.backorder_cost * waiting(stock),
         terminal=jnp.zeros_like(lost),
+        waste=_disposal(constants, wasted),
     )
+
+
+def _disposal(constants: Constants, wasted: Array | None) -> Float[Array, " batch"] | None:
+    """Money for the disposal of what expired; None where nothing expires."""
+    if constants.shelf is None or wasted is None:
+        return None
+    return constants.shelf.waste_cost * jnp.sum(wasted, axis=0)
 
 
 def early_costs(
@@ -62,9 +72,11 @@ def early_costs(
     nothing = jnp.zeros((network.nodes, batch), dtype)
     served = Served.zeros(network, batch, dtype, record=False)
     none = jnp.zeros(batch, dtype)
-    spent = period_costs(network, constants, early, lane_lead, served, none, Stock(nothing, nothing, ()), nothing)
+    waste = constants.shelf is not None
+    kept, wasted = Stock(nothing, nothing, ()), nothing if waste else None
+    spent = period_costs(network, constants, early, lane_lead, served, none, kept, nothing, wasted)
     carbon = jnp.sum(network.lane_carbon_kg[:, None] * early.lane, axis=0) * constants.customer.weight
-    return spent, eqx.tree_at(lambda units: units.carbon, UnitTerms.zeros(batch, dtype), carbon)
+    return spent, eqx.tree_at(lambda units: units.carbon, UnitTerms.zeros(batch, dtype, waste=waste), carbon)
 
 
 def waiting(stock: Stock) -> Float[Array, " batch"]:

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network, ShelfLife
 from meio_jax.simulation.node_floors import stocked_pairs
 from meio_jax.simulation.outlook import Flow
 from meio_jax.simulation.pipelines import expedited_leads
@@ -34,6 +34,7 @@ class Constants(eqx.Module):
     end_cost_owed: Float[Array, " batch"]
     flow: Flow | None
     stocked: Float[Array, "nodes batch"] | None = None
+    shelf: ShelfLife | None = None
 
 
 def constants_of(network: Network, block: ItemBlock, scenarios: int, flow: Flow | None) -> Constants:
@@ -55,6 +56,7 @@ def constants_of(network: Network, block: ItemBlock, scenarios: int, flow: Flow 
             None if network.calendar is None else spread(network.calendar.of_vendor[block.offer_vendor]),
             None if block.bought_until is None else spread(block.bought_until),
             jax.tree.map(spread, block.overrides),
+            None if block.shelf is None else spread(block.shelf.outlive),
         ),
         own_share=spread(block.own_share),
         expedited_lead=expedited_leads(network, spread(block.offer_lead)),
@@ -71,4 +73,5 @@ def constants_of(network: Network, block: ItemBlock, scenarios: int, flow: Flow 
         end_cost_owed=spread(jnp.max(block.end_value, axis=0)),
         flow=None if flow is None else flow.spread_over(scenarios),
         stocked=None if network.floors is None or not network.floors.stocks else spread(stocked_pairs(network, block)),
+        shelf=jax.tree.map(spread, block.shelf),
     )

@@ -51,7 +51,8 @@ class Bucket(eqx.Module):
 def ahead(network: Network, constants: Constants, pipelines: Pipelines) -> Near:
     """What the pipelines bring now, soon and late; by day as well where the policy looks ahead."""
     by_day = constants.flow is not None
-    return look_ahead(network, pipelines, constants.expedited_lead, constants.reach, by_day=by_day)
+    life = None if constants.shelf is None else constants.shelf.life
+    return look_ahead(network, pipelines, constants.expedited_lead, constants.reach, by_day=by_day, life=life)
 
 
 def decide(

@@ -34,10 +34,11 @@ def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> 
     bounds = jax.tree.map(lambda leaf: leaf[0], block.bounds)
     bucket = Bucket(policy, _first_lists(network, block), bounds)
     if network.evening:
-        near = ahead(network, constants, seen_from_evening(pipelines))
+        stock, pipelines = seen_from_evening(stock, pipelines)
+        near = ahead(network, constants, pipelines)
     else:
         near = ahead(network, constants, pipelines)
-        stock = receive(stock, near.inbound)
+        stock = receive(stock, near.inbound, near.old)
     outlook = None
     if flow is not None:
         outlook = first_row(outlooks(network, block, flow, before=network.evening))

@@ -23,5 +23,8 @@ def unpacked(network: Network, rows: Float[Array, "rows last"]) -> Flows:
     floors = () if network.floors is None else ((network.floors.count,),) * 2
     shapes = (nodes, nodes, nodes, (network.lanes,), (network.offers,), groups, groups, *lines, *floors)
     ends = list(itertools.accumulate(map(math.prod, shapes)))
+    # What is left is there only where something expires.
+    wasted = rows[ends[-1] :] if rows.shape[0] > ends[-1] else None
     parts = (rows[end - math.prod(shape) : end] for shape, end in zip(shapes, ends, strict=True))
-    return Flows(*(part.reshape(*shape, rows.shape[-1]) for part, shape in zip(parts, shapes, strict=True)))
+    found = (part.reshape(*shape, rows.shape[-1]) for part, shape in zip(parts, shapes, strict=True))
+    return Flows(*found, wasted=wasted)

@@ -9,6 +9,7 @@ from meio_kernels.lines import order_lines
 from meio_jax.model.costs import CostTerms, Flows, UnitTerms
 from meio_jax.model.network import Network
 from meio_jax.simulation.accounts import over_scenarios, period_costs, waiting
+from meio_jax.simulation.ageing import after_sales, expired, tomorrow
 from meio_jax.simulation.constants import Constants
 from meio_jax.simulation.decide import Bucket, Program, decide
 from meio_jax.simulation.inputs import Inputs
@@ -56,16 +57,17 @@ def simulate_period(
         Stock in the evening, and what was done.
     """
     network = program.network
-    stock = receive(stock, near.inbound)
+    stock = receive(stock, near.inbound, near.old)
     if not network.evening:
         stock, bought = decide(program, constants, bucket, stock, near, inputs.moment)
     on_hand, unmet, served = serve_period(program, constants, bucket, stock, inputs.demand)
     backlog = tuple(left * constants.backorder for left in unmet) if network.backorders else ()
     lost = sum(jnp.sum(left, axis=0) for left in unmet) * (1 - constants.backorder)
-    stock = Stock(on_hand, stock.on_order, backlog)
+    stock = after_sales(stock, on_hand, backlog)
+    stock, wasted = expired(stock, near.old)
     if network.evening:
         stock, bought = decide(program, constants, bucket, stock, near, inputs.moment)
-    costs = period_costs(network, constants, bought, inputs.lane_lead, served, lost, stock, near.inbound)
+    costs = period_costs(network, constants, bought, inputs.lane_lead, served, lost, stock, near.inbound, wasted)
     carbon = served.carbon + jnp.sum(network.lane_carbon_kg[:, None] * bought.lane, 0) * constants.customer.weight
     wanted = _by_group(network, jnp.sum(inputs.demand, axis=0))
     units = UnitTerms(
@@ -75,6 +77,7 @@ def simulate_period(
         downgraded=served.downgraded,
         backordered=waiting(stock),
         carbon=carbon,
+        wasted=None if wasted is None else jnp.sum(wasted, axis=0),
     )
     kept, asked = _node_floors(program, constants, inputs, stock, served)
     flows = Flows(
@@ -88,8 +91,9 @@ def simulate_period(
         lines=_lines(program, bought, near.inbound) if network.lines else None,
         kept=kept,
         asked=asked,
+        wasted=wasted,
     )
-    return stock, Done(costs, units, bought, _moved(program, inputs, flows, served))
+    return tomorrow(stock), Done(costs, units, bought, _moved(program, inputs, flows, served))
 
 
 def _lines(program: Program, bought: Ordered, inbound: Float[Array, "nodes batch"]) -> Float[Array, "line_rows batch"]:

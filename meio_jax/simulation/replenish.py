@@ -10,6 +10,7 @@ from meio_kernels.rows import add_rows
 
 from meio_jax.model.network import Bounds, Network
 from meio_jax.policy.base import AbstractPolicy, View
+from meio_jax.simulation.ageing import least_of, sent_by_life, that_outlive
 from meio_jax.simulation.bounded import packs_within, within_bounds
 from meio_jax.simulation.decided import Decided
 from meio_jax.simulation.outlook import Expectation
@@ -59,6 +60,7 @@ def replenish(
     batch = stock.on_hand.shape[-1]
     offer_units = jnp.zeros((network.offers, batch), stock.on_hand.dtype)
     lane_units = jnp.zeros((network.lanes, batch), stock.on_hand.dtype)
+    by_life = None if stock.old is None else jnp.zeros((stock.old.shape[0], *lane_units.shape), lane_units.dtype)
     decided = supply.decided(days, network.offers + network.lanes)
     limits = None if bounds is None else bounds.on(days.day)
     for rows in network.tiers:
@@ -90,20 +92,24 @@ def replenish(
             wanted = wanted + own_decisions.units
         bought, asked = wanted[: len(offers)], wanted[len(offers) :]
         if lanes:
+            before = stock
             stock, shipped = _ship(network, stock, supply, asked, lanes, whole=whole)
             lane_units = add_rows(lane_units, shipped, lanes)
+            if by_life is not None and supply.outlive is not None:
+                stock, sent = sent_by_life(before, stock, supply.outlive, shipped, origins(network, lanes))
+                by_life = by_life.at[:, jnp.asarray(lanes, int)].add(sent)
         if offers:
             target = tuple(network.offer_node[k] for k in offers)
-            stock = Stock(stock.on_hand, add_rows(stock.on_order, bought, target), stock.backlog)
+            stock = Stock(stock.on_hand, add_rows(stock.on_order, bought, target), stock.backlog, stock.old)
             offer_units = add_rows(offer_units, bought, offers)
-    return stock, Ordered(offer_units, lane_units)
+    return stock, Ordered(offer_units, lane_units, by_life)
 
 
 def _with_fixed(network: Network, stock: Stock, decided: Decided, rows: tuple[int, ...]) -> Stock:
     """Stock with the fixed orders of the nodes `rows` on order; those of lower nodes are on order, or did not ship."""
     fixed = decided.by_node((*network.offer_node, *network.lane_to), network.nodes)
     mine = jnp.asarray([node in rows for node in range(network.nodes)])[:, None]
-    return Stock(stock.on_hand, stock.on_order + jnp.where(mine, fixed, 0), stock.backlog)
+    return Stock(stock.on_hand, stock.on_order + jnp.where(mine, fixed, 0), stock.backlog, stock.old)
 
 
 def _in_lots(
@@ -124,17 +130,26 @@ def _in_lots(
     return packs_within(view, orders, room, pack, smallest)
 
 
+def origins(network: Network, lanes: tuple[int, ...]) -> tuple[int, ...]:
+    """Nodes that the lanes leave."""
+    return tuple(network.lane_from[k] for k in lanes)
+
+
 def _ship(
     network: Network, stock: Stock, supply: Supply, asked: Array, lanes: tuple[int, ...], *, whole: bool
 ) -> tuple[Stock, Float[Array, "lanes batch"]]:
     """Ship along lanes what their origins have, beyond what these keep for their own customers of the day."""
     ids = jnp.asarray(lanes, int)
-    origin, target = tuple(network.lane_from[k] for k in lanes), tuple(network.lane_to[k] for k in lanes)
+    origin, target = origins(network, lanes), tuple(network.lane_to[k] for k in lanes)
     source = jnp.asarray(origin, int)
     free = stock.on_hand if supply.own_demand is None else jax.nn.relu(stock.on_hand - supply.own_demand)
+    if stock.old is not None and supply.outlive is not None:
+        # What would expire on its way stays.
+        free = least_of(free, that_outlive(stock, supply.outlive)[0])
     shipped, left = allocate(asked, free, source, network.lane_urgency[ids], network.priority_ranks)
-    on_hand = left if supply.own_demand is None else stock.on_hand - free + left
+    all_free = supply.own_demand is None and stock.old is None
+    on_hand = left if all_free else stock.on_hand - free + left
     if whole:
         shipped = whole_shipments(shipped, free, source)
         on_hand = add_rows(stock.on_hand, -shipped, origin)
-    return Stock(on_hand, add_rows(stock.on_order, shipped, target), stock.backlog), shipped
+    return Stock(on_hand, add_rows(stock.on_order, shipped, target), stock.backlog, stock.old), shipped

@@ -120,7 +120,9 @@ def _at_start(network: Network, block: ItemBlock, samples: int) -> _Running:
     """What is carried into the first decision."""
     stock, pipelines = initial_state(network, block, samples)
     batch, dtype = block.items * samples, block.volume.dtype
-    return _Running(stock, pipelines, CostTerms.zeros(batch, dtype), UnitTerms.zeros(batch, dtype))
+    waste = block.shelf is not None
+    costs, units = CostTerms.zeros(batch, dtype, waste=waste), UnitTerms.zeros(batch, dtype, waste=waste)
+    return _Running(stock, pipelines, costs, units)
 
 
 def _after_evening(

@@ -64,7 +64,8 @@ class Supply(eqx.Module):
     before nodes order. Transfers leave that much at a node. `backorder` is 1 for items whose unmet demand waits.
     `calendar` is that of the vendor of every offer slot (None: the instance has no calendar), `bought_until` the period
     from which on nothing is bought of an item (None: no item is phased out). `overrides` are decisions of planners by
-    day (None: there are none).
+    day (None: there are none). `outlive` is what a unit has to outlive to be shipped to another node (`ShelfLife`;
+    None: nothing expires).
     """
 
     source_share: Float[Array, "sources batch"]
@@ -76,6 +77,7 @@ class Supply(eqx.Module):
     calendar: Int[Array, "offers batch"] | None = None
     bought_until: Int[Array, " batch"] | None = None
     overrides: Overrides | None = None
+    outlive: Int[Array, "nodes batch"] | None = None
 
     def decided(self, days: OrderDays, sources: int) -> Decided | None:
         """What planners have decided for a day; None where there is nothing."""
@@ -85,10 +87,14 @@ class Supply(eqx.Module):
 
 
 class Ordered(eqx.Module):
-    """Units ordered by offer slot and shipped by lane in one period."""
+    """Units ordered by offer slot and shipped by lane in one period.
+
+    `by_life` are units shipped that live for at most 1, 2, ... periods, this one included; None where nothing expires.
+    """
 
     offer: Float[Array, "offers batch"]
     lane: Float[Array, "lanes batch"]
+    by_life: Float[Array, "lives lanes batch"] | None = None
 
 
 def order_days(network: Network, block: ItemBlock) -> OrderDays:

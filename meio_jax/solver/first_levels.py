@@ -62,7 +62,7 @@ class Start(eqx.Module):
             totals = totals_of(resources, settings.objective, block, outcome)
             return compensated_add(carry, totals), FirstLevels(first, scale, _item_costs(block, outcome))
 
-        zeros = Totals.zeros(resources, prices.dtype)
+        zeros = Totals.zeros(resources, prices.dtype, waste=at[0].shelf is not None)
         (totals, _), starts = jax.lax.scan(one_block, (zeros, zeros), at)
         return totals, starts
 

@@ -132,7 +132,7 @@ def initial_state(
 ) -> State[Items]:
     """State before the first step: from nothing, or from prices and items of an earlier solve."""
     zeros = jnp.zeros_like(store.resources.capacity)
-    blank = Evaluation.zeros(zeros)
+    blank = Evaluation.zeros(zeros, waste=store.expires)
     ranking = zeros if list_prices is None else list_prices
     shared = SharedState(
         step=jnp.zeros((), jnp.int32),

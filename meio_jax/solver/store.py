@@ -49,6 +49,11 @@ class AbstractStore(eqx.Module, Generic[Items]):
     def damping(self) -> float:
         """Share of their prices that preference lists keep from step to step."""
 
+    @property
+    def expires(self) -> bool:
+        """Whether any item has a shelf life."""
+        return False
+
     @abc.abstractmethod
     def start(self) -> Items:
         """The items before the first step."""
@@ -100,6 +105,10 @@ class AbstractInventoryStore(AbstractStore[Items]):
     @property
     def damping(self) -> float:
         return self.problem.settings.damping
+
+    @property
+    def expires(self) -> bool:
+        return self.problem.catalog.block.shelf is not None
 
     def everywhere(self, tree: Any) -> Any:
         return self.problem.everywhere(tree)

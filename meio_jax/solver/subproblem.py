@@ -39,10 +39,10 @@ class Evaluation(eqx.Module):
     terms: CostTerms
 
     @classmethod
-    def zeros(cls, prices: Float[Array, "buckets resources"]) -> "Evaluation":
-        """That of nothing, for capacities with these prices."""
+    def zeros(cls, prices: Float[Array, "buckets resources"], *, waste: bool = False) -> "Evaluation":
+        """That of nothing, for capacities with these prices; `waste`: some item has a shelf life."""
         table, number = jnp.zeros_like(prices), jnp.zeros((), prices.dtype)
-        return cls(number, table, table, number, CostTerms.all_of(number))
+        return cls(number, table, table, number, CostTerms.all_of(number, waste=waste))
 
 
 class ItemState(eqx.Module):
@@ -93,10 +93,10 @@ class Totals(eqx.Module):
     terms: CostTerms
 
     @classmethod
-    def zeros(cls, resources: Resources, dtype: jnp.dtype) -> "Totals":
-        """Sums over no items."""
+    def zeros(cls, resources: Resources, dtype: jnp.dtype, *, waste: bool = False) -> "Totals":
+        """Sums over no items; `waste`: some item has a shelf life."""
         table = jnp.zeros(resources.capacity.shape, dtype)
-        return cls(jnp.zeros((), dtype), Usage(table, table), CostTerms.all_of(jnp.zeros((), dtype)))
+        return cls(jnp.zeros((), dtype), Usage(table, table), CostTerms.all_of(jnp.zeros((), dtype), waste=waste))
 
 
 def block_lists(
@@ -311,7 +311,7 @@ class InventorySubproblem(eqx.Module):
         `chunk` numbers the scenarios of the step: chunk c holds those from c x scenarios_per_step on.
         """
         settings = self.settings
-        zeros = Totals.zeros(self.resources, self.item_scale.dtype)
+        zeros = Totals.zeros(self.resources, self.item_scale.dtype, waste=self.catalog.block.shelf is not None)
 
         def local(shared: tuple, at: tuple) -> tuple[Totals, AbstractPolicy]:
             network, resources, profiles, zeros, prices, list_prices, chunk = shared

@@ -15,7 +15,7 @@ from meio_jax.tables.settings import LONGEST
 
 ITEM_TABLES = (
     *("items", "offers", "forecast", "on_hand", "on_order", "assortment", "backlog"),
-    *("overrides", "planned_orders"),
+    *("overrides", "planned_orders", "expiries"),
 )
 """Tables that grow with the catalog; all others describe the network and are small."""
 
@@ -118,6 +118,22 @@ ITEMS = Table(
             "day from which on nothing more is bought of the item: what there is is sold, and moved to where it sells; "
             "what is left at the end is worth nothing where business goes on",
             nullable=True,
+        ),
+        _days(
+            "shelf_life",
+            "days on which a unit can be sold, that of its receipt from the vendor included: what is left of it at the "
+            "end of the last is disposed of; age goes on under way and at other nodes; empty: it keeps",
+            ge=1,
+            nullable=True,
+        ),
+        _float(
+            "waste_cost",
+            "cost of disposing of a unit that expired, beside what it was bought for; below 0 where it still earns "
+            "something",
+            "money per unit",
+            ge=-1e12,
+            le=1e12,
+            default=0.0,
         ),
         _string(
             "like_item",
@@ -528,6 +544,29 @@ PLANNED_ORDERS = Table(
     ),
 )
 
+EXPIRIES = Table(
+    "expiries",
+    "How long the stock at the start can be sold, for items with a `shelf_life`: of what `on_hand` says, so many units "
+    "until that day. What is on hand beyond these rows counts as received on the first day.",
+    (
+        _string("item_id", "the item"),
+        _string("node_id", "the node"),
+        _int(
+            "last_period",
+            "last period in which they can be sold, from 0",
+            "period",
+            ge=-LONGEST,
+            le=LONGEST,
+            or_date="last_date",
+        ),
+        _float("units", "units on hand that can be sold until then", "units", ge=0),
+    ),
+    key=("item_id", "node_id", "last_period"),
+    references=(_ITEM, _NODE),
+    optional=True,
+    item_column="item_id",
+)
+
 ACTIVITIES = ("all", "receipts", "orders", "shipments")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -663,13 +702,13 @@ _FIXED = (
     ON_HAND,
     ON_ORDER,
 )
-_REST = (LEAD_TIMES, ASSORTMENT, CALENDAR, BACKLOG, OVERRIDES, PLANNED_ORDERS)
+_REST = (LEAD_TIMES, ASSORTMENT, CALENDAR, BACKLOG, OVERRIDES, PLANNED_ORDERS, EXPIRIES)
 _BY_NAME = {table.name: table for table in (*_FIXED, *_REST)}
 
 TABLE_NAMES = (
     *("items", "nodes", "lanes", "regions", "speeds", "transit", "cutoffs", "offers", "forecast", "shares"),
     *("resources", "on_hand", "on_order", "lead_times", "assortment", "calendar", "backlog"),
-    *("overrides", "planned_orders"),
+    *("overrides", "planned_orders", "expiries"),
 )
 """Names of all tables, in the order in which they are read and shown."""
 

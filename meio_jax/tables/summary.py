@@ -64,6 +64,10 @@ def _facts(tables: Tables) -> list[str]:
     lines, settings, word = [], tables.settings, tables.settings.period
     if owed := float(tables.backlog["units"].sum() or 0.0):
         lines.append(f"owed to customers: {owed:,.0f} units, items: {tables.backlog['item_id'].n_unique():,}")
+    lives = tables.items["shelf_life"].drop_nulls()
+    if len(lives):
+        least, most = int(lives.to_numpy().min()), int(lives.to_numpy().max())
+        lines.append(f"shelf life: {len(lives):,} items, {least} to {most} {word}s")
     days = tables.items["phase_out"].drop_nulls()
     if len(days):
         now = int((days <= settings.start_date).sum())

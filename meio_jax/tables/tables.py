@@ -52,6 +52,7 @@ class Tables:
     backlog: pl.DataFrame
     overrides: pl.DataFrame
     planned_orders: pl.DataFrame
+    expiries: pl.DataFrame
     warnings: tuple[InputWarning, ...] = field(default=(), compare=False)
     digests: Mapping[str, str] = field(default_factory=dict, compare=False)
     read_from: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -15,6 +15,7 @@ from meio_jax.tables.check_overrides import check_overrides
 from meio_jax.tables.check_reach import check_reach
 from meio_jax.tables.check_resources import check_resources
 from meio_jax.tables.check_room import check_room
+from meio_jax.tables.check_shelf_life import check_shelf_life
 from meio_jax.tables.check_sizes import check_sizes
 from meio_jax.tables.context import Context, Scope
 
@@ -36,5 +37,6 @@ def validate(context: Context) -> None:
         check_sizes(context)
         check_assortment(context)
         check_backlog(context)
+        check_shelf_life(context)
         check_overrides(context)
         check_forecast(context)

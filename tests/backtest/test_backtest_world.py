@@ -12,6 +12,7 @@ from meio_jax.backtest import Options, PlanTable, read_run, read_world, simulate
 from meio_jax.backtest.orders import order_source, read_demand, state_of
 from meio_jax.backtest.simulation import Simulation
 from meio_jax.errors import InputError
+from meio_jax.tables import Tables
 
 LEVELS = {"D": 40, "F1": 12, "F2": 12, "S": 4}
 
@@ -30,9 +31,30 @@ def test_units_are_conserved_and_stock_is_never_negative(options: Options) -> No
         assert run.state.on_hand.min() >= 0
         assert run.state.on_order.min() >= 0
         now = int(run.state.on_hand.sum() + run.state.on_order.sum())
-        bought, sold = run.books.flow.sum(0)
-        assert start + bought == sold + now
+        bought, sold, wasted = run.books.flow.sum(0)
+        assert start + bought == sold + wasted + now
         assert run.state.on_order.sum() >= run.queue[2].sum()
+
+
+def test_stock_of_every_age_is_all_the_stock() -> None:
+    """Docks and halls that are full, several sources, and items that keep for three to seven days, or longer."""
+    base = small_network()
+    lives = pl.Series("shelf_life", [(3, 5, 7, None)[k % 4] for k in range(base.items.height)], pl.Int64)
+    tables = Tables.from_frames(base.settings, **{**base.frames(), "items": base.items.with_columns(lives)})
+    world, options, state = read_world(tables), Options(storage="day", inbound="day"), state_of(5, 0)
+    run = Simulation(world, PlanTable(same_targets(tables, **LEVELS)), options, state)
+    source = order_source(world, read_demand(world, tables, options), state, options.units_per_order)
+    start = int(world.on_hand.sum() + world.on_order[2].sum())
+    ages = run.state.lot_row >= 0
+    for day in range(world.periods):
+        run.day(source, day)
+        assert run.state.lots.min() >= 0
+        assert (run.state.lots.sum(2) == run.state.on_hand[ages]).all()
+        assert run.state.lots[:, :, : day + 1].sum() == 0
+    bought, sold, wasted = run.books.flow.sum(0)
+    assert wasted > 0
+    assert start + bought == sold + wasted + int(run.state.on_hand.sum() + run.state.on_order.sum())
+    assert run.books.flow[~ages, 2].sum() == 0
 
 
 def test_every_unit_of_demand_has_one_fate() -> None:

@@ -52,6 +52,46 @@ def items_only(block: ItemBlock) -> SimpleNamespace:
     return SimpleNamespace(**{k: v for k, v in vars(block).items() if not k.startswith("group")})
 
 
+@dataclass
+class Lots:
+    """Units of one item by node and by the last day on which they can be sold."""
+
+    life: float
+    outlive: np.ndarray
+    waste_cost: float
+    nodes: list[dict[float, float]]
+
+    @classmethod
+    def at_start(cls, shelf: object, which: int, on_hand: np.ndarray) -> Lots:
+        """What `stale` does not tell apart counts as received on day 0."""
+        own = numpy_of(shelf, (..., which))
+        lots: list[dict[float, float]] = []
+        for node, units in enumerate(on_hand):
+            up_to = [0.0, *own.stale[:, node]]
+            known = {float(k): up_to[k + 1] - up_to[k] for k in range(len(up_to) - 1)}
+            lots.append({**known, float("inf"): units - up_to[-1]})
+        return cls(float(own.life), own.outlive, float(own.waste_cost), lots)
+
+    def add(self, node: int, last: float, units: float) -> None:
+        self.nodes[node][last] = self.nodes[node].get(last, 0.0) + units
+
+    def able(self, node: int, day: int) -> float:
+        """Units that live long enough to be shipped on a day."""
+        return sum(units for last, units in self.nodes[node].items() if last >= day + self.outlive[node])
+
+    def take(self, node: int, units: float, first: float) -> dict[float, float]:
+        """Take the oldest units of those whose last day is `first` or later."""
+        parts = {}
+        for last in sorted(last for last in self.nodes[node] if last >= first):
+            parts[last] = min(units, self.nodes[node][last])
+            self.nodes[node][last] -= parts[last]
+            units -= parts[last]
+        return parts
+
+    def expire(self, node: int, day: int) -> float:
+        return sum(self.nodes[node].pop(last) for last in list(self.nodes[node]) if last <= day)
+
+
 def ask_round(wanted: dict, stock: np.ndarray, asked_node: dict) -> dict:
     """One round: what each class gets. Classes that ask a short node share its stock in proportion."""
     got = {}
@@ -98,7 +138,7 @@ def serve_wave(net, item, lists, demand, stock, book, bucket, *, promised, reser
     return left
 
 
-def order_up_to(net, item, target, t, waiting, on_hand, on_order, vendor, lane, leads, book, bucket, placed_on):
+def order_up_to(net, item, target, t, waiting, on_hand, on_order, vendor, lane, leads, book, bucket, placed_on, lots):
     """Base-stock orders, downstream tiers first; suppliers ship what they have, urgent lanes first.
 
     In the morning a position is counted as it is expected to stand after the day's sales, and a supplier keeps what its
@@ -118,30 +158,43 @@ def order_up_to(net, item, target, t, waiting, on_hand, on_order, vendor, lane, 
             for k, to in enumerate(net.lane_to):
                 if to == node:
                     wanted["lane", k] = raised * item.source_share[len(net.offer_node) + k]
+        moved = []
         for urgency in range(net.priority_ranks):
             lanes = [k for kind, k in wanted if kind == "lane" and net.lane_urgency[k] == urgency]
             kept = np.minimum(on_hand, own)
             free = on_hand - kept
+            if lots is not None:
+                gone = [sum(units for k, units in moved if net.lane_from[k] == n) for n in range(net.nodes)]
+                able = np.asarray([lots.able(n, placed_on) for n in range(net.nodes)]) - gone
+                free = np.minimum(free, able)
+                kept = on_hand - free
             got = ask_round({k: wanted["lane", k] for k in lanes}, free, {k: net.lane_from[k] for k in lanes})
             on_hand[:] = kept + free
             for k, units in got.items():
                 on_order[net.lane_to[k]] += units
-                placed_lane.append((k, units))
+                moved.append((k, units))
+        for origin in range(net.nodes):
+            mine = [(k, units) for k, units in moved if net.lane_from[k] == origin]
+            total = sum(units for _, units in mine)
+            parts = {} if lots is None else lots.take(origin, total, placed_on + lots.outlive[origin])
+            for k, units in mine:
+                # Lanes that leave a node on a day carry the same mix.
+                placed_lane.append((k, units, {d: u * units / total for d, u in parts.items() if total > 0}))
         for (kind, k), units in wanted.items():
             if kind == "offer":
                 on_order[net.offer_node[k]] += units
                 placed_vendor.append((k, units))
-    for k, units in placed_lane:
+    for k, units, parts in placed_lane:
         book.cost("transfer", units * (net.lane_cost_unit[k] + net.lane_cost_kg[k] * item.weight))
         book.unit("carbon", units * net.lane_carbon_kg[k] * item.weight)
         book.cost("holding", units * leads.lane[t, k] * item.holding_cost * net.holding_factor[net.lane_from[k]])
         book.flow("lane", bucket, k, units)
-        lane[net.lane_to[k]].append((placed_on + leads.lane[t, k], units))
+        lane[net.lane_to[k]].append((placed_on + leads.lane[t, k], units, parts))
     for k, units in placed_vendor:
         book.cost("purchase", units * item.offer_cost[k])
         book.cost("inbound", units * item.offer_freight[k])
         book.flow("offer", bucket, k, units)
-        vendor[net.offer_node[k]].append((placed_on + leads.vendor[t, k], units))
+        vendor[net.offer_node[k]].append((placed_on + leads.vendor[t, k], units, None))
 
 
 def _sizes(case: Case) -> SimpleNamespace:
@@ -167,8 +220,13 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
         (item.lane_pipeline, case.network.lane_nodes, lane),
     ):
         for row, node in enumerate(rows):
-            into[node] += [(due, float(units)) for due, units in enumerate(table[row])]
-    on_order = np.asarray([sum(u for _, u in vendor[n]) + sum(u for _, u in lane[n]) for n in range(net.nodes)])
+            into[node] += [(due, float(units), None) for due, units in enumerate(table[row])]
+    on_order = np.asarray([sum(u for _, u, _ in vendor[n] + lane[n]) for n in range(net.nodes)])
+    shelf = case.block.shelf
+    lots = None if shelf is None else Lots.at_start(shelf, which, on_hand)
+    if lots is not None:
+        # What is between nodes at the start counts as received on day 0.
+        lane = {n: [(due, units, {lots.life - 1: units}) for due, units, _ in lane[n]] for n in range(net.nodes)}
     backlog = np.zeros((net.speeds, net.regions))
     book, silent = Ledger(), Ledger()
 
@@ -180,7 +238,7 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
                 if first < net.nodes:
                     waiting[first] += backlog[s, r]
         order_up_to(
-            net, item, target[bucket], t, waiting, on_hand, on_order, vendor, lane, leads, now, bucket, placed_on
+            net, item, target[bucket], t, waiting, on_hand, on_order, vendor, lane, leads, now, bucket, placed_on, lots
         )
 
     if net.evening:
@@ -189,10 +247,18 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
         bucket = t // net.bucket_periods
         now = book if net.charged[t] else silent
         lists = numpy_of(case.lists, (bucket,))
+        wasted = np.zeros(net.nodes)
         for node in range(net.nodes):
-            due = sum(u for when, u in vendor[node] + lane[node] if when == t)
+            due = sum(u for when, u, _ in vendor[node] + lane[node] if when == t)
             on_hand[node] += due
             on_order[node] -= due
+            for when, units, parts in vendor[node] + lane[node] if lots is not None else ():
+                if when == t:
+                    for last, part in ({t + lots.life - 1: units} if parts is None else parts).items():
+                        lots.add(node, last, part)
+            if lots is not None:
+                wasted[node] = lots.expire(node, t - 1)
+                on_hand[node] -= wasted[node]
             now.cost("inbound", due * net.inbound_cost[node])
             now.flow("inbound", bucket, node, due)
         if not net.evening:
@@ -201,6 +267,7 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
         if protection is not None:
             reserved[1] = protection[bucket]
         unmet = np.zeros_like(backlog)
+        morning = on_hand.copy()
         waves = [(numpy_of(lists, (w,)), demand[t, w], True) for w in range(net.waves)]
         if case.network.backorders:
             waves.insert(0, (numpy_of(lists, (0,)), backlog, False))
@@ -213,6 +280,15 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
                 now.flow("wanted", bucket, s, net.region_group[r], demand[t, :, s, r].sum())
         backlog = unmet if item.backorder else np.zeros_like(unmet)
         gone = 0.0 if item.backorder else unmet.sum()
+        if lots is not None:
+            for node in range(net.nodes):
+                lots.take(node, morning[node] - on_hand[node], -np.inf)
+                gone_today = lots.expire(node, t)
+                on_hand[node] -= gone_today
+                wasted[node] += gone_today
+                now.flow("wasted", bucket, node, wasted[node])
+            now.cost("waste", wasted.sum() * lots.waste_cost)
+            now.unit("wasted", wasted.sum())
         if net.evening:
             decide(t, bucket, lists, now, t)
         now.cost("holding", item.holding_cost * (net.holding_factor * on_hand).sum())

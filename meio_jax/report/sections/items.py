@@ -63,6 +63,8 @@ def _facts(row: dict, attributes: dict, currency: str) -> Markup:
         ("Volume, weight", f"{number(row['volume_m3'])} m³, {number(row['weight_kg'])} kg"),
         ("Class, unmet demand", f"{attributes.get('storage_class', '')}, {attributes.get('unmet', '')}"),
     ]
+    if "wasted" in row:
+        facts.append(("Wasted", f"{number(row['wasted'])} units (disposal {number(row['waste_cost'])} {currency})"))
     return tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts], class_="facts")
 
 

@@ -100,6 +100,7 @@ def _tiles(data: RunData, figures: Figures) -> Markup:
             share(lost / figures.demand if figures.demand else None),
             f"{whole(lost)} of {whole(figures.demand)} units in {data.days} {data.period}s",
         ),
+        *_waste(data, figures),
         _figure(
             "To buy today",
             whole(float(orders["units"].sum())),
@@ -112,6 +113,15 @@ def _tiles(data: RunData, figures: Figures) -> Markup:
         ),
     ]
     return tag("dl", tiles, class_="tiles")
+
+
+def _waste(data: RunData, figures: Figures) -> list[Markup]:
+    """What expires, where anything can."""
+    if "wasted" not in figures.items.columns:
+        return []
+    wasted, cost = float(figures.items["wasted"].sum()), float(figures.items["waste_cost"].sum())
+    note = f"{whole(wasted)} units expire for {whole(figures.shipped)} shipped; disposal {number(cost)} {data.currency}"
+    return [_figure("Wasted", share(wasted / figures.shipped if figures.shipped else None), note)]
 
 
 def _scarce(figures: Figures, certificate: Mapping[str, Any]) -> str:
