@@ -1,6 +1,7 @@
 """Cost terms of a simulated horizon, kept apart so that every figure of a plan can be explained."""
 
 from dataclasses import fields
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -34,7 +35,7 @@ class CostTerms(eqx.Module):
         terms = [value] * (len(fields(cls)) - 1)
         return cls(*terms, waste=value if waste else None)
 
-    def by_name(self) -> dict[str, Float[Array | np.ndarray, "*axes"]]:
+    def by_name(self) -> dict[str, Any]:
         """The terms that there are, by name."""
         return {name: term for name, term in vars(self).items() if term is not None}
 
