@@ -145,14 +145,18 @@ def origins_of(folder: Path) -> dict[str, Origin]:
     try:
         status = path.stat()
         return _origins(path, status.st_size, status.st_mtime_ns)
-    except (OSError, InputError):
+    except OSError:
         return {}
 
 
 @lru_cache(maxsize=64)
 def _origins(path: Path, size: int, changed: int) -> dict[str, Origin]:
     del size, changed  # they tell the versions of a file apart
-    return read_settings(path.parent).sources
+    # A file that is refused is remembered as well: it is asked for once a table, and some take long to be refused.
+    try:
+        return read_settings(path.parent).sources
+    except InputError:
+        return {}
 
 
 def single_file(name: str, path: Path, findings: Findings, wanted: str | None = None) -> Files | None:
@@ -191,7 +195,10 @@ def workbook_sheets(path: Path, findings: Findings) -> tuple[str, ...]:
     """Names of the sheets of a workbook; none where it cannot be read (then a problem is added, once a file)."""
     try:
         status = path.stat()
-        return _sheets(path, status.st_size, status.st_mtime_ns)
+        found = _sheets(path, status.st_size, status.st_mtime_ns)
+        if isinstance(found, Exception):
+            raise found
+        return found
     except READ_ERRORS as error:
         problem = Problem(path.name, "", "", Note(first_line(error)), *_WHOLE["xlsx"])
         if problem not in findings.problems:
@@ -202,9 +209,13 @@ def workbook_sheets(path: Path, findings: Findings) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def _sheets(path: Path, size: int, changed: int) -> tuple[str, ...]:
+def _sheets(path: Path, size: int, changed: int) -> tuple[str, ...] | Exception:
+    """Names of the sheets, or why they cannot be read, which is remembered as well."""
     del size, changed  # they tell the versions of a file apart
-    return tuple(sheets_of(path.read_bytes(), path.name))
+    try:
+        return tuple(sheets_of(path.read_bytes(), path.name))
+    except (*READ_ERRORS, InputError) as error:
+        return error
 
 
 def instance_files(folder: Path) -> dict[str, Files]:

@@ -14,7 +14,16 @@ from tiny import tiny_frames, tiny_settings, tiny_tables
 from meio_jax.errors import InputError, InputWarning, Problem
 from meio_jax.instance.item_sources import FolderSource
 from meio_jax.runs.resume import table_digests
-from meio_jax.tables import FORECASTS, TABLE_NAMES, Tables, read_instance, table_schema, write_instance
+from meio_jax.tables import (
+    FORECASTS,
+    TABLE_NAMES,
+    Tables,
+    read_instance,
+    settings,
+    sources,
+    table_schema,
+    write_instance,
+)
 from meio_jax.tables.clean_texts import LONGEST_TEXT
 from meio_jax.tables.quantiles import quantile_columns
 from meio_jax.tables.settings import InstanceSettings
@@ -324,3 +333,19 @@ def test_a_catalog_that_changes_between_its_parts_is_told(folder: Path) -> None:
     tiny_frames()["offers"].head(3).write_parquet(folder / "offers.parquet")
     with pytest.raises(InputError, match="files that changed"):
         source.tables(1)
+
+
+def test_what_is_refused_is_not_read_again_for_every_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of thousands of brackets take a while to be refused, and so may a damaged workbook."""
+    read: list[str] = []
+    parse, sheets = settings.parse_yaml, sources.sheets_of
+    monkeypatch.setattr(settings, "parse_yaml", lambda text, label: read.append(label) or parse(text, label))
+    monkeypatch.setattr(sources, "sheets_of", lambda content, label: read.append(label) or sheets(content, label))
+    (folder / "instance.yaml").write_text("name: " + "[" * 300, encoding="utf-8")
+    (folder / "tables.xlsx").write_bytes(b"no workbook")
+    for _ in range(2):
+        with pytest.raises(InputError, match="more than 40 levels"):
+            read_instance(folder)
+    # Once to find tables, and once for each reading.
+    assert 2 <= read.count("instance.yaml") <= 3
+    assert read.count("tables.xlsx") == 1
