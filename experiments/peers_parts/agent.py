@@ -29,7 +29,7 @@ class Effort:
     """Steps of the first plan and of those after it, and the scenarios that a step simulates."""
 
     first: int = 150
-    later: int = 40
+    later: int = 30
     per_step: int = 16
     train: int = 512
 

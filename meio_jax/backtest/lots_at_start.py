@@ -16,8 +16,12 @@ def lots_at_start(world: World) -> tuple[np.ndarray, np.ndarray]:
     last_column, nodes = world.periods + int(life.max(initial=0)), len(world.nodes)
     lots = np.zeros((int((life > 0).sum()), nodes, last_column + 1), np.int64)
     item, node, units, last = world.expiries
-    np.add.at(lots, (rows[item], node, np.minimum(last, last_column)), units)
+    ages = rows[item] >= 0
+    np.add.at(lots, (rows[item[ages]], node[ages], np.minimum(last[ages], last_column)), units[ages])
     kept = np.flatnonzero(life > 0)
+    # Fractions are rounded row by row, and may add up to more than the whole stock: the last to expire are left out.
+    most = np.minimum(lots.cumsum(2), world.on_hand[kept][:, :, None])
+    lots = np.diff(most, axis=2, prepend=0)
     fresh = world.on_hand[kept] - lots.sum(2)
     column = np.broadcast_to(np.minimum(life[kept] - 1, last_column)[:, None], fresh.shape)
     np.add.at(lots, (rows[kept][:, None], np.arange(nodes)[None], column), fresh)

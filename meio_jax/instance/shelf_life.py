@@ -67,7 +67,8 @@ def _stale_stock(tables: Tables, ids: Ids, lives: int) -> np.ndarray:
     node, item = positions(rows["node_id"], ids.nodes), positions(rows["item_id"], items["item_id"].to_list())
     left = rows["last_period"].to_numpy() + 1
     for life in range(1, lives + 1):
-        own = left <= life
+        # Days of an item that keeps say nothing of it (tables of two runs may be combined).
+        own = (left <= life) & (item_lives(tables)[item] < KEEPS)
         np.add.at(stale[life - 1], (node[own], item[own]), rows["units"].to_numpy()[own])
     return stale + _fresh_stock(tables, ids, stale, lives)
 

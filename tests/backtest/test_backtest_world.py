@@ -9,6 +9,7 @@ import pytest
 from backtest_instances import orders, same_targets, small_network, targets
 
 from meio_jax.backtest import Options, PlanTable, read_run, read_world, simulate
+from meio_jax.backtest.lots_at_start import lots_at_start
 from meio_jax.backtest.orders import order_source, read_demand, state_of
 from meio_jax.backtest.simulation import Simulation
 from meio_jax.errors import InputError
@@ -55,6 +56,23 @@ def test_stock_of_every_age_is_all_the_stock() -> None:
     assert wasted > 0
     assert start + bought == sold + wasted + int(run.state.on_hand.sum() + run.state.on_order.sum())
     assert run.books.flow[~ages, 2].sum() == 0
+
+
+def test_fractions_of_units_leave_no_lot_below_zero() -> None:
+    """Stock of 1.8 is two whole units, and the three parts of 0.6 that it is told in are three."""
+    base = small_network()
+    first = base.on_hand.with_row_index("row").with_columns(
+        units=pl.when(pl.col("row") == 0).then(1.8).otherwise(pl.col("units"))
+    )
+    place = base.on_hand.select("item_id", "node_id").head(1)
+    told = pl.concat([place.with_columns(units=pl.lit(0.6), last_period=pl.lit(day, pl.Int64)) for day in (0, 1, 2)])
+    items = base.items.with_columns(shelf_life=pl.lit(5, pl.Int64))
+    frames = {**base.frames(), "items": items, "on_hand": first.drop("row"), "expiries": told}
+    world = read_world(Tables.from_frames(base.settings, **frames))
+    lots, rows = lots_at_start(world)
+    assert lots.min() >= 0
+    assert (lots.sum(2) == world.on_hand).all()
+    assert lots[rows[0]].sum(0)[:3].tolist() == [1, 1, 0]
 
 
 def test_every_unit_of_demand_has_one_fate() -> None:
