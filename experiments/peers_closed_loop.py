@@ -17,11 +17,8 @@ of its 95 % interval, the seconds of the network, and the published means.
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +29,7 @@ from peers_parts.demand import PERIODS
 from peers_parts.networks import NETWORKS
 from peers_parts.published import ORACLE, SEEDS, published, scenarios
 from peers_parts.world import Setting, World
-from provenance import provenance
+from provenance import write_rows
 from rich.console import Console
 from rich.table import Table
 
@@ -104,7 +101,7 @@ def main(
     first: Annotated[int, typer.Option(help="steps of the first plan", min=1)] = Effort.first,
     later: Annotated[int, typer.Option(help="steps of every later plan", min=1)] = Effort.later,
 ) -> None:
-    """Live all scenarios, print the table, write JSON. Exit status 2 if a network is not known."""
+    """Play all scenarios, print the table, write JSON. Exit status 2 if a network is not known."""
     names = network or list(NETWORKS)
     if unknown := sorted(set(names) - set(NETWORKS)):
         typer.echo(f"--network {unknown[0]}: unknown; choose one of {', '.join(NETWORKS)}", err=True)
@@ -113,16 +110,7 @@ def main(
     rows: list[dict] = []
     for row in rows_of(names, SEEDS[:seeds], Effort(first=first, later=later)):
         rows.append(row)
-        content = {
-            "command": " ".join(["python", "experiments/peers_closed_loop.py", *sys.argv[1:]]),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - started, 1),
-            "environment": provenance(),
-            "mean": mean_gaps(rows),
-            "rows": rows,
-        }
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_rows(out, rows, time.perf_counter() - started, mean=mean_gaps(rows))
     show(rows)
 
 

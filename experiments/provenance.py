@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,19 @@ def provenance() -> dict[str, Any]:
         **{name: importlib.metadata.version(name) for name in _LIBRARIES},
         "commit": git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else ""),
     }
+
+
+def command_given() -> str:
+    """The command that started this process, from the folder of the repository."""
+    return " ".join(["python", f"experiments/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+
+
+def write_rows(out: Path, rows: list[dict], seconds: float, **more: object) -> None:
+    """Write rows as JSON, with the command, the time, where they were measured, and `more` beside them."""
+    about = {"command": command_given(), "date": datetime.now(UTC).isoformat(timespec="seconds")}
+    content = {**about, "seconds": round(seconds, 1), "environment": provenance(), **more, "rows": rows}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _processor() -> str:

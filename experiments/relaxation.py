@@ -18,9 +18,7 @@ standard error, and the repeats above it.
 from __future__ import annotations
 
 import json
-import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +26,7 @@ import numpy as np
 import typer
 from projected_parts.optima import SYSTEMS
 from projected_parts.optimum import System
-from provenance import provenance
+from provenance import command_given, provenance, write_rows
 from relaxation_parts.bounds import Study, best_level, study
 from relaxation_parts.chain import Chain
 from rich.console import Console
@@ -88,10 +86,11 @@ def main(
     repeats: Annotated[int, typer.Option(help="further bounds of systems with short lead times", min=0)] = 10,
     lead: Annotated[list[int] | None, typer.Option(help="only these lead times; may be repeated")] = None,
 ) -> None:
-    """Bound all systems, print the table, write JSON; rows that an earlier run wrote with the same command are kept."""
-    command = " ".join(["python", "experiments/relaxation.py", *sys.argv[1:]])
+    """Bound all systems, print the table, write JSON; rows of the same command on the same commit are kept."""
+    same = (command_given(), provenance()["commit"])
     before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-    rows: list[dict] = before["rows"] if before.get("command") == command else []
+    told = (before.get("command"), before.get("environment", {}).get("commit"))
+    rows: list[dict] = before["rows"] if told == same else []
     known = {row["system"] for row in rows}
     for system in sorted(SYSTEMS, key=_effort):
         if system.label in known or (lead and system.lead_time not in lead):
@@ -101,15 +100,7 @@ def main(
         typer.echo(
             f"{last['system']}: gap {last['gap_pct']:.2f} ± {last['error_pct']:.2f} %, {last['seconds']} s", err=True
         )
-        content = {
-            "command": command,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(sum(row["seconds"] for row in rows), 1),
-            "environment": provenance(),
-            "rows": rows,
-        }
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_rows(out, rows, sum(row["seconds"] for row in rows))
     show(rows)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from meio_jax.errors import InputError, Problem
 from meio_jax.tables import Tables
 
 _WEEK = 7
@@ -51,7 +52,13 @@ def next_day(tables: Tables, change: NextDay | None = None, plan: Mapping[str, p
             through: what was due has arrived, what the plan orders and transfers today is under way, what it expects to
             ship has left, and reviews are a day nearer. None: stock, goods under way and the days until the next
             review are as today, as if the day had not passed but for the calendar.
+
+    Raises:
+        InputError: If an item has a shelf life.
     """
+    if tables.items["shelf_life"].is_not_null().any():
+        remedy = "leave out the shelf lives, or live the day with `meio backtest`"
+        raise InputError([Problem("items", "", "shelf_life", None, "items that keep: ages are not moved here", remedy)])
     change = NextDay() if change is None else change
     rng = np.random.default_rng(change.seed)
     moved = _moved(tables) if plan is None else _lived(tables, _moved(tables), plan, rng)

@@ -66,9 +66,10 @@ def _stale_stock(tables: Tables, ids: Ids, lives: int) -> np.ndarray:
     stale = np.zeros((lives, len(ids.nodes), items.height))
     node, item = positions(rows["node_id"], ids.nodes), positions(rows["item_id"], items["item_id"].to_list())
     left = rows["last_period"].to_numpy() + 1
+    # Days of an item that keeps say nothing of it (tables of two runs may be combined).
+    ages = item_lives(tables)[item] < KEEPS
     for life in range(1, lives + 1):
-        # Days of an item that keeps say nothing of it (tables of two runs may be combined).
-        own = (left <= life) & (item_lives(tables)[item] < KEEPS)
+        own = ages & (left <= life)
         np.add.at(stale[life - 1], (node[own], item[own]), rows["units"].to_numpy()[own])
     return stale + _fresh_stock(tables, ids, stale, lives)
 

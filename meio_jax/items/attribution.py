@@ -158,17 +158,22 @@ def parts_frame(found: Mapping[str, Amounts]) -> pl.DataFrame:
 def on_the_day(then: Tables, now: Tables) -> Tables:
     """Item tables of an earlier day as they would be on the day of another instance of the same items.
 
-    Days of the forecast past its end repeat its last week; what was due before the day is due now.
+    Days of the forecast past its end repeat its last week; what was due before the day is due now, and what could be
+    sold until an earlier day can be sold on this day alone.
     """
     day = then.settings.periods_of(pl.Series([now.settings.start_date]).to_numpy())[0]
     if not day and then.settings.periods == now.settings.periods:
         return then
     moved = window(then, int(day), now.settings.periods)
-    due = (pl.col("period_due") - int(day)).clip(0).cast(then.on_order.schema["period_due"])
-    late = then.on_order.with_columns(due)
-    keys = [name for name in late.columns if name != "units"]
-    sums = late.group_by(keys, maintain_order=True).agg(pl.col("units").sum())
-    return moved.replace(on_order=sums.select(late.columns))
+    on_order = _moved_days(then.on_order, "period_due", int(day))
+    return moved.replace(on_order=on_order, expiries=_moved_days(then.expiries, "last_period", int(day)))
+
+
+def _moved_days(frame: pl.DataFrame, column: str, day: int) -> pl.DataFrame:
+    """Units by day, each so many days nearer, and no day before the first; rows that fall on one day are one."""
+    moved = frame.with_columns((pl.col(column) - day).clip(0).cast(frame.schema[column]))
+    keys = [name for name in frame.columns if name != "units"]
+    return moved.group_by(keys, maintain_order=True).agg(pl.col("units").sum()).select(frame.columns)
 
 
 def _differs(then: Tables, now: Tables, name: str, form: str) -> bool:

@@ -59,7 +59,9 @@ def initial_state(network: Network, block: ItemBlock, scenarios: int) -> tuple[S
 def _by_life(shelf: ShelfLife, on_hand: Array, lane: Array) -> tuple[Array, Array]:
     """Old units in stock, and between nodes: what is there counts as received on the first day."""
     at_most = jnp.arange(shelf.stale.shape[0] + 1, dtype=shelf.life.dtype)[:, None, None, None]
-    return jnp.minimum(shelf.stale, on_hand), jnp.where(at_most >= shelf.life, lane, 0)
+    # Nothing lives longer than a fresh unit: up to that life it is all the stock, a unit more than there was included.
+    stale = jnp.where(at_most[1:, 0] >= shelf.life, on_hand, jnp.minimum(shelf.stale, on_hand))
+    return stale, jnp.where(at_most >= shelf.life, lane, 0)
 
 
 def receive(

@@ -37,6 +37,14 @@ def _check_expiries(context: Context, items: View, expiries: View) -> None:
         "an item with a shelf_life (table items): this one keeps",
         "give the item a shelf_life, or leave the row out",
     )
+    lives = items.frame.lazy().select("item_id", "shelf_life")
+    context.findings.add_rows(
+        expiries,
+        expiries.numbered().join(lives, on="item_id").filter(pl.col("last_period") >= pl.col("shelf_life")).collect(),
+        "last_period",
+        "a period before the item's shelf_life of {shelf_life}: stock is no fresher than what is received today",
+        "correct the day, or the shelf_life (table items)",
+    )
     context.findings.add_rows(
         expiries,
         expiries.rows((pl.col("last_period") < 0) & (pl.col("units") > 0)),

@@ -220,6 +220,14 @@ def test_the_command_says_what_was_matched(meio: Command, finished: Finished, tm
     assert "no checkpoint" in called.err
 
 
+def test_the_next_day_of_items_that_expire_is_refused() -> None:
+    """Their ages would have to be moved as well."""
+    tables = tiny_tables()
+    lives = tables.items.with_columns(shelf_life=pl.lit(5, pl.Int64))
+    with pytest.raises(InputError, match="shelf_life"):
+        next_day(tables.replace(items=lives))
+
+
 def test_the_next_day_is_the_day_after(tmp_path: Path) -> None:
     before = tiny_tables()
     after = next_day(before, NextDay(new=1 / 3, gone=1 / 3, node="fc1", capacity=0.9))

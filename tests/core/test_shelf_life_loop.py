@@ -89,8 +89,27 @@ def test_the_derivative_is_that_of_differences(x64: None, evening: bool) -> None
     assert checked >= 4
 
 
-def test_the_derivative_is_that_of_a_forward_pass(x64: None) -> None:
-    """Tangents pushed forward through the pieces without hand-written rules: stock at the start, in one direction."""
+@pytest.mark.parametrize("evening", [False, True], ids=["morning", "evening"])
+def test_a_unit_more_that_nobody_buys_expires(x64: None, evening: bool) -> None:
+    """No demand and no orders: what is added to the stock at the start is wasted, to the last hundredth."""
+    case = perishable_case(evening=evening)
+    counted = eqx.tree_at(lambda n: n.charged, case.network, jnp.ones_like(case.network.charged))
+    idle = eqx.tree_at(lambda s: s.demand, case.scenarios, jnp.zeros_like(case.scenarios.demand))
+    policy = jax.tree.map(jnp.zeros_like, make_policy(case, "base_stock"))
+
+    def wasted(on_hand: jax.Array) -> jax.Array:
+        block = eqx.tree_at(lambda b: b.on_hand, case.block, on_hand)
+        return jnp.sum(run(replace(case, network=counted, scenarios=idle, block=block), policy).units.wasted)
+
+    more = case.block.on_hand + 0.01
+    places, samples = 2 * case.network.nodes, 2
+    close(wasted(more) - wasted(case.block.on_hand), 0.01 * places * samples, tolerance=1e-9)
+    slope = jax.grad(wasted)(more)
+    close(slope[:, jnp.asarray([0, 2])], samples * jnp.ones((case.network.nodes, 2)), tolerance=1e-9)
+    close(slope[:, 1], jnp.zeros(case.network.nodes), tolerance=0)
+
+
+def test_the_derivative_by_the_waste_cost_is_the_units_wasted(x64: None) -> None:
     case = perishable_case()
     policy = make_policy(case, "base_stock")
 

@@ -211,3 +211,13 @@ def test_data_of_an_earlier_day_are_taken_to_the_day() -> None:
     # Past its end the last week is repeated.
     assert own["mean"].to_list() == [*(float(day) for day in range(2, DAYS)), DAYS - 7.0, DAYS - 6.0]
     assert on_the_day(then, then) is then
+
+
+def test_last_days_of_sale_are_taken_to_the_day() -> None:
+    """What could be sold until day 0 or 2 can be sold on this day alone, and all other days are two nearer."""
+    then = tables(changed=False)
+    old = {"item_id": ["m0"] * 3, "node_id": [then.nodes["node_id"][0]] * 3, "last_period": [0, 2, 5]}
+    told = pl.DataFrame({**old, "units": [1.0, 2.0, 4.0]}, schema=then.expiries.schema)
+    moved = then.settings.model_copy(update={"start_date": then.settings.date_of(2)})
+    found = on_the_day(then.replace(expiries=told), then.replace(settings=moved)).expiries
+    assert found.select("last_period", "units").rows() == [(0, 3.0), (3, 4.0)]

@@ -94,6 +94,13 @@ def test_expired_stock_and_days_of_items_that_keep_are_refused() -> None:
     assert "shelf_life" in keeps
 
 
+def test_stock_that_is_fresher_than_fresh_is_refused() -> None:
+    (told,) = problems([5, None, None], [lot("A", "fc1", 2.0, last_period=5), lot("A", "fc1", 2.0, last_period=4)])
+    assert "expiries" in told
+    assert "found 5" in told
+    assert "shelf_life of 5" in told
+
+
 def test_disposal_that_earns_more_than_an_offer_costs_is_refused() -> None:
     (told,) = problems([5, None, 4], waste_cost=[-10.2, 0.0, -4.0])
     assert "waste_cost" in told
