@@ -28,6 +28,8 @@ import jax
 import pytest
 from helpers import Case, make_case
 
+from meio_jax.distributed.kept_programs import forget_programs
+
 _OWN_PROGRAMS = "MEIO_TEST_PROGRAMS" not in os.environ
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -56,6 +58,7 @@ def _compiled_programs_are_dropped():
     """
     yield
     if _many_programs():
+        forget_programs()
         jax.clear_caches()
         gc.collect()
 

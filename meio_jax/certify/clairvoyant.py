@@ -26,6 +26,7 @@ from meio_jax.certify.arc_costs import arc_costs, stock_floor_constant
 from meio_jax.certify.flow_bound import flow_bound, pays_to_buy
 from meio_jax.certify.flow_problem import FlowProblem, flow_items, supplies
 from meio_jax.certify.potentials import potentials_of, terminal_values
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import over_items, own_part
 from meio_jax.model.catalog import draw
 from meio_jax.model.network import ItemBlock, Network
@@ -96,7 +97,7 @@ def capacity_rent(resources: Resources, prices: Float[Array, "buckets resources"
     return float(np.sum(np.where(rented & (price > 0), price * capacity, 0)))
 
 
-@eqx.filter_jit
+@kept_jit
 def _sweep(problem: InventorySubproblem, prices: Array, ids: Array) -> Float[Array, "blocks items"]:
     settings = problem.settings
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from meio_jax.certify.item_results import ItemResults
 from meio_jax.certify.order_times import KEPT
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import over_items
 from meio_jax.model.catalog import draw
 from meio_jax.model.network import Network
@@ -37,7 +38,7 @@ def purpose_of(purpose: int) -> UInt32[Array, ""]:
     return jnp.asarray(purpose, jnp.uint32)
 
 
-@eqx.filter_jit
+@kept_jit
 def sweep_plan(
     problem: InventorySubproblem,
     policy: AbstractPolicy,

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import over_items, own_part
 from meio_jax.model.catalog import draw
 from meio_jax.policy import AbstractPolicy
@@ -33,7 +34,7 @@ class UnitValues(eqx.Module):
     last: Float[np.ndarray, "blocks nodes items"]
 
 
-@eqx.filter_jit
+@kept_jit
 def _slopes(
     problem: InventorySubproblem, policy: AbstractPolicy, prices: tuple[Array, Array], ids: Array, side: Array
 ) -> Float[Array, "blocks nodes items"]:

@@ -1,6 +1,7 @@
 """Compiled programs outlive a process, so that a rerun or a re-plan does not compile what was compiled before."""
 
 import gc
+import os
 import warnings
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import jax
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-_LIMIT = 2**30
+from meio_jax.distributed.kept_programs import LIMIT, forget_programs
+
 _SECONDS_TO_WAIT = 10.0
 _LIMIT_OF_MAPS = Path("/proc/sys/vm/max_map_count")
 
@@ -37,7 +39,10 @@ def keep_compiled_programs() -> None:
     except (OSError, Timeout):
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_compilation_cache_max_size", _LIMIT)
+    jax.config.update("jax_compilation_cache_max_size", LIMIT)
+    # The commands run a hundred small programs of some 20 ms to compile each; to read one takes about 1 ms.
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def _remove_torn_entries(folder: Path) -> None:
@@ -73,6 +78,7 @@ def drop_programs_if_many() -> bool:
         return False
     if held < most / 2:
         return False
+    forget_programs()
     jax.clear_caches()
     gc.collect()
     return True

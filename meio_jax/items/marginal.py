@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.model.costs import CostTerms
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.model.resources import Resources, excess, tail_charge, usage
@@ -96,7 +97,7 @@ def _simulate(
     )
 
 
-@eqx.filter_jit
+@kept_jit
 def item_costs(problem: OneItem, policy: AbstractPolicy, on_hand: Array, scenarios: Scenarios) -> ScenarioCosts:
     """Scenario costs of the item."""
     return planned_costs(problem.block, _simulate(problem, policy, on_hand, scenarios))
@@ -152,7 +153,7 @@ def moved(policy: AbstractPolicy, leaf: Callable[[AbstractPolicy], Any], step: A
     return eqx.tree_at(leaf, policy, jnp.maximum(leaf(policy) + step, 0))
 
 
-@eqx.filter_jit
+@kept_jit
 def _slopes(
     problem: OneItem,
     weights: Weights,
@@ -170,10 +171,10 @@ def _slopes(
     return by_level, by_stock
 
 
-_value = eqx.filter_jit(_terms)
+_value = kept_jit(_terms)
 
 
-@eqx.filter_jit
+@kept_jit
 def _reported(
     problem: OneItem, weights: Weights, scenarios: Scenarios, policy: AbstractPolicy
 ) -> tuple[Terms, Amounts]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from meio_jax.config.settings import Config
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.instance import KINDS, Instance, build_instance
 from meio_jax.instance.census import Census
@@ -31,7 +31,7 @@ from meio_jax.tables import read_instance, read_item_block
 _BATCH = 64
 
 # Scenarios are drawn by many small loops, each of which would be compiled by itself, for every batch anew.
-_draw = eqx.filter_jit(draw)
+_draw = kept_jit(draw)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, UInt32
 
 from meio_jax.demand import AbstractDemand
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import over_items
 from meio_jax.model.network import ItemBlock
 from meio_jax.scenarios.leadtimes import LeadTimes
@@ -73,7 +74,7 @@ class _Drawer(eqx.Module):
         return (), jax.lax.scan(one_block, None, leaves)[1]
 
 
-@eqx.filter_jit
+@kept_jit
 def _draw_everywhere(drawer: _Drawer, mesh: Mesh | None, profiles: Array, leaves: tuple) -> tuple[tuple, Scenarios]:
     return over_items(drawer, mesh)(profiles, leaves)
 

@@ -13,6 +13,7 @@ import polars as pl
 from jaxtyping import Array, Float
 
 from meio_jax.config.settings import Config
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.instance import Instance, Shared, build_instance
 from meio_jax.model.catalog import draw
 from meio_jax.model.resources import item_charge
@@ -41,7 +42,7 @@ class Seen(eqx.Module):
     ordered: Float[Array, "sources items"]
 
 
-@eqx.filter_jit
+@kept_jit
 def see(around: Surroundings, one: tuple, policy: AbstractPolicy, scenarios: int) -> Seen:
     """A block at levels in units, on so many holdout scenarios and in whole orders.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array
 
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import own_part
 from meio_jax.instance import Instance
 from meio_jax.model.network import ItemBlock, Network
@@ -30,7 +30,7 @@ def joined(instance: Instance, leaf: Array | np.ndarray) -> np.ndarray:
     return instance.layout.join(own_part(leaf), len(instance.items))
 
 
-@eqx.filter_jit
+@kept_jit
 def _first_orders(network: Network, blocks: ItemBlock, policy: AbstractPolicy) -> Ordered:
     def one(_: None, at: tuple[ItemBlock, AbstractPolicy]) -> tuple[None, Ordered]:
         block, levels = at

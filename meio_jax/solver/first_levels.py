@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import over_items, place_copies
 from meio_jax.model.catalog import Catalog, draw
 from meio_jax.model.network import ItemBlock, Network
@@ -90,13 +91,13 @@ def first_levels(
     return _everywhere(start, mesh, place_copies(shared, mesh), catalog.per_block())
 
 
-@eqx.filter_jit
+@kept_jit
 def _everywhere(start: Start, mesh: Mesh | None, shared: tuple, at: tuple) -> tuple[Totals, FirstLevels]:
     """`start` on all devices of a mesh: one program, at whatever prices and fractile."""
     return over_items(start, mesh)(shared, at)
 
 
-@jax.jit
+@kept_jit
 def in_units(values: AbstractPolicy, scale: AbstractPolicy) -> AbstractPolicy:
     """Values per unit of their scale, 0 where there is none."""
     unit = lambda value, size: jnp.where(size > 0, value / jnp.where(size > 0, size, 1), 0)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import over_items
 from meio_jax.model.catalog import draw
 from meio_jax.model.network import ItemBlock
@@ -35,7 +36,7 @@ class Probed(eqx.Module):
     gain: Float[Array, "*blocks items"]
 
 
-@eqx.filter_jit
+@kept_jit
 def probe(
     problem: InventorySubproblem,
     raw: AbstractPolicy,

@@ -16,7 +16,7 @@ from meio_jax.model.resources import Resources
 from meio_jax.scenarios.sampling import TRAINING
 from meio_jax.solver.bounded_start import bounded_start
 from meio_jax.solver.first_levels import FirstLevels, Start, first_levels, in_units
-from meio_jax.solver.optimiser import SearchOptions, optimiser
+from meio_jax.solver.optimiser import SearchOptions
 from meio_jax.solver.start import LARGEST_FRACTILE
 from meio_jax.solver.subproblem import InventorySubproblem, Totals
 
@@ -114,7 +114,7 @@ def build_problem(
         first=in_units(levels.policy, levels.scale),
         item_scale=levels.cost,
         chunks=chunks,
-        optimiser=optimiser(search),
+        search=search,
         mesh=mesh,
     )
     return Built(problem, start, resources, totals)

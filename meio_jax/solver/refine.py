@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from meio_kernels.projection import nonnegative
 
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.model.catalog import draw
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.model.resources import Resources, Usage, item_charge, rents, tail_charge, usage
@@ -110,7 +111,7 @@ def clearly_better(new: Judged, old: Judged) -> Bool[Array, " items"]:
     return old.total - new.total > error + rounding
 
 
-@eqx.filter_jit
+@kept_jit
 def begin(around: Surroundings, family: PolicyFamily, one: tuple) -> Refining:
     """The search of a block before its first step, at the newsvendor level at the prices.
 
@@ -142,7 +143,7 @@ def begin(around: Surroundings, family: PolicyFamily, one: tuple) -> Refining:
     return Refining(raw, raw, nothing, nothing, scale, cost, jnp.zeros((), jnp.int32))
 
 
-@eqx.filter_jit
+@kept_jit
 def refine(around: Surroundings, one: tuple, now: Refining, pace: Pace, chunks: int) -> Refining:
     """A whole search: steps of Adam (Kingma and Ba 2015), each on the next of the `chunks` portions of the scenarios.
 
@@ -188,7 +189,7 @@ def _moved(now: Refining, slope: AbstractPolicy, pace: Pace) -> Refining:
     return Refining(raw, mean, momentum, square, now.scale, now.cost, done)
 
 
-@eqx.filter_jit
+@kept_jit
 def judge(
     around: Surroundings,
     one: tuple,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.dual.base import Observation, Progress, Tolerances
 from meio_jax.dual.best import BestSoFar, BestState
 from meio_jax.model.capacity import charge, gap, size_of
@@ -158,7 +159,7 @@ def joint_step(store: AbstractStore[Items], method: BestSoFar, kind: Array, stat
     return State(items, shared), trace
 
 
-@eqx.filter_jit
+@kept_jit
 def _moment(method: BestSoFar, damping: float, shared: SharedState) -> Moment:
     """What the next step tells the items."""
     prices = method.prices(shared.dual)
@@ -167,7 +168,7 @@ def _moment(method: BestSoFar, damping: float, shared: SharedState) -> Moment:
     return Moment(prices, ranking, shared.step, weight, shared.dual.improved)
 
 
-@eqx.filter_jit
+@kept_jit
 def shared_step(
     resources: Resources, method: BestSoFar, kind: Array, before: SharedState, at: Moment, totals: Totals
 ) -> tuple[SharedState, Trace]:

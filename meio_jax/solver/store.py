@@ -13,6 +13,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 from meio_kernels.projection import nonnegative
 
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.model.resources import Resources
 from meio_jax.policy import AbstractPolicy
 from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Totals
@@ -171,7 +172,7 @@ class MemoryStore(AbstractInventoryStore[ItemState]):
         return change(Part(jax.process_index(), self.problem, items))
 
 
-@eqx.filter_jit
+@kept_jit
 def part_step(problem: InventorySubproblem, items: ItemState, at: Moment) -> tuple[Totals, ItemState]:
     """Evaluate the items of a part, and move their parameters by one step of the optimiser."""
     best = items.plan(at.improved)

@@ -22,6 +22,7 @@ from meio_jax.simulation.gradients import GradientMode, checkpointed
 from meio_jax.simulation.outcome import Outcome
 from meio_jax.simulation.preferences import PreferenceLists, group_dither, preference_lists
 from meio_jax.simulation.rollout import rollout
+from meio_jax.solver.optimiser import SearchOptions, optimiser
 from meio_jax.solver.price_scale import natural_price_scale, service_price_scale
 
 
@@ -284,8 +285,13 @@ class InventorySubproblem(eqx.Module):
     first: AbstractPolicy
     item_scale: Float[Array, "blocks items"]
     chunks: int = eqx.field(static=True)
-    optimiser: optax.GradientTransformation = eqx.field(static=True)
+    search: SearchOptions = eqx.field(static=True)
     mesh: Mesh | None = eqx.field(static=True, default=None)
+
+    @property
+    def optimiser(self) -> optax.GradientTransformation:
+        """The optimiser of the parameters; it is made of functions, the problem holds how it is made."""
+        return optimiser(self.search)
 
     def begin(self, raw: AbstractPolicy) -> ItemState:
         """State of a search that starts at these parameters, on the devices of the mesh."""

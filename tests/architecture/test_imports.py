@@ -37,6 +37,7 @@ NUMERIC_MODULES = (
     "certify.sample",
     "certify.order_times",
     "distributed",
+    "distributed.kept_programs",
     "distributed.processes",
     "distributed.sharding",
     "errors",

@@ -17,6 +17,7 @@ from meio_jax.certify.confirm import confirmation
 from meio_jax.certify.holdout import HoldoutEvaluation
 from meio_jax.certify.sample import Sample
 from meio_jax.config import Config
+from meio_jax.distributed import kept_programs
 from meio_jax.planner import Model, prepare
 from meio_jax.progress import Step
 from meio_jax.scenarios.sampling import HOLDOUT, VALIDATION
@@ -93,6 +94,7 @@ def test_the_joint_step_compiles_once(wide: Model, monkeypatch: pytest.MonkeyPat
         return original(*arguments, **options)
 
     monkeypatch.setattr(meio_jax.solver.subproblem, "rollout", counted)
+    monkeypatch.setattr(kept_programs, "_folder", lambda: None)
     state, _ = stepped(wide, 1)
     first = len(traced)
     with jax.numpy_dtype_promotion("standard"):
@@ -111,6 +113,7 @@ def test_plans_are_compared_and_certified_by_one_program(wide: Model, monkeypatc
         return original(*arguments, **options)
 
     monkeypatch.setattr(meio_jax.certify.plan_sweep, "rollout", counted)
+    monkeypatch.setattr(kept_programs, "_folder", lambda: None)
     policy, prices = wide.problem.policy(wide.problem.first), jnp.zeros_like(wide.store.resources.capacity)
     with jax.numpy_dtype_promotion("standard"):
         # So many scenarios that no other test has this program.

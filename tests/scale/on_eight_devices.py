@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from launch import OPTIONS, STEPS
+from launch import OPTIONS, STEPS, instance_in
 
 from meio_jax.config import make_config
 from meio_jax.generate import generate_instance
@@ -31,7 +31,7 @@ def collectives(text: str) -> list[tuple[str, str]]:
 def config(devices: int):
     return make_config(
         scenarios={"train": 16, "per_step": 4},
-        solve={"max_steps": STEPS, "min_steps": STEPS, "block_items": 4, "devices": devices},
+        solve={"max_steps": STEPS, "min_steps": STEPS, "block_items": 4, "devices": devices, "probe": False},
     )
 
 
@@ -58,8 +58,7 @@ def searched(folder: Path, devices: int) -> dict[str, list]:
 
 
 def main(home: Path) -> None:
-    few, many = home / "few", home / "many"
-    generate_instance(OPTIONS, few)
+    few, many = instance_in(home), home / "many"
     generate_instance(OPTIONS.model_copy(update={"items": 3 * OPTIONS.items}), many)
     found = {"few": exchanged(few), "many": exchanged(many), "one": searched(few, 1), "eight": searched(few, 8)}
     json.dump(found, sys.stdout)
