@@ -42,7 +42,7 @@ _DISTRIBUTIONS = ("jax", "jaxlib", "equinox", "optax", "numpy", "jaxtyping")
 _OWN = ("meio_jax", "meio_kernels")
 _NAMED = frozenset((*_OWN, *_DISTRIBUTIONS, "builtins", "functools", "operator", "collections", "copyreg"))
 # Settings of JAX that say where programs are kept and what is logged, not what they compute.
-_NO_PART = ("cache", "log", "dump", "traceback", "share_binary", "distributed", "thread_guard")
+_NO_PART = ("cache", "log", "dump", "traceback", "share_binary", "distributed", "thread_guard", "num_cpu_devices")
 
 
 class _Slot(NamedTuple):

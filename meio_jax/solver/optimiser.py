@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
-
+import equinox as eqx
+import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float, Int
 
 
-@dataclass(frozen=True)
-class SearchOptions:
-    """How policies are searched: Adam with a step that falls from `first_rate` to `last_rate` (cosine)."""
+class SearchOptions(eqx.Module):
+    """How policies are searched: Adam with a step that falls from a first to a last length (cosine).
 
-    first_rate: float = 0.1
-    last_rate: float = 0.003
-    steps: int = 150
+    These are values of a program, not part of it: searches of other lengths run the same compiled step.
+    """
+
+    first_rate: Float[Array, ""]
+    last_rate: Float[Array, ""]
+    steps: Float[Array, ""]
+
+    def __init__(self, first_rate: float = 0.1, last_rate: float = 0.003, steps: int = 150) -> None:
+        self.first_rate, self.last_rate = jnp.asarray(first_rate, jnp.float32), jnp.asarray(last_rate, jnp.float32)
+        self.steps = jnp.asarray(steps, jnp.float32)
+
+    def rate(self, step: Int[Array, "*steps"] | int) -> Float[Array, "*steps"]:
+        """Length of a step, by its number (Loshchilov and Hutter 2017, without restarts)."""
+        done = jnp.minimum(jnp.asarray(step).astype(self.steps.dtype) / jnp.maximum(self.steps, 1), 1)
+        return self.last_rate + (self.first_rate - self.last_rate) * 0.5 * (1 + jnp.cos(jnp.pi * done))
 
 
-@cache
 def optimiser(options: SearchOptions) -> optax.GradientTransformation:
     """Adam on parameters in units of their scale; eps is small because gradients are scaled by item cost.
 
-    Equal options give the same object: compiled programs are kept by it, and another one would be compiled anew.
     Momentum is short: it delays the answer of stock to prices, and a delay in that loop makes stock slosh.
     """
-    schedule = optax.cosine_decay_schedule(
-        options.first_rate, max(options.steps, 1), alpha=options.last_rate / options.first_rate
-    )
-    return optax.adam(schedule, b1=0.5, b2=0.95, eps=1e-9)
+    return optax.adam(options.rate, b1=0.5, b2=0.95, eps=1e-9)

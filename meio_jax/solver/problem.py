@@ -114,7 +114,7 @@ def build_problem(
         first=in_units(levels.policy, levels.scale),
         item_scale=levels.cost,
         chunks=chunks,
-        search=search,
+        search=place_copies(search, mesh),
         mesh=mesh,
     )
     return Built(problem, start, resources, totals)

@@ -284,13 +284,13 @@ class InventorySubproblem(eqx.Module):
     scale: AbstractPolicy
     first: AbstractPolicy
     item_scale: Float[Array, "blocks items"]
+    search: SearchOptions
     chunks: int = eqx.field(static=True)
-    search: SearchOptions = eqx.field(static=True)
     mesh: Mesh | None = eqx.field(static=True, default=None)
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
-        """The optimiser of the parameters; it is made of functions, the problem holds how it is made."""
+        """The optimiser of the parameters."""
         return optimiser(self.search)
 
     def begin(self, raw: AbstractPolicy) -> ItemState:

@@ -14,7 +14,16 @@ from meio_jax.cli import main
 from meio_jax.planner import Plan
 
 # The cost of the tiny instance is near zero, and so no gap would be small; without the gap the best plan has prices.
-SOLVE = {"max_steps": 6, "min_steps": 2, "check_every": 2, "feasibility_steps": 0, "violation": 1e-9, "gap": 1e6}
+# Commands in processes of their own run the programs of one device that this process runs.
+SOLVE = {
+    "max_steps": 6,
+    "min_steps": 2,
+    "check_every": 2,
+    "feasibility_steps": 0,
+    "violation": 1e-9,
+    "gap": 1e6,
+    "devices": 1,
+}
 
 
 def usual_promotion():

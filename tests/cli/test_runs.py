@@ -83,6 +83,7 @@ def test_resuming_under_another_configuration_is_refused(meio: Command, finished
 
 def test_double_precision_agrees(finished: Finished, tiny_folder: Path, tmp_path: Path) -> None:
     content = config_content(tiny_folder, tmp_path / "run", precision="float64", checkpoint={"every": 0})
+    content["solve"] = {**SOLVE, "slack_items": 0}
     try:
         plan = solved(content, tmp_path, StopAfter(100))
     finally:
@@ -96,8 +97,11 @@ def test_double_precision_agrees(finished: Finished, tiny_folder: Path, tmp_path
 
 def test_an_impossible_capacity_is_named(meio: Command, tmp_path: Path) -> None:
     frames = tiny_frames()
-    tight = pl.when(pl.col("kind") == "storage").then(1e-4).otherwise(pl.col("capacity"))
-    frames["resources"] = frames["resources"].with_columns(capacity=tight).filter(pl.col("kind") == "storage")
+    kind = pl.col("kind")
+    wide = pl.when(kind == "service").then(1e-6).otherwise(1e6)
+    frames["resources"] = frames["resources"].with_columns(
+        capacity=pl.when(kind == "storage").then(1e-4).otherwise(wide)
+    )
     instance = write_instance(Tables.from_frames(tiny_settings(), **frames), tmp_path / "instance")
     options = {**SOLVE, "max_steps": 3, "feasibility_steps": 4, "violation": 0.01}
     content = config_content(instance, tmp_path / "run", solve=options, checkpoint={"every": 0})

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from helpers import close
 from tiny import tiny_tables
@@ -21,7 +22,7 @@ from meio_jax.distributed import kept_programs
 from meio_jax.planner import Model, prepare
 from meio_jax.progress import Step
 from meio_jax.scenarios.sampling import HOLDOUT, VALIDATION
-from meio_jax.solver.optimiser import SearchOptions, optimiser
+from meio_jax.solver.optimiser import SearchOptions
 from meio_jax.solver.solve import State, Trace, initial_state, joint_step
 
 # float32 sums over three items in another order, hundreds of units.
@@ -198,8 +199,20 @@ def test_a_plan_that_misses_on_holdout_scenarios_is_not_confirmed(wide: Model) -
 
 
 def test_steps_of_levels_settle_before_a_search_ends(wide: Model) -> None:
-    """What has not converged after `decay_steps` goes on by small steps; equal options give the same optimiser."""
-    solve = wide.config.solve
+    """What has not converged after `decay_steps` goes on by small steps, as the schedule of the library has them."""
+    solve, search = wide.config.solve, wide.problem.search
     assert solve.decay_steps < solve.max_steps == wide.limits.max_steps
-    options = SearchOptions(solve.learning_rate, solve.final_learning_rate, solve.decay_steps)
-    assert wide.problem.optimiser is optimiser(options)
+    first, last = solve.learning_rate, solve.final_learning_rate
+    schedule = optax.cosine_decay_schedule(first, solve.decay_steps, alpha=last / first)
+    steps = jnp.arange(2 * solve.decay_steps)
+    with jax.numpy_dtype_promotion("standard"):
+        np.testing.assert_allclose(search.rate(steps), schedule(steps), rtol=2e-6)
+    np.testing.assert_allclose(search.rate(solve.max_steps), last, rtol=1e-6)
+
+
+def test_searches_of_other_lengths_are_one_program(wide: Model) -> None:
+    """Length and rates of a search are values that the compiled step is given."""
+    other = eqx.tree_at(lambda p: p.search, wide.problem, SearchOptions(0.3, 0.01, 7))
+    shapes = lambda problem: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), eqx.filter(problem, eqx.is_array))
+    assert jax.tree.structure(other) == jax.tree.structure(wide.problem)
+    assert jax.tree.all(jax.tree.map(lambda one, two: one == two, shapes(other), shapes(wide.problem)))
