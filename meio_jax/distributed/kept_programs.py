@@ -18,6 +18,7 @@ import pickle
 import platform
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,8 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
+# Modules were imported since then, about: a program of source that is newer may be one of other source.
+_BEGAN = time.time() - 10
 # Bytes.
 LIMIT = 2**30
 _FOLDER = "whole"
@@ -183,7 +186,7 @@ class _Namer(pickle.Pickler):
 
 def _name(function: Callable, described: tuple) -> str | None:
     """A name that another process gives to the same program; None where there is none."""
-    if function.__module__.split(".")[0] not in _OWN:
+    if function.__module__.split(".")[0] not in _OWN or not _source_is_older():
         return None
     written = io.BytesIO(f"{function.__module__}\0{function.__qualname__}\0".encode())
     written.seek(0, io.SEEK_END)
@@ -194,14 +197,28 @@ def _name(function: Callable, described: tuple) -> str | None:
     return hashlib.sha256(_here() + written.getvalue()).hexdigest()
 
 
+def _source() -> Iterator[tuple[Path, Path]]:
+    """The folders of this package and of its kernels, and the files in them."""
+    for name in _OWN:
+        for folder in map(Path, sys.modules[name].__path__ if name in sys.modules else ()):
+            for path in sorted(folder.rglob("*.py")):
+                yield folder, path
+
+
+def _source_is_older() -> bool:
+    """Whether the source is what this process has imported: it was written before the process began."""
+    try:
+        return all(path.stat().st_mtime < _BEGAN for _, path in _source())
+    except OSError:
+        return False
+
+
 @functools.cache
 def _here() -> bytes:
     """What programs of this process depend on besides their arguments: source, versions, machine, flags of XLA."""
     known = hashlib.sha256()
-    for name in _OWN:
-        for folder in sys.modules[name].__path__ if name in sys.modules else ():
-            for path in sorted(Path(folder).rglob("*.py")):
-                known.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    for folder, path in _source():
+        known.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
     device = jax.devices()[0]
     versions = [importlib.metadata.version(name) for name in _DISTRIBUTIONS]
     flags = os.environ.get("XLA_FLAGS", "")
@@ -238,7 +255,8 @@ def _made(function: Callable, tree: Any, places: list, arrays: list[jax.Array], 
     # A program that cannot be written, for want of space or because of what it holds, is used all the same.
     with suppress(OSError, ValueError, TypeError, AttributeError, NotImplementedError, pickle.PicklingError):
         executable, _, _ = serialize_executable.serialize(compiled)
-        _write(path, pickle.dumps((executable, len(arrays), program.results)))
+        if _source_is_older():
+            _write(path, pickle.dumps((executable, len(arrays), program.results)))
     return program
 
 

@@ -1,5 +1,6 @@
 """A program that another process compiled is only loaded: for the same arguments and settings, and for no others."""
 
+import time
 from pathlib import Path
 
 import jax
@@ -27,6 +28,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.setattr(kept_programs, "_made", noted)
     monkeypatch.setattr(kept_programs, "_folder", lambda: tmp_path / "whole")
     monkeypatch.setattr(kept_programs, "_loaded", {})
+    # Also where the source was changed a moment ago.
+    monkeypatch.setattr(kept_programs, "_BEGAN", time.time())
     return written
 
 
@@ -80,6 +83,18 @@ def test_other_source_is_another_program(made: list[Path], monkeypatch: pytest.M
     in_another_process()
     ratio()
     assert len(set(made)) == 2
+
+
+def test_nothing_is_kept_of_source_that_changed_since_it_was_imported(
+    made: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = tmp_path / "module.py"
+    written.write_text("")
+    monkeypatch.setattr(kept_programs, "_source", lambda: iter([(tmp_path, written)]))
+    monkeypatch.setattr(kept_programs, "_BEGAN", written.stat().st_mtime)
+    np.testing.assert_array_equal(ratio(), 3)
+    assert not (tmp_path / "whole").exists()
+    assert not made
 
 
 @pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-1], lambda content: content[::-1]])
