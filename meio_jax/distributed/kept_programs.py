@@ -28,6 +28,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from filelock import FileLock, Timeout
 from jax.experimental import serialize_executable
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
@@ -36,6 +37,8 @@ _R = TypeVar("_R")
 
 # Modules were imported since then, about: a program of source that is newer may be one of other source.
 _BEGAN = time.time() - 10
+# Seconds that another process may take to make a program.
+_LONGEST_WAIT = 300.0
 # Bytes.
 LIMIT = 2**30
 _FOLDER = "whole"
@@ -116,7 +119,12 @@ class _KeptJit:
         if folder is None or name is None:
             return None
         path = folder / f"{name}{_ENDING}"
-        return _read(path, _devices_of(arrays)) or _made(self._function, tree, places, arrays, path)
+        devices = _devices_of(arrays)
+        found = _read(path, devices)
+        if found is not None:
+            return found
+        with _alone(path):
+            return _read(path, devices) or _made(self._function, tree, places, arrays, path)
 
 
 def kept_jit(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -300,6 +308,21 @@ def _read(path: Path, devices: list[jax.Device]) -> _Program | None:
         return _Program(run, results)
     except (ValueError, TypeError, AttributeError, ImportError, pickle.UnpicklingError, jax.errors.JaxRuntimeError):
         return None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process make a program while others that want it too wait; where that cannot be, each makes it."""
+    lock = FileLock(path.with_suffix(".lock"))
+    with suppress(OSError, Timeout):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=_LONGEST_WAIT)
+    try:
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):
+            path.with_suffix(".lock").unlink()
 
 
 def _write(path: Path, kept: bytes) -> None:

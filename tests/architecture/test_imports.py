@@ -45,7 +45,8 @@ NUMERIC_MODULES = (
     "registry",
     "results",
 )
-NUMERIC_LIBRARIES = {"jax", "jaxtyping", "equinox", "optax", "numpy", "meio_kernels"}
+# `filelock` is pure Python: one process makes a program while others wait for it.
+NUMERIC_LIBRARIES = {"jax", "jaxtyping", "equinox", "optax", "numpy", "meio_kernels", "filelock"}
 
 # From the bottom up: a room imports from itself and from rooms above it in this list, never from a later one.
 ROOMS = (

@@ -1,5 +1,6 @@
 """A program that another process compiled is only loaded: for the same arguments and settings, and for no others."""
 
+import threading
 import time
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from filelock import FileLock
 from jax.sharding import NamedSharding, PartitionSpec
 
 from meio_jax.distributed import kept_programs
@@ -149,3 +151,35 @@ def test_the_programs_used_last_are_kept(made: list[Path], monkeypatch: pytest.M
     monkeypatch.setattr(kept_programs, "LIMIT", 3 * made[0].stat().st_size // 2)
     ratio(size=4)
     assert [path.exists() for path in made] == [False, True]
+
+
+def test_one_process_makes_a_program_and_the_other_waits(made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was made while this process waited for its turn is read."""
+    ratio()
+    kept, path = made[0].read_bytes(), made[0]
+    path.unlink()
+    in_another_process()
+    lock = FileLock(path.with_suffix(".lock"))
+    lock.acquire()
+
+    def finish() -> None:
+        path.write_bytes(kept)
+        lock.release()
+
+    other = threading.Timer(0.3, finish)
+    other.start()
+    np.testing.assert_array_equal(ratio(), 3)
+    other.join()
+    assert len(made) == 1
+
+
+def test_a_program_that_another_process_never_finishes_is_made_here(
+    made: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_programs, "_LONGEST_WAIT", 0.1)
+    ratio()
+    made[0].unlink()
+    in_another_process()
+    with FileLock(made[0].with_suffix(".lock")):
+        np.testing.assert_array_equal(ratio(), 3)
+    assert len(made) == 2
