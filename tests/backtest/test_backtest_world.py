@@ -1,7 +1,6 @@
 """What must hold in any world: units conserved, stock never negative, equal seeds equal worlds."""
 
 import datetime
-import time
 
 import numpy as np
 import polars as pl
@@ -188,16 +187,11 @@ def test_recorded_sales_are_replayed_to_the_unit() -> None:
     assert outcome.items["demand"].to_list() == wanted
 
 
-def test_a_core_serves_two_hundred_thousand_orders_a_second() -> None:
-    """Measured 0.5 to 1.1 million on a shared two-core machine, order stream included."""
+def test_a_month_of_many_orders_is_served_alike_every_time() -> None:
+    """Tens of thousands of orders; how many a second is measured by `experiments/simulator_speed.py`."""
     tables = small_network(items=60, settings={"periods": 56})
-    world = read_world(tables)
     plan = PlanTable(same_targets(tables, D=400, F1=120, F2=120, S=20))
-    best = 0.0
-    for _ in range(3):
-        began = time.perf_counter()
-        outcome = simulate(tables, plan, world=world)
-        best = max(best, int(outcome.replications["orders"].sum()) / (time.perf_counter() - began))
-    assert outcome.replications["orders"].sum() > 30_000
-    assert np.isfinite(outcome.cost)
-    assert best >= 200_000
+    first, again = (simulate(tables, plan, world=read_world(tables)) for _ in range(2))
+    assert first.replications["orders"].sum() > 30_000
+    assert np.isfinite(first.cost)
+    assert first.cost == again.cost

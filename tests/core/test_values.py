@@ -15,7 +15,7 @@ from meio_jax.planner import plan as plan_by_names
 from meio_jax.public import NAMES
 
 FEW = {"train": 4, "per_step": 2, "holdout": 4, "clairvoyant": 0}
-SHORT = {"max_steps": 3, "min_steps": 3, "feasibility_steps": 0}
+SHORT = {"max_steps": 3, "min_steps": 3, "feasibility_steps": 0, "slack_items": 0}
 
 
 class Median(AbstractObjective):
