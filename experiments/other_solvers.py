@@ -20,13 +20,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import jax
 import typer
 from provenance import provenance
 from rich.console import Console
 from rich.table import Table
 from solvers import fulfilment, page, rate, stockpyl_simulation, two_stage
 from solvers.newsvendor_network import Size
+
+from meio_jax.distributed.compile_cache import drop_programs
 
 
 class Part(StrEnum):
@@ -89,7 +90,7 @@ def main(
         for row in rows_of(one, count, instance or []):
             rows.append(row)
             # Every network compiles its own programs, each of which holds memory maps: a process has only so many.
-            jax.clear_caches()
+            drop_programs()
             results[one.value] = {**known, "rows": rows}
             out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     for one in Part:

@@ -28,7 +28,7 @@ import jax
 import pytest
 from helpers import Case, make_case
 
-from meio_jax.distributed.kept_programs import forget_programs
+from meio_jax.distributed.compile_cache import drop_programs
 
 _OWN_PROGRAMS = "MEIO_TEST_PROGRAMS" not in os.environ
 
@@ -58,9 +58,7 @@ def _compiled_programs_are_dropped():
     """
     yield
     if _many_programs():
-        forget_programs()
-        jax.clear_caches()
-        gc.collect()
+        drop_programs()
 
 
 def pytest_collection_finish() -> None:

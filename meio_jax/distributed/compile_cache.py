@@ -78,7 +78,12 @@ def drop_programs_if_many() -> bool:
         return False
     if held < most / 2:
         return False
+    drop_programs()
+    return True
+
+
+def drop_programs() -> None:
+    """Let go of all compiled programs of this process: those that are kept whole, and JAX's own."""
     forget_programs()
     jax.clear_caches()
     gc.collect()
-    return True

@@ -3,8 +3,8 @@
 JAX keeps what XLA compiled, by the text of the program; to have that text it traces the Python functions first, which
 for a step takes as long as compiling. A program is kept here by what the trace depends on instead: the function, the
 source of this package, versions and settings, and shapes, types and static values of the arguments. What cannot be
-named so that another process would give it the same name (a policy of the user's own, arrays on several devices) is
-traced as ever.
+named so that another process would give it the same name (a policy of the user's own), and what several processes run
+together, is traced as ever.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-# Modules were imported since then, about: a program of source that is newer may be one of other source.
+# Modules were imported after this moment; source that is newer may differ from what was imported.
 _BEGAN = time.time() - 10
-# Seconds that another process may take to make a program.
+# Seconds to wait for another process that makes the same program.
 _LONGEST_WAIT = 300.0
-# Bytes.
+# Bytes of programs that are kept.
 LIMIT = 2**30
 _FOLDER = "whole"
 _ENDING = ".program"
@@ -52,12 +52,12 @@ _NO_PART = ("cache", "log", "dump", "traceback", "share_binary", "distributed", 
 
 
 class _Slot(NamedTuple):
-    """Place of an array among the leaves of a tree, and how it lies on devices."""
+    """An array among the leaves of a tree: its type, and the devices that it is on."""
 
     dtype: str
     shape: tuple[int, ...]
     weak: bool
-    lies: str
+    placement: str
 
 
 class _Program(NamedTuple):
@@ -100,7 +100,7 @@ class _KeptJit:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, tree = jax.tree.flatten((args, kwargs))
-        if _folder() is None or not _all_here(leaves):
+        if _folder() is None or not _in_this_process(leaves):
             return self._jitted(*args, **kwargs)
         arrays = [_on_device(leaf) for leaf in leaves if eqx.is_array(leaf)]
         slots = iter(map(_slot, arrays))
@@ -124,7 +124,7 @@ class _KeptJit:
         if found is not None:
             return found
         with _alone(path):
-            return _read(path, devices) or _made(self._function, tree, places, arrays, path)
+            return _read(path, devices) or _compile(self._function, tree, places, arrays, path)
 
 
 def kept_jit(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -142,17 +142,18 @@ def _on_device(leaf: Any) -> jax.Array:
 
 def _slot(array: jax.Array) -> _Slot:
     weak, traced = bool(getattr(array, "weak_type", False)), isinstance(array, jax.core.Tracer)
-    return _Slot(str(array.dtype), array.shape, weak, "" if traced else _lie(array.sharding, array.committed))
+    placement = "" if traced else _placement(array.sharding, array.committed)
+    return _Slot(str(array.dtype), array.shape, weak, placement)
 
 
 @functools.cache
-def _lie(sharding: Any, committed: bool) -> str:
-    """How an array lies on devices, in words that do not depend on the process."""
+def _placement(sharding: Any, committed: bool) -> str:
+    """On which devices an array is, and how it is split, in words that do not depend on the process."""
     own = sorted(device.id for device in sharding.device_set)
     return f"{sharding} {own} {committed}" if len(own) > 1 or committed else f"{own}"
 
 
-def _all_here(leaves: list[Any]) -> bool:
+def _in_this_process(leaves: list[Any]) -> bool:
     """Whether the arrays among these are values, not traced ones, of a single process."""
     return jax.process_count() == 1 and not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
 
@@ -202,7 +203,7 @@ def _name(function: Callable, described: tuple) -> str | None:
         _Namer(written).dump(described)
     except (pickle.PicklingError, TypeError, AttributeError, RecursionError):
         return None
-    return hashlib.sha256(_here() + written.getvalue()).hexdigest()
+    return hashlib.sha256(_environment() + written.getvalue()).hexdigest()
 
 
 def _source() -> Iterator[tuple[Path, Path]]:
@@ -222,7 +223,7 @@ def _source_is_older() -> bool:
 
 
 @functools.cache
-def _here() -> bytes:
+def _environment() -> bytes:
     """What programs of this process depend on besides their arguments: source, versions, machine, flags of XLA."""
     known = hashlib.sha256()
     for folder, path in _source():
@@ -243,7 +244,7 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _made(function: Callable, tree: Any, places: list, arrays: list[jax.Array], path: Path) -> _Program:
+def _compile(function: Callable, tree: Any, places: list, arrays: list[jax.Array], path: Path) -> _Program:
     """The program, traced, compiled and written down."""
     results: list[Any] = []
 
@@ -255,9 +256,10 @@ def _made(function: Callable, tree: Any, places: list, arrays: list[jax.Array], 
         results.append(out.unflatten([_slot(leaf) if eqx.is_array(leaf) else leaf for leaf in leaves]))
         return [leaf for leaf in leaves if eqx.is_array(leaf)]
 
+    # The name under which profiles and logs of JAX show it.
     of_arrays.__name__ = function.__name__
     lowered = jax.jit(of_arrays).lower(*arrays)
-    with _compiled_here():
+    with _compiled_environment():
         compiled = lowered.compile()
     program = _Program(compiled, results[-1])
     # A program that cannot be written, for want of space or because of what it holds, is used all the same.
@@ -269,7 +271,7 @@ def _made(function: Callable, tree: Any, places: list, arrays: list[jax.Array], 
 
 
 @contextmanager
-def _compiled_here() -> Iterator[None]:
+def _compiled_environment() -> Iterator[None]:
     """Compile without JAX's own folder of programs: one that was read from there cannot be written down once more.
 
     On CPUs it would lack the functions that it was linked from, which is found only when it runs.
@@ -286,8 +288,8 @@ def _compiled_here() -> Iterator[None]:
 
 def _devices_of(arrays: list[jax.Array]) -> list[jax.Device]:
     """The devices that a program of these arguments runs on."""
-    lie = {device for array in arrays if array.committed for device in array.sharding.device_set}
-    return sorted(lie or jax.devices()[:1], key=lambda device: device.id)
+    placed = {device for array in arrays if array.committed for device in array.sharding.device_set}
+    return sorted(placed or jax.devices()[:1], key=lambda device: device.id)
 
 
 def _read(path: Path, devices: list[jax.Device]) -> _Program | None:

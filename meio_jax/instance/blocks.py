@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# What a block costs besides its items, in items: a day is some hundreds of small operations, whatever they work on.
-_ITEMS_OF_A_BLOCK = 2
-
 
 @dataclass(frozen=True)
 class Layout:
@@ -97,16 +94,3 @@ def evened(parts: Sequence[Sequence[int]], block_items: int, together: int) -> i
         middle = (low + high) // 2
         low, high = (low, middle) if needed(middle) <= most else (middle + 1, high)
     return low
-
-
-def least_work(parts: Sequence[Sequence[int]], block_items: int) -> int:
-    """Items per block, of half as many as allowed to all, with which blocks that run one by one take the least time.
-
-    Args:
-        parts: Numbers of items of the groups of every process.
-        block_items: Most items per block.
-    """
-    needed = lambda size: max(blocks_needed(sizes, size) for sizes in parts)
-    time = lambda size: needed(size) * (size + _ITEMS_OF_A_BLOCK)
-    # Of equal times the fewest blocks.
-    return min(range(block_items, block_items // 2, -1), key=time)

@@ -12,7 +12,7 @@ import numpy as np
 
 from meio_jax.demand import AbstractDemand
 from meio_jax.instance.assortment import kept_nodes, stock_bounds
-from meio_jax.instance.blocks import Layout, blocks_needed, evened, in_equal_sets, lay_out, least_work
+from meio_jax.instance.blocks import Layout, blocks_needed, evened, in_equal_sets, lay_out
 from meio_jax.instance.census import (
     Census,
     Counts,
@@ -372,9 +372,8 @@ def build_instance(
         fresh = merge_groups(parts)
         known = fresh.keys() <= census.groups.keys()
         census = census if known else replace(census, groups={**fresh, **census.groups})
-    if not blocks:
-        sizes = [[group["items"] for group in part.values()] for part in parts]
-        block_items = evened(sizes, block_items, together) if together > 1 else least_work(sizes, block_items)
+    if together > 1 and not blocks:
+        block_items = evened([[group["items"] for group in part.values()] for part in parts], block_items, together)
     blocks = max(blocks, most_blocks(parts, block_items))
     layout = lay_out(own.group, block_items, in_equal_sets(blocks, devices, together))
     names = tables.items["item_id"].to_list()

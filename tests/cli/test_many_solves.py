@@ -8,13 +8,12 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
-import jax
 import pytest
 from small_runs import SOLVE, Finished, config_content, usual_promotion, write_config
 
 from meio_jax.config import load_config
 from meio_jax.distributed import compile_cache
-from meio_jax.distributed.compile_cache import drop_programs_if_many
+from meio_jax.distributed.compile_cache import drop_programs, drop_programs_if_many
 from meio_jax.planner import model as planner_model
 from meio_jax.progress import Silent
 from meio_jax.runs.run import run_solve
@@ -38,7 +37,7 @@ def test_solving_again_and_again_holds_no_more(tiny_folder: Path, finished: Fini
     config = load_config(write_config(tmp_path / "config.yaml", content))
     counts = []
     # From a process without programs, as if nothing had been solved before.
-    jax.clear_caches()
+    drop_programs()
     with usual_promotion():
         for _ in range(4):
             run_solve(config, Silent(), overwrite=True)

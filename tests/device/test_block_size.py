@@ -4,7 +4,7 @@ import pytest
 from tiny import tiny_tables
 
 from meio_jax.config import make_config
-from meio_jax.instance.blocks import blocks_needed, evened, in_equal_sets, least_work
+from meio_jax.instance.blocks import blocks_needed, evened, in_equal_sets
 from meio_jax.planner.block_size import TOGETHER, Device, block_items, blocks_together, column_bytes, items_per_block
 from meio_jax.tables import Tables
 
@@ -59,11 +59,3 @@ def test_groups_of_different_sizes_are_padded_little(sizes: list[int], most: int
     assert found <= most
     assert sets(found) == sets(most)
     assert found == 1 or sets(found - 1) > sets(most)
-
-
-@pytest.mark.parametrize(("sizes", "most"), [([62, 63, 65, 60], 31), ([33], 32), ([1, 1, 1], 8), ([500], 31), ([5], 1)])
-def test_blocks_one_by_one_take_the_least_time(sizes: list[int], most: int) -> None:
-    found = least_work([sizes, sizes[:1]], most)
-    time = lambda size: blocks_needed(sizes, size) * (size + 2)
-    assert found <= most
-    assert time(found) == min(map(time, range(most // 2 + 1, most + 1)))

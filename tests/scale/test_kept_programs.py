@@ -21,13 +21,13 @@ from meio_jax.solver.first_levels import in_units
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Files of the programs that were traced and compiled, in a folder of this test's own."""
     written: list[Path] = []
-    original = kept_programs._made
+    original = kept_programs._compile
 
     def noted(*arguments):
         written.append(arguments[-1])
         return original(*arguments)
 
-    monkeypatch.setattr(kept_programs, "_made", noted)
+    monkeypatch.setattr(kept_programs, "_compile", noted)
     monkeypatch.setattr(kept_programs, "_folder", lambda: tmp_path / "whole")
     monkeypatch.setattr(kept_programs, "_loaded", {})
     # Also where the source was changed a moment ago.
@@ -81,7 +81,7 @@ def test_other_shapes_and_settings_are_other_programs(made: list[Path]) -> None:
 
 def test_other_source_is_another_program(made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     ratio()
-    monkeypatch.setattr(kept_programs, "_here", lambda: b"another version of the package")
+    monkeypatch.setattr(kept_programs, "_environment", lambda: b"another version of the package")
     in_another_process()
     ratio()
     assert len(set(made)) == 2
