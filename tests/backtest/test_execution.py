@@ -39,7 +39,9 @@ def solved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Ta
     return solve
 
 
-@pytest.mark.parametrize("name", ["lead-1", "pack-12", "weekly-review"])
+@pytest.mark.parametrize(
+    "name", ["lead-1", *(pytest.param(name, marks=pytest.mark.slow) for name in ("pack-12", "weekly-review"))]
+)
 def test_levels_lived_by_their_tables_cost_what_was_certified(
     name: str, solved: Callable[[str], tuple[Tables, Path]]
 ) -> None:

@@ -133,6 +133,7 @@ def test_demand_itself_is_known_item_by_item(tmp_path: Path) -> None:
         assert world.sales[number].tolist() == coming[number].tolist()
 
 
+@pytest.mark.slow
 def test_a_backtest_with_own_forecasts_and_a_planner_that_knows_demand(tmp_path: Path) -> None:
     """Ours plans by the forecasts given, the other by what will be asked for: 500 units on the second day."""
     path = written(issued({0: 4.0}, length=3), tmp_path)

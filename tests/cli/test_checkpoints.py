@@ -181,6 +181,7 @@ def saved(run: Path) -> list[int]:
     return sorted(int(path.name) for path in (run / "checkpoints/1-of-1").iterdir() if path.name.isdigit())
 
 
+@pytest.mark.slow
 def test_a_run_killed_and_preempted_ends_as_if_it_had_not_been(tiny_folder: Path, tmp_path: Path) -> None:
     """Killed before anything is saved, told to end by the scheduler, and killed while a checkpoint is written."""
     outside = Outside(tiny_folder, tmp_path)

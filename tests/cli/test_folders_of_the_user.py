@@ -94,6 +94,7 @@ def test_generating_again_needs_a_word_and_keeps_what_the_user_added(meio: Comma
     assert meio("validate", made).status == 0
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_replaced_on_request_once_the_new_one_is_complete(
     meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ def instance(tmp_path: Path) -> Path:
     return write_instance(Tables.from_frames(tiny_settings("history"), **frames), tmp_path / "instance")
 
 
+@pytest.mark.slow
 def test_an_instance_with_paths_solves(meio: Command, instance: Path, tmp_path: Path) -> None:
     out = tmp_path / "with_paths"
     called = meio("forecast", instance, "--out", out, "--paths", 12, "--quiet")

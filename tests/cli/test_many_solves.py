@@ -32,6 +32,7 @@ def held() -> int:
     return len(MAPS.read_text(encoding="utf-8").splitlines())
 
 
+@pytest.mark.slow
 def test_solving_again_and_again_holds_no_more(tiny_folder: Path, finished: Finished, tmp_path: Path) -> None:
     content = config_content(tiny_folder, tmp_path / "run", solve={**SOLVE, "max_steps": 2, "slack_items": 0})
     config = load_config(write_config(tmp_path / "config.yaml", content))

@@ -62,6 +62,7 @@ def mean_target(found: Replanned, item: str) -> float:
     return found.frames["plan/targets"].filter(pl.col("item_id") == item)["target"].mean()
 
 
+@pytest.mark.slow
 def test_all_items_together_cost_what_the_run_says(open_run: Replanner, finished: Finished) -> None:
     """The run's own certificate and price table, made by other code, on the same holdout scenarios."""
     found = planned(open_run, named("A", "B", "C"))
@@ -134,6 +135,7 @@ def test_stock_replaces_orders(open_run: Replanner) -> None:
     assert not planned(open_run, named("B")).frames["plan/orders"].is_empty()
 
 
+@pytest.mark.slow
 def test_a_new_item_starts_from_nothing(open_run: Replanner) -> None:
     new = {name: rows(name, "C").with_columns(item_id=pl.lit("N")) for name in ("items", "offers", "forecast")}
     new["offers"] = new["offers"].with_columns(vendor_id=pl.lit("another vendor"))

@@ -81,6 +81,7 @@ def test_resuming_under_another_configuration_is_refused(meio: Command, finished
     assert "seed" in called.err
 
 
+@pytest.mark.slow
 def test_double_precision_agrees(finished: Finished, tiny_folder: Path, tmp_path: Path) -> None:
     content = config_content(tiny_folder, tmp_path / "run", precision="float64", checkpoint={"every": 0})
     content["solve"] = {**SOLVE, "slack_items": 0}

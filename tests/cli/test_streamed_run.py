@@ -75,6 +75,7 @@ def certificate(folder: Path) -> dict:
     return json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_a_continued_streamed_run_ends_as_one_in_memory(run: Path, finished: Finished) -> None:
     ours, theirs = certificate(run), certificate(finished.folder)
     for name in ("holdout_cost", "lagrangian", "coupling_gap", "in_sample_cost", "largest_violation"):
@@ -149,6 +150,7 @@ def test_what_is_saved_of_parts_is_what_is_saved_in_memory(run: Path, finished: 
     np.testing.assert_allclose(ours.scale("target"), theirs.scale("target"), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_warm_start_of_parts_is_one_in_memory(
     run: Path, finished: Finished, tiny_folder: Path, meio: Command, tmp_path: Path
 ) -> None:

@@ -200,6 +200,7 @@ def test_another_policy_takes_over_prices_only(finished: Finished) -> None:
     close(state.shared.dual.price, finished.plan.solution.state.shared.dual.price, tolerance=0.0)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_was_matched(meio: Command, finished: Finished, tmp_path: Path) -> None:
     tables = next_day(tiny_tables(), NextDay(new=1 / 3, gone=1 / 3, node="fc1"))
     instance = write_instance(tables, tmp_path / "instance")

@@ -35,6 +35,7 @@ def test_defaults_follow_the_length_of_a_period() -> None:
     assert week.periods_of(np.asarray([START, START + datetime.timedelta(days=8)], "datetime64[D]")).tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_orders_of_weeks_are_those_of_days_a_week_apart(meio: Command, finished: Finished, tmp_path: Path) -> None:
     """The finished run is that of the same tables in days."""
     write_instance(Tables.from_frames(weekly(), **tiny_frames()), tmp_path / "weeks")

@@ -60,6 +60,7 @@ def narrow() -> Model:
     return model(1)
 
 
+@pytest.mark.slow
 def test_block_size_changes_nothing(wide: Model, narrow: Model) -> None:
     """Items one by one, and two ambient items with a padding item that must not be charged."""
     assert float(wide.instance.catalog.block.live.min()) == 0

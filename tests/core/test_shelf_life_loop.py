@@ -70,6 +70,7 @@ def cost_of(case: Case, gradient, policy) -> jax.Array:
     return jnp.sum(outcome.costs.total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evening", [False, True], ids=["morning", "evening"])
 def test_the_derivative_is_that_of_differences(x64: None, evening: bool) -> None:
     """Kept day by day or recomputed, and by central differences that no kink lies between."""

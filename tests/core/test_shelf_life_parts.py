@@ -28,6 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_parts_waste_what_the_whole_does(folder: Path, tmp_path: Path) -> None:
     with jax.numpy_dtype_promotion("standard"):
         model = prepare(read_instance(folder), configuration())

@@ -139,6 +139,7 @@ def test_starting_levels_keep_the_capacities_in_parts_as_in_memory(
     assert max(below) > 0
 
 
+@pytest.mark.slow
 def test_parts_are_probed_confirmed_and_certified_as_the_whole(folder: Path, tmp_path: Path) -> None:
     """With everything that a plan in memory gets: probing, confirmation, feasibility, clairvoyant bound."""
     options = {"probe": True, "feasibility_steps": 4, "violation": 1e-3, "confirm": True}
@@ -184,6 +185,7 @@ def test_items_made_on_the_fly_are_those_of_the_folder(folder: Path) -> None:
             assert frame.sort(frame.columns).equals(other.sort(frame.columns)), name
 
 
+@pytest.mark.slow
 def test_size_of_the_parts_does_not_matter(folder: Path, tmp_path: Path) -> None:
     costs = []
     for size in (10, 44):

@@ -27,6 +27,7 @@ class Median(AbstractObjective):
         return self.weight * jnp.median(costs.total, axis=-1)
 
 
+@pytest.mark.slow
 def test_objects_and_names_are_the_same_plan() -> None:
     tables = tiny_tables()
     with jax.numpy_dtype_promotion("standard"):

@@ -107,6 +107,7 @@ def parts(compared: tuple[Diff, Path], name: str) -> dict[str, float]:
     return dict(own.select("reason", "units").iter_rows())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_parts_add_up_to_the_change(compared: tuple[Diff, Path], name: str) -> None:
     whole = change(compared, name)

@@ -45,6 +45,7 @@ def names() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_api_page_plans(names: dict[str, Any]) -> None:
     plan, tables = names["result"], names["tables"]
     assert plan.result in (Result.CONVERGED, Result.MAX_STEPS)

@@ -77,6 +77,7 @@ def test_the_tutorial_and_the_page_that_builds_on_it(
     assert under_way["units"].sum() == shop["orders"]["units"].sum()
 
 
+@pytest.mark.slow
 def test_pages_that_ask_a_finished_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The quickstart has few items and steps here."""
     monkeypatch.chdir(tmp_path)

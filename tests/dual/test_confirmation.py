@@ -79,6 +79,7 @@ def test_the_sequential_test_is_right_where_it_matters(mean: float, right: bool)
     assert sum(one is right for one, _ in said) >= 97
 
 
+@pytest.mark.slow
 def test_what_is_clear_needs_few_scenarios() -> None:
     rng = np.random.default_rng(3)
     far, near = ([answer(rng, mean)[1] for _ in range(50)] for mean in (-0.03, 0.003))
@@ -136,6 +137,7 @@ def test_means_over_steps_refer_to_the_capacity_that_was_given() -> None:
     assert error == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trend", [0.0, -0.1])
 def test_the_error_of_means_over_steps(trend: float) -> None:
     """The spread of the means over many searches, whether or not the plan moves meanwhile."""

@@ -70,6 +70,7 @@ def test_only_the_chosen_floors_move(tables: Tables) -> None:
     assert (row["resource_id"], row["kind"], row["capacity"], row["item_class"]) == (TOTAL, "service", 0.9, None)
 
 
+@pytest.mark.slow
 def test_service_costs_more_and_more(tables: Tables, tmp_path: Path) -> None:
     write_instance(tables, tmp_path / "shop")
     few = {"train": 32, "per_step": 16, "holdout": 64, "clairvoyant": 0, "unit_values": 0}

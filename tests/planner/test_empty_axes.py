@@ -17,6 +17,7 @@ from meio_jax.tables import write_instance
 DAYS = 5
 
 
+@pytest.mark.slow
 def test_stock_is_sold_where_nothing_can_be_ordered_or_moved(tmp_path: Path) -> None:
     """25 are there and 10 a day are wanted: 15 and 5 lie over night, and 25 of 50 are lost at 100 each."""
     stock = [{"item_id": "A", "node_id": "site", "units": 25.0}]

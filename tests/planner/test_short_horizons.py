@@ -68,6 +68,7 @@ def answers() -> list[dict[str, float]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(HORIZONS)), ids=[str(one) for one in HORIZONS])
 def test_short_horizons(answers: list[dict[str, float]], number: int) -> None:
     """Five are lost on the first day, at 100 each; from the second day on, what is ordered meets the demand."""

@@ -68,6 +68,7 @@ def one(home: Path) -> Path:
     return solved_here(config_in(home, "one", 1))
 
 
+@pytest.mark.slow
 def test_two_processes_end_where_one_does(home: Path, one: Path) -> None:
     config = config_in(home, "two", 1)
     ended = finish(start(["solve", config], 2))
@@ -78,6 +79,7 @@ def test_two_processes_end_where_one_does(home: Path, one: Path) -> None:
     same(home / "two", one)
 
 
+@pytest.mark.slow
 def test_a_lost_process_ends_the_run_and_another_number_continues_it(home: Path, one: Path) -> None:
     config = config_in(home, "lost", 1)
     started = start(["solve", config], 2)
@@ -95,6 +97,7 @@ def test_a_lost_process_ends_the_run_and_another_number_continues_it(home: Path,
     same(solved_here(config, resume=True), one)
 
 
+@pytest.mark.slow
 def test_two_processes_stream_one_catalog(home: Path, one: Path) -> None:
     """Three parts, of which the second process has two; what they saved is continued by a single one in memory."""
     config = config_in(home, "streamed", 1, stream={"above_items": 10, "part_items": 16})

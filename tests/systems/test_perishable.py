@@ -65,6 +65,7 @@ def _keeping(tables: Tables) -> pl.DataFrame:
     return tables.items.with_columns(shelf_life=pl.lit(None, pl.Int64), waste_cost=pl.lit(0.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lead", [1, 2])
 def test_the_planner_finds_the_best_level(lead: int) -> None:
     """In whole units the best level, or one that costs less than a hundredth more; and what the optimum costs less."""

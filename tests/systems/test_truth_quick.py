@@ -12,6 +12,7 @@ TRUTH = Path(__file__).parents[1] / "data" / "truth"
 QUICK_PCT = 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [zipkin_lost_sales, dual_sourcing], ids=lambda family: family.NAME)
 def test_a_row_is_close_to_its_reference(family: Family) -> None:
     found: list[Result] = []
