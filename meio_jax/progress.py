@@ -7,7 +7,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Step:
-    """Figures of one step: money, relative violation and gap, and seconds since the start."""
+    """Figures of one step: money, relative violation and gap, and seconds since the start.
+
+    `scenarios` is how many the step simulated of each item, and `checked` how many the check before it did, if any.
+    """
 
     step: int
     max_steps: int
@@ -19,6 +22,8 @@ class Step:
     change: float
     price_norm: float = 0.0
     by_kind: dict[str, float] = field(default_factory=dict)
+    scenarios: int = 0
+    checked: int = 0
 
 
 class Preempted(Exception):

@@ -14,7 +14,7 @@ from meio_jax.model.capacity import charge, excess_over, gap, relative, used_at
 from meio_jax.model.resources import Resources, Usage
 from meio_jax.progress import Step
 from meio_jax.scenarios.sampling import HOLDOUT
-from meio_jax.solver.solve import SharedState, State, effective_steps
+from meio_jax.solver.solve import Answer, SharedState, State, effective_steps
 from meio_jax.solver.store import AbstractInventoryStore
 
 # Groups of scenarios before a first opinion, and how many standard errors from the tolerance count as clear: the worst
@@ -29,7 +29,7 @@ def confirmation(
     averaging: int,
     chunk: int,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Callable[[State, Step], Sample | None]:
+) -> Callable[[State, Step], Answer]:
     """What a solve asks when its tolerances are checked: what shows that its plan meets them, else None.
 
     Every step sees scenarios that are new to it. Where one of the capacities is missed by more than chance in their
@@ -51,34 +51,49 @@ def confirmation(
     # The other half is left for what levels can still save: the certificate holds both together to the tolerance.
     gap = options.gap / 2
 
-    def confirm(state: State, report: Step) -> Sample | None:
-        if report.gap > gap:
-            return None
-        shared, usual = state.shared, np.asarray(state.shared.usual)
-        mean, error = violations_by_steps(given, store.resources, shared, averaging)
-        if (mean - _CLEAR * error).max(initial=0) > options.violation:
-            return None
-        sample = sample_of(store, state.items, True, shared.mean.list_prices, chunk)
+    def confirm(state: State, report: Step) -> Answer:
+        if not near(given, store.resources, config, averaging, state, report):
+            return Answer(None)
+        ranking, usual = state.shared.mean.list_prices, np.asarray(state.shared.usual)
+        sample = sample_of(store, state.items, True, ranking, chunk)
         answer = None
         while answer is None:
             if should_stop():
-                return None
+                return Answer(None, sample.scenarios)
             sample.advance()
             ended = sample.scenarios >= config.scenarios.holdout
             answer = kept(given, sample.usage, options.violation, usual, ended=ended)
-        if not answer or coupling_gap(given, sample, shared.mean.prices) > gap:
-            return None
+        if not answer or coupling_gap(given, sample, state.shared.mean.prices) > gap:
+            return Answer(None, sample.scenarios)
         if sample.scenarios < config.scenarios.holdout:
-            return sample
-        judged = sample_of(store, state.items, True, shared.mean.list_prices, chunk, HOLDOUT)
+            return Answer(sample, sample.scenarios)
+        judged = sample_of(store, state.items, True, ranking, chunk, HOLDOUT)
         while judged.scenarios < config.scenarios.holdout:
             if should_stop():
-                return None
+                return Answer(None, sample.scenarios + judged.scenarios)
             judged.advance()
         found, _ = relative_violation(given, *_mean(judged.usage), usual)
-        return sample if found.max(initial=0) <= options.violation else None
+        passed = found.max(initial=0) <= options.violation
+        return Answer(sample if passed else None, sample.scenarios + judged.scenarios)
 
     return confirm
+
+
+def near(given: Resources, aimed_at: Resources, config: Config, averaging: int, state: State, report: Step) -> bool:
+    """Whether by its means over recent steps a search may keep its tolerances: what they miss may be chance.
+
+    Args:
+        given: The capacities as the user gave them.
+        aimed_at: Those that the search sees.
+        config: Tolerances.
+        averaging: Over how many steps the search averages.
+        state: The search.
+        report: What its last step reported.
+    """
+    if report.gap > config.solve.gap / 2:
+        return False
+    mean, error = violations_by_steps(given, aimed_at, state.shared, averaging)
+    return bool((mean - _CLEAR * error).max(initial=0) <= config.solve.violation)
 
 
 def kept(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ from meio_jax.model.network import Network
 from meio_jax.model.resources import Resources, Usage, usage
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
+from meio_jax.simulation.inputs import reaching
 from meio_jax.simulation.outcome import Record
 from meio_jax.simulation.rollout import rollout
 from meio_jax.simulation.serve import Regional
@@ -70,7 +73,9 @@ def sweep_plan(
 
         def one_block(total: tuple, at: tuple) -> tuple[tuple[Usage, Regional], tuple[ItemResults, Timing]]:
             leaves, block_policy = at
-            scenarios = draw(settings.scenarios, profiles, leaves, ids, purpose=purpose)
+            # The tail is not simulated, and to draw its demand would take longer than all else.
+            reported = replace(settings.scenarios, periods=network.periods)
+            scenarios = reaching(network, draw(reported, profiles, leaves, ids, purpose=purpose))
             one = (leaves[0], block_policy)
             results, used = _block_results(network, resources, settings, scenarios, one, prices)
             return jax.tree.map(jnp.add, total, used), results

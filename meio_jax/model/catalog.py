@@ -44,14 +44,32 @@ def draw(
     one: tuple,
     scenario_ids: Int[Array, " scenarios"],
     purpose: UInt32[Array, ""] | int,
-    chunk: Int[Array, ""] | int = 0,
 ) -> Scenarios:
-    """Scenarios of one block (`one` is a slice of `Catalog.per_block`): sampled, or the stored ones of `chunk`."""
+    """Scenarios of one block (`one` is a slice of `Catalog.per_block`): sampled, or read from the stored ones.
+
+    Numbers that are read follow on each other, and are all of one chunk.
+    """
     _, demand, leads, keys, profile, stored = one
     if stored is not None:
-        return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, chunk, keepdims=False), stored)
+        return _read(stored, keys.shape[0], scenario_ids)
     shares = jnp.moveaxis(profiles[profile], 0, -1)
     return sample_scenarios(settings, demand, shares, leads, keys, scenario_ids, purpose)
+
+
+def _read(stored: Scenarios, items: int, scenario_ids: Int[Array, " scenarios"]) -> Scenarios:
+    """Some of the stored scenarios of a block; leaves `[chunks, ..., items x scenarios of a chunk]`."""
+    held, wanted = stored.demand.shape[-1] // items, scenario_ids.shape[0]
+    chunk, first = scenario_ids[0] // held, scenario_ids[0] % held
+
+    def one(leaf: Array) -> Array:
+        whole = jax.lax.dynamic_index_in_dim(leaf, chunk, keepdims=False)
+        # Lead times that are the same in all scenarios have no batch axis.
+        if wanted == held or whole.shape[-1] != items * held:
+            return whole
+        by_item = whole.reshape(*whole.shape[:-1], items, held)
+        return jax.lax.dynamic_slice_in_dim(by_item, first, wanted, axis=-1).reshape(*whole.shape[:-1], -1)
+
+    return jax.tree.map(one, stored)
 
 
 class _Drawer(eqx.Module):

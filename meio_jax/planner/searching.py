@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from meio_jax.certify.certificate import relative_violation
-from meio_jax.certify.confirm import confirmation
+from meio_jax.certify.confirm import confirmation, near
 from meio_jax.certify.sample import sample_of
 from meio_jax.distributed.sharding import own_part
-from meio_jax.planner.model import Model, per_step
+from meio_jax.planner.model import Model, early_scenarios, per_step
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
 from meio_jax.solver.probe import probe
-from meio_jax.solver.solve import Solution, State, Trace, initial_state, solve
+from meio_jax.solver.solve import Early, Solution, State, Trace, initial_state, solve
 from meio_jax.solver.store import Part
 from meio_jax.solver.subproblem import ItemState
 
@@ -47,6 +47,7 @@ def search(
         >>> float(solution.prices.min()) >= 0
         True
     """
+    early = _early(model, state is None, history)
     if state is None:
         state = initial_state(model.store, model.method)
     config = model.config
@@ -65,8 +66,22 @@ def search(
         on_step=on_step,
         history=history,
         confirm=asked,
+        early=early,
     )
     return probed(model, found) if config.solve.probe else found
+
+
+def _early(model: Model, cold: bool, history: tuple[Step, ...]) -> Early | None:
+    """Steps of fewer scenarios at the beginning of a search from nothing, or of one that is continued from there."""
+    few, all_of_them = early_scenarios(model), per_step(model.config)
+    if few >= all_of_them or not (cold or history):
+        return None
+
+    def near_enough(state: State, report: Step) -> bool:
+        given, aimed_at = model.instance.resources, model.store.resources
+        return near(given, aimed_at, model.config, model.method.averaging, state, report)
+
+    return Early(model.store.with_scenarios(few), near_enough)
 
 
 def probed(model: Model, solution: Solution) -> Solution:

@@ -67,6 +67,18 @@ def _by_bucket(network: Network, leaf: Array) -> Array:
     return leaf.reshape(network.simulated_buckets, network.bucket_periods, *leaf.shape[1:])
 
 
+def reaching(network: Network, scenarios: Scenarios) -> Scenarios:
+    """Scenarios of the reported periods with a tail that goes on as their last day, for a rollout without its tail."""
+
+    def longer(leaf: Array) -> Array:
+        if leaf.ndim == 1:
+            return leaf
+        missing = network.horizon - leaf.shape[0]
+        return jnp.concatenate([leaf, jnp.broadcast_to(leaf[-1:], (missing, *leaf.shape[1:]))])
+
+    return jax.tree.map(longer, scenarios)
+
+
 def with_tail(network: Network, leaf: Array) -> Array:
     """A leaf with one row per bucket (or one for all), for every simulated bucket: the tail goes on as the last one."""
     rows = jnp.broadcast_to(leaf, (network.buckets, *leaf.shape[1:]))

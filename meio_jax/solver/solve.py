@@ -22,6 +22,10 @@ from meio_jax.solver.price_scale import usual_size
 from meio_jax.solver.store import AbstractStore, Items, Moment
 from meio_jax.solver.subproblem import Evaluation, Totals, evaluation_of, ranking_prices, unit_of_prices
 
+# How many validation scenarios take as long as one scenario of a step: those are simulated forward only, without the
+# tail, but drawn anew and recorded by speed and order (measured on the quickstart).
+STEP_WORK = 3
+
 
 class Mean(eqx.Module):
     """Running means over recent steps of evaluations, of the prices they were made at, and of those that rank lists.
@@ -231,6 +235,27 @@ def _averaged(old: Mean, new: Mean, weight: Float[Array, ""]) -> Mean:
     return eqx.tree_at(means, new, mixed)
 
 
+@dataclass(frozen=True)
+class Early(Generic[Items]):
+    """Steps of fewer scenarios while a search is far from its tolerances: what they miss is larger than their noise.
+
+    Attributes:
+        store: The same items, with fewer scenarios in every step.
+        near: Whether the search has come so near that its steps are to see all their scenarios from now on.
+    """
+
+    store: AbstractStore[Items]
+    near: Callable[[State[Items], Step], bool]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a check of a plan found: what shows that it is good enough (None: it is not), after so many scenarios."""
+
+    found: Any
+    scenarios: int = 0
+
+
 def _report(trace: Trace, step: int, limits: Limits, started: float, previous: float | None) -> Step:
     value = float(trace.evaluation.value)
     charged = float(charge(trace.prices, trace.evaluation.excess))
@@ -250,9 +275,35 @@ def _report(trace: Trace, step: int, limits: Limits, started: float, previous: f
     )
 
 
-def _due(report: Step, first: int, limits: Limits) -> bool:
-    """Whether the tolerances are checked after this step; `first` steps came before the search."""
-    return not (report.step % limits.check_every or report.step - first < min(limits.min_steps, limits.max_steps))
+def _due(steps: list[Step], limits: Limits) -> bool:
+    """Whether the tolerances are checked after the last of these steps.
+
+    Checks take no longer than the steps between them, so that a plan that passes by little is not judged over and over.
+    After the last step a plan is judged in any case.
+    """
+    report, first = steps[-1], steps[0].step - 1
+    if report.step - first < min(limits.min_steps, limits.max_steps):
+        return False
+    if report.step >= limits.max_steps:
+        return True
+    since = next((number for number in reversed(range(len(steps))) if steps[number].checked), 0)
+    done = sum(step.scenarios for step in steps[since:])
+    return report.step % limits.check_every == 0 and steps[since].checked <= STEP_WORK * done
+
+
+def _still_early(steps: list[Step], state: State, early: Early | None, limits: Limits) -> bool:
+    """Whether the next step sees fewer scenarios: so did all before it, and the search is still far.
+
+    The last third of the steps sees all scenarios in any case.
+    """
+    if early is None or any(step.scenarios != early.store.scenarios for step in steps):
+        return False
+    if not steps:
+        return True
+    first, report = steps[0].step - 1, steps[-1]
+    if 3 * (report.step - first) >= 2 * (limits.max_steps - first):
+        return False
+    return bool(report.step % limits.check_every) or not early.near(state, report)
 
 
 def _ended(report: Step, method: BestSoFar, limits: Limits) -> Result | None:
@@ -285,7 +336,8 @@ def solve(
     progress: AbstractProgress | None = None,
     on_step: Callable[[State, Step, Trace], None] | None = None,
     history: tuple[Step, ...] = (),
-    confirm: Callable[[State, Step], Any] | None = None,
+    confirm: Callable[[State, Step], Answer] | None = None,
+    early: Early[Items] | None = None,
 ) -> Solution[Items]:
     """Run joint steps until the method terminates, the steps run out, or the user stops.
 
@@ -299,7 +351,9 @@ def solve(
         on_step: Called after each step with the state (checkpoints) and its report.
         history: Reports of the steps before `state`, when a solve is continued.
         confirm: Asked whenever the tolerances are checked, in place of the means over recent steps, which see few
-            scenarios: what shows that the mean of recent iterates meets them, None if it does not.
+            scenarios: what shows that the mean of recent iterates meets them.
+        early: Steps of fewer scenarios at the beginning; they end when the search has come near, and no plan is
+            returned as converged before.
 
     Returns:
         The solution; `result` says why the loop ended.
@@ -307,31 +361,37 @@ def solve(
     progress = Silent() if progress is None else progress
     started = time.perf_counter() - (history[-1].seconds if history else 0.0)
     steps = list(history)
-    first = steps[0].step - 1 if steps else int(state.shared.step)
+    far = _still_early(steps, state, early, limits)
 
-    def verdict(now: State, report: Step) -> tuple[Result | None, Any]:
-        if not _due(report, first, limits):
-            return None, None
+    def verdict(now: State) -> tuple[Result | None, Answer]:
+        if far or not steps or not _due(steps, limits):
+            return None, Answer(None)
         if confirm is None:
-            return _ended(report, method, limits), None
-        found = confirm(now, report)
-        return (None if found is None else Result.CONVERGED), found
+            return _ended(steps[-1], method, limits), Answer(None)
+        answer = confirm(now, steps[-1])
+        return (None if answer.found is None else Result.CONVERGED), answer
 
     # A run that is continued may have ended already: it was stopped after its last step.
-    result, confirmed = verdict(state, steps[-1]) if steps else (None, None)
+    result, answer = verdict(state)
     for number in range(int(state.shared.step) + 1, limits.max_steps + 1):
         if result is not None:
             break
-        state, trace = joint_step(store, method, kind, state)
+        stepped = early.store if far and early is not None else store
+        state, trace = joint_step(stepped, method, kind, state)
         past = steps[-limits.check_every].cost if len(steps) >= limits.check_every else None
         report = _report(trace, number, limits, started, past)
+        report = replace(report, scenarios=stepped.scenarios, checked=answer.scenarios)
         steps.append(report)
         progress.update(report)
         if on_step is not None:
             on_step(state, report, trace)
-        result, confirmed = (Result.INTERRUPTED, None) if progress.should_stop() else verdict(state, report)
+        if progress.should_stop():
+            result, answer = Result.INTERRUPTED, Answer(None)
+            break
+        far = far and _still_early(steps, state, early, limits)
+        result, answer = verdict(state)
     progress.close()
-    if confirmed is not None:
+    if answer.found is not None:
         state = _accepted(state)
     shared = state.shared
     return Solution(
@@ -345,5 +405,5 @@ def solve(
         state=state,
         history=steps,
         trace=trace_of(shared),
-        confirmed=confirmed,
+        confirmed=answer.found,
     )

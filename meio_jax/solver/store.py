@@ -55,6 +55,11 @@ class AbstractStore(eqx.Module, Generic[Items]):
         """Whether any item has a shelf life."""
         return False
 
+    @property
+    def scenarios(self) -> int:
+        """Scenarios of every item that a step simulates."""
+        return 1
+
     @abc.abstractmethod
     def start(self) -> Items:
         """The items before the first step."""
@@ -111,6 +116,10 @@ class AbstractInventoryStore(AbstractStore[Items]):
     def expires(self) -> bool:
         return self.problem.catalog.block.shelf is not None
 
+    @property
+    def scenarios(self) -> int:
+        return self.problem.settings.scenarios_per_step
+
     def everywhere(self, tree: Any) -> Any:
         return self.problem.everywhere(tree)
 
@@ -130,6 +139,10 @@ class AbstractInventoryStore(AbstractStore[Items]):
     def altered(self, change: ProblemChange) -> AbstractInventoryStore[Items]:
         """The same items with another problem, of which what all parts share was changed."""
         return eqx.tree_at(lambda store: store.problem, self, change(self.problem))
+
+    def with_scenarios(self, count: int) -> AbstractInventoryStore[Items]:
+        """The same items, with so many scenarios in every step."""
+        return self.altered(lambda problem: problem.with_scenarios(count))
 
     def given(self, resources: Resources) -> AbstractInventoryStore[Items]:
         """The same items with these capacities."""

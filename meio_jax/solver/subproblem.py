@@ -1,6 +1,7 @@
 """The item problems at given prices: one sweep over all items is one evaluation and one gradient step."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -305,6 +306,14 @@ class InventorySubproblem(eqx.Module):
         """Prices of a problem without capacities."""
         return jnp.zeros_like(self.resources.capacity)
 
+    def with_scenarios(self, count: int) -> "InventorySubproblem":
+        """The same problem with so many scenarios in every step, a divisor of those it has: all have their turn."""
+        settings, size = self.settings, self.settings.scenarios_per_step
+        if size % count:
+            raise ValueError(f"{count} scenarios are no whole part of the {size} of a step")
+        settings = replace(settings, scenarios_per_step=count)
+        return replace(self, settings=settings, chunks=self.chunks * (size // count))
+
     def policy(self, raw: AbstractPolicy) -> AbstractPolicy:
         """Parameters in units of stock; leaves have a leading block axis."""
         return jax.tree.map(jnp.multiply, raw, self.scale)
@@ -327,7 +336,7 @@ class InventorySubproblem(eqx.Module):
             def one_block(at: tuple) -> tuple[Totals, AbstractPolicy]:
                 leaves, raw_block, scale_block, cost = at
                 block = leaves[0]
-                scenarios = draw(settings.scenarios, profiles, leaves, ids, TRAINING, chunk)
+                scenarios = draw(settings.scenarios, profiles, leaves, ids, TRAINING)
                 lists = block_lists(network, resources, settings, block, list_prices)
 
                 def loss(parameters: AbstractPolicy) -> tuple[Array, Totals]:

@@ -167,9 +167,9 @@ def test_a_plan_is_confirmed_as_the_certificate_would(wide: Model, factor: float
         jump = jnp.full_like(state.shared.mean.jump, 10.0)
         noisy = eqx.tree_at(lambda s: s.shared.mean.jump, state, jump)
         asked = confirmation(wide.store, given, config, 64, 3)
-        found = asked(noisy, Step(3, 3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
-    assert (found is not None) is (factor > 1)
-    assert found is None or 0 < found.scenarios <= 24
+        answer = asked(noisy, Step(3, 3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    assert (answer.found is not None) is (factor > 1)
+    assert 0 < answer.scenarios <= 2 * 24
 
 
 def test_a_plan_that_misses_on_holdout_scenarios_is_not_confirmed(wide: Model) -> None:
@@ -193,7 +193,7 @@ def test_a_plan_that_misses_on_holdout_scenarios_is_not_confirmed(wide: Model) -
             scenarios = wide.config.scenarios.model_copy(update={"holdout": count})
             config = wide.config.model_copy(update={"solve": solve, "scenarios": scenarios})
             asked = confirmation(wide.store, given, config, 64, 3)
-            return asked(noisy, Step(3, 3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)) is not None
+            return asked(noisy, Step(3, 3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)).found is not None
 
         assert not confirmed(between)
         assert confirmed(1.01 * violation(HOLDOUT, count))

@@ -55,9 +55,10 @@ def test_any_block_draws_the_same(form: str, data: st.DataObject) -> None:
         np.testing.assert_array_equal(np.asarray(of_whole)[..., columns], np.asarray(of_part))
 
 
-def test_longer_horizon_keeps_the_first_days() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_longer_horizon_keeps_the_first_days(form: str) -> None:
     rng = np.random.default_rng(1)
-    demand = forms(ITEMS, rng, periods=20)["mean"]
+    demand = forms(ITEMS, rng, periods=20)[form]
     leads, shares = lead_times(ITEMS, rng), shares_of(ITEMS, rng)
     long, short = (sample(demand, shares=shares, leads=leads, cv=0.3, scenarios=4, periods=n) for n in (20, 8))
     np.testing.assert_array_equal(np.asarray(long.demand)[:8], np.asarray(short.demand))
