@@ -16,6 +16,7 @@ import meio_jax.solver.subproblem
 from meio_jax.certify.certificate import relative_violation
 from meio_jax.certify.confirm import confirmation
 from meio_jax.certify.holdout import HoldoutEvaluation
+from meio_jax.certify.plan_sweep import unstored
 from meio_jax.certify.sample import Sample
 from meio_jax.config import Config
 from meio_jax.distributed import kept_programs
@@ -136,6 +137,26 @@ def test_holdout_scenarios_may_be_simulated_in_parts(wide: Model) -> None:
     assert more.scenarios == once.scenarios == 12
     close(more.items, once.items, tolerance=ROUNDING, of=abs(float(once.sums.objective)))
     close(more.usage, once.usage, tolerance=ROUNDING, of=100)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_steps_of_fewer_scenarios_are_those_of_all_in_turn(wide: Model, stored: bool) -> None:
+    """Three steps of one scenario each add up to one of three, read from memory or drawn anew."""
+    sweep = eqx.filter_jit(lambda problem, chunk: problem.sweep(*prices, raw, chunk))
+    with jax.numpy_dtype_promotion("standard"):
+        problem = wide.problem if stored else unstored(wide.problem)
+        assert (problem.catalog.scenarios is not None) is stored
+        prices, raw = (problem.zero_prices(), problem.zero_prices()), problem.first
+        single = problem.with_scenarios(1)
+        assert (single.chunks, single.settings.scenarios_per_step) == (3 * problem.chunks, 1)
+        whole, gradient = sweep(problem, jnp.asarray(0))
+        parts = [sweep(single, jnp.asarray(chunk)) for chunk in range(3)]
+        totals, gradients = jax.tree.map(lambda *leaves: sum(leaves) / 3, *parts)
+    close(totals, whole, tolerance=ROUNDING, of=100)
+    close(gradients, gradient, tolerance=ROUNDING, of=1)
+    assert len({float(one[0].value) for one in parts}) == 3
+    with pytest.raises(ValueError, match="no whole part"):
+        problem.with_scenarios(2)
 
 
 def test_a_sample_is_of_all_parts(wide: Model) -> None:
