@@ -140,7 +140,8 @@ class Pricing:
         shared = Shared(whole.ids, whole.network, whole.resources, np.asarray(whole.catalog.profiles), whole.kinds)
         return build_instance(
             _rows(whole.tables.replace(overrides=overrides), names),
-            block_items=min(_BLOCK, len(names)),
+            # However few they are: all sets of items are simulated by the same programs.
+            block_items=_BLOCK,
             dtype=np.dtype(self.config.precision).type,
             census=whole.census,
             shared=shared,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ DAYS = 28
 
 
 @pytest.fixture(scope="module")
-def table() -> pl.DataFrame:
+def pricing() -> Pricing:
     """Demand of ten a day, fixed; lead time two; holding costs 1 a unit and day. The best level is 20."""
     names = ("DEAR", "BULK", "SHELF", "IDLE")
     offers = [offer(name, 2) for name in names if name != "DEAR"]
@@ -61,7 +62,23 @@ def table() -> pl.DataFrame:
     )
     levels = np.full((1, made.network.nodes, len(names)), 20.0)
     policy = BaseStock(jnp.asarray(made.layout.cut(levels), jnp.float32))
-    return Pricing(config, made, policy, BaseStock, around, Silent()).frame()
+    return Pricing(config, made, policy, BaseStock, around, Silent())
+
+
+@pytest.fixture(scope="module")
+def table(pricing: Pricing) -> pl.DataFrame:
+    return pricing.frame()
+
+
+def test_however_few_items_are_priced_they_have_the_same_programs(pricing: Pricing) -> None:
+    """Searches of two items and of one were compiled apart, which took minutes."""
+    overrides = pricing.instance.tables.overrides
+    one, some = (
+        jax.tree.map(jnp.shape, pricing._instance(names, overrides.head(rows)).catalog.per_block())
+        for names, rows in ((["IDLE"], 0), (["DEAR", "BULK", "SHELF"], 5))
+    )
+    assert jax.tree.structure(one) == jax.tree.structure(some)
+    assert jax.tree.leaves(one) == jax.tree.leaves(some)
 
 
 @pytest.mark.parametrize(
