@@ -9,8 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from meio_jax.demand import AbstractDemand
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.instance.assortment import kept_nodes, stock_bounds
 from meio_jax.instance.blocks import Layout, blocks_needed, evened, in_equal_sets, lay_out
 from meio_jax.instance.census import (
@@ -158,9 +160,19 @@ def _mean_lead(tables: Tables, ids: Ids, offers: OfferArrays) -> np.ndarray:
     return np.where(offers.law == 2, mean[offers.vendor], offers.lead_mean)
 
 
+@kept_jit
+def _means(demand: AbstractDemand, periods: int) -> Float[Array, "blocks periods items"]:
+    return jax.vmap(lambda one: one.period_means(periods))(demand)
+
+
+@kept_jit
+def _variances(demand: AbstractDemand) -> Float[Array, "blocks 2 items"]:
+    return jax.vmap(lambda one: one.variance_terms())(demand)
+
+
 def _variance_terms(tables: Tables, demand: AbstractDemand) -> np.ndarray:
     """Variance terms of every item's demand in blocks `[blocks, 2, items]`, the shared factor's part included."""
-    terms: np.ndarray = np.array(jax.vmap(lambda one: one.variance_terms())(demand))
+    terms: np.ndarray = np.array(_variances(demand))
     if tables.settings.forecast == "mean":
         terms[:, 1] += tables.settings.shared_factor_cv**2
     return terms
@@ -378,7 +390,7 @@ def build_instance(
     layout = lay_out(own.group, block_items, in_equal_sets(blocks, devices, together))
     names = tables.items["item_id"].to_list()
     demand = demand_model(tables, names, layout, dtype, census.depth, network.horizon)
-    means = jax.vmap(lambda one: one.period_means(network.horizon))(demand)
+    means = _means(demand, network.horizon)
     forecast = (
         layout.join(np.asarray(means), len(names)),
         layout.join(_variance_terms(tables, demand), len(names)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import polars as pl
 
@@ -16,10 +16,11 @@ def to_jax(value: Any, dtype: Any) -> Any:
     """Floats become `dtype`, 64-bit integers become 32-bit, everything that is no array stays as it is."""
     if not isinstance(value, np.ndarray | np.generic):
         return value
+    # Converted by numpy: on a device each shape would be a program of its own, compiled or read for one call.
     array = np.asarray(value)
     if np.issubdtype(array.dtype, np.floating):
-        return jnp.asarray(array, dtype)
-    return jnp.asarray(array, np.int32) if array.dtype == np.int64 else jnp.asarray(array)
+        return jax.device_put(array.astype(dtype, copy=False))
+    return jax.device_put(array.astype(np.int32) if array.dtype == np.int64 else array)
 
 
 def arrays(dtype: Any, **values: Any) -> dict[str, Any]:

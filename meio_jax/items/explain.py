@@ -11,15 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from meio_jax.certify.unit_values import SIDE
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.errors import InputError, Problem
 from meio_jax.instance import KINDS
-from meio_jax.items.marginal import COST_TERMS, Amounts, Batches, Terms, Weights, moved, scenario_weights
+from meio_jax.items.marginal import COST_TERMS, Amounts, Batches, Terms, Weights, scenario_weights
 from meio_jax.items.one_item import ItemOfRun, item_of_run
 from meio_jax.model.resources import MEASURES, rents, unit_table
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.protected import Protected
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.tables.measures import unit_word
+
+_rents = kept_jit(rents)
+_table = kept_jit(unit_table)
 
 _NOTHING = 1e-9
 
@@ -140,12 +144,12 @@ class _Steps:
 
 
 def _steps(one: ItemOfRun, batches: Batches, weights: Weights, node: int) -> _Steps:
-    level = _level(one.policy)
-    whole = jnp.rint(level[:, node])
+    level = np.asarray(_level(one.policy))
 
     def at(step: int) -> tuple[Terms, Amounts]:
-        shift = jnp.zeros_like(level).at[:, node].set(whole - level[:, node] + step)
-        return batches.value(one.problem, weights, moved(one.policy, _level, shift))
+        there = level.copy()
+        there[:, node] = np.maximum(np.rint(level[:, node]) + step, 0)
+        return batches.value(one.problem, weights, eqx.tree_at(_level, one.policy, jnp.asarray(there)))
 
     return _Steps(at(0), at(1), at(-1))
 
@@ -187,11 +191,12 @@ def _changes(one: ItemOfRun, steps: _Steps, node: int) -> list[Change]:
             at = COST_TERMS.index(term)
             own = (float(more.cost[at]) / now, float(less.cost[at]) / now)
             found.append(_change(name, f"{currency} {unit}", now, own, total))
-    resources, prices = one.problem.resources, np.asarray(one.problem.prices)
+    resources = one.problem.resources
+    counted = np.asarray(resources.stock) + np.asarray(resources.inbound) + np.asarray(resources.outbound)
+    prices = np.asarray(one.problem.prices)
     table = one.instance.tables.resources.unique("resource_id", keep="first", maintain_order=True)
     for row, name in enumerate(one.instance.ids.resources):
-        here = float(resources.stock[row, node] + resources.inbound[row, node] + resources.outbound[row, node])
-        if here == 0:
+        if counted[row, node] == 0:
             continue
         unit = f"{currency} per {unit_word(table['measure'][row])}"
         unit += f" and {period}" if table["kind"][row] == "storage" else ""
@@ -231,7 +236,8 @@ def explain(one: ItemOfRun, node: str | None = None, scenarios: int = 512) -> Ex
     held = np.asarray(amounts.held, float) / days
     at = _node(one, node, held)
     # A little above the stock of today, so that where it meets demand exactly the unit is one more, not the last one.
-    more = eqx.tree_at(lambda p: p.block.on_hand, one.problem, one.problem.block.on_hand + SIDE)
+    above = np.asarray(one.problem.block.on_hand) + np.asarray(SIDE, one.problem.block.on_hand.dtype)
+    more = eqx.tree_at(lambda p: p.block.on_hand, one.problem, jnp.asarray(above))
     by_level, by_stock = batches.slopes(more, weights, one.policy, _level)
     # Raised in every bucket at once: the derivatives of the buckets add up.
     over_buckets = Terms(*(leaf.sum(-2) for leaf in (by_level.cost, by_level.other, by_level.charge)))
@@ -240,6 +246,7 @@ def explain(one: ItemOfRun, node: str | None = None, scenarios: int = 512) -> Ex
     level = np.asarray(_level(one.policy), float)[:, :, 0]
     today = np.asarray(one.problem.block.on_hand, float)[:, 0]
     measure = _storage_measure(one, at)
+    rented = _rents(one.problem.resources, one.problem.prices, one.problem.block)
     summed = lambda more: dict(zip(("terms", "charges"), map(_sum, _named(steps.change(more)[0])), strict=True))
     return Explanation(
         item_id=one.item,
@@ -261,7 +268,7 @@ def explain(one: ItemOfRun, node: str | None = None, scenarios: int = 512) -> Ex
         minus_one=summed(False),
         worth_today=-float(by_stock.total[at]),
         volume_m3=float(one.problem.block.volume[0]),
-        storage_rent=float(rents(one.problem.resources, one.problem.prices, one.problem.block).held[at, 0]),
+        storage_rent=float(np.asarray(rented.held)[at, 0]),
         storage_measure=measure,
         storage_size=float(_sizes(one).get(measure, 1.0)),
         changes=_changes(one, steps, at),
@@ -287,7 +294,7 @@ def _storage_measure(one: ItemOfRun, node: int) -> str:
 def _sizes(one: ItemOfRun) -> dict[str, float]:
     """What a unit of the item takes, by measure."""
     block = one.problem.block
-    table = np.asarray(unit_table(block.volume, block.weight, block.sizes), float)[:, 0]
+    table = np.asarray(_table(block.volume, block.weight, block.sizes), float)[:, 0]
     return dict(zip(MEASURES, table.tolist(), strict=False))
 
 

@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.model.costs import CostTerms
@@ -103,6 +103,7 @@ def item_costs(problem: OneItem, policy: AbstractPolicy, on_hand: Array, scenari
     return planned_costs(problem.block, _simulate(problem, policy, on_hand, scenarios))
 
 
+@kept_jit
 def scenario_weights(settings: Settings, costs: ScenarioCosts) -> Weights:
     """Derivative of the objective of the item by the figures of every scenario."""
     slope = jax.grad(lambda seen: jnp.sum(settings.objective(seen)))(costs)
@@ -146,11 +147,6 @@ def _amounts(problem: OneItem, outcome: Outcome, used: Float[Array, "buckets res
         if nodes:
             ordered = ordered.at[jnp.asarray(nodes)].add(jnp.sum(units, axis=0)[:, 0])
     return Amounts(held, ordered, used)
-
-
-def moved(policy: AbstractPolicy, leaf: Callable[[AbstractPolicy], Any], step: ArrayLike) -> AbstractPolicy:
-    """The policy with `step` added to one of its parameters, never below zero."""
-    return eqx.tree_at(leaf, policy, jnp.maximum(leaf(policy) + step, 0))
 
 
 @kept_jit
@@ -197,13 +193,13 @@ class Batches(eqx.Module):
     def costs(self, problem: OneItem, policy: AbstractPolicy) -> ScenarioCosts:
         """Scenario costs of all batches, one after the other."""
         found = [item_costs(problem, policy, problem.block.on_hand, part) for part in self.parts]
-        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), *found)
+        return jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves, axis=-1)), *found)
 
     def total(self, each: Callable[[Scenarios, Weights], _Sums], weights: Weights) -> _Sums:
         """Sum over batches of a function of scenarios and their weights."""
         count, total = len(self.parts), None
         for number, part in enumerate(self.parts):
-            own = jax.tree.map(lambda leaf, at=number: jnp.split(leaf, count)[at], weights)
+            own = jax.tree.map(lambda leaf, at=number: np.split(np.asarray(leaf), count)[at], weights)
             found = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), each(part, own))
             total = found if total is None else jax.tree.map(np.add, total, found)
         assert total is not None

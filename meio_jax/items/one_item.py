@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,9 @@ _BATCH = 64
 
 # Scenarios are drawn by many small loops, each of which would be compiled by itself, for every batch anew.
 _draw = kept_jit(draw)
+_listed = kept_jit(block_lists)
+
+Tree = TypeVar("Tree")
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,17 @@ class ItemOfRun:
     def scenarios(self, count: int) -> Batches:
         """Holdout scenarios of the item: at least `count`, in whole batches."""
         size = min(_BATCH, count)
-        leaves = jax.tree.map(lambda leaf: leaf[0], self.instance.catalog.per_block())
+        leaves = _first(self.instance.catalog.per_block())
         parts = []
         for first in range(0, count, size):
             ids = jnp.arange(first, first + size, dtype=jnp.int32)
             parts.append(_draw(self.settings.scenarios, self.instance.catalog.profiles, leaves, ids, HOLDOUT))
         return Batches(parts)
+
+
+def _first(tree: Tree) -> Tree:
+    """The first block, cut by numpy: on a device every shape would be a program of its own."""
+    return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf)[0]), tree)
 
 
 def census_of(run: Path, folder: Path, bands: int) -> Census:
@@ -68,7 +76,7 @@ def _policy(instance: Instance, config: Config, earlier: SavedRun) -> AbstractPo
     """The parameters of the best plan in units, read from the newest checkpoint."""
     network = instance.network
     none = jnp.zeros((network.buckets, network.nodes, 1), instance.catalog.block.volume.dtype)
-    block = jax.tree.map(lambda leaf: leaf[0], instance.catalog.block)
+    block = _first(instance.catalog.block)
     family = policy_family(config.policy.name, config.policy.protection)
     like = family.start(network, block, StartingPoint(none, none, none, none, none))
     leaves = []
@@ -97,7 +105,7 @@ def first_item(instance: Instance, settings: Settings, prices: Array, list_price
         prices: What capacity use is charged, `[buckets, resources]`.
         list_prices: What fulfilment options are ranked by.
     """
-    block = jax.tree.map(lambda leaf: leaf[0], instance.catalog.block)
+    block = _first(instance.catalog.block)
     rows = np.asarray([instance.kinds == number for number in range(len(KINDS))])
     return OneItem(
         network=instance.network,
@@ -105,7 +113,7 @@ def first_item(instance: Instance, settings: Settings, prices: Array, list_price
         settings=settings,
         block=block,
         prices=prices,
-        lists=block_lists(instance.network, instance.resources, settings, block, list_prices),
+        lists=_listed(instance.network, instance.resources, settings, block, list_prices),
         kind_rows=jnp.asarray(rows, prices.dtype),
     )
 

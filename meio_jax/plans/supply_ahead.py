@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Array, Float
 
+from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.instance import Instance
+from meio_jax.model.network import Network
 from meio_jax.plans.decisions import joined
 from meio_jax.tables.open_days import next_open
 
@@ -39,6 +42,11 @@ class Ahead:
     first_receipt: np.ndarray
     gap: np.ndarray
     late: list[Late]
+
+
+@kept_jit
+def _echelon(network: Network) -> Float[Array, "nodes nodes"]:
+    return network.echelon_matrix()
 
 
 def supply_ahead(instance: Instance) -> Ahead:
@@ -91,7 +99,7 @@ def _late(
     instance: Instance, start: int, demand: np.ndarray, places: tuple[np.ndarray, np.ndarray], coming: np.ndarray
 ) -> list[Late]:
     """The first receipt of every node (with the nodes that it supplies) that comes after stock has run out."""
-    echelon = np.asarray(instance.network.echelon_matrix(), float)
+    echelon = np.asarray(_echelon(instance.network), float)
     own, on_hand = places
     found = []
     for node in range(instance.network.nodes):
