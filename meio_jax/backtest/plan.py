@@ -16,6 +16,7 @@ from meio_jax.backtest.lookup import bad, integers, numbers, optional_rows, rows
 from meio_jax.backtest.network import World
 from meio_jax.backtest.plan_shares import offer_items, plan_shares
 from meio_jax.tables.frames import Frame, as_polars
+from meio_jax.tables.own_files import read_own
 
 NONE = -1
 _PLAIN = MEASURES.index("money") + 1
@@ -259,8 +260,8 @@ def read_run(folder: str | Path) -> PlanTable:
     targets = folder / "plan" / "targets.parquet"
     if not targets.exists():
         raise bad(str(targets), "", "", "the targets of a finished run", None, "run `meio solve` first")
-    there = lambda path: pl.read_parquet(path, glob=False) if path.exists() else None
-    table = pl.read_parquet(targets, glob=False)
+    there = lambda path: read_own(path) if path.exists() else None
+    table = read_own(targets)
     policy = _policy_of(folder)
     if policy in _OF_EXPECTED_STOCK:
         expected = "a policy whose levels are of the inventory position"
@@ -281,7 +282,9 @@ def _policy_of(folder: Path) -> str:
     """`policy.name` of a run's configuration; empty if it does not say."""
     config = folder / "config.yaml"
     part = ""
-    for line in config.read_text(encoding="utf-8").splitlines() if config.exists() else []:
+    # A byte that is no text is in another line, or the name is none that is known.
+    text = config.read_text(encoding="utf-8", errors="replace") if config.exists() else ""
+    for line in text.splitlines():
         if line[:1].strip():
             part = line.partition(":")[0].strip()
         words = line.translate(str.maketrans("{},'\"", "     ")).split()

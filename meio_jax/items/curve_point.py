@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from meio_jax.runs.data import read_run
+from meio_jax.runs.data import damage_told, read_run
 
 _INTERVAL = 1.96
 
@@ -37,9 +37,10 @@ def point_of(run: Path, level: float, floors: list[str]) -> dict[str, Any]:
     cost = data.items.lazy().select("item_id", "unit_cost")
     nodes = data.tables["plan/expected_nodes"].join(cost, on="item_id", how="left")
     held = pl.col("on_hand")
-    stock = nodes.select(held.sum().alias("units"), (held * pl.col("unit_cost")).sum().alias("money")).collect()
+    with damage_told(run):
+        stock = nodes.select(held.sum().alias("units"), (held * pl.col("unit_cost")).sum().alias("money")).collect()
+        demand = float(data.tables["plan/expected_items"].select(pl.col("demand").sum()).collect().item())
     units, money = stock.row(0)
-    demand = float(data.tables["plan/expected_items"].select(pl.col("demand").sum()).collect().item())
     return {
         "service": level,
         "achieved": achieved,

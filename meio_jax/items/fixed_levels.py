@@ -15,6 +15,7 @@ from meio_jax.plans.levels import policy_of_tables
 from meio_jax.plans.tables import decision_frames
 from meio_jax.runs.run import config_of_run
 from meio_jax.tables import Tables
+from meio_jax.tables.own_files import read_own
 from meio_jax.tables.settings import InstanceSettings
 
 _PER_BUCKET = ("plan/targets", "plan/protection", "plan/shares", "prices")
@@ -40,7 +41,7 @@ class FixedLevels:
         self.run, self.config = run, config_of_run(run)
         self._settings = settings
         paths = {name: run / f"{name}.parquet" for name in _PER_BUCKET}
-        self._frames = {name: pl.read_parquet(path, glob=False) for name, path in paths.items() if path.exists()}
+        self._frames = {name: read_own(path) for name, path in paths.items() if path.exists()}
         self._last = int(np.max(self._frames["plan/targets"]["bucket"].to_numpy(), initial=0))
 
     def bucket(self, tables: Tables) -> int:

@@ -22,8 +22,8 @@ from meio_jax.report.sections.overview import overview, verdict
 from meio_jax.report.sections.service import service
 from meio_jax.report.sections.settings import settings
 from meio_jax.report.sections.stock import stock
-from meio_jax.report.shell import check_target, framed, theme
-from meio_jax.runs.data import RunData, read_run
+from meio_jax.report.shell import check_target, framed, made_of, theme
+from meio_jax.runs.data import RunData, damage_told, read_run
 from meio_jax.tables import write_text
 
 _PARTS = {
@@ -100,4 +100,5 @@ def write_report(run: Path, out: Path | None = None, instance: Path | None = Non
             return write_backtest_report(run, path)
         if is_curve(run):
             return write_curve_report(run, path)
-        return write_text(render(read_run(run, instance)), path)
+        with made_of(run, "what a finished run wrote", "solve anew"), damage_told(run):
+            return write_text(render(read_run(run, instance)), path)

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from meio_jax.errors import Note, Problem, Refusal, first_line
+from meio_jax.errors import Problem, Refusal
 from meio_jax.runs.files import read_json
-from meio_jax.tables.sources import READ_ERRORS
+from meio_jax.tables.own_files import read_own
 
 KIND, SUMMARY = "backtest", "summary.json"
 ANEW = "write it anew with `meio backtest CONFIG --resume`"
@@ -35,11 +35,4 @@ def read_results(folder: Path) -> dict[str, pl.DataFrame]:
     Raises:
         InputError: If one is damaged.
     """
-    return {path.stem: _read(path) for path in sorted((folder / "results").glob("*.parquet"))}
-
-
-def _read(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(path, glob=False)
-    except READ_ERRORS as error:
-        raise Refusal(Problem(str(path), "", "", Note(first_line(error)), "a whole Parquet file", ANEW)) from None
+    return {path.stem: read_own(path, ANEW) for path in sorted((folder / "results").glob("*.parquet"))}

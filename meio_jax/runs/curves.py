@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from meio_jax.errors import Note, Problem, Refusal, first_line
+from meio_jax.errors import Problem, Refusal
 from meio_jax.runs.files import read_json
-from meio_jax.tables.sources import READ_ERRORS
+from meio_jax.tables.own_files import read_own
 
 KIND, IDENTITY, TABLE = "curve", "curve.json", "curve.parquet"
 ANEW = "write it anew with `meio curve CONFIG --service LOW:HIGH --overwrite`"
@@ -25,7 +25,4 @@ def read_curve(folder: Path) -> tuple[dict[str, Any], pl.DataFrame]:
     path, remedy = folder / TABLE, "finish it with `meio curve CONFIG --service LOW:HIGH --resume`"
     if not path.exists():
         raise Refusal(Problem(str(path), "", "", None, "the table of a finished curve", remedy))
-    try:
-        return read_json(folder / IDENTITY, "what a curve began with", ANEW), pl.read_parquet(path, glob=False)
-    except READ_ERRORS as error:
-        raise Refusal(Problem(str(path), "", "", Note(first_line(error)), "a whole Parquet file", remedy)) from None
+    return read_json(folder / IDENTITY, "what a curve began with", ANEW), read_own(path, remedy)

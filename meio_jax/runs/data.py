@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 import polars as pl
 
 from meio_jax.errors import InputError, Note, Problem, Refusal, first_line
-from meio_jax.runs.files import read_about, read_certificate
+from meio_jax.runs.files import read_about, read_certificate, read_words
 from meio_jax.tables import Tables, read_item_block, read_network
 from meio_jax.tables.clean_texts import clean_series
 from meio_jax.tables.digests import joint_digest
 from meio_jax.tables.findings import Findings
+from meio_jax.tables.own_files import read_own
 from meio_jax.tables.sources import READ_ERRORS, find_files, instance_files, part_digest, scan_file
 
 NEEDED = ("prices", "metrics", "plan/targets", "plan/orders", "plan/transfers") + tuple(
@@ -77,11 +79,12 @@ class RunData:
 
     def table(self, name: str) -> pl.DataFrame:
         """A table of the run in memory."""
-        return self.tables[name].collect()
+        with damage_told(self.folder):
+            return self.tables[name].collect()
 
     def optional(self, name: str) -> pl.DataFrame | None:
         """A table of the run, or None where the run has no such table."""
-        return self.tables[name].collect() if name in self.tables else None
+        return self.table(name) if name in self.tables else None
 
     @cached_property
     def items(self) -> pl.DataFrame:
@@ -175,7 +178,46 @@ def read_table(folder: Path, name: str) -> pl.DataFrame:
     Raises:
         InputError: If it is missing, damaged or of something else.
     """
-    return _scan(folder, (name,))[name].collect()
+    with damage_told(folder):
+        return _scan(folder, (name,))[name].collect()
+
+
+@contextmanager
+def damage_told(folder: Path) -> Iterator[None]:
+    """Tell which tables of a run are damaged where they end what is done with them.
+
+    Tables that grow with the catalog are decoded when they are used, each by a query of its own, and an error of a
+    query does not say in which file it is.
+
+    Raises:
+        InputError: If one of the tables cannot be decoded, or lacks a column.
+    """
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        problems = [one for path in _table_files(folder) if (one := _damage(path)) is not None]
+        if not problems and isinstance(error, pl.exceptions.ColumnNotFoundError):
+            expected = "tables with the columns of a run"
+            problems = [Problem(str(folder), "", "", Note(first_line(error)), expected, "solve anew")]
+        if not problems:
+            raise
+        raise (Refusal(problems[0]) if len(problems) == 1 else InputError(problems)) from None
+
+
+def _table_files(folder: Path) -> Iterator[Path]:
+    """The files of all tables of a run, part by part."""
+    for name in (*NEEDED, *OPTIONAL):
+        path = folder / f"{name}.parquet"
+        yield from [path] if path.is_file() else sorted((folder / name).glob("*.parquet"))
+
+
+def _damage(path: Path) -> Problem | None:
+    """What is wrong with a file, found by decoding all of it."""
+    try:
+        read_own(path)
+    except Refusal as refusal:
+        return refusal.problems[0]
+    return None
 
 
 def _scan(folder: Path, names: Sequence[str] = (*NEEDED, *OPTIONAL)) -> dict[str, pl.LazyFrame]:
@@ -261,6 +303,6 @@ def read_run(folder: Path, instance: Path | None = None) -> RunData:
     certificate, identity = read_certificate(folder), read_about(folder)
     tables = _scan(folder)
     place = instance_of(folder, identity, instance)
-    config = (folder / "config.yaml").read_text(encoding="utf-8") if (folder / "config.yaml").is_file() else ""
+    config = read_words(folder / "config.yaml")
     network = read_network(place)
     return RunData(folder, place, certificate, identity, config, tables, network, changed_since(place, identity))

@@ -9,13 +9,12 @@ from typing import Literal
 
 import polars as pl
 
-from meio_jax.errors import Note, Problem, Refusal, first_line
 from meio_jax.folders import Claim, check_claim, used, written_beside
 from meio_jax.runs.files import read_certificate
 from meio_jax.runs.folder import made_of
 from meio_jax.runs.purchase_orders import write_purchase_orders
 from meio_jax.tables import guard_cells, write_table, write_text
-from meio_jax.tables.sources import READ_ERRORS
+from meio_jax.tables.own_files import read_own
 from meio_jax.tables.write_excel import write_workbook
 
 
@@ -56,7 +55,7 @@ def export_run(
 def _write_tables(run: Path, folder: Path, format: Literal["csv", "parquet"], *, guard: bool) -> None:
     # The tables by item of a streamed run are folders of parts, and stay so.
     for path in _files(run):
-        frame = _read(path)
+        frame = read_own(path)
         frame = guard_cells(frame) if guard and format == "csv" else frame
         write_table(frame, folder / path.relative_to(run).with_suffix(f".{format}"))
 
@@ -79,13 +78,4 @@ def _table_name(path: Path) -> str:
 
 def _whole(run: Path, name: str) -> pl.DataFrame:
     """A table of the run, all of its parts together."""
-    return pl.concat(_read(path) for path in _files(run) if _table_name(path.relative_to(run)) == name)
-
-
-def _read(path: Path) -> pl.DataFrame:
-    """A table of a run; each file alone, for a name that looks like a pattern is a name."""
-    try:
-        return pl.read_parquet(path, glob=False, hive_partitioning=False)
-    except READ_ERRORS as error:
-        found = Note(first_line(error))
-        raise Refusal(Problem(str(path), "", "", found, "a whole Parquet file", "solve anew")) from None
+    return pl.concat(read_own(path) for path in _files(run) if _table_name(path.relative_to(run)) == name)

@@ -50,6 +50,22 @@ def read_json(path: Path, what: str, remedy: str = _ANEW) -> dict[str, Any]:
     return found
 
 
+def read_words(path: Path, remedy: str = _ANEW) -> str:
+    """A text file of a run folder; empty where it is missing.
+
+    Args:
+        path: The file.
+        remedy: What to do where it is damaged.
+
+    Raises:
+        InputError: If it holds what is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+    except UnicodeDecodeError as error:
+        raise _damaged(path, " ".join(str(error).split()), "a text file", remedy) from None
+
+
 def _whole(digits: str) -> int:
     """A whole number of a file; ValueError where it is beyond all that is counted, and beyond floats perhaps."""
     if len(digits.removeprefix("-")) > _MOST_DIGITS:

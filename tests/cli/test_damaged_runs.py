@@ -117,6 +117,45 @@ def test_a_damaged_run_is_told_in_one_line(
     assert not (run / "replan").exists()
 
 
+@pytest.mark.parametrize("command", ["report", "show", "export"])
+def test_tables_whose_footer_is_whole_and_whose_rows_are_not(
+    meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path, command: str
+) -> None:
+    """What is wrong is found when rows are decoded, long after the tables were opened."""
+    files = [path.relative_to(finished.folder) for path in finished.folder.rglob("*.parquet")]
+    tables = [path for path in files if "checkpoints" not in path.parts and (finished.folder / path).stat().st_size > 0]
+    assert len(tables) > 8
+    told = 0
+    for table in tables:
+        run = tmp_path / table.stem / "run"
+        shutil.copytree(finished.folder, run)
+        content = bytearray((run / table).read_bytes())
+        # The first page of the first column, behind the four letters that every file begins with.
+        content[4:68] = bytes(64)
+        (run / table).write_bytes(bytes(content))
+        called = meio(*words_of(command, run, tiny_folder))
+        assert called.status in (0, 2), (table, called)
+        if called.status == 2:
+            assert table.name in called.err, (table, called.err)
+            told += 1
+    assert told >= {"report": 6, "show": 1, "export": len(tables)}[command]
+
+
+@pytest.mark.parametrize("entry", ["lagrangian_label", "cost_terms", "steps"])
+def test_a_certificate_without_an_entry_that_a_report_has(
+    meio: Command, finished: Finished, tmp_path: Path, entry: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    certificate = json.loads((run / "certificate.json").read_text(encoding="utf-8"))
+    del certificate[entry]
+    (run / "certificate.json").write_text(json.dumps(certificate), encoding="utf-8")
+    called = meio("report", run)
+    assert called.status == 2, called
+    assert entry in called.err or "terms of the cost" in called.err
+    assert not (run / "report.html").exists()
+
+
 def test_an_item_that_is_gone_from_the_instance(
     meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path
 ) -> None:
