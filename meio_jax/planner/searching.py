@@ -47,9 +47,9 @@ def search(
         >>> float(solution.prices.min()) >= 0
         True
     """
-    early = _early(model, state is None, history)
     if state is None:
         state = initial_state(model.store, model.method)
+    early = _early(model, state, history)
     config = model.config
     asked = None
     if config.solve.confirm:
@@ -71,10 +71,14 @@ def search(
     return probed(model, found) if config.solve.probe else found
 
 
-def _early(model: Model, cold: bool, history: tuple[Step, ...]) -> Early | None:
-    """Steps of fewer scenarios at the beginning of a search from nothing, or of one that is continued from there."""
-    few, all_of_them = early_scenarios(model), per_step(model.config)
-    if few >= all_of_them or not (cold or history):
+def _early(model: Model, state: State, history: tuple[Step, ...]) -> Early | None:
+    """Steps of fewer scenarios at the beginning of a search from nothing, or of one that is continued from there.
+
+    A search that starts from prices, those of an earlier run, is near from the beginning.
+    """
+    few = early_scenarios(model)
+    started = bool(np.asarray(model.method.prices(state.shared.dual)).any())
+    if few >= per_step(model.config) or (started and not history):
         return None
 
     def near_enough(state: State, report: Step) -> bool:

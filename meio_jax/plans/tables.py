@@ -232,6 +232,7 @@ def metrics_frame(solution: Solution) -> pl.DataFrame:
             "max_violation": step.violation,
             **{f"violation_{kind}": value for kind, value in step.by_kind.items()},
             "price_norm": step.price_norm,
+            "scenarios": step.scenarios,
         }
         for step in solution.history
     ]

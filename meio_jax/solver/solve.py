@@ -24,7 +24,7 @@ from meio_jax.solver.subproblem import Evaluation, Totals, evaluation_of, rankin
 
 # How many validation scenarios take as long as one scenario of a step: those are simulated forward only, without the
 # tail, but drawn anew and recorded by speed and order (measured on the quickstart).
-STEP_WORK = 3
+STEP_WORK = 4
 
 
 class Mean(eqx.Module):
