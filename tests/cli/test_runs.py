@@ -54,10 +54,15 @@ def test_a_resumed_run_is_the_run_that_never_stopped(
     called = meio("resume", run)
     assert called.status == Result.MAX_STEPS.value, called.err
     assert "max_steps" in called.err
-    whole = tables_of(finished.folder)
+    assert_same_tables(run, finished.folder)
+
+
+def assert_same_tables(run: Path, other: Path) -> None:
+    """The tables of two runs are the same to the last bit, but for the clock."""
+    found = tables_of(other)
     for name, frame in tables_of(run).items():
         same = [column for column in frame.columns if column != "seconds"]
-        assert_frame_equal(frame.select(same), whole[name].select(same), check_exact=True)
+        assert_frame_equal(frame.select(same), found[name].select(same), check_exact=True)
 
 
 def test_the_same_seed_gives_the_same_plan(finished: Finished, tiny_folder: Path, tmp_path: Path) -> None:
@@ -132,3 +137,25 @@ def test_generated_instances_are_valid(meio: Command, tmp_path: Path) -> None:
     options = ("--items", 5, "--nodes", "1,2,0", "--regions", 3, "--speeds", 2, "--periods", 14)
     assert meio("generate", tmp_path / "made", *options).status == 0
     assert meio("validate", tmp_path / "made").status == 0
+
+
+def test_a_search_from_nothing_begins_with_few_scenarios(meio: Command, tiny_folder: Path, tmp_path: Path) -> None:
+    """And one that starts from its prices does not."""
+    scenarios = {"train": 6, "per_step": 3, "early": 1, "holdout": 6, "clairvoyant": 0}
+    # Without a search for slack and probing, whose programs are of no interest here.
+    solve = {**SOLVE, "slack_items": 0, "probe": False}
+    content = config_content(tiny_folder, tmp_path / "run", scenarios=scenarios, solve=solve)
+    assert meio("solve", write_config(tmp_path / "cold.yaml", content), "-q").status in (0, 3)
+    steps = pl.read_parquet(tmp_path / "run" / "metrics.parquet")["scenarios"].to_list()
+    assert len(steps) == SOLVE["max_steps"]
+    assert steps[:2] == [1, 1]
+    assert steps[4:] == [3, 3]
+    assert steps == sorted(steps)
+    # Stopped among the first and continued, it is the same search.
+    solved({**content, "run": str(tmp_path / "stopped")}, tmp_path, StopAfter(1))
+    assert meio("resume", tmp_path / "stopped", "-q").status in (0, 3)
+    assert_same_tables(tmp_path / "stopped", tmp_path / "run")
+    warm = {**content, "run": str(tmp_path / "warm"), "warm": {"max_steps": 2, "min_steps": 2}}
+    path = write_config(tmp_path / "warm.yaml", warm)
+    assert meio("solve", path, "--warm-start", tmp_path / "run", "-q").status in (0, 3)
+    assert pl.read_parquet(tmp_path / "warm" / "metrics.parquet")["scenarios"].to_list() == [3, 3]
