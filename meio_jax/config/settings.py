@@ -71,9 +71,6 @@ class InstancePart(_Part):
     hint: str | None = Field(default=None, description="what to tell a user whose folder is missing")
 
 
-EARLY = 4
-
-
 class ScenarioPart(_Part):
     """How many scenarios are drawn for each item, and how much memory stored ones may take."""
 
@@ -83,8 +80,7 @@ class ScenarioPart(_Part):
         default=None,
         ge=1,
         le=MOST,
-        description="scenarios of a step while a search from nothing is far from its tolerances; empty: "
-        f"{EARLY}, or `per_step` for small instances, whose steps take less time than another program to compile",
+        description="scenarios of a step while a search from nothing is far from its tolerances; empty: all",
     )
     holdout: int = Field(default=1024, ge=2, le=MOST, description="scenarios per item that the plan is judged on")
     clairvoyant: int = Field(

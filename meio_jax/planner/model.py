@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from meio_jax.config.settings import EARLY, Config
+from meio_jax.config.settings import Config
 from meio_jax.config.values import Values
 from meio_jax.distributed.compile_cache import drop_programs_if_many
 from meio_jax.distributed.sharding import item_mesh, local_devices
@@ -34,10 +34,6 @@ from meio_jax.tables import Tables
 from meio_jax.tables.periods import PERIODS_PER_CYCLE
 
 _DENSE_UP_TO_NODES = 4
-# Units of demand (of an item, scenario, day, wave, speed and region) in a step from which steps of fewer scenarios save
-# more than it takes to compile them: a step of the quickstart has 27 million, takes 3.4 s on a core with 16 scenarios
-# and 1.4 s with 4, and is compiled in a minute.
-_LONG_STEP = 1e7
 
 
 # With fewer items a unit more or less is a step that prices cannot halve: they follow usage in fractions of units. And
@@ -113,15 +109,10 @@ def per_step(config: Config) -> int:
     return min(config.scenarios.per_step, config.scenarios.train)
 
 
-def early_scenarios(model: Model) -> int:
-    """Scenarios that a step simulates while a search from nothing is far from its tolerances."""
-    config, network = model.config, model.instance.network
-    few, all_of_them = config.scenarios.early, per_step(config)
-    if few is None:
-        classes = network.waves * network.speeds * network.regions
-        work = model.instance.census.items * all_of_them * network.horizon * classes
-        few = EARLY if work >= _LONG_STEP else all_of_them
-    return math.gcd(min(few, all_of_them), all_of_them)
+def early_scenarios(config: Config) -> int:
+    """Scenarios that a step simulates while a search from nothing is far: as configured, in whole parts of a step."""
+    all_of_them = per_step(config)
+    return math.gcd(min(config.scenarios.early or all_of_them, all_of_them), all_of_them)
 
 
 def settings_of(

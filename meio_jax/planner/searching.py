@@ -76,7 +76,7 @@ def _early(model: Model, state: State, history: tuple[Step, ...]) -> Early | Non
 
     A search that starts from prices, those of an earlier run, is near from the beginning.
     """
-    few = early_scenarios(model)
+    few = early_scenarios(model.config)
     started = bool(np.asarray(model.method.prices(state.shared.dual)).any())
     if few >= per_step(model.config) or (started and not history):
         return None
