@@ -18,7 +18,7 @@ from meio_jax.tables import Tables, read_item_block, read_network
 from meio_jax.tables.clean_texts import clean_series
 from meio_jax.tables.digests import joint_digest
 from meio_jax.tables.findings import Findings
-from meio_jax.tables.own_files import read_own
+from meio_jax.tables.own_files import damaged, read_own
 from meio_jax.tables.sources import READ_ERRORS, find_files, instance_files, part_digest, scan_file
 
 NEEDED = ("prices", "metrics", "plan/targets", "plan/orders", "plan/transfers") + tuple(
@@ -235,8 +235,7 @@ def _scan(folder: Path, names: Sequence[str] = (*NEEDED, *OPTIONAL)) -> dict[str
             found[name] = pl.scan_parquet(parts or path, glob=False, hive_partitioning=False)
             there = found[name].collect_schema().names()
         except READ_ERRORS as error:
-            note = Note(first_line(error))
-            problems.append(Problem(str(path), "", "", note, "a whole Parquet file", "solve anew"))
+            problems.append(damaged(path, error, "solve anew"))
             continue
         missing = [column for column in COLUMNS[name].split() if column not in there]
         if missing:
