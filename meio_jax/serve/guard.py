@@ -6,6 +6,7 @@ Plain ASGI, so that it stands before every route, also those that do not exist.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -23,6 +24,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 BODY_SECONDS = 30.0
 """Time that a client has to send its request."""
+DROP_SECONDS = 5.0
+"""Time for which the rest of a refused request is read, so that its client can read the answer."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +50,22 @@ class Guard:
         headers = {name.lower(): value for name, value in scope["headers"]}
         refused = self._refused(headers)
         if refused is not None:
-            await _answer(send, *refused)
+            await _refuse(receive, send, *refused, rest=_has_body(headers))
             return
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await self._body(headers, receive)
+                body, more = await self._body(headers, receive)
         except TimeoutError:
             found, expected = Note(f"no whole request within {BODY_SECONDS:.0f} s"), "a request that is sent at once"
-            await _answer(send, 408, Problem("request", "body", "", found, expected, "send it again"))
+            await _refuse(
+                receive, send, 408, Problem("request", "body", "", found, expected, "send it again"), rest=True
+            )
             return
         if body is None:
             expected = f"a body of at most {self.largest:,} bytes"
             remedy = "send fewer items at a time, or start the server with a larger --max-body-mib"
-            await _answer(send, 413, Problem("request", "body", "", Note("a larger body"), expected, remedy))
+            problem = Problem("request", "body", "", Note("a larger body"), expected, remedy)
+            await _refuse(receive, send, 413, problem, rest=more)
             return
         await self.app(scope, _replayed(body, receive), send)
 
@@ -79,11 +85,11 @@ class Guard:
         expected = f"a request to {', '.join(_LOCAL)}, as the server has no token"
         return 403, Problem("request", "header", "Host", host, expected, "ask by that name, or start with a token")
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
-        """The whole body; None where it is too large."""
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> tuple[bytes | None, bool]:
+        """The whole body, None where it is too large; and whether more of it is to come."""
         said = headers.get(b"content-length", b"0")
         if said.isdigit() and int(said) > self.largest:
-            return None
+            return None, True
         parts, size, more = [], 0, True
         while more:
             message = await receive()
@@ -91,10 +97,10 @@ class Guard:
                 break
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            if size > self.largest:
-                return None
             more = message.get("more_body", False)
-        return b"".join(parts)
+            if size > self.largest:
+                return None, more
+        return b"".join(parts), False
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -111,12 +117,34 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-async def _answer(send: Send, status: int, problem: Problem) -> None:
+def _has_body(headers: dict[bytes, bytes]) -> bool:
+    """Whether a request says that more follows its headers."""
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0") != b""
+
+
+async def _refuse(receive: Receive, send: Send, status: int, problem: Problem, *, rest: bool) -> None:
+    """Say why a request is refused; `rest`: its body has not been read to its end, and the connection ends with it.
+
+    What the client is still sending is read and dropped for a while before the connection is closed. A socket that is
+    closed with unread bytes is reset, and a reset takes the answer from a client that has not read it yet.
+    """
     body = json.dumps(error_body(status, problem)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if status in (408, 413):
-        headers.append((b"connection", b"close"))  # what is still to come of the request is not read
+    if rest:
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": rest})
+    if rest:
+        await _drop_rest(receive)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _drop_rest(receive: Receive) -> None:
+    """Read a body to its end, or for `DROP_SECONDS`, without keeping it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DROP_SECONDS):
+            message = await receive()
+            while message["type"] == "http.request" and message.get("more_body", False):
+                message = await receive()

@@ -163,6 +163,25 @@ def test_other_refusals_have_the_same_form(client: Any, server: Server) -> None:
     refused(client.get("/health", headers={"host": "evil.example"}), 403)
 
 
+def test_a_client_that_reads_late_gets_the_refusal_of_a_large_request(server: Server) -> None:
+    """It sends all of a body that is refused at its first byte, and only then reads: the socket is not reset."""
+    text = b" " * (200 * LIMIT)
+    head = f"POST /replan HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(text)}\r\n\r\n".encode()
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=10) as client:
+            client.sendall(head)
+            for start in range(0, len(text), LIMIT):
+                client.sendall(text[start : start + LIMIT])
+                if start < 3 * LIMIT:
+                    time.sleep(0.02)
+            time.sleep(0.05)
+            answer = b""
+            while piece := client.recv(65536):
+                answer += piece
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert b"max-body-mib" in answer
+
+
 def test_openapi_names_every_route(client: Any) -> None:
     found = client.get("/openapi.json").json()
     assert {"/health", "/prices", "/explain", "/replan"} == set(found["paths"])
