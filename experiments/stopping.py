@@ -27,8 +27,8 @@ import typer
 from provenance import command_given, provenance
 from rich.console import Console
 from rich.table import Table
-from stopping_parts.instances import INSTANCES
-from stopping_parts.reference import best_known, saved_by_items
+from stopping_parts.instances import INSTANCES, LAWS
+from stopping_parts.reference import best_known, judge_of, saved_by_items
 
 from meio_jax.config.settings import make_config
 from meio_jax.planner import plan
@@ -41,8 +41,9 @@ def row(name: str, items: int, scenarios: int, long_seeds: int) -> dict:
     found = plan(INSTANCES[name](items), config)
     solved = time.perf_counter()
     said = found.certificate
-    saved, paid = saved_by_items(found, scenarios)
-    known = best_known(found, scenarios, tuple(range(11, 11 + long_seeds)))
+    judge = judge_of(found, LAWS[name](items) if name in LAWS else None)
+    saved, paid = saved_by_items(found, judge, scenarios)
+    known = best_known(found, judge, scenarios, tuple(range(11, 11 + long_seeds)))
     true = float(saved.sum() / paid.sum())
     error = float(np.sqrt(saved.size) * (saved - true * paid).std(ddof=1) / paid.sum())
     slack, half = said.slack or 0.0, 2 * (said.slack_error or 0.0)

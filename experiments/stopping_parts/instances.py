@@ -31,6 +31,11 @@ def few_paths(items: int) -> Tables:
     return with_tables(tables, {"forecast": "paths"}, forecast=pl.DataFrame(rows))
 
 
+def law_of_few_paths(items: int) -> Tables:
+    """The same instance with the law that its paths were drawn from: what a plan by few paths is worth in truth."""
+    return Case("lead-7", dispersion=0.5, offers=case("lead-7").offers).tables(items, DAYS)
+
+
 def slow_movers(items: int) -> Tables:
     """A unit in three weeks."""
     return Case("slow-movers", mean=0.05, offers=({"lead_time_mean": 4.0},)).tables(items, DAYS)
@@ -100,3 +105,6 @@ INSTANCES = {
     "backorders": _plain("backorders"),
     "gamma-lead": _plain("gamma-lead"),
 }
+
+LAWS = {"few-paths": law_of_few_paths}
+"""What instances are judged by where their own forecast has too few scenarios to judge anything."""

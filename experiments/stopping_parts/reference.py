@@ -20,10 +20,20 @@ from meio_jax.planner.searching import search
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import HOLDOUT
 from meio_jax.solver.first_levels import in_units
-from meio_jax.solver.refine import Judged, Surroundings, judge
+from meio_jax.solver.refine import Judged, Surroundings
+from meio_jax.solver.refine import judge as judge_block
 from meio_jax.solver.solve import Solution, initial_state
+from meio_jax.tables import Tables
 
-LONG = {"max_steps": 600, "min_steps": 600, "decay_steps": 500, "confirm": False, "probe": True, "averaging": 128}
+LONG = {
+    "max_steps": 600,
+    "min_steps": 600,
+    "decay_steps": 500,
+    "confirm": False,
+    "probe": True,
+    "averaging": 128,
+    "slack_items": 0,
+}
 STARTS = (None, 1.0, 0.5, 2.0)
 """Factors on the plan's levels from which levels are searched at its prices; None: newsvendor levels."""
 _CHUNK = 256
@@ -76,8 +86,13 @@ def levels_of(model: Model, found: Solution, *, last: bool = False) -> AbstractP
     return model.problem.policy(items.mean if last else items.plan(found.improved))
 
 
+def judge_of(plan: Plan, law: Tables | None) -> Model:
+    """The model whose scenarios judge plans: that of the plan, or that of the law that its forecast was drawn from."""
+    return plan.model if law is None else prepare(law, plan.model.config, values=plan.model.values)
+
+
 def judged(model: Model, found: Solution, plans: list[AbstractPolicy], scenarios: range) -> Judgement:
-    """Every plan on the same holdout scenarios, at the capacities and the prices of the plan that is judged first."""
+    """Every plan on the same holdout scenarios of a model, at the prices of the plan that is judged first."""
     problem = model.given.problem
     around = Surroundings(
         network=problem.network,
@@ -107,7 +122,7 @@ def _block(around: Surroundings, leaves: tuple, plans: list[AbstractPolicy], sce
 
     def mean(plan: AbstractPolicy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         found: list[Judged] = [
-            judge(around, leaves, plan, _CHUNK, jnp.asarray(first, jnp.int32), HOLDOUT) for first in starts
+            judge_block(around, leaves, plan, _CHUNK, jnp.asarray(first, jnp.int32), HOLDOUT) for first in starts
         ]
         figures = [(one.cost, one.total, one.gross) for one in found]
         cost, total, gross = (np.mean([np.asarray(f[k], float) for f in figures], axis=0)[live] for k in range(3))
@@ -117,7 +132,7 @@ def _block(around: Surroundings, leaves: tuple, plans: list[AbstractPolicy], sce
     return np.stack([one[0] for one in each]), np.stack([one[1] for one in each]), each[0][2]
 
 
-def saved_by_items(plan: Plan, scenarios: int) -> tuple[np.ndarray, np.ndarray]:
+def saved_by_items(plan: Plan, judge: Model, scenarios: int) -> tuple[np.ndarray, np.ndarray]:
     """What every item saves at the prices of a plan by the best levels known, and what it pays in all, `[items]`.
 
     The best is chosen on other scenarios than those that it is judged on, so that chance does not choose.
@@ -125,14 +140,14 @@ def saved_by_items(plan: Plan, scenarios: int) -> tuple[np.ndarray, np.ndarray]:
     tried = [levels_of(plan.model, plan.solution)]
     tried += [longer(plan, 1 + k, held=True, factor=factor)[2] for k, factor in enumerate(STARTS)]
     first = plan.model.config.scenarios.holdout
-    choosing = judged(plan.model, plan.solution, tried, range(first, first + scenarios))
+    choosing = judged(judge, plan.solution, tried, range(first, first + scenarios))
     best = np.argmin(choosing.total, axis=0)
-    judging = judged(plan.model, plan.solution, tried, range(first + scenarios, first + 2 * scenarios))
+    judging = judged(judge, plan.solution, tried, range(first + scenarios, first + 2 * scenarios))
     after = np.take_along_axis(judging.total, best[None], axis=0)[0]
     return judging.total[0] - after, judging.gross
 
 
-def best_known(plan: Plan, scenarios: int, seeds: tuple[int, ...]) -> float:
+def best_known(plan: Plan, judge: Model, scenarios: int, seeds: tuple[int, ...]) -> float:
     """By how much the best long search that keeps the capacities is cheaper, as a share of gross cost, not below 0."""
     levels = [levels_of(plan.model, plan.solution)]
     for seed in seeds:
@@ -140,6 +155,6 @@ def best_known(plan: Plan, scenarios: int, seeds: tuple[int, ...]) -> float:
         if certify(again, done).certificate.largest_violation <= plan.model.config.solve.violation:
             levels.append(found)
     first = plan.model.config.scenarios.holdout
-    cost = judged(plan.model, plan.solution, levels, range(first, first + scenarios))
+    cost = judged(judge, plan.solution, levels, range(first, first + scenarios))
     whole = cost.cost.sum(axis=1)
     return float((whole[0] - whole.min()) / cost.gross.sum())
