@@ -54,6 +54,7 @@ def test_levels_lived_by_their_tables_cost_what_was_certified(
     assert math.hypot(half, promised.half) < 0.04 * abs(promised.cost)
 
 
+@pytest.mark.slow
 def test_a_plan_renewed_every_morning_costs_no_more_than_was_certified(
     solved: Callable[[str], tuple[Tables, Path]],
 ) -> None:

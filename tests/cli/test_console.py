@@ -74,6 +74,7 @@ def test_colours_stay_and_lines_end() -> None:
     assert "[a]\\x1b" in text
 
 
+@pytest.mark.slow
 def test_a_currency_that_looks_like_markup_is_shown(
     meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ def test_a_folder_may_be_called_anything(meio: Command, finished: Finished, tmp_
     assert name in missing.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["[red]x[/red]", "a*"])
 def test_a_run_may_be_called_anything(meio: Command, tiny_folder: Path, tmp_path: Path, name: str) -> None:
     """Instance and run, the run inside the instance; a closing mark of nothing would end the program."""

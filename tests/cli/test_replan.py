@@ -147,6 +147,7 @@ def test_a_new_item_starts_from_nothing(open_run: Replanner) -> None:
     assert "another vendor" in found.frames["plan/orders"]["vendor_id"].to_list()
 
 
+@pytest.mark.slow
 def test_prices_that_would_move_are_named(open_run: Replanner) -> None:
     options = ReplanOptions(steps=2, scenarios=6, material=0.005)
     flood = wanted(20.0, "B") | stocked(900.0, "B")

@@ -101,6 +101,7 @@ def test_double_precision_agrees(finished: Finished, tiny_folder: Path, tmp_path
     close(ours.certificate.holdout_cost, theirs.certificate.holdout_cost, tolerance=2e-3)
 
 
+@pytest.mark.slow
 def test_an_impossible_capacity_is_named(meio: Command, tmp_path: Path) -> None:
     frames = tiny_frames()
     kind = pl.col("kind")

@@ -117,6 +117,7 @@ def test_a_replan_is_that_of_python(client: Any, finished: Finished) -> None:
     assert {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*.parquet")} == before
 
 
+@pytest.mark.slow
 def test_an_explanation_is_that_of_the_command(client: Any, finished: Finished) -> None:
     found = client.get("/explain", params={"item": "B", "scenarios": 4}).json()
     with usual_promotion():

@@ -178,6 +178,7 @@ def test_a_warm_start_of_parts_is_one_in_memory(
         np.testing.assert_allclose(prices, jumps[0], rtol=10 * SAME, atol=10 * SAME)
 
 
+@pytest.mark.slow
 def test_items_of_parts_are_planned_again_and_explained(run: Path, finished: Finished, meio: Command) -> None:
     for item in ITEMS:
         ours, theirs = (explain_run(folder, item) for folder in (run, finished.folder))

@@ -266,6 +266,7 @@ def test_a_day_is_lived_by_the_plan() -> None:
     assert after.nodes["review_offset"].to_list() == [6, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_search_may_stop_when_its_plan_is_confirmed(meio: Command, finished: Finished, tmp_path: Path) -> None:
     """With tolerances that every plan meets it stops at its first check, and its certificate is of that plan."""
     instance = finished.plan.model.config.instance.path

@@ -75,6 +75,7 @@ def test_block_size_changes_nothing(wide: Model, narrow: Model) -> None:
     close(join(wide, wide.problem.first.target), join(narrow, narrow.problem.first.target), tolerance=ROUNDING)
 
 
+@pytest.mark.slow
 def test_blocks_simulated_at_once_change_nothing(wide: Model, narrow: Model) -> None:
     """As a step does on a GPU: three blocks of one item at once, with lists of their own, in the form of a GPU."""
     settings = replace(narrow.problem.settings, together=3, form="fused")
@@ -127,6 +128,7 @@ def test_plans_are_compared_and_certified_by_one_program(wide: Model, monkeypatc
     assert float(certified) != compared
 
 
+@pytest.mark.slow
 def test_holdout_scenarios_may_be_simulated_in_parts(wide: Model) -> None:
     """However many at a time, and whether or not someone looks in between."""
     policy, prices = wide.problem.policy(wide.problem.first), jnp.zeros_like(wide.store.resources.capacity)

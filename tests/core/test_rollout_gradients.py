@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import Case, close, direction, make_policy, shifted
+from marks import some_slow
 
 from meio_jax.objective import OBJECTIVES
 from meio_jax.simulation.gradients import GRADIENT_MODES
@@ -49,7 +50,7 @@ def inner(left, right) -> float:
     return sum(float(jnp.vdot(a, b)) for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True))
 
 
-@pytest.mark.parametrize(("name", "protection", "unmet"), VARIANTS)
+@pytest.mark.parametrize(("name", "protection", "unmet"), some_slow(VARIANTS, quick=VARIANTS[1:2]))
 def test_gradients_agree(x64: None, name: str, protection: bool, unmet: str, request: pytest.FixtureRequest) -> None:
     case = request.getfixturevalue(unmet)
     parts = (case.network, case.block, case.scenarios, case.lists, case.samples)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import LANES, OFFERS, Case, close, make_case, make_policy
+from marks import some_slow
 
 from meio_jax.model.network import Network
 from meio_jax.policy import POLICIES
@@ -25,7 +26,7 @@ def run(case: Case, policy, record: Record = Record(stock=True)):
     return simulate((case.network, case.block, case.scenarios, case.lists), policy, record)
 
 
-@pytest.mark.parametrize("name", sorted(POLICIES))
+@pytest.mark.parametrize("name", some_slow(sorted(POLICIES), quick=["base_stock", "dual_index", "shares"]))
 def test_units_are_conserved(x64: None, name: str) -> None:
     case = make_case(backorder=(False, True, False))
     everything = eqx.tree_at(lambda n: n.charged, case.network, jnp.ones_like(case.network.charged))

@@ -42,6 +42,7 @@ def test_stock_that_expires_matches_loops_over_lots(x64: None, form: str, evenin
     compare(case, run(case, policy, form), ledgers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_other_networks_and_one_day_lives_match_loops(x64: None, seed: int) -> None:
     """A life of a day: nothing is shipped on, all that is not sold on the day of its receipt is wasted."""
@@ -90,6 +91,7 @@ def test_the_derivative_is_that_of_differences(x64: None, evening: bool) -> None
     assert checked >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evening", [False, True], ids=["morning", "evening"])
 def test_a_unit_more_that_nobody_buys_expires(x64: None, evening: bool) -> None:
     """No demand and no orders: what is added to the stock at the start is wasted, to the last hundredth."""
@@ -110,6 +112,7 @@ def test_a_unit_more_that_nobody_buys_expires(x64: None, evening: bool) -> None:
     close(slope[:, 1], jnp.zeros(case.network.nodes), tolerance=0)
 
 
+@pytest.mark.slow
 def test_the_derivative_by_the_waste_cost_is_the_units_wasted(x64: None) -> None:
     case = perishable_case()
     policy = make_policy(case, "base_stock")

@@ -93,6 +93,7 @@ def same_levels(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> N
         np.testing.assert_allclose(ours[name], table, rtol=SAME, atol=SAME * largest, err_msg=name)
 
 
+@pytest.mark.slow
 def test_parts_of_a_folder_give_the_search_of_the_whole(folder: Path, in_memory, tmp_path: Path) -> None:
     model, solution = in_memory
     streamed = prepare_stream(FolderSource(folder, 16), configuration(), tmp_path / "scratch")
@@ -108,6 +109,7 @@ def test_parts_of_a_folder_give_the_search_of_the_whole(folder: Path, in_memory,
     same_levels(levels(streamed.instances(), streamed, found), targets_of(model, solution))
 
 
+@pytest.mark.slow
 def test_starting_levels_keep_the_capacities_in_parts_as_in_memory(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def families() -> Any:
             del family[name]
 
 
+@pytest.mark.slow
 def test_the_tutorial_and_the_page_that_builds_on_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, families: None
 ) -> None:

@@ -39,6 +39,7 @@ def critical() -> float:
     return (LOST - BUY) / (LOST + LEFT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [8.5, 20.5, 31.5])
 def test_every_term_is_that_of_the_newsvendor(x64: None, level: float) -> None:
     one = shop(level)

@@ -125,6 +125,7 @@ def test_dates_are_those_of_the_simulation(solved: Plan) -> None:
     assert orders.filter(item_id="A3")["due_date"].item() == START + datetime.timedelta(days=3)
 
 
+@pytest.mark.slow
 def test_evening_orders_are_placed_the_evening_before() -> None:
     """Stock after the sales of the evening before; an order of lead time 1 arrives in the first morning."""
     tables = instance(
@@ -158,6 +159,7 @@ def test_orders_do_not_depend_on_where_the_horizon_ends(days: int) -> None:
     assert 75 <= found.frames()["plan/orders"]["units"].sum() <= 100
 
 
+@pytest.mark.slow
 def test_stock_that_is_sold_off_ends_with_the_horizon() -> None:
     """Fifty units, no vendor, five a day for fourteen days: 20 lost at 10, and 225 unit-days of stock."""
     stock = [{"item_id": "S", "node_id": "site", "units": 50.0}]
@@ -169,6 +171,7 @@ def test_stock_that_is_sold_off_ends_with_the_horizon() -> None:
     assert (row["on_hand"], row["next_value"], row["last_value"]) == pytest.approx((50.0, 0.0, 1.0), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_vendor_that_is_closed_for_a_week_is_ordered_from_before_it() -> None:
     """Capacity 0 in the third week: levels 20, 90, 0, 20 at the end of the day cost 1,314 (brute force)."""
     row = item("H", holding_cost=0.02, lost_sale_cost=12.0, unit_cost=5.0, price=10.0)
@@ -247,6 +250,7 @@ def test_the_calendar_begins_with_the_orders_of_today(solved: Plan) -> None:
     assert found.date == START + datetime.timedelta(days=1)
 
 
+@pytest.mark.slow
 def test_the_next_order_is_told_where_nothing_is_bought_today() -> None:
     """Thirty on hand, ten a day, a day of lead time: the order of the third morning (day 2) brings those of day 3.
 

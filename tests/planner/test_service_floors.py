@@ -161,6 +161,7 @@ def test_an_item_that_is_phased_out_no_longer_counts() -> None:
     assert _by_orders(_started(phase_out=ended))["stock"] == pytest.approx(7 / 12)
 
 
+@pytest.mark.slow
 def test_a_floor_that_no_plan_can_meet_is_named() -> None:
     """Nothing is there on the first five of fourteen days, whatever is ordered."""
     rows = [{"resource_id": "too much", "kind": "in_stock", "item_class": "C", "capacity": 0.9}]

@@ -188,6 +188,7 @@ def poisson(name: str, mean: float) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_will_be_wasted() -> None:
     tables = instance(
         [item("A", shelf_life=3, waste_cost=2.0), item("B")],

@@ -115,6 +115,7 @@ def test_level_moves_with_the_forecast() -> None:
     close(expected.level(column(10, 2, 10, 7)), column(6 + 9, 3, 2 + 3, 7), tolerance=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evening", [False, True])
 def test_what_is_issued_is_what_every_scenario_does_first(x64: None, evening: bool) -> None:
     """First orders and shipments of simulations in whole units are those of `plan/orders` and `plan/transfers`."""

@@ -22,6 +22,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_step_holds_one_collective_whose_size_does_not_depend_on_the_items(found: dict) -> None:
     assert len(found["few"]) == 1, found["few"]
     assert found["few"] == found["many"]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from marks import some_slow
 from sampling import forms, lead_times, names, sample, shares_of
 
 from meio_jax.demand import DEMAND_FORMS, QuantileDemand
@@ -34,7 +35,7 @@ def whole_catalog(form: str) -> tuple:
     return demand, leads, shares, drawn
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", some_slow(FORMS, quick=["mean", "paths"]))
 @given(data=st.data())
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 def test_any_block_draws_the_same(form: str, data: st.DataObject) -> None:

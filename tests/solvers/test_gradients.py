@@ -6,6 +6,7 @@ import pytest
 from gradient_parts import matrix, system
 from gradient_parts.matrix import Case
 from gradient_parts.values import VALUES
+from marks import some_slow
 
 from meio_jax.objective import OBJECTIVES
 from meio_jax.policy import POLICIES
@@ -29,7 +30,7 @@ def test_every_objective_is_here() -> None:
     assert sorted(system.LEVELS) == sorted(POLICIES)
 
 
-@pytest.mark.parametrize("name", sorted(POLICIES))
+@pytest.mark.parametrize("name", some_slow(sorted(POLICIES), quick=["base_stock"]))
 def test_gradients_are_those_of_the_cost(x64: None, problem: InventorySubproblem, name: str) -> None:
     # Rows: objectives; columns: an item that loses what it cannot serve, and one that lets it wait.
     agreed = matrix.agreement(Case(problem, name, protection=True), PATHS)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from marks import some_slow
 
 pytest.importorskip("highspy")
 pytest.importorskip("stockpyl")
@@ -20,7 +21,7 @@ ROUNDING = 1e-4
 SMALL = Size(items=2, nodes=2, regions=2, paths=16)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["one node", "several nodes"])
+@pytest.mark.parametrize("kind", some_slow(KINDS, quick=KINDS[1:]), ids=["one node", "several nodes"])
 def test_the_planner_stays_within_the_gap_of_the_extensive_program(kind) -> None:
     row = compare(1, kind, SMALL, 300)
     size = row["reference"]
@@ -34,6 +35,7 @@ def test_the_planner_stays_within_the_gap_of_the_extensive_program(kind) -> None
     assert row["lagrangian_label"] == ("estimate" if kind.several else "bound")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 3], ids=["serial", "distribution"])
 def test_stockpyl_counts_the_same_on_the_same_demand(number: int) -> None:
     system = SYSTEMS[number]

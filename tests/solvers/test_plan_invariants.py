@@ -39,6 +39,7 @@ def short() -> tuple[Tables, Model, Solution, list[float]]:
         return tables, *planned(tables, SHORT)
 
 
+@pytest.mark.slow
 def test_the_best_bound_never_falls(short: tuple) -> None:
     *_, solution, bounds = short
     values = [step.lagrangian for step in solution.history]
@@ -60,6 +61,7 @@ def test_permuting_items_permutes_the_plan(short: tuple) -> None:
     assert np.abs(moved - orders).max() > 1
 
 
+@pytest.mark.slow
 def test_a_node_that_nobody_may_use_changes_nothing(short: tuple) -> None:
     tables, model, solution, _ = short
     idle = tables.nodes[-1:].with_columns(node_id=pl.lit("nodes-idle"))

@@ -49,6 +49,7 @@ def chain(lead: int) -> Chain:
     return Chain(poisson(MEAN), lead, COSTS, 16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lead", [1, 2])
 def test_cost_is_that_of_the_chain(x64: None, lead: int) -> None:
     levels = np.array([3.0, 6.0, 9.0, 12.0])

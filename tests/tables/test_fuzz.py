@@ -10,6 +10,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 sys.path.append(str(Path(__file__).parents[2] / "experiments"))
 
 from fuzz import FORMS, make_bases, mutate
@@ -32,6 +34,7 @@ def test_no_mutation_ends_in_a_traceback_or_in_a_table_left_out(tmp_path: Path) 
     assert min(counts["refused"], counts["accepted"]) > MUTATIONS / 10, counts
 
 
+@pytest.mark.slow
 def test_tables_that_a_retailer_adds_are_as_strict(tmp_path: Path) -> None:
     bases = make_bases(tmp_path, ("everyday",))
     base = bases["everyday"]

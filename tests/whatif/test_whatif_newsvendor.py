@@ -34,6 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return config.run
 
 
+@pytest.mark.slow
 def test_the_price_is_the_slope_of_the_least_cost(run: Path) -> None:
     found = whatif_run(run, "door", "+1%")
     step = 0.01 * DOOR
