@@ -15,7 +15,7 @@ from meio_jax import folders
 from meio_jax.errors import InputError, Refusal
 from meio_jax.folders import Claim, Mark, check_claim, held, publish, read_mark, remove, settle, write_mark
 from meio_jax.folders import lock as lock_module
-from meio_jax.folders.marks import HOLDER, MARKER, NEXT
+from meio_jax.folders.marks import HOLDER, MARKER, NEXT, OLD
 from meio_jax.folders.swap import written_beside
 
 
@@ -118,6 +118,10 @@ def test_links_are_never_followed_for_removal(tmp_path: Path) -> None:
     remove(folder / "plan")
     (folder / "plan").symlink_to(far)
     (folder / "checkpoints" / "far").symlink_to(far)
+    for name in (NEXT, OLD):
+        (folder / name).symlink_to(far)
+    folders.clear_unfinished(folder)
+    assert tree(far) == {"thesis.txt": "mine"}
     write(folder, Claim("run", "", overwrite=True), plan__a="2")
     assert tree(folder) == {"plan/a": "2"}
     assert tree(far) == {"thesis.txt": "mine"}
