@@ -63,13 +63,16 @@ def test_an_item_that_some_customers_cannot_get_is_told() -> None:
 
 
 def test_lanes_are_followed_over_several_nodes() -> None:
-    """B is bought at dc1 only; it reaches the customers of fc2 by way of fc1."""
+    """B is bought at dc1 only; it reaches the west, which only fc2 serves, by way of fc1. Chilled goods do not."""
 
     def damage(frames: Frames) -> None:
         put("lanes", 1, from_node="fc1")(frames)
         drop_row("on_hand", pl.col("item_id") == "B")(frames)
+        drop_row("transit", (pl.col("node_id") == "fc1") & (pl.col("region_id") == "west"))(frames)
 
-    assert "out of reach" not in kinds(with_damage(damage))
+    found = warned(with_damage(damage), "out of reach")
+    assert found.count == 1
+    assert "item_id=C" in found.example
 
 
 def test_offers_of_no_use_are_told() -> None:
