@@ -18,6 +18,9 @@ ROW: dict[str, Any] = {
     **dict.fromkeys((*FIGURES, "price", "stock_units", "stock_money", "days_of_cover", "seconds"), 0.5),
     "status": "CONVERGED",
 }
+ARM = dict.fromkeys(
+    ("total", "lost", "promises_kept", "fast_promises_kept", "mean_stock", "days_of_cover", "turns_per_year"), 0.5
+)
 ABOUT: dict[str, Any] = {"name": "shop", "currency": "EUR", "floors": ["all"]}
 
 
@@ -51,10 +54,19 @@ def test_a_damaged_curve_is_told_in_one_line(tmp_path: Path, about: str, row: di
     assert not (tmp_path / "report.html").exists()
 
 
-@pytest.mark.parametrize("total", ["much", [1], {"a": 1}])
-def test_a_damaged_backtest_is_told_in_one_line(tmp_path: Path, total: object) -> None:
-    (tmp_path / "summary.json").write_text(json.dumps({"arms": {"meio": {"total": total}}}))
-    with pytest.raises(Refusal, match="what a finished backtest holds") as told:
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"total": "much"}, "another kind"),
+        ({"total": [1]}, "another kind"),
+        ({"total": {"a": 1}}, "another kind"),
+        ({}, "no entry 'daily'"),
+    ],
+)
+def test_a_damaged_backtest_is_told_in_one_line(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    """Figures that are all there, so that what is told is the one that is wrong, or what else is missing."""
+    (tmp_path / "summary.json").write_text(json.dumps({"arms": {"meio": ARM | change}}))
+    with pytest.raises(Refusal, match=f"{said}.*what a finished backtest holds") as told:
         write_report(tmp_path)
     assert "\n" not in str(told.value)
 
