@@ -8,10 +8,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from small_runs import Command, Finished
+from small_runs import Command, Finished, config_content, usual_promotion, write_config
 from tiny import ITEMS
 
+from meio_jax.config import load_config
+from meio_jax.progress import Preempted, Silent
 from meio_jax.results import Result
+from meio_jax.runs.resume import table_digests
+from meio_jax.runs.run import run_solve
 
 Damage = Callable[[Path], None]
 
@@ -301,3 +305,28 @@ def test_an_instance_that_has_changed_since_is_told(
     assert called.status == 0
     said = (run / "report.html").read_text(encoding="utf-8") if command == "report" else called.err
     assert "has changed since this plan was made: forecast.parquet" in said
+
+
+class Writes(Silent):
+    """Doubles the forecast of an instance once it has been read, and ends the run once it has begun."""
+
+    def __init__(self, instance: Path) -> None:
+        self.path = instance / "forecast.parquet"
+
+    def stage(self, name: str) -> None:
+        pl.read_parquet(self.path).with_columns(pl.col("mean") * 2).write_parquet(self.path)
+
+    def begun(self, run: Path, how: str | None = None) -> None:
+        raise Preempted("")
+
+
+def test_a_run_says_what_it_read_and_not_what_became_of_it(tiny_folder: Path, tmp_path: Path) -> None:
+    """Digests that are taken later are those of tables that nobody planned: the change would never be told."""
+    instance, run = tmp_path / "instance", tmp_path / "run"
+    shutil.copytree(tiny_folder, instance)
+    read = table_digests(instance)
+    config = load_config(write_config(tmp_path / "config.yaml", config_content(instance, run)))
+    with usual_promotion(), pytest.raises(Preempted):
+        run_solve(config, Writes(instance))
+    assert json.loads((run / "instance.json").read_text())["digests"] == read
+    assert table_digests(instance) != read
