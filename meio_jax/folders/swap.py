@@ -54,6 +54,8 @@ def settle(folder: Path) -> None:
         OSError: If something cannot be moved.
     """
     coming, old = folder / NEXT, folder / OLD
+    if coming.is_symlink():
+        return
     try:
         journal = json.loads((coming / _JOURNAL).read_text(encoding="utf-8"))
         mark = Mark(**{**journal["mark"], "entries": tuple(journal["mark"]["entries"])})
@@ -64,6 +66,8 @@ def settle(folder: Path) -> None:
             return
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return
+    if old.is_symlink():
+        remove(old)
     old.mkdir(exist_ok=True)
     for name, replaced in names:
         # Where the new entry is in its place already, what is there under its name is not the old one.

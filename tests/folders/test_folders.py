@@ -127,6 +127,28 @@ def test_links_are_never_followed_for_removal(tmp_path: Path) -> None:
     assert tree(far) == {"thesis.txt": "mine"}
 
 
+@pytest.mark.parametrize("linked", [NEXT, OLD])
+def test_a_swap_moves_nothing_through_a_link(tmp_path: Path, linked: str) -> None:
+    """A run folder from elsewhere, with the journal of a swap and a link in place of one of its own folders."""
+    mine, folder = tmp_path / "mine", tmp_path / "run"
+    mine.mkdir()
+    (mine / "plan").write_text("mine")
+    folder.mkdir()
+    (folder / linked).symlink_to(mine)
+    (folder / NEXT).mkdir(exist_ok=True)
+    (folder / "plan").write_text("theirs")
+    journal = {
+        "mark": {"kind": "run", "entries": ["plan"], "of": "", "format": 1},
+        "incoming": ["plan"],
+        "outgoing": [],
+    }
+    (folder / NEXT / "plan").write_text("mine" if linked == NEXT else "new")
+    (folder / NEXT / ".journal.json").write_text(json.dumps(journal))
+    settle(folder)
+    assert (mine / "plan").read_text() == "mine"
+    assert (folder / "plan").read_text() == ("theirs" if linked == NEXT else "new")
+
+
 @pytest.mark.parametrize("at", range(12))
 def test_a_swap_that_dies_at_any_moment_is_finished_by_the_next_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
