@@ -326,6 +326,62 @@ def _worst_by_kind(trace: Trace, kinds: tuple[str, ...]) -> dict[str, float]:
     }
 
 
+@dataclass
+class _Search(Generic[Items]):
+    """A search under way: what it asks, whom it tells, and the reports of its steps."""
+
+    store: AbstractStore[Items]
+    method: BestSoFar
+    limits: Limits
+    kind: Array
+    progress: AbstractProgress
+    on_step: Callable[[State, Step, Trace], None] | None
+    confirm: Callable[[State, Step], Answer] | None
+    early: Early[Items] | None
+    steps: list[Step]
+    started: float
+
+    def step(self, state: State[Items], far: bool, checked: int) -> State[Items]:
+        """One joint step and its report; `checked`: scenarios that were simulated to check the plan before it."""
+        store = self.early.store if far and self.early is not None else self.store
+        state, trace = joint_step(store, self.method, self.kind, state)
+        every = self.limits.check_every
+        past = self.steps[-every].cost if len(self.steps) >= every else None
+        report = _report(trace, int(state.shared.step), self.limits, self.started, past)
+        report = replace(report, scenarios=store.scenarios, checked=checked)
+        self.steps.append(report)
+        self.progress.update(report)
+        if self.on_step is not None:
+            self.on_step(state, report, trace)
+        return state
+
+    def far(self, state: State[Items]) -> bool:
+        """Whether the next step sees fewer scenarios."""
+        return _still_early(self.steps, state, self.early, self.limits)
+
+    def verdict(self, state: State[Items]) -> tuple[Result | None, Answer]:
+        """Whether the search ends with its last step, and what shows it; it was not one of fewer scenarios."""
+        if not self.steps or not _due(self.steps, self.limits):
+            return None, Answer(None)
+        if self.confirm is None:
+            return _ended(self.steps[-1], self.method, self.limits), Answer(None)
+        answer = self.confirm(state, self.steps[-1])
+        return (None if answer.found is None else Result.CONVERGED), answer
+
+    def run(self, state: State[Items]) -> tuple[State[Items], Result, Answer]:
+        """Step until there is a verdict, the steps run out or the user stops."""
+        far = self.far(state)
+        # A run that is continued may have ended already: it was stopped after its last step.
+        result, answer = (None, Answer(None)) if far else self.verdict(state)
+        while result is None and int(state.shared.step) < self.limits.max_steps:
+            state = self.step(state, far, answer.scenarios)
+            if self.progress.should_stop():
+                return state, Result.INTERRUPTED, Answer(None)
+            far = far and self.far(state)
+            result, answer = (None, Answer(None)) if far else self.verdict(state)
+        return state, Result.MAX_STEPS if result is None else result, answer
+
+
 def solve(
     store: AbstractStore[Items],
     method: BestSoFar,
@@ -360,42 +416,14 @@ def solve(
     """
     progress = Silent() if progress is None else progress
     started = time.perf_counter() - (history[-1].seconds if history else 0.0)
-    steps = list(history)
-    far = _still_early(steps, state, early, limits)
-
-    def verdict(now: State) -> tuple[Result | None, Answer]:
-        if far or not steps or not _due(steps, limits):
-            return None, Answer(None)
-        if confirm is None:
-            return _ended(steps[-1], method, limits), Answer(None)
-        answer = confirm(now, steps[-1])
-        return (None if answer.found is None else Result.CONVERGED), answer
-
-    # A run that is continued may have ended already: it was stopped after its last step.
-    result, answer = verdict(state)
-    for number in range(int(state.shared.step) + 1, limits.max_steps + 1):
-        if result is not None:
-            break
-        stepped = early.store if far and early is not None else store
-        state, trace = joint_step(stepped, method, kind, state)
-        past = steps[-limits.check_every].cost if len(steps) >= limits.check_every else None
-        report = _report(trace, number, limits, started, past)
-        report = replace(report, scenarios=stepped.scenarios, checked=answer.scenarios)
-        steps.append(report)
-        progress.update(report)
-        if on_step is not None:
-            on_step(state, report, trace)
-        if progress.should_stop():
-            result, answer = Result.INTERRUPTED, Answer(None)
-            break
-        far = far and _still_early(steps, state, early, limits)
-        result, answer = verdict(state)
+    search = _Search(store, method, limits, kind, progress, on_step, confirm, early, list(history), started)
+    state, result, answer = search.run(state)
     progress.close()
     if answer.found is not None:
         state = _accepted(state)
     shared = state.shared
     return Solution(
-        result=Result.MAX_STEPS if result is None else result,
+        result=result,
         best_evaluation=shared.best_evaluation,
         prices=shared.dual.price,
         list_prices=shared.best_list_prices,
@@ -403,7 +431,7 @@ def solve(
         steps=int(state.shared.step),
         seconds=time.perf_counter() - started,
         state=state,
-        history=steps,
+        history=search.steps,
         trace=trace_of(shared),
         confirmed=answer.found,
     )
