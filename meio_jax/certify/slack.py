@@ -19,11 +19,15 @@ import numpy as np
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.registry import PolicyFamily
 from meio_jax.scenarios.sampling import VALIDATION
+from meio_jax.solver.first_levels import in_units
 from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, judge, refine
 from meio_jax.solver.solve import Solution
 from meio_jax.solver.store import AbstractInventoryStore
 
 _FACTORS = (0.0, 0.8, 1.25)
+# A further search goes on from the last if that one added more than this share of what was saved before, and more than
+# this share of the cost.
+_LITTLE, _NOTHING = 0.03, 1e-4
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,15 @@ class Slack:
 
 @dataclass(frozen=True)
 class Effort:
-    """How slack is estimated: items that are tried (in whole blocks), steps from each start, scenarios of each kind."""
+    """How slack is estimated: items that are tried (in whole blocks), steps from each start, scenarios of each kind.
+
+    Where a search of so many steps saves a good deal, another one begins where it ended, at most `rounds` in all.
+    """
 
     items: int = 64
     steps: int = 30
     scenarios: int = 128
+    rounds: int = 8
 
 
 def estimate_slack(
@@ -129,11 +137,24 @@ def _compared(
     tried = [refine(around, leaves, begun, pace, chunks).policy() for begun in (further, start)]
     tried += [jax.tree.map(lambda leaf, f=factor: f * leaf, plan) for factor in _FACTORS]
     policies = [plan, *tried]
-    choosing = [_judged(around, leaves, policy, effort, 0) for policy in policies]
-    best = np.argmin(np.stack([np.asarray(one.total) for one in choosing]), axis=0)
+    chosen = np.stack([np.asarray(_judged(around, leaves, policy, effort, 0).total, float) for policy in policies])
+    for _ in range(effort.rounds - 1):
+        saved = chosen[0].sum() - chosen.min(axis=0).sum()
+        raw = in_units(_by_item(policies, np.argmin(chosen, axis=0)), start.scale)
+        policies.append(refine(around, leaves, start.continued(known, raw, nothing), pace, chunks).policy())
+        found = np.asarray(_judged(around, leaves, policies[-1], effort, 0).total, float)
+        chosen = np.concatenate([chosen, found[None]])
+        if chosen[0].sum() - chosen.min(axis=0).sum() <= (1 + _LITTLE) * saved + _NOTHING * abs(chosen[0].sum()):
+            break
+    best = np.argmin(chosen, axis=0)
     judging = [_judged(around, leaves, policy, effort, effort.scenarios) for policy in policies]
     totals = np.stack([np.asarray(one.total) for one in judging])
     return judging[0], np.take_along_axis(totals, best[None], axis=0)[0]
+
+
+def _by_item(policies: list[AbstractPolicy], chosen: np.ndarray) -> AbstractPolicy:
+    """Of every item the parameters of the policy that was chosen for it, by its number; items are the last axis."""
+    return jax.tree.map(lambda *leaves: np.choose(chosen, [np.asarray(leaf) for leaf in leaves]), *policies)
 
 
 def _judged(around: Surroundings, leaves: tuple, policy: AbstractPolicy, effort: Effort, first: int) -> Judged:

@@ -2,6 +2,7 @@
 
 from meio_jax.demand.base import AbstractDemand as AbstractDemand
 from meio_jax.demand.base import Draws as Draws
+from meio_jax.demand.few_paths import FewPathDemand as FewPathDemand
 from meio_jax.demand.history import HistoryDemand as HistoryDemand
 from meio_jax.demand.mean import LAWS as LAWS
 from meio_jax.demand.mean import MeanDemand as MeanDemand

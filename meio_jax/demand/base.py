@@ -10,7 +10,7 @@ from meio_kernels.draws import unit_gamma
 from meio_kernels.random import uniforms
 
 # Streams of random numbers: the high byte names the use, the rest counts periods.
-TOTAL, FACTOR, SPLIT, REGION, VENDOR, LANE = (np.uint32(use << 24) for use in range(1, 7))
+TOTAL, FACTOR, SPLIT, REGION, VENDOR, LANE, LEVEL = (np.uint32(use << 24) for use in range(1, 8))
 
 
 class Draws(eqx.Module):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meio_jax.demand import LAWS, AbstractDemand, HistoryDemand, MeanDemand, PathDemand, QuantileDemand
+from meio_jax.demand import LAWS, AbstractDemand, FewPathDemand, HistoryDemand, MeanDemand, PathDemand, QuantileDemand
+from meio_jax.demand.few_paths import FEW, LEAST, fitted_law
 from meio_jax.instance.blocks import Layout
 from meio_jax.instance.convert import to_jax
 from meio_jax.instance.ids import positions
@@ -58,7 +59,12 @@ def _paths(tables: Tables, items: list[str], layout: Layout, dtype: type, depth:
     rows = _Rows.of(tables, table["period"].to_numpy(), positions(table["item_id"], items), horizon, len(items))
     samples = np.zeros((count, horizon, len(items)))
     samples[table["path"].to_numpy()[rows.kept], rows.period, rows.item] = table["units"].to_numpy()[rows.kept]
-    return PathDemand(to_jax(layout.cut(rows.continued(samples)), dtype))
+    paths = PathDemand(to_jax(layout.cut(rows.continued(samples)), dtype))
+    if not LEAST <= count < FEW:
+        return paths
+    known = int(rows.period.max(initial=0)) + 1
+    mean, spread, law, lasting = (to_jax(layout.cut(values), dtype) for values in fitted_law(samples, known))
+    return FewPathDemand(paths, MeanDemand(mean, spread, law), lasting)
 
 
 def _quantiles(

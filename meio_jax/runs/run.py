@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from meio_jax.config.settings import Config, load_config
+from meio_jax.demand import FewPathDemand
 from meio_jax.distributed.compile_cache import drop_programs_if_many, keep_compiled_programs
 from meio_jax.distributed.processes import SharedProgress, gather, is_first, join, own_range, together, watched
 from meio_jax.errors import InputError, Note, Problem, Refusal
@@ -194,6 +195,9 @@ def _solved(order: Order, task: Task) -> Plan:
     config, folder, progress, model = order.config, order.folder, order.progress, task.model
     if order.warm is not None:
         progress.stage(order.warm.report(model))
+    demand = model.problem.catalog.demand
+    if isinstance(demand, FewPathDemand):
+        progress.stage(demand.note)
     same, hold = identity(config, task.digests), config.warm.hold
     begun = task.start
 

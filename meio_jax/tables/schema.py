@@ -612,7 +612,9 @@ _PERIOD = _int("period", "period of the horizon, from 0", "period", ge=0, le=LON
 FORECASTS: dict[str, Table] = {
     "paths": Table(
         "forecast",
-        "Form `paths`: sample paths of demand. Every path of an item covers every period.",
+        "Form `paths`: sample paths of demand. Every path of an item covers every period. With 4 to 63 paths levels "
+        "are searched on scenarios of a law that is fitted to every other path, and judged on the paths between; with "
+        "more, on the paths themselves.",
         (
             _string("item_id", "the item"),
             _int("path", "number of the path, from 0", ge=0, le=99_999),

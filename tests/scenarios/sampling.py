@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from meio_jax.demand import AbstractDemand, HistoryDemand, MeanDemand, PathDemand, QuantileDemand
+from meio_jax.demand import AbstractDemand, FewPathDemand, HistoryDemand, MeanDemand, PathDemand, QuantileDemand
+from meio_jax.demand.few_paths import fitted_law
 from meio_jax.scenarios import TRAINING, Scenarios, ScenarioSettings, item_keys, sample_scenarios
 from meio_jax.scenarios.leadtimes import LeadTimes
 
@@ -29,6 +30,13 @@ def mean_demand(mean, dispersion, law=0, *, items: int = 1, periods: int = PERIO
     return MeanDemand(*map(jnp.asarray, wide), jnp.asarray(np.broadcast_to(np.int32(law), items)))
 
 
+def few_paths(samples: np.ndarray) -> FewPathDemand:
+    """A law fitted to half of the paths `[paths, periods, items]`."""
+    mean, spread, law, lasting = fitted_law(samples, samples.shape[1])
+    floats = [jnp.asarray(leaf, jnp.float32) for leaf in (samples, mean, spread, lasting)]
+    return FewPathDemand(PathDemand(floats[0]), MeanDemand(*floats[1:3], jnp.asarray(law, jnp.int32)), floats[3])
+
+
 def forms(items: int, rng: np.random.Generator, periods: int = PERIODS) -> dict[str, AbstractDemand]:
     """One demand model of each form, slow and fast items mixed."""
     rate = np.exp(rng.normal(1, 1.5, items))
@@ -40,6 +48,7 @@ def forms(items: int, rng: np.random.Generator, periods: int = PERIODS) -> dict[
     return {
         "mean": mean_demand(rate, spread, law, items=items, periods=periods),
         "paths": PathDemand(as_float(rng.poisson(rate, (6, periods, items)))),
+        "few_paths": few_paths(rng.poisson(rate, (6, periods, items))),
         "quantiles": QuantileDemand(as_float(quantiles), as_float(LEVELS), 0.4),
         "history": HistoryDemand(as_float(rng.poisson(rate, (50, items))), jnp.asarray(first), 7),
     }

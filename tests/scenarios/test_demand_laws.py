@@ -5,10 +5,11 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sampling import LEVELS, mean_demand, totals
+from sampling import LEVELS, few_paths, mean_demand, totals
 from scipy import stats
 
 from meio_jax.demand import HistoryDemand, PathDemand, QuantileDemand
+from meio_jax.demand.few_paths import fitted_law
 from meio_jax.scenarios import HOLDOUT, TRAINING, VALIDATION
 
 SCENARIOS, PERIODS = 20_000, 2
@@ -159,6 +160,43 @@ def test_paths_take_turns_and_are_not_shared_with_the_holdout() -> None:
     np.testing.assert_array_equal(train[0, 1], [0, 2, 4, 0, 2, 4])
     np.testing.assert_array_equal(holdout[0, 0], [1] * 6)
     np.testing.assert_array_equal(other[0, 0], [3] * 6)
+
+
+def test_few_paths_train_on_a_law_and_are_judged_on_the_paths() -> None:
+    """Days of a negative binomial law under a level of variance 0.3 that lasts: both are found again."""
+    rng = np.random.default_rng(3)
+    lasting, spread = 0.3, 0.2
+    level = rng.gamma(1 / lasting, lasting, (20_000, 1, 1))
+    rate = level * rng.uniform(2, 30, (1, PERIODS, 1))
+    paths = rng.poisson(rate * rng.gamma(1 / spread, spread, rate.shape)).astype(float)
+    mean, found, law, found_lasting = fitted_law(paths, PERIODS)
+    np.testing.assert_allclose(mean, paths[::2].mean(0))
+    assert found_lasting[0] == pytest.approx(lasting, rel=0.1)
+    assert found[0, 0] == pytest.approx(spread, rel=0.1)
+    assert law[0] == NEGATIVE_BINOMIAL
+    demand = few_paths(paths)
+    for purpose in (HOLDOUT, VALIDATION):
+        given = totals(demand.paths, scenarios=64, periods=PERIODS, purpose=purpose)
+        np.testing.assert_array_equal(totals(demand, scenarios=64, periods=PERIODS, purpose=purpose), given)
+    fresh = totals(demand, scenarios=20_000, periods=PERIODS)[:, 0]
+    np.testing.assert_array_equal(fresh, np.round(fresh))
+    np.testing.assert_allclose(fresh.mean(1), mean[:, 0], rtol=0.03)
+    assert fresh.sum(0).std() == pytest.approx(paths.sum(1).std(), rel=0.05)
+    np.testing.assert_allclose(fresh.std(1), paths.std(0)[:, 0], rtol=0.08)
+
+
+@pytest.mark.parametrize("units", [0.0, 7.0])
+def test_few_paths_that_never_vary_stay_what_they_are(units: float) -> None:
+    demand = few_paths(np.full((6, PERIODS, 1), units))
+    assert np.all(totals(demand, scenarios=32, periods=PERIODS) == units)
+
+
+def test_periods_that_repeat_a_week_do_not_count_as_a_level_that_lasts() -> None:
+    rng = np.random.default_rng(5)
+    week = rng.poisson(6.0, (4_000, 7, 1)).astype(float)
+    _, spread, _, lasting = fitted_law(np.tile(week, (1, 3, 1)), 7)
+    assert lasting[0] < 0.01
+    assert spread.shape == (21, 1)
 
 
 def test_the_four_forms_of_one_process_agree() -> None:
