@@ -40,7 +40,7 @@ def slack_at(found: tuple[Model, Solution], share: float) -> Slack:
 
 @pytest.mark.slow
 def test_slack_is_what_the_best_levels_save(found: tuple[Model, Solution]) -> None:
-    """Ten a day, a day of lead time, holding 1 and losing 100 a unit: a level of 20 sells all and holds nothing at night.
+    """Ten a day, a day of lead time, holding 1 and losing 100 a unit: a level of 20 sells all and keeps none.
 
     With nothing ordered after the first day all is lost from the second on, so that nearly all that is paid is saved.
     """
