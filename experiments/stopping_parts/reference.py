@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from meio_jax.certify.slack import read_blocks
+from meio_jax.certify.slack import read_blocks, surroundings
 from meio_jax.config.settings import Config
 from meio_jax.config.values import Values
 from meio_jax.dual.subgradient import ProjectedSubgradient
@@ -93,16 +93,7 @@ def judge_of(plan: Plan, law: Tables | None) -> Model:
 
 def judged(model: Model, found: Solution, plans: list[AbstractPolicy], scenarios: range) -> Judgement:
     """Every plan on the same holdout scenarios of a model, at the prices of the plan that is judged first."""
-    problem = model.given.problem
-    around = Surroundings(
-        network=problem.network,
-        resources=problem.resources,
-        profiles=problem.catalog.profiles,
-        prices=found.prices,
-        list_prices=found.list_prices,
-        settings=problem.settings,
-        stationary=model.stationary,
-    )
+    around = surroundings(model.given.problem, found, stationary=model.stationary)
     numbers = list(range(model.store.block_sizes[0].size))
     blocks = read_blocks(model.given, found, numbers)
     parts = [

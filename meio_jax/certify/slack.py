@@ -23,6 +23,7 @@ from meio_jax.solver.first_levels import in_units
 from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, judge, refine
 from meio_jax.solver.solve import Solution
 from meio_jax.solver.store import AbstractInventoryStore
+from meio_jax.solver.subproblem import InventorySubproblem
 
 _FACTORS = (0.0, 0.8, 1.25)
 # A further search goes on from the last if that one added more than this share of what was saved before, and more than
@@ -74,15 +75,7 @@ def estimate_slack(
         check: Called before each block; it may raise to end the work.
     """
     problem = store.problem
-    around = Surroundings(
-        network=problem.network,
-        resources=problem.resources,
-        profiles=problem.catalog.profiles,
-        prices=best.prices,
-        list_prices=best.list_prices,
-        settings=problem.settings,
-        stationary=stationary,
-    )
+    around = surroundings(problem, best, stationary=stationary)
     around = jax.tree.map(lambda leaf: np.asarray(leaf) if eqx.is_array(leaf) else leaf, around)
     sizes = np.concatenate(store.block_sizes)
     numbers = _sampled_blocks(sizes, effort.items, seed)
@@ -100,6 +93,19 @@ def estimate_slack(
     with ThreadPoolExecutor(max_workers=2) as pool:
         found = list(pool.map(one, numbers))
     return _ratio(found, float(sizes.sum()))
+
+
+def surroundings(problem: InventorySubproblem, best: Solution, *, stationary: bool) -> Surroundings:
+    """What blocks of a problem meet at the prices of a search; `stationary`: one target for all buckets."""
+    return Surroundings(
+        network=problem.network,
+        resources=problem.resources,
+        profiles=problem.catalog.profiles,
+        prices=best.prices,
+        list_prices=best.list_prices,
+        settings=problem.settings,
+        stationary=stationary,
+    )
 
 
 def read_blocks(store: AbstractInventoryStore, best: Solution, numbers: list[int]) -> dict[int, tuple]:

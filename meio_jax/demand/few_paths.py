@@ -69,8 +69,8 @@ def fitted_law(samples: np.ndarray, known: int) -> tuple[np.ndarray, np.ndarray,
         known: Periods that were given; those after them repeat the last week, which says nothing of how days vary.
     """
     whole = (samples == np.round(samples)).all((0, 1))
-    used = samples[::2, :known]
-    mean, variance = used.mean(0), used.var(0, ddof=1)
+    every, used = samples[::2].mean(0), samples[::2, :known]
+    mean, variance = every[:known], used.var(0, ddof=1)
     size, square = mean.sum(0), (mean**2).sum(0)
     share = lambda part, whole: np.where(whole > 0, part / np.where(whole > 0, whole, 1), 0)
     # Periods vary together by the level alone.
@@ -81,5 +81,4 @@ def fitted_law(samples: np.ndarray, known: int) -> tuple[np.ndarray, np.ndarray,
     counted = whole & (rest >= size)
     spread = share(np.where(counted, rest - size, rest), square * (1 + lasting))
     law = np.where(counted, LAWS.index("negative_binomial"), LAWS.index("gamma"))
-    every = samples[::2].mean(0)
     return every, np.broadcast_to(spread, every.shape), law, lasting
