@@ -204,6 +204,13 @@ class SolvePart(_Part):
         default=True,
         description="stop when the plan keeps the tolerances on fresh scenarios; false: when means over steps do",
     )
+    sample_items: int = Field(
+        default=0,
+        ge=0,
+        le=MOST,
+        description="items on which a search from nothing looks for prices and levels before it searches all; 0: none",
+    )
+    sample_steps: int = Field(default=80, ge=1, le=MOST, description="steps of that search of a sample")
 
 
 class WarmPart(_Part):

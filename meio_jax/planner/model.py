@@ -189,6 +189,16 @@ def prepare(
     return model_of(problem, instance, config, values)
 
 
+def start_of(config: Config, instance: Instance, values: Values) -> Start:
+    """Newsvendor levels of the policy that is decided, and how they are evaluated."""
+    stationary = values.policy.stationary
+    return Start(
+        settings_of(config, instance, values.objective),
+        values.policy.family,
+        stationary=instance.tables.settings.stationary_targets if stationary is None else stationary,
+    )
+
+
 def built_from(instance: Instance, config: Config, mesh: Mesh | None, values: Values) -> Built:
     """The item problems of an instance in arrays, at newsvendor levels that know no prices and no capacities.
 
@@ -199,17 +209,12 @@ def built_from(instance: Instance, config: Config, mesh: Mesh | None, values: Va
         values: Policy, objective and dual method.
     """
     drop_programs_if_many()
-    options, stationary = config.solve, values.policy.stationary
-    start = Start(
-        settings_of(config, instance, values.objective),
-        values.policy.family,
-        stationary=instance.tables.settings.stationary_targets if stationary is None else stationary,
-    )
+    options = config.solve
     return build_problem(
         instance.network,
         instance.resources,
         instance.catalog,
-        start,
+        start_of(config, instance, values),
         Training(config.scenarios.train, store=_stored(instance, config)),
         SearchOptions(options.learning_rate, options.final_learning_rate, min(options.decay_steps, options.max_steps)),
         margin=options.capacity_margin,

@@ -14,6 +14,7 @@ from meio_jax.certify.confirm import confirmation, near
 from meio_jax.certify.sample import sample_of
 from meio_jax.distributed.sharding import own_part
 from meio_jax.planner.model import Model, early_scenarios, per_step
+from meio_jax.planner.sampled_start import found_by_sample, sampled_start
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
 from meio_jax.solver.probe import probe
@@ -34,7 +35,8 @@ def search(
 
     Args:
         model: From `prepare`.
-        state: Where to start; None: from the levels of the model, without prices.
+        state: Where to start; None: from the levels of the model without prices, or from those of a sample of the
+            items (`solve.sample_items`).
         progress: Is told of every step, and may stop the search.
         on_step: Called with the state and the report of every step.
         history: Reports of the steps before `state`.
@@ -48,7 +50,11 @@ def search(
         True
     """
     if state is None:
-        state = initial_state(model.store, model.method)
+        begin = sampled_start(model)
+        if begin is None:
+            state = initial_state(model.store, model.method)
+        else:
+            model, state = begin.model, found_by_sample(begin, Silent() if progress is None else progress)
     early = _early(model, state, history)
     config = model.config
     asked = None

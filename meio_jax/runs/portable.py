@@ -18,13 +18,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import Mesh
 
 from meio_jax.distributed.sharding import own_part, place_blocks, place_copies
 from meio_jax.instance import Instance
 from meio_jax.instance.blocks import Layout
 from meio_jax.policy import AbstractPolicy
+from meio_jax.solver.optimiser import adam_of, with_moments
 from meio_jax.solver.solve import State
 from meio_jax.solver.subproblem import ItemState
 from meio_jax.tables.write import renamed
@@ -110,18 +110,6 @@ def named_leaves(tree: Any) -> dict[str, Any]:
     """Leaves of a tree by their path, such as `best.target`."""
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in paths}
-
-
-def adam_of(optimiser: Any) -> optax.ScaleByAdamState:
-    """Running means of gradients and of their squares, and the number of steps they are means of."""
-    is_adam = lambda node: isinstance(node, optax.ScaleByAdamState)
-    return next(node for node in jax.tree.leaves(optimiser, is_leaf=is_adam) if is_adam(node))
-
-
-def with_moments(optimiser: Any, adam: optax.ScaleByAdamState) -> Any:
-    """The state of an optimiser with other running means; the schedule of its step sizes stays where it is."""
-    is_adam = lambda node: isinstance(node, optax.ScaleByAdamState)
-    return jax.tree.map(lambda node: adam if is_adam(node) else node, optimiser, is_leaf=is_adam)
 
 
 def tables_of(items: ItemState) -> dict[str, AbstractPolicy]:

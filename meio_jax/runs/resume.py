@@ -12,6 +12,7 @@ from meio_jax.config.settings import Config
 from meio_jax.distributed.processes import all_agree
 from meio_jax.instance.census import Gather, alone
 from meio_jax.planner.model import Model
+from meio_jax.planner.sampled_start import found_by_sample, sampled_start
 from meio_jax.planner.searching import search
 from meio_jax.progress import AbstractProgress, Preempted, Step
 from meio_jax.results import Result
@@ -145,13 +146,16 @@ def search_saved(
         same: What a checkpoint must agree with to be continued.
         progress: Where to report.
         resume: Continue from the newest checkpoint.
-        start: Where a search that is not continued starts; None: the newsvendor levels without prices.
+        start: Where a search that is not continued starts; None: the newsvendor levels without prices, or what a
+            sample of the items finds (`solve.sample_items`).
         settled: What is done to the solution before it is saved.
 
     Raises:
         InputError: If a checkpoint is to be continued that cannot be.
         Preempted: If the machine was taken away; the state is saved then.
     """
+    begin = sampled_start(model) if start is None else None
+    model = model if begin is None else begin.model
     state = initial_state(model.store, model.method) if start is None else start
     checkpoints = _Checkpoints(model, folder, same)
     seen: list[Step] = []
@@ -164,12 +168,15 @@ def search_saved(
             checkpoints.save(now, seen)
 
     try:
+        found = checkpoints.restored(state) if resume else None
         if resume:
-            state, history = _continued(checkpoints.restored(state), state, progress)
+            state, history = _continued(found, state, progress)
             seen += history
-        elif start is not None:
-            # What was taken over from an earlier run is not found again without it.
-            checkpoints.save(start, seen)
+        if begin is not None and found is None:
+            state = found_by_sample(begin, progress)
+        if found is None and (begin is not None or (start is not None and not resume)):
+            # What was taken over from an earlier run is not found again without it, nor soon what a sample found.
+            checkpoints.save(state, seen)
         solution = settled(search(model, state, progress=progress, on_step=on_step, history=tuple(seen)))
         checkpoints.save(solution.state, seen)
     finally:

@@ -20,9 +20,10 @@ from meio_jax.planner.streaming import Counted, build_stream
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress
 from meio_jax.runs.checkpoint import saved_items
-from meio_jax.runs.portable import Basis, adam_of, basis_of, named_leaves, with_moments
+from meio_jax.runs.portable import Basis, basis_of, named_leaves
 from meio_jax.runs.saved_run import SavedRun, read_saved_run
 from meio_jax.solver.file_store import PartFiles
+from meio_jax.solver.optimiser import adam_of, with_moments
 from meio_jax.solver.solve import State, initial_state
 from meio_jax.solver.store import Items
 from meio_jax.solver.subproblem import ItemState

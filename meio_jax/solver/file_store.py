@@ -7,8 +7,10 @@ catalog, are kept in memory between parts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,7 +85,8 @@ class PartFiles:
         for part in parts:
             now = self._reader.submit(read, part) if coming is None else coming
             found = now.result()
-            coming = self._reader.submit(read, part + 1) if part + 1 in parts else None
+            after = part + parts.step
+            coming = self._reader.submit(read, after) if after in parts else None
             yield found
 
     def close(self) -> None:
@@ -150,6 +153,16 @@ class FileStore(AbstractInventoryStore[str]):
     @property
     def block_sizes(self) -> list[np.ndarray]:
         return [np.asarray(sizes) for sizes in self.sizes]
+
+    def sampled(self, items: int) -> FileStore:
+        # Whole parts, so that the others need not be read.
+        held = float(self.summed(np.asarray(sum(map(sum, self.sizes)))))
+        step = min(math.ceil(held / items), len(self.own))
+        first = (len(self.own) - 1) % step // 2
+        return replace(self, own=self.own[first::step], sizes=self.sizes[first::step])
+
+    def sees(self, number: int) -> np.ndarray:
+        return np.full(self.problem.catalog.blocks, number in self.own)
 
     def start(self) -> str:
         return _START

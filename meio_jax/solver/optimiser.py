@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
@@ -34,3 +37,15 @@ def optimiser(options: SearchOptions) -> optax.GradientTransformation:
     Momentum is short: it delays the answer of stock to prices, and a delay in that loop makes stock slosh.
     """
     return optax.adam(options.rate, b1=0.5, b2=0.95, eps=1e-9)
+
+
+def adam_of(optimiser: Any) -> optax.ScaleByAdamState:
+    """Running means of gradients and of their squares, and the number of steps they are means of."""
+    is_adam = lambda node: isinstance(node, optax.ScaleByAdamState)
+    return next(node for node in jax.tree.leaves(optimiser, is_leaf=is_adam) if is_adam(node))
+
+
+def with_moments(optimiser: Any, adam: optax.ScaleByAdamState) -> Any:
+    """The state of an optimiser with other running means; the schedule of its step sizes stays where it is."""
+    is_adam = lambda node: isinstance(node, optax.ScaleByAdamState)
+    return jax.tree.map(lambda node: adam if is_adam(node) else node, optimiser, is_leaf=is_adam)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 from meio_kernels.projection import nonnegative
 
 from meio_jax.distributed.kept_programs import kept_jit
+from meio_jax.distributed.sharding import local_devices, own_part, place_blocks, sum_over_processes
 from meio_jax.model.resources import Resources
 from meio_jax.policy import AbstractPolicy
 from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Totals
@@ -136,6 +139,21 @@ class AbstractInventoryStore(AbstractStore[Items]):
     def changed(self, items: Items, change: Change, name: str) -> Items:
         """The items with another state for each part, beside what there is; `name` tells what it is for."""
 
+    @abc.abstractmethod
+    def sampled(self, items: int) -> AbstractInventoryStore[Items]:
+        """The same items, of which sweeps see about so many: some of every stretch of the catalog."""
+
+    @abc.abstractmethod
+    def sees(self, number: int) -> Bool[np.ndarray, " blocks"]:
+        """Which blocks of a part sweeps see."""
+
+    @property
+    def seen(self) -> float:
+        """Number of items that sweeps see, of all processes."""
+        sizes = zip(self.numbers, self.block_sizes, strict=True)
+        own = sum(float(sizes[self.sees(number)].sum()) for number, sizes in sizes)
+        return float(sum_over_processes(np.asarray(own)))
+
     def altered(self, change: ProblemChange) -> AbstractInventoryStore[Items]:
         """The same items with another problem, of which what all parts share was changed."""
         return eqx.tree_at(lambda store: store.problem, self, change(self.problem))
@@ -170,7 +188,17 @@ class MemoryStore(AbstractInventoryStore[ItemState]):
 
     @property
     def block_sizes(self) -> list[np.ndarray]:
-        return [np.asarray(self.problem.catalog.block.live).sum(1)]
+        return [own_part(self.problem.catalog.block.live).sum(1)]
+
+    def sampled(self, items: int) -> AbstractInventoryStore[ItemState]:
+        sizes, mesh = self.block_sizes[0], self.problem.mesh
+        wanted = items / jax.process_count() / max(sizes.sum() / max((sizes > 0).sum(), 1), 1)
+        swept = place_blocks(every_nth(sizes, wanted, local_devices(mesh)).astype(self.problem.item_scale.dtype), mesh)
+        return self.altered(lambda problem: replace(problem, swept=jnp.asarray(swept)))
+
+    def sees(self, number: int) -> np.ndarray:
+        swept = self.problem.swept
+        return np.ones(self.problem.catalog.blocks, bool) if swept is None else own_part(swept) > 0
 
     def start(self) -> ItemState:
         return self.problem.begin(self.problem.first)
@@ -183,6 +211,22 @@ class MemoryStore(AbstractInventoryStore[ItemState]):
 
     def changed(self, items: ItemState, change: Change, name: str) -> ItemState:
         return change(Part(jax.process_index(), self.problem, items))
+
+
+def every_nth(sizes: np.ndarray, wanted: float, devices: int) -> Bool[np.ndarray, " blocks"]:
+    """About so many of the blocks that hold items, evenly over the catalog and as many on every device.
+
+    Args:
+        sizes: Items of every block; those of a device follow on each other.
+        wanted: How many blocks.
+        devices: Devices that share the blocks.
+    """
+    chosen = np.zeros(sizes.size, bool)
+    for own in np.split(np.arange(sizes.size), devices):
+        held = own[sizes[own] > 0]
+        count = min(max(int(np.ceil(wanted / devices)), 1), held.size)
+        chosen[held[((np.arange(count) + 0.5) * held.size / max(count, 1)).astype(int)]] = True
+    return chosen
 
 
 @kept_jit

@@ -246,7 +246,11 @@ def at_once(blocks: int, together: int) -> int:
 
 
 def over_blocks(
-    one_block: Callable[[tuple], tuple[Totals, AbstractPolicy]], zeros: Totals, at: tuple, together: int
+    one_block: Callable[[tuple], tuple[Totals, AbstractPolicy]],
+    zeros: Totals,
+    at: tuple,
+    together: int,
+    swept: Float[Array, " blocks"] | None = None,
 ) -> tuple[Totals, AbstractPolicy]:
     """Totals of all blocks, and what each of them returns: one block after the other, or some at once.
 
@@ -255,28 +259,45 @@ def over_blocks(
         zeros: Totals of nothing.
         at: Leaves with a leading block axis.
         together: Blocks at once; as many as divide the number of blocks, if those do not.
+        swept: 1 for blocks that count, 0 for those that are passed over and return zeros; None: all count.
     """
     blocks = jax.tree.leaves(at)[0].shape[0]
     together = at_once(blocks, together)
 
-    def some(carry: tuple, at: tuple) -> tuple[tuple, AbstractPolicy]:
+    def simulated(at: tuple, own: Array | None) -> tuple[Totals, AbstractPolicy]:
         if together == 1:
-            totals, kept = one_block(at)
-        else:
-            each, kept = jax.vmap(one_block)(at)
-            totals = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), each)
-        return compensated_add(carry, totals), kept
+            return one_block(at)
+        totals, kept = jax.vmap(one_block)(at)
+        if own is not None:
+            totals, kept = jax.tree.map(
+                lambda leaf: jnp.moveaxis(own * jnp.moveaxis(leaf, 0, -1), -1, 0), (totals, kept)
+            )
+        return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), totals), kept
+
+    def passed_over(at: tuple, own: Array | None) -> tuple[Totals, AbstractPolicy]:
+        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(simulated, at, own))
+
+    def some(carry: tuple, one: tuple) -> tuple[tuple, AbstractPolicy]:
+        at, own = one
+        # A branch, and no product with zero: blocks that do not count cost nothing.
+        found = simulated(at, own) if own is None else jax.lax.cond(jnp.any(own > 0), simulated, passed_over, at, own)
+        return compensated_add(carry, found[0]), found[1]
 
     if together > 1:
-        at = jax.tree.map(lambda leaf: leaf.reshape(blocks // together, together, *leaf.shape[1:]), at)
-    (totals, _), kept = jax.lax.scan(some, (zeros, zeros), at)
+        in_sets = lambda leaf: leaf.reshape(blocks // together, together, *leaf.shape[1:])
+        at, swept = jax.tree.map(in_sets, (at, swept))
+    (totals, _), kept = jax.lax.scan(some, (zeros, zeros), (at, swept))
     if together > 1:
         kept = jax.tree.map(lambda leaf: leaf.reshape(blocks, *leaf.shape[2:]), kept)
     return totals, kept
 
 
 class InventorySubproblem(eqx.Module):
-    """Inventory of every item as a simulated, differentiated policy problem."""
+    """Inventory of every item as a simulated, differentiated policy problem.
+
+    `swept` says which blocks a sweep evaluates and moves (1, else 0), where it is not all of them: a sample of the
+    items is searched by the same compiled program as the whole.
+    """
 
     network: Network
     resources: Resources
@@ -288,6 +309,7 @@ class InventorySubproblem(eqx.Module):
     search: SearchOptions
     chunks: int = eqx.field(static=True)
     mesh: Mesh | None = eqx.field(static=True, default=None)
+    swept: Float[Array, " blocks"] | None = None
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
@@ -333,8 +355,8 @@ class InventorySubproblem(eqx.Module):
             size = settings.scenarios_per_step
             ids = chunk * size + jnp.arange(size, dtype=jnp.int32)
 
-            def one_block(at: tuple) -> tuple[Totals, AbstractPolicy]:
-                leaves, raw_block, scale_block, cost = at
+            def one_block(one: tuple) -> tuple[Totals, AbstractPolicy]:
+                leaves, raw_block, scale_block, cost = one
                 block = leaves[0]
                 scenarios = draw(settings.scenarios, profiles, leaves, ids, TRAINING)
                 lists = block_lists(network, resources, settings, block, list_prices)
@@ -350,8 +372,9 @@ class InventorySubproblem(eqx.Module):
                     totals = whole_totals(network, resources, settings, policy, block, scenarios, lists)
                 return totals, gradient
 
-            return over_blocks(one_block, zeros, at, settings.together)
+            blocks, swept = at
+            return over_blocks(one_block, zeros, blocks, settings.together, swept)
 
         shared = (self.network, self.resources, self.catalog.profiles, zeros, prices, list_prices, chunk)
         at = (self.catalog.per_block(), raw, self.scale, self.item_scale)
-        return over_items(local, self.mesh)(shared, at)
+        return over_items(local, self.mesh)(shared, (at, self.swept))

@@ -1,0 +1,211 @@
+"""Prices and levels that a sample of the items finds, as the start of a search of all of them.
+
+Prices are what a search takes long to find, and they are the same for all items. A sample of some hundred items finds
+them about as well as a catalog of thousands, if every capacity is as tight for it as it is for the whole: it is given
+the share of each capacity that it uses at the levels which all start from. The whole then starts from these prices,
+and items that were not in the sample from newsvendor levels at them, times what the sample's levels came to of theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from meio_jax.distributed.sharding import own_part, place_blocks, sum_over_processes
+from meio_jax.dual import BestSoFar
+from meio_jax.model.resources import Resources
+from meio_jax.planner.model import Model, start_of
+from meio_jax.policy import AbstractPolicy
+from meio_jax.progress import AbstractProgress, Preempted, Silent, Step
+from meio_jax.results import Result
+from meio_jax.solver.first_levels import first_levels, in_units
+from meio_jax.solver.optimiser import SearchOptions, adam_of, with_moments
+from meio_jax.solver.solve import Solution, State, initial_state, solve
+from meio_jax.solver.store import AbstractInventoryStore, Moment, Part
+from meio_jax.solver.subproblem import ItemState, Totals
+
+# Steps of a search of all items after that of the sample: levels are near, and move by as much as in a warm start.
+_RATE, _DECAY = 0.03, 60
+# How often the first percents of an excess count then: prices are near too, and answer what they miss at once.
+_GAIN = 2.0
+# A sample of more than this share of the items saves too little to be worth its steps.
+_MOST = 0.5
+# Share of every capacity that counts as used by all items alike: use by few items at the start says little about it.
+_ALIKE = 0.1
+# By how much levels of the sample may differ from newsvendor levels for others to follow them.
+_LEAST_FACTOR, _LARGEST_FACTOR = 0.1, 10.0
+_SAY_EVERY = 20
+
+
+@dataclass(frozen=True)
+class SampledStart:
+    """A search that begins with a sample of its items.
+
+    Attributes:
+        model: What all items are searched with afterwards.
+        sample: The same items, of which sweeps see the sample.
+        method: The dual method of the sample's search.
+    """
+
+    model: Model
+    sample: AbstractInventoryStore
+    method: BestSoFar
+
+    @property
+    def line(self) -> str:
+        """What is done, in words."""
+        return f"prices from {self.sample.seen:,.0f} of {self.model.instance.census.items:,} items"
+
+
+def sampled_start(model: Model) -> SampledStart | None:
+    """How a search from nothing begins with a sample of its items; None where it does not.
+
+    Args:
+        model: From `prepare`; `solve.sample_items` says how many items are wanted.
+    """
+    options = model.config.solve
+    if not options.sample_items or not model.store.resources.count:
+        return None
+    sample = model.store.sampled(options.sample_items)
+    if sample.seen > _MOST * model.instance.census.items:
+        return None
+    steps = options.sample_steps
+    first = SearchOptions(options.learning_rate, options.final_learning_rate, steps)
+    rate = min(_RATE, options.learning_rate)
+    joint = SearchOptions(rate, min(options.final_learning_rate, rate), min(_DECAY, options.max_steps))
+    problem = model.store.problem
+    swept = None if sample.problem.swept is None else jnp.ones_like(sample.problem.swept)
+    # The mask is there for all items too: one compiled step serves both.
+    store = model.store.altered(lambda p: replace(p, swept=swept, search=problem.everywhere(joint)))
+    limits = replace(model.limits, min_steps=min(model.config.warm.min_steps, options.max_steps))
+    method = replace(model.method, gain=max(_GAIN, model.method.gain))
+    whole = replace(model, store=store, limits=limits, method=method)
+    sample = sample.altered(lambda p: replace(p, search=problem.everywhere(first)))
+    return SampledStart(whole, sample, model.method)
+
+
+class _Told(Silent):
+    """Tells every so many steps of a search how far the sample is, and stops when the user does."""
+
+    def __init__(self, progress: AbstractProgress, line: str) -> None:
+        self._progress, self._line = progress, line
+
+    def update(self, step: Step) -> None:
+        if step.step % _SAY_EVERY == 0:
+            done = f"step {step.step}/{step.max_steps}, violation {step.violation:.1%}, gap {step.gap:.1%}"
+            self._progress.stage(f"{self._line}: {done}")
+
+    def should_stop(self) -> bool:
+        return self._progress.should_stop()
+
+    def preempted(self) -> bool:
+        return self._progress.preempted()
+
+
+def found_by_sample(begin: SampledStart, progress: AbstractProgress) -> State:
+    """Search the sample, and give the state that a search of all items starts from.
+
+    Args:
+        begin: What is sampled.
+        progress: Is told how far it is.
+
+    Raises:
+        Preempted: If it is told to stop on the way: there is nothing to save yet.
+    """
+    model, sample = begin.model, begin.sample
+    progress.stage(begin.line)
+    items = model.store.changed(model.store.start(), lambda part: part.items, "sampled")
+    scaled = _share(model, sample, items)
+    store = sample.given(scaled)
+    steps = model.config.solve.sample_steps
+    limits = replace(model.limits, max_steps=steps, min_steps=steps)
+    state = initial_state(store, begin.method, items=items)
+    # It ends after its last step: the plan of a sample is not to be executed, and so not judged.
+    found = solve(store, begin.method, state, limits, model.kind_of, progress=_Told(progress, begin.line))
+    if found.result is Result.INTERRUPTED:
+        raise Preempted("Stopped while prices were looked for on a sample of the items: there is no plan yet.")
+    mean = found.state.shared.mean
+    carried = _carried(model, sample, found, mean.prices)
+    return initial_state(model.store, model.method, mean.prices, mean.list_prices, carried)
+
+
+def _share(model: Model, sample: AbstractInventoryStore, items: Any) -> Resources:
+    """The capacities, of each the share that the sample uses of it at the levels that all start from."""
+    free, given = model.problem.zero_prices(), model.store.resources
+    at = Moment(free, free, jnp.zeros((), jnp.int32), jnp.zeros_like(free, shape=()), jnp.zeros((), bool))
+    # Sweeps move what they evaluate: those of a look are thrown away.
+    own, whole = (_looked_at(store, at, items) for store in (sample, model.store))
+    part = float(own.terms.gross) / max(float(whole.terms.gross), 1e-12)
+    capacity, floors = own_part(given.capacity), own_part(given.is_service)
+    alike = _ALIKE * np.where(np.isfinite(capacity), capacity, 0) + 1e-9
+    used = lambda totals: np.maximum(own_part(totals.usage.used), 0)
+    share = (used(own) + part * alike) / (used(whole) + alike)
+    # A floor asks for a share of the demand, whosever that is.
+    scaled = np.where(floors, capacity, capacity * share)
+    return eqx.tree_at(lambda r: r.capacity, given, jnp.asarray(scaled, given.capacity.dtype))
+
+
+def _looked_at(store: AbstractInventoryStore, at: Moment, items: Any) -> Totals:
+    return store.sweep(store.everywhere(at), items)[0]
+
+
+def _carried(model: Model, sample: AbstractInventoryStore, found: Solution, prices: Array) -> Any:
+    """All items at levels that follow those of the sample, which stay as they are."""
+    items, resources = found.state.items, model.instance.resources
+    start = start_of(model.config, model.instance, model.values)
+
+    def newsvendor(part: Part) -> AbstractPolicy:
+        problem = part.problem
+        _, levels = first_levels(start, resources, (problem.network, problem.catalog), problem.mesh, prices)
+        return jax.tree.map(own_part, in_units(levels.policy, problem.scale))
+
+    def of_part(part: Part) -> tuple:
+        live = own_part(part.problem.catalog.block.live) * sample.sees(part.number)[:, None]
+        trees = (part.items.mean, newsvendor(part), adam_of(part.items.optimiser).nu)
+        return (*jax.tree.map(lambda leaf: _summed(own_part(leaf), live), trees), live.sum())
+
+    sums = reduce(lambda one, other: jax.tree.map(np.add, one, other), map(of_part, sample.each(items)))
+    levels, priced, squares, count = sum_over_processes(sums)
+    factor = jax.tree.map(_factor, levels, priced)
+    square = jax.tree.map(lambda total: total / count, squares)
+
+    def moved(part: Part) -> ItemState:
+        problem, sees = part.problem, sample.sees(part.number)
+        here = lambda tree: place_blocks(
+            jax.tree.map(lambda leaf: leaf.astype(problem.item_scale.dtype), tree), problem.mesh
+        )
+        pick = lambda others, kept: _picked(others, own_part(kept), sees)
+        others = jax.tree.map(lambda priced, by: priced * by[..., None], newsvendor(part), factor)
+        begun = problem.begin(here(jax.tree.map(pick, others, part.items.mean)))
+        known, adam = adam_of(part.items.optimiser), adam_of(begun.optimiser)
+        usual = jax.tree.map(lambda leaf, size: np.broadcast_to(size[..., None], leaf.shape), known.nu, square)
+        momentum = jax.tree.map(lambda leaf: pick(np.zeros(leaf.shape), leaf), known.mu)
+        adam = adam._replace(count=known.count, mu=here(momentum), nu=here(jax.tree.map(pick, usual, known.nu)))
+        return replace(begun, optimiser=with_moments(begun.optimiser, adam))
+
+    return model.store.changed(items, moved, "carried")
+
+
+def _summed(
+    leaf: Float[np.ndarray, "blocks *rows items"], counted: Float[np.ndarray, "blocks items"]
+) -> Float[np.ndarray, "*rows"]:
+    """Sum of a parameter over the items that count, by row."""
+    weight = counted.reshape(counted.shape[0], *[1] * (leaf.ndim - 2), counted.shape[1])
+    return np.sum(leaf.astype(float) * weight, axis=(0, -1))
+
+
+def _factor(found: np.ndarray, newsvendor: np.ndarray) -> np.ndarray:
+    """What the sample's levels came to of their newsvendor levels, by row; 1 where those are nothing."""
+    ratio = found / np.where(newsvendor > 1e-9, newsvendor, 1)
+    return np.where(newsvendor > 1e-9, np.clip(ratio, _LEAST_FACTOR, _LARGEST_FACTOR), 1.0)
+
+
+def _picked(levels: np.ndarray, kept: np.ndarray, sees: np.ndarray) -> np.ndarray:
+    return np.where(sees.reshape(-1, *[1] * (levels.ndim - 1)), kept, levels)

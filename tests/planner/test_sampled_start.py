@@ -1,0 +1,221 @@
+"""A search of all items that begins with one of a sample: what is sampled, what the others take over, and resuming."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meio_jax.config import make_config
+from meio_jax.generate import GenerateOptions, generate_instance
+from meio_jax.instance.item_sources import FolderSource
+from meio_jax.planner import prepare, search
+from meio_jax.planner.sampled_start import SampledStart, _factor, _share, _summed, found_by_sample, sampled_start
+from meio_jax.planner.streaming import prepare_stream
+from meio_jax.progress import Preempted, Silent, Step
+from meio_jax.runs.resume import own_parts, search_saved, write_basis
+from meio_jax.solver.solve import Solution
+from meio_jax.solver.store import MemoryStore, Moment, every_nth, part_step
+from meio_jax.tables import read_instance
+
+OPTIONS = GenerateOptions(
+    items=44,
+    nodes_per_tier=(1, 2, 1),
+    regions=3,
+    periods=14,
+    waves=1,
+    speeds=2,
+    vendors=4,
+    partition_items=11,
+    tightness=0.5,
+)
+
+
+def configuration(**solve: object):
+    usual = {"max_steps": 6, "min_steps": 2, "block_items": 4, "devices": 1, "probe": False, "slack_items": 0}
+    few = {"sample_items": 12, "sample_steps": 5, "confirm": False, "violation": 1e-6}
+    return make_config(
+        scenarios={"train": 8, "per_step": 4, "holdout": 8, "clairvoyant": 0}, solve={**usual, **few, **solve}
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _promotion_as_users_have_it():
+    """The optimiser library needs it."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generate_instance(OPTIONS, tmp_path_factory.mktemp("instance"))
+
+
+@pytest.fixture(scope="module")
+def begin(folder: Path) -> SampledStart:
+    found = sampled_start(prepare(read_instance(folder), configuration()))
+    assert found is not None
+    return found
+
+
+@given(
+    sizes=st.lists(st.integers(0, 5), min_size=1, max_size=30),
+    devices=st.integers(1, 4),
+    wanted=st.floats(0, 40),
+)
+def test_a_sample_is_of_blocks_that_hold_items_on_every_device(sizes: list[int], devices: int, wanted: float) -> None:
+    table = np.tile(np.asarray(sizes, float), devices)
+    chosen = every_nth(table, wanted, devices)
+    assert not (chosen & (table == 0)).any()
+    held = sum(size > 0 for size in sizes)
+    each = chosen.reshape(devices, -1).sum(1)
+    assert (each == min(max(int(np.ceil(wanted / devices)), 1), held)).all()
+
+
+def moment(problem) -> Moment:
+    free = problem.zero_prices()
+    return Moment(free + 0.1, free, jnp.zeros((), jnp.int32), jnp.ones(()), jnp.zeros((), bool))
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_a_sweep_of_a_sample_moves_and_counts_its_items_alone(begin: SampledStart, together: int) -> None:
+    problem = begin.sample.problem
+    problem = replace(problem, settings=replace(problem.settings, together=together))
+    seen = np.asarray(problem.swept) > 0
+    assert 0 < seen.sum() < seen.size
+    masks = [jnp.asarray(mask, problem.swept.dtype) for mask in (seen, ~seen, seen | ~seen)]
+    items, at = MemoryStore(problem).start(), moment(problem)
+    own, others, whole = (part_step(replace(problem, swept=mask), items, at) for mask in masks)
+    added = jax.tree.map(jnp.add, own[0], others[0])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-2), added, whole[0])
+    before, moved, all_moved = (np.asarray(state.raw.target) for state in (items, own[1], whole[1]))
+    np.testing.assert_array_equal(moved[~seen], before[~seen])
+    np.testing.assert_array_equal(moved[seen], all_moved[seen])
+    assert (moved[seen] != before[seen]).any()
+
+
+def test_without_a_mask_a_sweep_is_that_of_all(begin: SampledStart) -> None:
+    problem, at = begin.model.store.problem, moment(begin.model.store.problem)
+    assert bool((problem.swept == 1).all())
+    items = begin.model.store.start()
+    masked, plain = part_step(problem, items, at), part_step(replace(problem, swept=None), items, at)
+    # Two programs, that a compiler may round differently.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-8), masked, plain)
+
+
+def test_a_sample_has_its_share_of_every_capacity_and_floors_as_they_are(begin: SampledStart) -> None:
+    model, store = begin.model, begin.model.store
+    given = np.asarray(store.resources.capacity)
+    floors, finite = np.asarray(store.resources.is_service), np.isfinite(given)
+    scaled = np.asarray(_share(model, begin.sample, store.start()).capacity)
+    np.testing.assert_array_equal(scaled[:, floors], given[:, floors])
+    share = (scaled / np.where(given > 0, given, 1))[:, ~floors][finite[:, ~floors]]
+    assert (share > 0).all()
+    assert (share < 1).all()
+    # A third of the items, about.
+    assert 0.15 < np.median(share) < 0.6
+    # A sample of all is given everything.
+    everything = np.asarray(_share(model, store, store.start()).capacity)
+    np.testing.assert_allclose(everything[finite], given[finite], rtol=1e-6)
+
+
+def test_others_follow_what_the_levels_of_the_sample_came_to() -> None:
+    # Two blocks of two items, one row; the second item of the second block is padding.
+    levels = np.asarray([[[6.0, 2.0]], [[1.0, 50.0]]])
+    newsvendor = np.asarray([[[3.0, 1.0]], [[2.0, 50.0]]])
+    counted = np.asarray([[1.0, 1.0], [1.0, 0.0]])
+    sums = _summed(levels, counted), _summed(newsvendor, counted)
+    np.testing.assert_allclose(sums, [[9.0], [6.0]])
+    np.testing.assert_allclose(_factor(*sums), [1.5])
+    np.testing.assert_allclose(_factor(np.asarray([5.0, 1e9, 0.0]), np.asarray([0.0, 1.0, 1.0])), [1.0, 10.0, 0.1])
+
+
+def test_the_whole_starts_from_prices_and_levels_of_the_sample(begin: SampledStart) -> None:
+    state = found_by_sample(begin, Silent())
+    assert float(state.shared.dual.price.max()) > 0
+    assert int(state.shared.step) == 0
+    seen = begin.sample.sees(0)
+    start, now = begin.model.store.start().raw.target, state.items.raw.target
+    assert (np.asarray(now)[seen] != np.asarray(start)[seen]).any()
+    assert (np.asarray(now)[~seen] != np.asarray(start)[~seen]).any()
+    assert np.isfinite(np.asarray(now)).all()
+
+
+def test_a_search_begins_with_a_sample_and_ends_with_all(folder: Path, begin: SampledStart) -> None:
+    cold = prepare(read_instance(folder), configuration(sample_items=0))
+    assert sampled_start(cold) is None
+    first = search(prepare(read_instance(folder), configuration(max_steps=1, min_steps=1)))
+    without = search(prepare(read_instance(folder), configuration(max_steps=1, min_steps=1, sample_items=0)))
+    assert (first.steps, without.steps) == (1, 1)
+    # After one step of all items capacities are far less exceeded than by the levels that know no prices.
+    assert first.history[-1].violation < 0.7 * without.history[-1].violation
+
+
+def test_no_sample_of_most_of_the_items_or_without_capacities(folder: Path) -> None:
+    assert sampled_start(prepare(read_instance(folder), configuration(sample_items=30))) is None
+    tables = read_instance(folder)
+    free = replace(tables, resources=tables.resources.clear())
+    assert sampled_start(prepare(free, configuration())) is None
+
+
+def test_a_sample_that_is_told_to_stop_gives_no_plan(begin: SampledStart) -> None:
+    class Stopping(Silent):
+        def should_stop(self) -> bool:
+            return True
+
+    with pytest.raises(Preempted, match="no plan yet"):
+        found_by_sample(begin, Stopping())
+
+
+class StopsAfter(Silent):
+    """The machine is taken away after some steps of all items; before the first: while the sample is searched."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def update(self, step: Step) -> None:
+        self.left -= 1
+
+    def should_stop(self) -> bool:
+        return self.left <= 0
+
+    def preempted(self) -> bool:
+        return self.should_stop()
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_a_search_that_was_stopped_ends_as_if_it_had_not_been(folder: Path, tmp_path: Path, steps: int) -> None:
+    def saved(name: str, progress: Silent, *, resume: bool = False) -> Solution:
+        model = prepare(read_instance(folder), configuration())
+        write_basis(tmp_path / name, own_parts(model)[0], model)
+        return search_saved(model, tmp_path / name, {}, progress, resume=resume)
+
+    whole = saved("whole", Silent())
+    with pytest.raises(Preempted, match="no plan yet" if steps == 0 else "after step 3"):
+        saved("stopped", StopsAfter(steps))
+    found = saved("stopped", Silent(), resume=True)
+    assert [step.cost for step in found.history] == [step.cost for step in whole.history]
+    ours, theirs = (eqx.filter(one.state, eqx.is_array) for one in (found, whole))
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+def test_parts_are_sampled_whole_and_the_others_take_over_theirs(folder: Path, tmp_path: Path) -> None:
+    model = prepare_stream(FolderSource(folder, 11), configuration(), tmp_path / "scratch")
+    begin = sampled_start(model)
+    assert begin is not None
+    assert begin.sample.seen == 11
+    (number,) = begin.sample.numbers
+    state = found_by_sample(begin, Silent())
+    start = {part.number: np.asarray(part.items.raw.target) for part in model.store.each(model.store.start())}
+    now = {part.number: np.asarray(part.items.raw.target) for part in model.store.each(state.items)}
+    assert sorted(now) == [0, 1, 2, 3]
+    assert number in now
+    assert all((now[part] != start[part]).any() for part in now)
+    again = search(begin.model, state)
+    assert again.steps == 6
+    assert np.isfinite(again.history[-1].cost)
