@@ -29,7 +29,7 @@ from meio_jax.solver.first_levels import first_levels, in_units
 from meio_jax.solver.optimiser import SearchOptions, adam_of, with_moments
 from meio_jax.solver.solve import Solution, State, initial_state, solve
 from meio_jax.solver.store import AbstractInventoryStore, Moment, Part
-from meio_jax.solver.subproblem import ItemState, Totals
+from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Totals
 
 # Steps of a search of all items after that of the sample: levels are near, and move by as much as in a warm start.
 _RATE, _DECAY = 0.03, 60
@@ -80,14 +80,11 @@ def sampled_start(model: Model) -> SampledStart | None:
     first = SearchOptions(options.learning_rate, options.final_learning_rate, steps)
     rate = min(_RATE, options.learning_rate)
     joint = SearchOptions(rate, min(options.final_learning_rate, rate), min(_DECAY, options.max_steps))
-    problem = model.store.problem
-    swept = None if sample.problem.swept is None else jnp.ones_like(sample.problem.swept)
-    # The mask is there for all items too: one compiled step serves both.
-    store = model.store.altered(lambda p: replace(p, swept=swept, search=problem.everywhere(joint)))
+    store = model.store.by_the_program_of_a_sample().altered(lambda p: replace(p, search=p.everywhere(joint)))
     limits = replace(model.limits, min_steps=min(model.config.warm.min_steps, options.max_steps))
     method = replace(model.method, gain=max(_GAIN, model.method.gain))
     whole = replace(model, store=store, limits=limits, method=method)
-    sample = sample.altered(lambda p: replace(p, search=problem.everywhere(first)))
+    sample = sample.altered(lambda p: replace(p, search=p.everywhere(first)))
     return SampledStart(whole, sample, model.method)
 
 
@@ -121,9 +118,10 @@ def found_by_sample(begin: SampledStart, progress: AbstractProgress) -> State:
     """
     model, sample = begin.model, begin.sample
     progress.stage(begin.line)
-    items = model.store.changed(model.store.start(), lambda part: part.items, "sampled")
-    scaled = _share(model, sample, items)
-    store = sample.given(scaled)
+    start = model.store.start()
+    store = sample.given(_share(model, sample, start))
+    # Sweeps of a sample move its items; those of the others are there beside them, as they are.
+    items = model.store.changed(start, lambda part: part.items, "sampled")
     steps = model.config.solve.sample_steps
     limits = replace(model.limits, max_steps=steps, min_steps=steps)
     state = initial_state(store, begin.method, items=items)
@@ -191,6 +189,11 @@ def _carried(model: Model, sample: AbstractInventoryStore, found: Solution, pric
         return replace(begun, optimiser=with_moments(begun.optimiser, adam))
 
     return model.store.changed(items, moved, "carried")
+
+
+def _placed(tree: AbstractPolicy, problem: InventorySubproblem) -> AbstractPolicy:
+    """A tree of the host's arrays where those of the problem are."""
+    return place_blocks(jax.tree.map(lambda leaf: jnp.asarray(leaf, problem.item_scale.dtype), tree), problem.mesh)
 
 
 def _summed(

@@ -143,6 +143,10 @@ class AbstractInventoryStore(AbstractStore[Items]):
     def sampled(self, items: int) -> AbstractInventoryStore[Items]:
         """The same items, of which sweeps see about so many: some of every stretch of the catalog."""
 
+    def by_the_program_of_a_sample(self) -> AbstractInventoryStore[Items]:
+        """The same items, all of which sweeps see, by the compiled step that serves a sample of them."""
+        return self
+
     @abc.abstractmethod
     def sees(self, number: int) -> Bool[np.ndarray, " blocks"]:
         """Which blocks of a part sweeps see."""
@@ -191,10 +195,17 @@ class MemoryStore(AbstractInventoryStore[ItemState]):
         return [own_part(self.problem.catalog.block.live).sum(1)]
 
     def sampled(self, items: int) -> AbstractInventoryStore[ItemState]:
-        sizes, mesh = self.block_sizes[0], self.problem.mesh
-        wanted = items / jax.process_count() / max(sizes.sum() / max((sizes > 0).sum(), 1), 1)
-        swept = place_blocks(every_nth(sizes, wanted, local_devices(mesh)).astype(self.problem.item_scale.dtype), mesh)
-        return self.altered(lambda problem: replace(problem, swept=jnp.asarray(swept)))
+        sizes = self.block_sizes[0]
+        each = sizes.sum() / max((sizes > 0).sum(), 1)
+        wanted = items / jax.process_count() / max(each, 1)
+        return self._seeing(every_nth(sizes, wanted, local_devices(self.problem.mesh)))
+
+    def by_the_program_of_a_sample(self) -> AbstractInventoryStore[ItemState]:
+        return self._seeing(np.ones(self.block_sizes[0].size, bool))
+
+    def _seeing(self, blocks: np.ndarray) -> AbstractInventoryStore[ItemState]:
+        swept = place_blocks(jnp.asarray(blocks.astype(self.problem.item_scale.dtype)), self.problem.mesh)
+        return self.altered(lambda problem: replace(problem, swept=swept))
 
     def sees(self, number: int) -> np.ndarray:
         swept = self.problem.swept
