@@ -170,22 +170,22 @@ def _carried(model: Model, sample: AbstractInventoryStore, found: Solution, pric
         return (*jax.tree.map(lambda leaf: _summed(own_part(leaf), live), trees), live.sum())
 
     sums = reduce(lambda one, other: jax.tree.map(np.add, one, other), map(of_part, sample.each(items)))
-    levels, priced, squares, count = sum_over_processes(sums)
+    levels, priced, squares, items_seen = sum_over_processes(sums)
     factor = jax.tree.map(_factor, levels, priced)
-    square = jax.tree.map(lambda total: total / count, squares)
+    square = jax.tree.map(lambda total: total / items_seen, squares)
 
     def moved(part: Part) -> ItemState:
         problem, sees = part.problem, sample.sees(part.number)
-        here = lambda tree: place_blocks(
-            jax.tree.map(lambda leaf: leaf.astype(problem.item_scale.dtype), tree), problem.mesh
-        )
+        here = lambda tree: _placed(tree, problem)
         pick = lambda others, kept: _picked(others, own_part(kept), sees)
         others = jax.tree.map(lambda priced, by: priced * by[..., None], newsvendor(part), factor)
         begun = problem.begin(here(jax.tree.map(pick, others, part.items.mean)))
         known, adam = adam_of(part.items.optimiser), adam_of(begun.optimiser)
         usual = jax.tree.map(lambda leaf, size: np.broadcast_to(size[..., None], leaf.shape), known.nu, square)
         momentum = jax.tree.map(lambda leaf: pick(np.zeros(leaf.shape), leaf), known.mu)
-        adam = adam._replace(count=known.count, mu=here(momentum), nu=here(jax.tree.map(pick, usual, known.nu)))
+        # Parts that are not of the sample have made no step, and yet know as much as those that are.
+        count = problem.everywhere(jnp.asarray(model.config.solve.sample_steps, adam.count.dtype))
+        adam = adam._replace(count=count, mu=here(momentum), nu=here(jax.tree.map(pick, usual, known.nu)))
         return replace(begun, optimiser=with_moments(begun.optimiser, adam))
 
     return model.store.changed(items, moved, "carried")
