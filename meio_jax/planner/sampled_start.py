@@ -16,7 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from meio_jax.distributed.sharding import own_part, place_blocks, sum_over_processes
 from meio_jax.dual import BestSoFar
@@ -31,8 +31,9 @@ from meio_jax.solver.solve import Solution, State, initial_state, solve
 from meio_jax.solver.store import AbstractInventoryStore, Moment, Part
 from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Totals
 
-# Steps of a search of all items after that of the sample: levels are near, and move by as much as in a warm start.
-_RATE, _DECAY = 0.03, 60
+# Steps of a search of all items after that of the sample: the first length of those of levels, over how many it falls,
+# and how many there are at least.
+_RATE, _DECAY, _LEAST = 0.06, 30, 25
 # How often the first percents of an excess count then: prices are near too, and answer what they miss at once.
 _GAIN = 2.0
 # A sample of more than this share of the items saves too little to be worth its steps.
@@ -41,6 +42,8 @@ _MOST = 0.5
 _ALIKE = 0.1
 # By how much levels of the sample may differ from newsvendor levels for others to follow them.
 _LEAST_FACTOR, _LARGEST_FACTOR = 0.1, 10.0
+# Classes of items by size, and how many items of a class weigh as much as what all items say.
+_CLASSES, _LEAN = 40, 5
 _SAY_EVERY = 20
 
 
@@ -81,7 +84,8 @@ def sampled_start(model: Model) -> SampledStart | None:
     rate = min(_RATE, options.learning_rate)
     joint = SearchOptions(rate, min(options.final_learning_rate, rate), min(_DECAY, options.max_steps))
     store = model.store.by_the_program_of_a_sample().altered(lambda p: replace(p, search=p.everywhere(joint)))
-    limits = replace(model.limits, min_steps=min(model.config.warm.min_steps, options.max_steps))
+    # Capacities are kept soon, and then nothing but the number of steps lets levels settle of items that are new.
+    limits = replace(model.limits, min_steps=min(max(_LEAST, model.config.warm.min_steps), options.max_steps))
     method = replace(model.method, gain=max(_GAIN, model.method.gain))
     whole = replace(model, store=store, limits=limits, method=method)
     sample = sample.altered(lambda p: replace(p, search=p.everywhere(first)))
@@ -166,19 +170,21 @@ def _carried(model: Model, sample: AbstractInventoryStore, found: Solution, pric
 
     def of_part(part: Part) -> tuple:
         live = own_part(part.problem.catalog.block.live) * sample.sees(part.number)[:, None]
+        kinds = _size_classes(part.problem.scale)
         trees = (part.items.mean, newsvendor(part), adam_of(part.items.optimiser).nu)
-        return (*jax.tree.map(lambda leaf: _summed(own_part(leaf), live), trees), live.sum())
+        return (*jax.tree.map(lambda leaf: _by_class(own_part(leaf), live, kinds), trees), _by_class(live, live, kinds))
 
     sums = reduce(lambda one, other: jax.tree.map(np.add, one, other), map(of_part, sample.each(items)))
-    levels, priced, squares, items_seen = sum_over_processes(sums)
-    factor = jax.tree.map(_factor, levels, priced)
-    square = jax.tree.map(lambda total: total / items_seen, squares)
+    levels, priced, squares, counts = sum_over_processes(sums)
+    factor = jax.tree.map(lambda found, newsvendor: _factors(found, newsvendor, counts), levels, priced)
+    square = jax.tree.map(lambda total: total.sum(0) / counts.sum(), squares)
 
     def moved(part: Part) -> ItemState:
         problem, sees = part.problem, sample.sees(part.number)
         here = lambda tree: _placed(tree, problem)
         pick = lambda others, kept: _picked(others, own_part(kept), sees)
-        others = jax.tree.map(lambda priced, by: priced * by[..., None], newsvendor(part), factor)
+        kinds = _size_classes(problem.scale)
+        others = jax.tree.map(lambda priced, by: priced * np.moveaxis(by[kinds], 1, -1), newsvendor(part), factor)
         begun = problem.begin(here(jax.tree.map(pick, others, part.items.mean)))
         known, adam = adam_of(part.items.optimiser), adam_of(begun.optimiser)
         usual = jax.tree.map(lambda leaf, size: np.broadcast_to(size[..., None], leaf.shape), known.nu, square)
@@ -196,18 +202,38 @@ def _placed(tree: AbstractPolicy, problem: InventorySubproblem) -> AbstractPolic
     return place_blocks(jax.tree.map(lambda leaf: jnp.asarray(leaf, problem.item_scale.dtype), tree), problem.mesh)
 
 
-def _summed(
-    leaf: Float[np.ndarray, "blocks *rows items"], counted: Float[np.ndarray, "blocks items"]
-) -> Float[np.ndarray, "*rows"]:
-    """Sum of a parameter over the items that count, by row."""
-    weight = counted.reshape(counted.shape[0], *[1] * (leaf.ndim - 2), counted.shape[1])
-    return np.sum(leaf.astype(float) * weight, axis=(0, -1))
+def _size_classes(scale: AbstractPolicy) -> Int[np.ndarray, "blocks items"]:
+    """Class of every item by its largest scale, a factor of two each: levels of slow movers are of another kind."""
+    tables = [own_part(leaf) for leaf in jax.tree.leaves(scale)]
+    largest = reduce(np.maximum, (table.max(axis=tuple(range(1, table.ndim - 1))) for table in tables))
+    return np.clip(np.floor(np.log2(np.maximum(largest, 1e-30))) + _CLASSES // 2, 0, _CLASSES - 1).astype(int)
 
 
-def _factor(found: np.ndarray, newsvendor: np.ndarray) -> np.ndarray:
-    """What the sample's levels came to of their newsvendor levels, by row; 1 where those are nothing."""
-    ratio = found / np.where(newsvendor > 1e-9, newsvendor, 1)
-    return np.where(newsvendor > 1e-9, np.clip(ratio, _LEAST_FACTOR, _LARGEST_FACTOR), 1.0)
+def _by_class(
+    leaf: Float[np.ndarray, "blocks *rows items"],
+    counted: Float[np.ndarray, "blocks items"],
+    kinds: Int[np.ndarray, "blocks items"],
+) -> Float[np.ndarray, "classes *rows"]:
+    """Sums of a parameter over the items of every class that count, by row."""
+    each = np.moveaxis(leaf.astype(float), -1, 1)
+    sums = np.zeros((_CLASSES, *each.shape[2:]))
+    np.add.at(sums, kinds, each * counted.reshape(*counted.shape, *[1] * (each.ndim - 2)))
+    return sums
+
+
+def _factors(
+    found: Float[np.ndarray, "classes *rows"],
+    newsvendor: Float[np.ndarray, "classes *rows"],
+    counts: Float[np.ndarray, " classes"],
+) -> Float[np.ndarray, "classes *rows"]:
+    """What levels of the sample came to of their newsvendor levels, by class and row.
+
+    Classes of few items lean towards what all came to; where newsvendor levels are nothing it is 1.
+    """
+    ratio = lambda top, below: np.where(below > 1e-9, top / np.where(below > 1e-9, below, 1), 1.0)
+    every = ratio(found.sum(0), newsvendor.sum(0))
+    own = (counts / (counts + _LEAN)).reshape(-1, *[1] * (found.ndim - 1))
+    return np.clip(every + own * (ratio(found, newsvendor) - every), _LEAST_FACTOR, _LARGEST_FACTOR)
 
 
 def _picked(levels: np.ndarray, kept: np.ndarray, sees: np.ndarray) -> np.ndarray:

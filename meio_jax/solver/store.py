@@ -195,10 +195,9 @@ class MemoryStore(AbstractInventoryStore[ItemState]):
         return [own_part(self.problem.catalog.block.live).sum(1)]
 
     def sampled(self, items: int) -> AbstractInventoryStore[ItemState]:
-        sizes = self.block_sizes[0]
-        each = sizes.sum() / max((sizes > 0).sum(), 1)
-        wanted = items / jax.process_count() / max(each, 1)
-        return self._seeing(every_nth(sizes, wanted, local_devices(self.problem.mesh)))
+        sizes, groups = self.block_sizes[0], own_part(self.problem.catalog.block.group)
+        share = items / float(sum_over_processes(np.asarray(sizes.sum())))
+        return self._seeing(every_nth(sizes, groups, share, local_devices(self.problem.mesh)))
 
     def by_the_program_of_a_sample(self) -> AbstractInventoryStore[ItemState]:
         return self._seeing(np.ones(self.block_sizes[0].size, bool))
@@ -224,19 +223,21 @@ class MemoryStore(AbstractInventoryStore[ItemState]):
         return change(Part(jax.process_index(), self.problem, items))
 
 
-def every_nth(sizes: np.ndarray, wanted: float, devices: int) -> Bool[np.ndarray, " blocks"]:
-    """About so many of the blocks that hold items, evenly over the catalog and as many on every device.
+def every_nth(sizes: np.ndarray, groups: np.ndarray, share: float, devices: int) -> Bool[np.ndarray, " blocks"]:
+    """About such a share of the blocks that hold items, evenly over every group of items, and one at least of each.
 
     Args:
         sizes: Items of every block; those of a device follow on each other.
-        wanted: How many blocks.
-        devices: Devices that share the blocks.
+        groups: Number of the group of every block.
+        share: How many blocks, as a share of all.
+        devices: Devices that share the blocks: each has its own of every group.
     """
     chosen = np.zeros(sizes.size, bool)
     for own in np.split(np.arange(sizes.size), devices):
-        held = own[sizes[own] > 0]
-        count = min(max(int(np.ceil(wanted / devices)), 1), held.size)
-        chosen[held[((np.arange(count) + 0.5) * held.size / max(count, 1)).astype(int)]] = True
+        for group in np.unique(groups[own]):
+            held = own[(groups[own] == group) & (sizes[own] > 0)]
+            count = min(max(round(share * held.size), 1), held.size)
+            chosen[held[((np.arange(count) + 0.5) * held.size / max(count, 1)).astype(int)]] = True
     return chosen
 
 

@@ -14,7 +14,7 @@ from meio_jax.config import make_config
 from meio_jax.generate import GenerateOptions, generate_instance
 from meio_jax.instance.item_sources import FolderSource
 from meio_jax.planner import prepare, search
-from meio_jax.planner.sampled_start import SampledStart, _factor, _share, _summed, found_by_sample, sampled_start
+from meio_jax.planner.sampled_start import SampledStart, _by_class, _factors, _share, found_by_sample, sampled_start
 from meio_jax.planner.streaming import prepare_stream
 from meio_jax.progress import Preempted, Silent, Step
 from meio_jax.runs.portable import to_named
@@ -63,17 +63,20 @@ def begin(folder: Path) -> SampledStart:
 
 
 @given(
-    sizes=st.lists(st.integers(0, 5), min_size=1, max_size=30),
+    blocks=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=30),
     devices=st.integers(1, 4),
-    wanted=st.floats(0, 40),
+    share=st.floats(0, 1.5),
 )
-def test_a_sample_is_of_blocks_that_hold_items_on_every_device(sizes: list[int], devices: int, wanted: float) -> None:
-    table = np.tile(np.asarray(sizes, float), devices)
-    chosen = every_nth(table, wanted, devices)
-    assert not (chosen & (table == 0)).any()
-    held = sum(size > 0 for size in sizes)
-    each = chosen.reshape(devices, -1).sum(1)
-    assert (each == min(max(int(np.ceil(wanted / devices)), 1), held)).all()
+def test_a_sample_has_blocks_of_every_group_on_every_device(
+    blocks: list[tuple[int, int]], devices: int, share: float
+) -> None:
+    sizes, groups = np.tile(np.asarray(blocks, float), (devices, 1)).T
+    chosen = every_nth(sizes, groups, share, devices)
+    assert not (chosen & (sizes == 0)).any()
+    for group in np.unique(groups):
+        held = ((groups == group) & (sizes > 0)).sum() // devices
+        each = (chosen & (groups == group)).reshape(devices, -1).sum(1)
+        assert (each == min(max(round(share * held), 1), held)).all()
 
 
 def moment(problem) -> Moment:
@@ -123,15 +126,25 @@ def test_a_sample_has_its_share_of_every_capacity_and_floors_as_they_are(begin: 
     np.testing.assert_allclose(everything[finite], given[finite], rtol=1e-6)
 
 
-def test_others_follow_what_the_levels_of_the_sample_came_to() -> None:
-    # Two blocks of two items, one row; the second item of the second block is padding.
+def test_others_follow_what_levels_of_their_size_came_to() -> None:
+    # Two blocks of two items, one row; the second item of the second block is padding, the first two are large.
     levels = np.asarray([[[6.0, 2.0]], [[1.0, 50.0]]])
     newsvendor = np.asarray([[[3.0, 1.0]], [[2.0, 50.0]]])
     counted = np.asarray([[1.0, 1.0], [1.0, 0.0]])
-    sums = _summed(levels, counted), _summed(newsvendor, counted)
-    np.testing.assert_allclose(sums, [[9.0], [6.0]])
-    np.testing.assert_allclose(_factor(*sums), [1.5])
-    np.testing.assert_allclose(_factor(np.asarray([5.0, 1e9, 0.0]), np.asarray([0.0, 1.0, 1.0])), [1.0, 10.0, 0.1])
+    kinds = np.asarray([[22, 22], [15, 22]])
+    counts = _by_class(counted, counted, kinds)
+    assert (counts[22], counts[15], counts.sum()) == (2, 1, 3)
+    found, priced = _by_class(levels, counted, kinds), _by_class(newsvendor, counted, kinds)
+    np.testing.assert_allclose([found[22], priced[22], found[15], priced[15]], [[8.0], [4.0], [1.0], [2.0]])
+    factors = _factors(found, priced, counts)
+    # All together 1.5; of the large ones 2, of the small one 0.5, which lean towards that of all by five items.
+    np.testing.assert_allclose(factors[22], [1.5 + 2 / 7 * 0.5])
+    np.testing.assert_allclose(factors[15], [1.5 - 1 / 6])
+    np.testing.assert_allclose(factors[3], [1.5])
+    # With many items a class follows its own alone, within bounds; where newsvendor levels are nothing nothing changes.
+    many = np.full(counts.shape, 1e9)
+    np.testing.assert_allclose(_factors(1000 * found, priced, many)[22], [10.0])
+    np.testing.assert_allclose(_factors(found, 0 * priced, many), 1.0)
 
 
 def test_the_whole_starts_from_prices_and_levels_of_the_sample(begin: SampledStart) -> None:
