@@ -1,6 +1,6 @@
 """Question: how much sooner does a search end that begins with a sample of its items, and is its plan as good?
 
-    python experiments/sampled_start.py --items 10000 --sample 600 --out experiments/results/sampled_start.json
+    python experiments/sampled_start.py --items 3000 --sample 300 --out experiments/results/sampled_start.json
 
 A generated catalog is searched from nothing, once all of it from the first step and once after a sample
 (`solve.sample_items`), by the same settings, in one process and on one device. A search of one step before each
@@ -53,7 +53,8 @@ def configuration(sample: int) -> Config:
     return make_config(
         scenarios={"train": 4096, "per_step": 4, "holdout": 64, "clairvoyant": 0, "store_gib": 0.0},
         fulfilment={"rounds": 3},
-        solve={"devices": 1, "sample_items": sample},
+        # Blocks that are small beside the groups of items, so that a sample can be.
+        solve={"devices": 1, "sample_items": sample, "block_items": 32},
     )
 
 
@@ -85,8 +86,8 @@ def searched(tables: Tables, sample: int) -> Row:
 
 
 def main(
-    items: Annotated[int, typer.Option(help="Items of the catalog.")] = 10_000,
-    sample: Annotated[int, typer.Option(help="Items of the sample.")] = 600,
+    items: Annotated[int, typer.Option(help="Items of the catalog.")] = 3_000,
+    sample: Annotated[int, typer.Option(help="Items of the sample.")] = 300,
     out: Annotated[Path | None, typer.Option(help="JSON file of the results.")] = None,
 ) -> None:
     console = Console(width=160)

@@ -161,7 +161,8 @@ def test_the_whole_starts_from_prices_and_levels_of_the_sample(begin: SampledSta
 def test_a_search_begins_with_a_sample_and_ends_with_all(folder: Path, begin: SampledStart) -> None:
     cold = prepare(read_instance(folder), configuration(sample_items=0))
     assert sampled_start(cold) is None
-    first = search(prepare(read_instance(folder), configuration(max_steps=1, min_steps=1)))
+    settled = configuration(max_steps=1, min_steps=1, sample_steps=60)
+    first = search(prepare(read_instance(folder), settled))
     without = search(prepare(read_instance(folder), configuration(max_steps=1, min_steps=1, sample_items=0)))
     assert (first.steps, without.steps) == (1, 1)
     # After one step of all items capacities are far less exceeded than by the levels that know no prices.
