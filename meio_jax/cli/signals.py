@@ -21,7 +21,7 @@ from types import FrameType
 
 from meio_jax.errors import visible
 
-GRACE = 1.5
+GRACE = 1.0
 """Seconds between being told to end at once and being ended."""
 
 Heard = Callable[[int], None]
