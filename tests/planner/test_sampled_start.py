@@ -84,7 +84,7 @@ def moment(problem) -> Moment:
     return Moment(free + 0.1, free, jnp.zeros((), jnp.int32), jnp.ones(()), jnp.zeros((), bool))
 
 
-@pytest.mark.parametrize("together", [1, 3])
+@pytest.mark.parametrize("together", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_sweep_of_a_sample_moves_and_counts_its_items_alone(begin: SampledStart, together: int) -> None:
     problem = begin.sample.problem
     problem = replace(problem, settings=replace(problem.settings, together=together))
@@ -101,6 +101,7 @@ def test_a_sweep_of_a_sample_moves_and_counts_its_items_alone(begin: SampledStar
     assert (moved[seen] != before[seen]).any()
 
 
+@pytest.mark.slow
 def test_without_a_mask_a_sweep_is_that_of_all(begin: SampledStart) -> None:
     problem, at = begin.model.store.problem, moment(begin.model.store.problem)
     assert bool((problem.swept == 1).all())
@@ -220,6 +221,7 @@ def test_a_search_that_was_stopped_ends_as_if_it_had_not_been(folder: Path, tmp_
         np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
+@pytest.mark.slow
 def test_parts_are_sampled_whole_and_the_others_take_over_theirs(folder: Path, tmp_path: Path) -> None:
     model = prepare_stream(FolderSource(folder, 11), configuration(), tmp_path / "scratch")
     begin = sampled_start(model)
