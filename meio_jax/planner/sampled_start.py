@@ -186,12 +186,14 @@ def _carried(model: Model, sample: AbstractInventoryStore, found: Solution, pric
         kinds = _size_classes(problem.scale)
         others = jax.tree.map(lambda priced, by: priced * np.moveaxis(by[kinds], 1, -1), newsvendor(part), factor)
         begun = problem.begin(here(jax.tree.map(pick, others, part.items.mean)))
-        known, adam = adam_of(part.items.optimiser), adam_of(begun.optimiser)
-        usual = jax.tree.map(lambda leaf, size: np.broadcast_to(size[..., None], leaf.shape), known.nu, square)
-        momentum = jax.tree.map(lambda leaf: pick(np.zeros(leaf.shape), leaf), known.mu)
+        adam = adam_of(begun.optimiser)
+        # What other processes hold of these arrays is theirs.
+        mean, known = jax.tree.map(own_part, adam_of(part.items.optimiser)[1:])
+        usual = jax.tree.map(lambda leaf, size: np.broadcast_to(size[..., None], leaf.shape), known, square)
+        momentum = jax.tree.map(lambda leaf: pick(np.zeros_like(leaf), leaf), mean)
         # Parts that are not of the sample have made no step, and yet know as much as those that are.
         count = problem.everywhere(jnp.asarray(model.config.solve.sample_steps, adam.count.dtype))
-        adam = adam._replace(count=count, mu=here(momentum), nu=here(jax.tree.map(pick, usual, known.nu)))
+        adam = adam._replace(count=count, mu=here(momentum), nu=here(jax.tree.map(pick, usual, known)))
         return replace(begun, optimiser=with_moments(begun.optimiser, adam))
 
     return model.store.changed(items, moved, "carried")
