@@ -17,9 +17,10 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from bench_solve import NETWORK, SETTINGS
 from provenance import provenance
 from rich.console import Console
 from rich.table import Table
@@ -28,10 +29,6 @@ from meio_jax.config import Config, make_config
 from meio_jax.generate import GenerateOptions, generate_instance
 from meio_jax.planner import Model, certify, prepare, search
 from meio_jax.tables import Tables, read_instance
-
-NETWORK: dict[str, Any] = {
-    "nodes_per_tier": (1, 2, 1), "regions": 3, "speeds": 2, "waves": 1, "periods": 14, "vendors": 20,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,8 +48,7 @@ class Row:
 def configuration(sample: int) -> Config:
     """Settings of a search, with a sample of so many items or none."""
     return make_config(
-        scenarios={"train": 4096, "per_step": 4, "holdout": 64, "clairvoyant": 0, "store_gib": 0.0},
-        fulfilment={"rounds": 3},
+        **SETTINGS,
         # Blocks that are small beside the groups of items, so that a sample can be.
         solve={"devices": 1, "sample_items": sample, "block_items": 32},
     )

@@ -31,9 +31,8 @@ from meio_jax.solver.solve import Solution, State, initial_state, solve
 from meio_jax.solver.store import AbstractInventoryStore, Moment, Part
 from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Totals
 
-# Steps of a search of all items after that of the sample: the first length of those of levels, over how many it falls,
-# and how many there are at least.
-_RATE, _DECAY, _LEAST = 0.06, 30, 25
+# Steps of levels in the search of all items after that of the sample: the first length, and over how many it falls.
+_RATE, _DECAY = 0.06, 30
 # How often the first percents of an excess count then: prices are near too, and answer what they miss at once.
 _GAIN = 2.0
 # A sample of more than this share of the items saves too little to be worth its steps.
@@ -83,11 +82,9 @@ def sampled_start(model: Model) -> SampledStart | None:
     first = SearchOptions(options.learning_rate, options.final_learning_rate, steps)
     rate = min(_RATE, options.learning_rate)
     joint = SearchOptions(rate, min(options.final_learning_rate, rate), min(_DECAY, options.max_steps))
-    store = model.store.by_the_program_of_a_sample().altered(lambda p: replace(p, search=p.everywhere(joint)))
-    # Capacities are kept soon, and then nothing but the number of steps lets levels settle of items that are new.
-    limits = replace(model.limits, min_steps=min(max(_LEAST, model.config.warm.min_steps), options.max_steps))
+    store = model.store.sweeping_all().altered(lambda p: replace(p, search=p.everywhere(joint)))
     method = replace(model.method, gain=max(_GAIN, model.method.gain))
-    whole = replace(model, store=store, limits=limits, method=method)
+    whole = replace(model, store=store, method=method)
     sample = sample.altered(lambda p: replace(p, search=p.everywhere(first)))
     return SampledStart(whole, sample, model.method)
 
@@ -163,10 +160,16 @@ def _carried(model: Model, sample: AbstractInventoryStore, found: Solution, pric
     items, resources = found.state.items, model.instance.resources
     start = start_of(model.config, model.instance, model.values)
 
+    last: dict[int, AbstractPolicy] = {}
+
     def newsvendor(part: Part) -> AbstractPolicy:
-        problem = part.problem
-        _, levels = first_levels(start, resources, (problem.network, problem.catalog), problem.mesh, prices)
-        return jax.tree.map(own_part, in_units(levels.policy, problem.scale))
+        # The sample asks, and then all items: in memory that is one part, which is evaluated once.
+        if part.number not in last:
+            problem = part.problem
+            _, levels = first_levels(start, resources, (problem.network, problem.catalog), problem.mesh, prices)
+            last.clear()
+            last[part.number] = jax.tree.map(own_part, in_units(levels.policy, problem.scale))
+        return last[part.number]
 
     def of_part(part: Part) -> tuple:
         live = own_part(part.problem.catalog.block.live) * sample.sees(part.number)[:, None]

@@ -141,10 +141,10 @@ class AbstractInventoryStore(AbstractStore[Items]):
 
     @abc.abstractmethod
     def sampled(self, items: int) -> AbstractInventoryStore[Items]:
-        """The same items, of which sweeps see about so many: some of every stretch of the catalog."""
+        """The same items, of which sweeps see about so many, taken evenly from the catalog."""
 
-    def by_the_program_of_a_sample(self) -> AbstractInventoryStore[Items]:
-        """The same items, all of which sweeps see, by the compiled step that serves a sample of them."""
+    def sweeping_all(self) -> AbstractInventoryStore[Items]:
+        """The same items, all of which sweeps see, by the same compiled step as a sample of them."""
         return self
 
     @abc.abstractmethod
@@ -199,7 +199,7 @@ class MemoryStore(AbstractInventoryStore[ItemState]):
         share = items / float(sum_over_processes(np.asarray(sizes.sum())))
         return self._seeing(every_nth(sizes, groups, share, local_devices(self.problem.mesh)))
 
-    def by_the_program_of_a_sample(self) -> AbstractInventoryStore[ItemState]:
+    def sweeping_all(self) -> AbstractInventoryStore[ItemState]:
         return self._seeing(np.ones(self.block_sizes[0].size, bool))
 
     def _seeing(self, blocks: np.ndarray) -> AbstractInventoryStore[ItemState]:

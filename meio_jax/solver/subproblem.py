@@ -269,9 +269,8 @@ def over_blocks(
             return one_block(at)
         totals, kept = jax.vmap(one_block)(at)
         if own is not None:
-            totals, kept = jax.tree.map(
-                lambda leaf: jnp.moveaxis(own * jnp.moveaxis(leaf, 0, -1), -1, 0), (totals, kept)
-            )
+            only = lambda leaf: leaf * own.reshape(-1, *[1] * (leaf.ndim - 1))
+            totals, kept = jax.tree.map(only, (totals, kept))
         return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), totals), kept
 
     def passed_over(at: tuple, own: Array | None) -> tuple[Totals, AbstractPolicy]:

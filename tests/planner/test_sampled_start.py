@@ -43,13 +43,6 @@ def configuration(**solve: object):
     )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _promotion_as_users_have_it():
-    """The optimiser library needs it."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return generate_instance(OPTIONS, tmp_path_factory.mktemp("instance"))
@@ -159,7 +152,7 @@ def test_the_whole_starts_from_prices_and_levels_of_the_sample(begin: SampledSta
     assert np.isfinite(np.asarray(now)).all()
 
 
-def test_a_search_begins_with_a_sample_and_ends_with_all(folder: Path, begin: SampledStart) -> None:
+def test_a_search_begins_with_a_sample_and_ends_with_all(folder: Path) -> None:
     cold = prepare(read_instance(folder), configuration(sample_items=0))
     assert sampled_start(cold) is None
     settled = configuration(max_steps=1, min_steps=1, sample_steps=60)
