@@ -7,6 +7,7 @@ BigCrush (ibid.).
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, UInt32
 
 _ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
@@ -60,6 +61,11 @@ def uniforms(
     at = (row, jnp.broadcast_to(stream, (1, 1)).astype(jnp.uint32))
     # The second word is left unused: to interleave the two takes longer than to scramble twice the counters.
     word, _ = threefry((key[0][None], key[1][None]), at)
+    return unit_interval(word, dtype)
+
+
+def unit_interval(word: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
+    """Uniform numbers in (0, 1) from random words."""
     # 23 random bits and a half are exact in float32, so that float32 and float64 see the same numbers.
     mantissa = (word >> jnp.uint32(9)).astype(dtype)
     return (mantissa + jnp.asarray(0.5, dtype)) * jnp.asarray(2.0**-23, dtype)
