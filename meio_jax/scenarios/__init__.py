@@ -1,6 +1,6 @@
 """Sampled demand and lead times."""
 
-from meio_jax.scenarios.leadtimes import LAWS, LeadTimes, searched_lead
+from meio_jax.scenarios.leadtimes import LAWS, LeadTimes, counted_lead, searched_lead
 from meio_jax.scenarios.sampling import (
     HOLDOUT,
     SLOW_BELOW,
@@ -23,6 +23,7 @@ __all__ = [
     "LeadTimes",
     "ScenarioSettings",
     "Scenarios",
+    "counted_lead",
     "item_keys",
     "sample_scenarios",
     "searched_lead",

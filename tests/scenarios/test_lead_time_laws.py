@@ -8,7 +8,7 @@ import pytest
 from sampling import mean_demand, sample
 from scipy import stats
 
-from meio_jax.scenarios.leadtimes import LAWS, LeadTimes, searched_lead
+from meio_jax.scenarios.leadtimes import LAWS, LeadTimes, counted_lead, searched_lead
 
 LIMIT, SCENARIOS = 30, 20_000
 FIXED, GAMMA, EMPIRICAL = range(3)
@@ -95,6 +95,8 @@ def test_search_is_the_inverse_of_the_table(limit: int) -> None:
         for value, row in zip(uniform[0], vendor[0], strict=True)
     ]
     np.testing.assert_array_equal(np.asarray(found)[0], expected)
+    shares = jnp.asarray(cumulative[vendor[0]].T[:, None])
+    np.testing.assert_array_equal(np.asarray(counted_lead(jnp.asarray(uniform), shares))[0], expected)
 
 
 def test_lanes_without_spread_are_one_number_each() -> None:
