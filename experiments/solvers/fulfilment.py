@@ -28,7 +28,7 @@ from meio_jax.policy import policy_family
 from meio_jax.scenarios import HOLDOUT
 from meio_jax.simulation.outcome import Record
 from meio_jax.simulation.rollout import rollout
-from meio_jax.simulation.serve import Customer, serve_wave
+from meio_jax.simulation.serve import Customer, serve_waves
 from meio_jax.solver.subproblem import block_lists
 from meio_jax.tables import Tables, read_instance
 from solvers.extensive import load
@@ -68,8 +68,8 @@ def waves(model: Model, solution: eqx.Module, block: int) -> list[dict]:
     customer = Customer(jnp.repeat(items.weight, SCENARIOS), nothing, nothing)
     inner = policy_family("base_stock")(nothing)
     serve = eqx.filter_jit(
-        lambda on_hand, wanted, one: serve_wave(
-            network, inner, on_hand, tuple(wanted), one, customer, problem.settings.form, record=False
+        lambda on_hand, wanted, one: serve_waves(
+            network, inner, on_hand, wanted, one, customer, problem.settings.form, record=False
         )
     )
     found = []
@@ -80,8 +80,8 @@ def waves(model: Model, solution: eqx.Module, block: int) -> list[dict]:
             # Two-stage networks: what was ordered on day 0 is on the shelf on day 1.
             on_hand = jnp.repeat(policy.target[0], SCENARIOS, axis=-1)
         for wave in range(network.waves):
-            one = jax.tree.map(lambda leaf, b=bucket, w=wave: leaf[b, w], lists)
-            left, unmet, done = serve(on_hand, demand[period, wave], one)
+            one = jax.tree.map(lambda leaf, b=bucket, w=wave: leaf[b, w][None], lists)
+            left, unmet, done = serve(on_hand, demand[period, wave][None], one)
             rent = np.asarray(priced[:, bucket], float).repeat(SCENARIOS, axis=0).T
             found.append(_wave(model, items, wave, (on_hand, demand[period, wave], rent), (unmet, done)))
             on_hand = left
@@ -97,7 +97,7 @@ def _wave(model: Model, items: eqx.Module, wave: int, seen: tuple, did: tuple) -
     lost = np.where(spread(items.backorder) > 0, spread(items.backorder_cost) * 7, spread(items.lost_sale_cost))
     moved = rent + np.asarray(network.handling_cost, float)[:, None]
     outbound = np.asarray(done.outbound_cost, float) + np.sum(moved * np.asarray(done.outbound, float), axis=0)
-    missed = np.sum(np.asarray(unmet, float), axis=(0, 1))
+    missed = np.asarray(unmet.total, float)
     unit = np.asarray(network.outbound_unit, float)[..., None]
     unit = unit + np.asarray(network.outbound_kg, float)[..., None] * spread(items.weight) + moved
     allowed = np.asarray(network.eligible[wave] & items.group_stockable)

@@ -73,7 +73,7 @@ def early_costs(
     served = Served.zeros(network, batch, dtype, record=False)
     none = jnp.zeros(batch, dtype)
     waste = constants.shelf is not None
-    kept, wasted = Stock(nothing, nothing, ()), nothing if waste else None
+    kept, wasted = Stock(nothing, nothing, None), nothing if waste else None
     spent = period_costs(network, constants, early, lane_lead, served, none, kept, nothing, wasted)
     carbon = jnp.sum(network.lane_carbon_kg[:, None] * early.lane, axis=0) * constants.customer.weight
     return spent, eqx.tree_at(lambda units: units.carbon, UnitTerms.zeros(batch, dtype, waste=waste), carbon)
@@ -81,8 +81,7 @@ def early_costs(
 
 def waiting(stock: Stock) -> Float[Array, " batch"]:
     """Units of demand that wait."""
-    nothing = jnp.zeros_like(stock.on_hand[0])
-    return sum((jnp.sum(left, axis=0) for left in stock.backlog), start=nothing)
+    return jnp.zeros_like(stock.on_hand[0]) if stock.backlog is None else jnp.sum(stock.backlog, axis=(0, 1))
 
 
 def credit_of(constants: Constants, stock: Stock) -> Float[Array, " batch"]:

@@ -58,14 +58,14 @@ def sent_by_life(
 
 
 def after_sales(
-    stock: Stock, on_hand: Float[Array, "nodes batch"], backlog: tuple[Float[Array, "regions batch"], ...]
+    stock: Stock, on_hand: Float[Array, "nodes batch"], backlog: Float[Array, "speeds regions batch"] | None
 ) -> Stock:
     """Stock in the evening: customers were given the oldest units.
 
     Args:
         stock: Before the day's sales.
         on_hand: What is left.
-        backlog: Demand that waits now.
+        backlog: Demand that waits now; None in networks without backorders.
     """
     if stock.old is None:
         return Stock(on_hand, stock.on_order, backlog)

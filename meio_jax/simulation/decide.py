@@ -65,7 +65,7 @@ def decide(
 ) -> tuple[Stock, Ordered]:
     """Orders and shipments at this moment: the decision that is issued today, and that every simulated day makes."""
     network = program.network
-    waiting = _waiting_by_node(program, bucket, stock.backlog) if network.backorders else None
+    waiting = None if stock.backlog is None else _waiting_by_node(program, bucket, stock.backlog)
     own = None if network.evening else constants.own_share * moment.mean_demand
     supply = eqx.tree_at(lambda s: s.own_demand, constants.supply, own, is_leaf=lambda leaf: leaf is None)
     expect = None
@@ -86,11 +86,8 @@ def decide(
     )
 
 
-def _waiting_by_node(program: Program, bucket: Bucket, backlog: tuple[Array, ...]) -> Float[Array, "nodes batch"]:
+def _waiting_by_node(program: Program, bucket: Bucket, backlog: Array) -> Float[Array, "nodes batch"]:
     """Backlog counts against the node that its class asks first."""
     ask = FORMS[program.form][0]
     first = bucket.lists.node[0, :, 0]
-    waiting = ask(backlog[0], first[0], program.network.nodes)
-    for speed in range(1, program.network.speeds):
-        waiting = waiting + ask(backlog[speed], first[speed], program.network.nodes)
-    return waiting
+    return ask(backlog.reshape(-1, backlog.shape[-1]), first.reshape(-1), program.network.nodes)

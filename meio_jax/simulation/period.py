@@ -61,8 +61,8 @@ def simulate_period(
     if not network.evening:
         stock, bought = decide(program, constants, bucket, stock, near, inputs.moment)
     on_hand, unmet, served = serve_period(program, constants, bucket, stock, inputs.demand)
-    backlog = tuple(left * constants.backorder for left in unmet) if network.backorders else ()
-    lost = sum(jnp.sum(left, axis=0) for left in unmet) * (1 - constants.backorder)
+    backlog = None if unmet.by_class is None else unmet.by_class * constants.backorder
+    lost = unmet.total * (1 - constants.backorder)
     stock = after_sales(stock, on_hand, backlog)
     stock, wasted = expired(stock, near.old)
     if network.evening:

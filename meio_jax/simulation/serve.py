@@ -1,4 +1,6 @@
-"""Serving one period's demand: waves, speeds fast to slow, priced preference rounds, downgrade."""
+"""Serving demand: wave after wave, speeds fast to slow, priced preference rounds, downgrade."""
+
+from dataclasses import fields
 
 import equinox as eqx
 import jax
@@ -17,6 +19,13 @@ class Customer(eqx.Module):
     weight: Float[Array, " batch"]
     downgrade_share: Float[Array, " batch"]
     counted: Float[Array, " batch"]
+
+
+class Unmet(eqx.Module):
+    """Demand that nobody served: in all, and by speed and region (None in networks without backorders)."""
+
+    total: Float[Array, " batch"]
+    by_class: Float[Array, "speeds regions batch"] | None
 
 
 class Regional(eqx.Module):
@@ -82,7 +91,7 @@ def _tables(
 
 def _from_nodes(
     floors: NodeFloors,
-    speed: int,
+    scope: Float[Array, "fills regions"],
     asked: Float[Array, "regions batch"],
     wanted: Float[Array, "regions batch"],
     usable: Float[Array, "nodes batch"],
@@ -93,7 +102,7 @@ def _from_nodes(
 
     Args:
         floors: The floors.
-        speed: Number of the speed.
+        scope: Regions that count at this speed (1, else 0).
         asked: Demand that asked for this speed; the rest of what is wanted was downgraded to it.
         wanted: All that is wanted at this speed.
         usable: Stock that the speed may take.
@@ -106,89 +115,168 @@ def _from_nodes(
     for p in range(nodes.shape[0]):
         share, usable, _ = assign_round(wanted, usable, nodes[p], form)
         shipped = wanted * share
-        counts = member[:, jnp.minimum(nodes[p], member.shape[1] - 1)] * floors.fill_scope[:, speed]
+        counts = member[:, jnp.minimum(nodes[p], member.shape[1] - 1)] * scope
         total = total + counts @ (shipped * own)
         wanted = wanted - shipped
     return total
 
 
-def serve_wave(
+class _Turn(eqx.Module):
+    """A speed of a wave; `passes_on` is 0 for the slowest speed, after which nobody waits for a slower one."""
+
+    demand: Float[Array, "*turns regions batch"]
+    lists: PreferenceLists
+    passes_on: Float[Array, "*turns"]
+    reserved: Float[Array, "*turns nodes batch"] | None
+    scope: Float[Array, "*turns fills regions"] | None
+
+
+class _Sums(eqx.Module):
+    """What is added up over all turns: outbound cost, carbon, and units."""
+
+    cost: Float[Array, " batch"]
+    carbon: Float[Array, " batch"]
+    shipped: Float[Array, " batch"]
+    downgraded: Float[Array, " batch"]
+    unmet: Float[Array, " batch"]
+
+
+class _Kept(eqx.Module):
+    """What is kept of every turn; None where it is not asked for."""
+
+    unmet: Float[Array, "*turns regions batch"] | None
+    on_time: Float[Array, "*turns groups batch"] | None
+    from_nodes: Float[Array, "*turns fills batch"] | None
+    tables: tuple[Float[Array, "*turns nodes batch"], Float[Array, "*turns nodes batch"], Array] | None
+    promised: tuple[Float[Array, "*turns regions"], Float[Array, "*turns regions"]] | None
+
+
+def serve_waves(
     network: Network,
     policy: AbstractPolicy,
     on_hand: Float[Array, "nodes batch"],
-    demand: tuple[Float[Array, "regions batch"], ...],
+    demand: Float[Array, "waves speeds regions batch"],
     lists: PreferenceLists,
     customer: Customer,
     form: str,
     *,
     record: bool,
-) -> tuple[Float[Array, "nodes batch"], tuple[Float[Array, "regions batch"], ...], Served]:
-    """Serve one wave; speeds from fast to slow, and what is left at a speed may accept the next slower one.
+    late: int = 0,
+) -> tuple[Float[Array, "nodes batch"], Unmet, Served]:
+    """Serve waves in turn; speeds from fast to slow, and what is left at a speed may accept the next slower one.
 
-    `demand` is one array per speed: the derivative of indexing one array would be a sum of padded arrays, which
-    costs more than the serving itself.
+    One loop goes through all speeds of all waves: the rounds of a speed are in a program once, which is most of what
+    there is to compile of a day.
+
+    Args:
+        network: The shared network.
+        policy: The policy, with the leaves of this bucket spread over the batch.
+        on_hand: Stock of the nodes.
+        demand: What is asked for.
+        lists: Preference lists of each wave.
+        customer: Data of the customers.
+        form: Of the rounds.
+        record: Whether units and costs by speed, node and region are kept.
+        late: How many of the first waves were promised on an earlier day: to serve them keeps no promise of this one.
 
     Returns:
-        Stock left, demand that nobody served (by speed, after downgrades), and what was done.
+        Stock left, demand that nobody served, after downgrades, and what was done.
     """
-    done = Served.zeros(network, on_hand.shape[-1], on_hand.dtype, record=record)
-    arrived = jnp.zeros_like(demand[0])
-    unmet, on_time, units_table, cost_table, routes_table, promised_table = [], [], [], [], [], []
-    from_nodes = done.from_nodes
-    cost, carbon, total, moved_total = done.outbound_cost, done.carbon, done.shipped, done.downgraded
-    ask = FORMS[form][0]
-    start = on_hand
-    for s in range(network.speeds):
-        wanted = demand[s] + arrived
-        reserved = policy.reserved(s)
-        usable = on_hand if reserved is None else jax.nn.relu(on_hand - reserved)
-        one_speed = jax.tree.map(lambda table, s=s: table[s], lists)
-        left, after, speed_cost, emitted = serve_rounds(
-            wanted,
-            usable,
-            one_speed.node,
-            one_speed.cost_unit,
-            one_speed.cost_kg,
-            one_speed.carbon,
-            customer.weight,
-            form,
+    waves, speeds = demand.shape[:2]
+    turns = waves * speeds
+
+    def turn(carry: tuple, at: _Turn) -> tuple[tuple, _Kept]:
+        on_hand, arrived, sums = carry
+        wanted = at.demand + arrived
+        usable = on_hand if at.reserved is None else jax.nn.relu(on_hand - at.reserved)
+        one = at.lists
+        left, after, cost, emitted = serve_rounds(
+            wanted, usable, one.node, one.cost_unit, one.cost_kg, one.carbon, customer.weight, form
         )
-        on_hand = after if reserved is None else jax.nn.relu(on_hand - usable) + after
-        if network.region_groups or record:
-            share = jnp.where(wanted > 0, 1 - left / jnp.where(wanted > 0, wanted, 1), 0)
-        if network.region_groups:
-            on_time.append(ask(demand[s] * share, network.region_group, network.region_groups))
-        if from_nodes is not None and network.floors is not None:
-            args = (demand[s], wanted, usable, one_speed.node, form)
-            from_nodes = from_nodes + _from_nodes(network.floors, s, *args)
-        total = total + jnp.sum(wanted - left, axis=0)
-        cost, carbon = cost + speed_cost, carbon + emitted
-        if record:
-            units, costs, routes = _tables(network, wanted, usable, one_speed, customer, form)
-            units_table.append(units)
-            cost_table.append(costs)
-            routes_table.append(routes)
-            promised_table.append((demand[s] * share) @ customer.counted)
-        accepts = customer.downgrade_share if s + 1 < network.speeds else jnp.zeros_like(cost)
-        arrived = left * accepts
-        moved_total = moved_total + jnp.sum(arrived, axis=0)
-        unmet.append(left - arrived)
-    done = Served(
-        outbound=start - on_hand,
-        outbound_cost=cost,
-        carbon=carbon,
-        shipped=total,
-        downgraded=moved_total,
-        on_time=jnp.stack(on_time) if on_time else done.on_time,
-        by_speed=jnp.concatenate(units_table) if record else done.by_speed,
-        cost_by_speed=jnp.concatenate(cost_table) if record else done.cost_by_speed,
-        regional=done.regional
-        if not record
-        else Regional(
-            routes=jnp.stack(routes_table),
-            promised=jnp.stack(promised_table),
-            wanted=jnp.stack([asked @ customer.counted for asked in demand]),
-        ),
-        from_nodes=from_nodes,
+        moved = left * (customer.downgrade_share * at.passes_on)
+        missed = left - moved
+        sums = _Sums(
+            cost=sums.cost + cost,
+            carbon=sums.carbon + emitted,
+            shipped=sums.shipped + jnp.sum(wanted - left, axis=0),
+            downgraded=sums.downgraded + jnp.sum(moved, axis=0),
+            unmet=sums.unmet + jnp.sum(missed, axis=0),
+        )
+        kept = _kept(network, at, wanted, usable, left, missed, customer, form, record=record)
+        on_hand = after if at.reserved is None else jax.nn.relu(on_hand - usable) + after
+        return (on_hand, moved, sums), kept
+
+    nothing = jnp.zeros(demand.shape[-1], demand.dtype)
+    carry = (on_hand, jnp.zeros_like(demand[0, 0]), _Sums(*[nothing] * len(fields(_Sums))))
+    # Where rounds are one kernel, turns side by side let the compiler join the accounts of a day.
+    unroll = turns if form == "fused" else 1
+    at = _turns_of(network, policy, demand, lists, on_hand)
+    (left, _, sums), kept = jax.lax.scan(turn, carry, at, unroll=unroll)
+    kept = jax.tree.map(lambda leaf: leaf.reshape(waves, speeds, *leaf.shape[1:]), kept)
+    unmet = Unmet(sums.unmet, None if kept.unmet is None else jnp.sum(kept.unmet, axis=0))
+    return left, unmet, _served(network, on_hand - left, sums, kept, late)
+
+
+def _turns_of(network: Network, policy: AbstractPolicy, demand: Array, lists: PreferenceLists, on_hand: Array) -> _Turn:
+    """All speeds of all waves, one after the other."""
+    waves, speeds = demand.shape[:2]
+    flat = lambda leaf: leaf.reshape(waves * speeds, *leaf.shape[2:])
+    own = [policy.reserved(speed) for speed in range(speeds)]
+    reserved = scope = None
+    if any(level is not None for level in own):
+        levels = jnp.stack([jnp.zeros_like(on_hand) if level is None else level for level in own])
+        reserved = jnp.tile(levels, (waves, 1, 1))
+    if network.floors is not None and network.floors.fills:
+        scope = jnp.tile(jnp.moveaxis(network.floors.fill_scope, 1, 0), (waves, 1, 1))
+    passes_on = jnp.tile((jnp.arange(speeds) < speeds - 1).astype(demand.dtype), waves)
+    return _Turn(flat(demand), jax.tree.map(flat, lists), passes_on, reserved, scope)
+
+
+def _kept(
+    network: Network,
+    at: _Turn,
+    wanted: Array,
+    usable: Array,
+    left: Array,
+    missed: Array,
+    customer: Customer,
+    form: str,
+    *,
+    record: bool,
+) -> _Kept:
+    """What is kept of a turn."""
+    on_time = from_nodes = tables = promised = None
+    if network.region_groups or record:
+        kept = at.demand * jnp.where(wanted > 0, 1 - left / jnp.where(wanted > 0, wanted, 1), 0)
+    if network.region_groups:
+        on_time = FORMS[form][0](kept, network.region_group, network.region_groups)
+    if at.scope is not None and network.floors is not None:
+        from_nodes = _from_nodes(network.floors, at.scope, at.demand, wanted, usable, at.lists.node, form)
+    if record:
+        tables = _tables(network, wanted, usable, at.lists, customer, form)
+        promised = (kept @ customer.counted, at.demand @ customer.counted)
+    return _Kept(missed if network.backorders else None, on_time, from_nodes, tables, promised)
+
+
+def _served(network: Network, outbound: Array, sums: _Sums, kept: _Kept, late: int) -> Served:
+    """What all turns did; of the first `late` waves no promise counts. Leaves of `kept` begin with waves and speeds."""
+    done = Served.zeros(network, outbound.shape[-1], outbound.dtype, record=False)
+    over_waves = lambda leaf: jnp.sum(leaf, axis=0)
+    in_time = lambda leaf: jnp.sum(leaf[late:], axis=0)
+    by_speed, cost_by_speed, regional = done.by_speed, done.cost_by_speed, done.regional
+    if kept.tables is not None and kept.promised is not None:
+        units, costs, routes = jax.tree.map(over_waves, kept.tables)
+        by_speed, cost_by_speed = (table.reshape(-1, table.shape[-1]) for table in (units, costs))
+        regional = Regional(routes, *jax.tree.map(in_time, kept.promised))
+    return Served(
+        outbound=outbound,
+        outbound_cost=sums.cost,
+        carbon=sums.carbon,
+        shipped=sums.shipped,
+        downgraded=sums.downgraded,
+        on_time=done.on_time if kept.on_time is None else in_time(kept.on_time),
+        by_speed=by_speed,
+        cost_by_speed=cost_by_speed,
+        regional=regional,
+        from_nodes=None if kept.from_nodes is None else jnp.sum(kept.from_nodes[late:], axis=(0, 1)),
     )
-    return on_hand, tuple(unmet), done

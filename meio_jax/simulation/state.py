@@ -8,14 +8,15 @@ from meio_jax.model.network import ItemBlock, Network, ShelfLife
 
 
 class Stock(eqx.Module):
-    """Stock and units on their way, per node; backlog is demand that waits, one array per speed (or none).
+    """Stock and units on their way, per node; backlog is demand that waits, by speed and region; None in networks
+    without backorders.
 
     `old` are units in stock that live for at most 1, 2, ... periods, this one included; None where nothing expires.
     """
 
     on_hand: Float[Array, "nodes batch"]
     on_order: Float[Array, "nodes batch"]
-    backlog: tuple[Float[Array, "regions batch"], ...]
+    backlog: Float[Array, "speeds regions batch"] | None
     old: Float[Array, "lives nodes batch"] | None = None
 
 
@@ -43,10 +44,10 @@ def initial_state(network: Network, block: ItemBlock, scenarios: int) -> tuple[S
     def spread(leaf: Array) -> Array:
         return jnp.repeat(leaf, scenarios, axis=-1)
 
-    none = jnp.zeros((network.regions, block.items * scenarios), block.on_hand.dtype)
-    backlog = (none,) * network.speeds if network.backorders else ()
-    if block.owed is not None and network.backorders:
-        backlog = tuple(spread(block.owed[speed]) for speed in range(network.speeds))
+    backlog = None
+    if network.backorders:
+        nothing = jnp.zeros((network.speeds, network.regions, block.items), block.on_hand.dtype)
+        backlog = spread(nothing if block.owed is None else block.owed)
 
     stale = under_way = None
     if block.shelf is not None:
