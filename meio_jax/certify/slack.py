@@ -17,18 +17,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from meio_jax.policy import AbstractPolicy
-from meio_jax.policy.registry import PolicyFamily
 from meio_jax.scenarios.sampling import VALIDATION
 from meio_jax.solver.first_levels import in_units
-from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, begin, judge, refine
+from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, judge, refine
 from meio_jax.solver.solve import Solution
-from meio_jax.solver.store import AbstractInventoryStore
+from meio_jax.solver.store import AbstractInventoryStore, Part
 from meio_jax.solver.subproblem import InventorySubproblem
 
 _FACTORS = (0.0, 0.8, 1.25)
 # A further search goes on from the last if that one added more than this share of what was saved before, and more than
 # this share of the cost.
 _LITTLE, _NOTHING = 0.03, 1e-4
+
+
+Newsvendor = Callable[[InventorySubproblem], AbstractPolicy]
+"""Newsvendor levels at the final prices of all items of a part, in units of its scale."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Effort:
 def estimate_slack(
     store: AbstractInventoryStore,
     best: Solution,
-    family: PolicyFamily,
+    newsvendor: Newsvendor,
     effort: Effort,
     *,
     stationary: bool,
@@ -68,7 +71,8 @@ def estimate_slack(
     Args:
         store: The items, with the capacities as the user gave them.
         best: The search, with the plan and its prices.
-        family: The policy whose parameters are decided.
+        newsvendor: Levels that are searched besides those of the plan. They are asked for by whole parts, which have a
+            compiled program since they were started from such levels; one for a block would have to be compiled.
         effort: How much is tried.
         stationary: One target for all buckets.
         seed: Draws the sample.
@@ -79,12 +83,13 @@ def estimate_slack(
     around = jax.tree.map(lambda leaf: np.asarray(leaf) if eqx.is_array(leaf) else leaf, around)
     sizes = np.concatenate(store.block_sizes)
     numbers = _sampled_blocks(sizes, effort.items, seed)
-    blocks = read_blocks(store, best, numbers)
+    started = lambda part: (part.problem.scale, part.problem.item_scale, newsvendor(part.problem))
+    blocks = read_blocks(store, best, numbers, started)
 
     def one(number: int) -> tuple[np.ndarray, np.ndarray]:
         check()
-        leaves, raw = blocks[number]
-        before, after = _compared(around, family, leaves, raw, problem.chunks, effort)
+        leaves, raw, *start = blocks[number]
+        before, after = _compared(around, leaves, raw, _begun(*start), problem.chunks, effort)
         own = np.asarray(leaves[0].live) > 0
         saved = np.asarray(before.total, float) - np.asarray(after, float)
         return saved[own], np.asarray(before.gross, float)[own]
@@ -108,15 +113,17 @@ def surroundings(problem: InventorySubproblem, best: Solution, *, stationary: bo
     )
 
 
-def read_blocks(store: AbstractInventoryStore, best: Solution, numbers: list[int]) -> dict[int, tuple]:
-    """Leaves and parameters of some blocks, which are numbered through all parts."""
+def read_blocks(
+    store: AbstractInventoryStore, best: Solution, numbers: list[int], more: Callable[[Part], tuple] = lambda _: ()
+) -> dict[int, tuple]:
+    """Leaves and parameters of some blocks, which are numbered through all parts, and `more` trees of their parts."""
     found: dict[int, tuple] = {}
     first = 0
     for part, sizes in zip(store.each(best.state.items), store.block_sizes, strict=True):
         own = [number for number in numbers if first <= number < first + sizes.size]
         if own:
             catalog = eqx.tree_at(lambda c: c.scenarios, part.problem.catalog, None, is_leaf=lambda leaf: leaf is None)
-            trees = (catalog.per_block(), part.items.plan(best.improved))
+            trees = (catalog.per_block(), part.items.plan(best.improved), *more(part))
             for number in own:
                 found[number] = jax.tree.map(lambda leaf, at=number - first: np.asarray(leaf[at]), trees)
         first += sizes.size
@@ -130,11 +137,17 @@ def _sampled_blocks(sizes: np.ndarray, items: int, seed: int) -> list[int]:
     return order[:enough].tolist()
 
 
+def _begun(scale: AbstractPolicy, cost: np.ndarray, first: AbstractPolicy) -> Refining:
+    """The search of a block before its first step."""
+    first, scale = jax.tree.map(jnp.asarray, (first, scale))
+    nothing = jax.tree.map(jnp.zeros_like, first)
+    return Refining(first, first, nothing, nothing, scale, jnp.asarray(cost), jnp.zeros((), jnp.int32))
+
+
 def _compared(
-    around: Surroundings, family: PolicyFamily, leaves: tuple, raw: AbstractPolicy, chunks: int, effort: Effort
+    around: Surroundings, leaves: tuple, raw: AbstractPolicy, start: Refining, chunks: int, effort: Effort
 ) -> tuple[Judged, np.ndarray]:
     """The plan of a block judged, and per item the total of the best alternative, chosen on other scenarios."""
-    start = begin(around, family, leaves)
     pace = Pace.of(effort.steps, start.cost.dtype)
     known = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, bool), raw)
     nothing = jax.tree.map(jnp.zeros_like, start.raw)

@@ -24,7 +24,7 @@ from meio_jax.model.network import Network
 from meio_jax.model.resources import Resources
 from meio_jax.planner.finished import PartPlan, Plan
 from meio_jax.planner.fixed_orders import with_fixed_orders
-from meio_jax.planner.model import Model, per_step
+from meio_jax.planner.model import Model, newsvendor_at, per_step
 from meio_jax.planner.override_costs import Pricing
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress, Silent
@@ -55,7 +55,7 @@ def _slack_of(model: Model, solution: Solution, progress: AbstractProgress) -> S
     return estimate_slack(
         model.given,
         solution,
-        model.values.policy.family,
+        lambda problem: newsvendor_at(model, problem, solution.list_prices),
         effort,
         stationary=model.stationary,
         seed=config.seed,

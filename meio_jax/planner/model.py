@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Array, Float
 
 from meio_jax.config.settings import Config
 from meio_jax.config.values import Values
@@ -21,10 +22,11 @@ from meio_jax.instance.blocks import Layout
 from meio_jax.instance.census import Gather, alone
 from meio_jax.objective import AbstractObjective
 from meio_jax.planner.block_size import Device, blocks_together, items_per_block, this_device
+from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import ScenarioSettings
 from meio_jax.simulation.gradients import GRADIENT_MODES
 from meio_jax.solver.file_store import FileStore
-from meio_jax.solver.first_levels import Start
+from meio_jax.solver.first_levels import Start, first_levels, in_units
 from meio_jax.solver.optimiser import SearchOptions
 from meio_jax.solver.problem import Built, Training, build_problem
 from meio_jax.solver.solve import Limits
@@ -197,6 +199,16 @@ def start_of(config: Config, instance: Instance, values: Values) -> Start:
         values.policy.family,
         stationary=instance.tables.settings.stationary_targets if stationary is None else stationary,
     )
+
+
+def newsvendor_at(
+    model: Model, problem: InventorySubproblem, prices: Float[Array, "buckets resources"]
+) -> AbstractPolicy:
+    """Newsvendor levels of the items of a part at these prices, in units of its scale."""
+    start = start_of(model.config, model.instance, model.values)
+    items = (problem.network, problem.catalog)
+    _, levels = first_levels(start, model.instance.resources, items, problem.mesh, prices)
+    return in_units(levels.policy, problem.scale)
 
 
 def built_from(instance: Instance, config: Config, mesh: Mesh | None, values: Values) -> Built:

@@ -21,11 +21,10 @@ from jaxtyping import Array, Float, Int
 from meio_jax.distributed.sharding import own_part, place_blocks, sum_over_processes
 from meio_jax.dual import BestSoFar
 from meio_jax.model.resources import Resources
-from meio_jax.planner.model import Model, start_of
+from meio_jax.planner.model import Model, newsvendor_at
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress, Preempted, Silent, Step
 from meio_jax.results import Result
-from meio_jax.solver.first_levels import first_levels, in_units
 from meio_jax.solver.optimiser import SearchOptions, adam_of, with_moments
 from meio_jax.solver.solve import Solution, State, initial_state, solve
 from meio_jax.solver.store import AbstractInventoryStore, Moment, Part
@@ -157,18 +156,14 @@ def _looked_at(store: AbstractInventoryStore, at: Moment, items: Any) -> Totals:
 
 def _carried(model: Model, sample: AbstractInventoryStore, found: Solution, prices: Array) -> Any:
     """All items at levels that follow those of the sample, which stay as they are."""
-    items, resources = found.state.items, model.instance.resources
-    start = start_of(model.config, model.instance, model.values)
-
+    items = found.state.items
     last: dict[int, AbstractPolicy] = {}
 
     def newsvendor(part: Part) -> AbstractPolicy:
         # The sample asks, and then all items: in memory that is one part, which is evaluated once.
         if part.number not in last:
-            problem = part.problem
-            _, levels = first_levels(start, resources, (problem.network, problem.catalog), problem.mesh, prices)
             last.clear()
-            last[part.number] = jax.tree.map(own_part, in_units(levels.policy, problem.scale))
+            last[part.number] = jax.tree.map(own_part, newsvendor_at(model, part.problem, prices))
         return last[part.number]
 
     def of_part(part: Part) -> tuple:

@@ -9,7 +9,7 @@ import pytest
 from one_node import demand, instance, item, offer, settings
 
 from meio_jax.certify.slack import Effort, Slack, estimate_slack
-from meio_jax.planner.model import Model, prepare
+from meio_jax.planner.model import Model, newsvendor_at, prepare
 from meio_jax.planner.searching import search
 from meio_jax.solver.solve import Solution
 
@@ -35,7 +35,8 @@ def slack_at(found: tuple[Model, Solution], share: float) -> Slack:
     levels = jax.tree.map(lambda leaf: share * leaf, solution.state.items.plan(solution.improved))
     changed = solution.with_best(replace(solution.state.items, best=levels))
     effort = Effort(items=len(NAMES), scenarios=16)
-    return estimate_slack(model.given, changed, model.values.policy.family, effort, stationary=model.stationary)
+    newsvendor = lambda problem: newsvendor_at(model, problem, solution.list_prices)
+    return estimate_slack(model.given, changed, newsvendor, effort, stationary=model.stationary)
 
 
 @pytest.mark.slow
