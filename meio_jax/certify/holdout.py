@@ -12,12 +12,12 @@ from jaxtyping import Array, Float
 
 from meio_jax.certify.item_results import ItemResults
 from meio_jax.certify.order_times import OrderTimes, OrderTimesSum
-from meio_jax.certify.plan_sweep import purpose_of, scenario_numbers, sweep_plan, unstored
+from meio_jax.certify.plan_sweep import scenario_numbers, sweep_plan, unstored
 from meio_jax.distributed.sharding import own_part
 from meio_jax.model.costs import CostTerms
 from meio_jax.model.resources import Usage
 from meio_jax.policy import AbstractPolicy
-from meio_jax.scenarios.sampling import HOLDOUT
+from meio_jax.scenarios.sampling import HOLDOUT, purpose_of
 from meio_jax.simulation.serve import Regional
 from meio_jax.solver.subproblem import InventorySubproblem
 

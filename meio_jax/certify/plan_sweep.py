@@ -36,11 +36,6 @@ def scenario_numbers(first: int, count: int) -> Int[Array, " scenarios"]:
     return jnp.arange(first, first + count, dtype=jnp.int32)
 
 
-def purpose_of(purpose: int) -> UInt32[Array, ""]:
-    """What scenarios are for, as an argument: plans are compared and certified by one compiled program."""
-    return jnp.asarray(purpose, jnp.uint32)
-
-
 @kept_jit
 def sweep_plan(
     problem: InventorySubproblem,

@@ -9,12 +9,12 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from meio_jax.certify.plan_sweep import purpose_of, scenario_numbers, sweep_plan, unstored
+from meio_jax.certify.plan_sweep import scenario_numbers, sweep_plan, unstored
 from meio_jax.distributed.sharding import own_part, sum_over_processes
 from meio_jax.model.costs import CostTerms
 from meio_jax.model.resources import Usage
 from meio_jax.policy import AbstractPolicy
-from meio_jax.scenarios.sampling import VALIDATION
+from meio_jax.scenarios.sampling import VALIDATION, purpose_of
 from meio_jax.solver.store import AbstractInventoryStore, Items
 from meio_jax.solver.subproblem import InventorySubproblem
 

@@ -7,23 +7,27 @@ the best of what is found is compared with the plan on scenarios that neither se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from meio_jax.certify.plan_sweep import unstored
+from meio_jax.distributed.sharding import place_blocks
 from meio_jax.policy import AbstractPolicy
-from meio_jax.scenarios.sampling import VALIDATION
-from meio_jax.solver.first_levels import in_units
-from meio_jax.solver.refine import Judged, Pace, Refining, Surroundings, judge, refine
+from meio_jax.scenarios.sampling import TRAINING, VALIDATION, purpose_of
+from meio_jax.solver.refine import Pace, Refining, Surroundings, judge, moved
 from meio_jax.solver.solve import Solution
-from meio_jax.solver.store import AbstractInventoryStore, Part
-from meio_jax.solver.subproblem import InventorySubproblem
+from meio_jax.solver.store import AbstractInventoryStore, Part, part_sweep
+from meio_jax.solver.subproblem import InventorySubproblem, Look
 
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 _FACTORS = (0.0, 0.8, 1.25)
 # A further search goes on from the last if that one added more than this share of what was saved before, and more than
 # this share of the cost.
@@ -82,21 +86,10 @@ def estimate_slack(
     around = surroundings(problem, best, stationary=stationary)
     around = jax.tree.map(lambda leaf: np.asarray(leaf) if eqx.is_array(leaf) else leaf, around)
     sizes = np.concatenate(store.block_sizes)
-    numbers = _sampled_blocks(sizes, effort.items, seed)
-    started = lambda part: (part.problem.scale, part.problem.item_scale, newsvendor(part.problem))
-    blocks = read_blocks(store, best, numbers, started)
-
-    def one(number: int) -> tuple[np.ndarray, np.ndarray]:
-        check()
-        leaves, raw, *start = blocks[number]
-        before, after = _compared(around, leaves, raw, _begun(*start), problem.chunks, effort)
-        own = np.asarray(leaves[0].live) > 0
-        saved = np.asarray(before.total, float) - np.asarray(after, float)
-        return saved[own], np.asarray(before.gross, float)[own]
-
-    # Blocks are small programs of one core each.
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        found = list(pool.map(one, numbers))
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for part, own in _with_blocks(store, best, _sampled_blocks(sizes, effort.items, seed)):
+        sample = _Sample(part.problem, own, best, around, effort, check)
+        found += sample.compared(part.items.plan(best.improved), newsvendor(part.problem))
     return _ratio(found, float(sizes.sum()))
 
 
@@ -113,21 +106,32 @@ def surroundings(problem: InventorySubproblem, best: Solution, *, stationary: bo
     )
 
 
-def read_blocks(
-    store: AbstractInventoryStore, best: Solution, numbers: list[int], more: Callable[[Part], tuple] = lambda _: ()
-) -> dict[int, tuple]:
-    """Leaves and parameters of some blocks, which are numbered through all parts, and `more` trees of their parts."""
+def read_blocks(store: AbstractInventoryStore, best: Solution, numbers: list[int]) -> dict[int, tuple]:
+    """Leaves and parameters of some blocks, which are numbered through all parts."""
     found: dict[int, tuple] = {}
+    firsts = np.cumsum([0, *[sizes.size for sizes in store.block_sizes]])
+    for part, own in _with_blocks(store, best, numbers):
+        leaves, first = block_leaves(part.problem, own), firsts[store.numbers.index(part.number)]
+        for number in own:
+            raw = jax.tree.map(lambda leaf, at=number: np.asarray(leaf[at]), part.items.plan(best.improved))
+            found[int(first) + number] = (leaves[number], raw)
+    return found
+
+
+def block_leaves(problem: InventorySubproblem, blocks: list[int]) -> dict[int, tuple]:
+    """The leaves of some blocks of a part, without stored scenarios."""
+    per_block = unstored(problem).catalog.per_block()
+    return {number: jax.tree.map(lambda leaf, at=number: np.asarray(leaf[at]), per_block) for number in blocks}
+
+
+def _with_blocks(store: AbstractInventoryStore, best: Solution, numbers: list[int]) -> Iterator[tuple[Part, list[int]]]:
+    """The parts that have some of these blocks, and which of their own blocks those are."""
     first = 0
     for part, sizes in zip(store.each(best.state.items), store.block_sizes, strict=True):
-        own = [number for number in numbers if first <= number < first + sizes.size]
+        own = [number - first for number in numbers if first <= number < first + sizes.size]
         if own:
-            catalog = eqx.tree_at(lambda c: c.scenarios, part.problem.catalog, None, is_leaf=lambda leaf: leaf is None)
-            trees = (catalog.per_block(), part.items.plan(best.improved), *more(part))
-            for number in own:
-                found[number] = jax.tree.map(lambda leaf, at=number - first: np.asarray(leaf[at]), trees)
+            yield part, own
         first += sizes.size
-    return found
 
 
 def _sampled_blocks(sizes: np.ndarray, items: int, seed: int) -> list[int]:
@@ -137,47 +141,124 @@ def _sampled_blocks(sizes: np.ndarray, items: int, seed: int) -> list[int]:
     return order[:enough].tolist()
 
 
-def _begun(scale: AbstractPolicy, cost: np.ndarray, first: AbstractPolicy) -> Refining:
-    """The search of a block before its first step."""
-    first, scale = jax.tree.map(jnp.asarray, (first, scale))
-    nothing = jax.tree.map(jnp.zeros_like, first)
-    return Refining(first, first, nothing, nothing, scale, jnp.asarray(cost), jnp.zeros((), jnp.int32))
+class _Sample:
+    """Blocks of a part whose levels are searched further, by the compiled sweep that searched the whole.
+
+    Levels are in units of their scale, with an axis of all blocks of the part; blocks that are not of the sample are
+    passed over, and so are those for which a further search saves little.
+    """
+
+    def __init__(
+        self,
+        problem: InventorySubproblem,
+        blocks: list[int],
+        best: Solution,
+        around: Surroundings,
+        effort: Effort,
+        check: Callable[[], None],
+    ) -> None:
+        self._problem, self._blocks, self._best, self._around = problem, blocks, best, around
+        self._effort, self._check = effort, check
+        self._leaves = block_leaves(problem, blocks)
+        self._scale = jax.tree.map(np.asarray, problem.scale)
+        self._pace = problem.everywhere(Pace.of(effort.steps, problem.item_scale.dtype))
+
+    def compared(self, plan: AbstractPolicy, newsvendor: AbstractPolicy) -> list[tuple[np.ndarray, np.ndarray]]:
+        """What items of each block could save, and what they pay: the best levels, chosen on other scenarios."""
+        plan, newsvendor = jax.tree.map(np.asarray, (plan, newsvendor))
+        tried = [plan, *[self._searched(start, self._blocks) for start in (plan, newsvendor)]]
+        tried += [jax.tree.map(lambda leaf, f=factor: f * leaf, plan) for factor in _FACTORS]
+        look = lambda at: [self._total(levels, at, 0).total for levels in tried]
+        totals = dict(zip(self._blocks, _in_threads(look, self._blocks), strict=True))
+        active = self._blocks
+        for _ in range(self._effort.rounds - 1):
+            saved = {at: _saved(totals[at]) for at in active}
+            tried.append(self._searched(self._best_of(tried, totals), active))
+            again = dict(zip(active, _in_threads(lambda at: self._total(tried[-1], at, 0).total, active), strict=True))
+            for at in self._blocks:
+                # Levels of a block that is passed over are those of its best so far.
+                totals[at].append(again[at] if at in again else np.min(totals[at], axis=0))
+            active = [at for at in active if _saved(totals[at]) > _enough(saved[at], totals[at])]
+            if not active:
+                break
+        return _in_threads(lambda at: self._saving(tried, totals[at], at), self._blocks)
+
+    def _saving(self, tried: list[AbstractPolicy], totals: list[np.ndarray], at: int) -> tuple[np.ndarray, np.ndarray]:
+        """Saving and payment of every item of a block, on scenarios that chose nothing."""
+        chosen = np.argmin(totals, axis=0)
+        fresh = [self._total(levels, at, self._effort.scenarios) for levels in tried]
+        best = np.take_along_axis(np.stack([one.total for one in fresh]), chosen[None], axis=0)[0]
+        own = np.asarray(self._leaves[at][0].live) > 0
+        return (fresh[0].total - best)[own], fresh[0].gross[own]
+
+    def _best_of(self, tried: list[AbstractPolicy], totals: dict[int, list[np.ndarray]]) -> AbstractPolicy:
+        """Of every item of the sample the levels that are best so far; of others those of the plan."""
+        blocks, items = self._problem.item_scale.shape
+        chosen = np.zeros((blocks, items), int)
+        for at, found in totals.items():
+            chosen[at] = np.argmin(found, axis=0)
+        pick = lambda *leaves: np.choose(chosen[:, None, None], leaves)
+        return jax.tree.map(pick, *tried)
+
+    def _searched(self, start: AbstractPolicy, blocks: list[int]) -> AbstractPolicy:
+        """Where a search of some blocks leads from these levels."""
+        # On one device a sweep keeps one core busy; sweeps over several devices must not run beside each other.
+        shares = [blocks] if self._problem.mesh is not None else [own for own in (blocks[::2], blocks[1::2]) if own]
+        found = _in_threads(lambda own: self._search(start, own), shares)
+        swept = np.zeros(self._problem.item_scale.shape[0], int)
+        for number, own in enumerate(shares):
+            swept[own] = number
+        # Blocks that no share has are where they started, in each of them.
+        pick = lambda *leaves: np.choose(swept[:, None, None, None], leaves)
+        return jax.tree.map(pick, *found)
+
+    def _search(self, start: AbstractPolicy, blocks: list[int]) -> AbstractPolicy:
+        """Means of the levels of the later steps of a search of some blocks."""
+        problem, effort, size = self._problem, self._effort, self._problem.settings.scenarios_per_step
+        swept = np.zeros(problem.item_scale.shape[0], problem.item_scale.dtype)
+        swept[blocks] = 1
+        problem = replace(problem, swept=place_blocks(jnp.asarray(swept), problem.mesh))
+        begun = Refining.at(jax.tree.map(jnp.asarray, start), problem.scale, problem.item_scale)
+        now = place_blocks(begun, problem.mesh)
+        prices = (jnp.asarray(self._best.prices), jnp.asarray(self._best.list_prices))
+        for step in range(effort.steps):
+            self._check()
+            first = jnp.asarray(step % problem.chunks * size, jnp.int32)
+            look = Look(*prices, first, purpose_of(TRAINING), jnp.zeros((), problem.item_scale.dtype))
+            _, slopes = part_sweep(problem, problem.everywhere(look), now.raw)
+            now = moved(now, slopes.levels, self._pace)
+        return jax.tree.map(np.asarray, now.mean)
+
+    def _total(self, levels: AbstractPolicy, at: int, first: int) -> _Priced:
+        """What every item of a block pays at these levels, on validation scenarios from number `first` on."""
+        self._check()
+        policy = jax.tree.map(lambda raw, scale: raw[at] * scale[at], levels, self._scale)
+        number = jnp.asarray(first, jnp.int32)
+        found = judge(self._around, self._leaves[at], policy, self._effort.scenarios, number, VALIDATION)
+        return _Priced(np.asarray(found.total, float), np.asarray(found.gross, float))
 
 
-def _compared(
-    around: Surroundings, leaves: tuple, raw: AbstractPolicy, start: Refining, chunks: int, effort: Effort
-) -> tuple[Judged, np.ndarray]:
-    """The plan of a block judged, and per item the total of the best alternative, chosen on other scenarios."""
-    pace = Pace.of(effort.steps, start.cost.dtype)
-    known = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, bool), raw)
-    nothing = jax.tree.map(jnp.zeros_like, start.raw)
-    further: Refining = start.continued(known, jax.tree.map(jnp.asarray, raw), nothing)
-    plan = further.policy()
-    tried = [refine(around, leaves, begun, pace, chunks).policy() for begun in (further, start)]
-    tried += [jax.tree.map(lambda leaf, f=factor: f * leaf, plan) for factor in _FACTORS]
-    policies = [plan, *tried]
-    chosen = np.stack([np.asarray(_judged(around, leaves, policy, effort, 0).total, float) for policy in policies])
-    for _ in range(effort.rounds - 1):
-        saved = chosen[0].sum() - chosen.min(axis=0).sum()
-        raw = in_units(_by_item(policies, np.argmin(chosen, axis=0)), start.scale)
-        policies.append(refine(around, leaves, start.continued(known, raw, nothing), pace, chunks).policy())
-        found = np.asarray(_judged(around, leaves, policies[-1], effort, 0).total, float)
-        chosen = np.concatenate([chosen, found[None]])
-        if chosen[0].sum() - chosen.min(axis=0).sum() <= (1 + _LITTLE) * saved + _NOTHING * abs(chosen[0].sum()):
-            break
-    best = np.argmin(chosen, axis=0)
-    judging = [_judged(around, leaves, policy, effort, effort.scenarios) for policy in policies]
-    totals = np.stack([np.asarray(one.total) for one in judging])
-    return judging[0], np.take_along_axis(totals, best[None], axis=0)[0]
+class _Priced(NamedTuple):
+    """What items pay with the charges of capacities, and in all."""
+
+    total: np.ndarray
+    gross: np.ndarray
 
 
-def _by_item(policies: list[AbstractPolicy], chosen: np.ndarray) -> AbstractPolicy:
-    """Of every item the parameters of the policy that was chosen for it, by its number; items are the last axis."""
-    return jax.tree.map(lambda *leaves: np.choose(chosen, [np.asarray(leaf) for leaf in leaves]), *policies)
+def _in_threads(work: Callable[[Argument], Result], given: Sequence[Argument]) -> list[Result]:
+    """Work on each of the given, two at a time: programs of blocks keep one core each busy."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return list(pool.map(work, given))
 
 
-def _judged(around: Surroundings, leaves: tuple, policy: AbstractPolicy, effort: Effort, first: int) -> Judged:
-    return judge(around, leaves, policy, effort.scenarios, jnp.asarray(first, jnp.int32), VALIDATION)
+def _saved(totals: list[np.ndarray]) -> float:
+    """What the best of several levels saves by item, beside the first."""
+    return float(totals[0].sum() - np.min(totals, axis=0).sum())
+
+
+def _enough(saved: float, totals: list[np.ndarray]) -> float:
+    """Least saving for which a further search was worth while, after one that saved so much."""
+    return (1 + _LITTLE) * saved + _NOTHING * abs(float(totals[0].sum()))
 
 
 def _ratio(found: Sequence[tuple[np.ndarray, np.ndarray]], items: float) -> Slack:

@@ -29,6 +29,7 @@ from meio_jax.planner.override_costs import Pricing
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.results import Result
+from meio_jax.solver.first_levels import in_units
 from meio_jax.solver.refine import Surroundings
 from meio_jax.solver.solve import Solution
 from meio_jax.solver.store import AbstractInventoryStore
@@ -212,5 +213,5 @@ def values_of_units(
     count = min(config.scenarios.unit_values, config.scenarios.holdout)
     if not count:
         return None
-    prices = (problem.everywhere(solution.prices), problem.everywhere(solution.list_prices))
-    return unit_values(problem, policy, prices, count, chunk=min(per_step(config), count), check=progress.check)
+    prices = (solution.prices, solution.list_prices)
+    return unit_values(problem, in_units(policy, problem.scale), prices, count, check=progress.check)

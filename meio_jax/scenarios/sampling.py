@@ -27,6 +27,11 @@ _WIDTH = 16
 _LARGEST_FACTOR = 100.0
 
 
+def purpose_of(purpose: int) -> UInt32[Array, ""]:
+    """What scenarios are for, as an argument: one compiled program draws those of all purposes."""
+    return jnp.asarray(purpose, jnp.uint32)
+
+
 class Scenarios(eqx.Module):
     """Sampled demand by class, and the lead time of what is ordered in each period (units and periods)."""
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from meio_jax.distributed.sharding import place_blocks, place_copies
+from meio_jax.distributed.sharding import own_part, place_blocks, place_copies
 from meio_jax.model.catalog import Catalog, store_scenarios
 from meio_jax.model.network import Network
 from meio_jax.model.resources import Resources
@@ -113,6 +113,7 @@ def build_problem(
         scale=levels.scale,
         first=in_units(levels.policy, levels.scale),
         item_scale=levels.cost,
+        swept=place_blocks(jnp.ones(own_part(levels.cost).shape[0], levels.cost.dtype), mesh),
         chunks=chunks,
         search=place_copies(search, mesh),
         mesh=mesh,

@@ -64,8 +64,14 @@ class Refining(eqx.Module):
     momentum: AbstractPolicy
     square: AbstractPolicy
     scale: AbstractPolicy
-    cost: Float[Array, " items"]
+    cost: Float[Array, "*blocks items"]
     step: Int[Array, ""]
+
+    @classmethod
+    def at(cls, raw: AbstractPolicy, scale: AbstractPolicy, cost: Float[Array, "*blocks items"]) -> "Refining":
+        """Before the first step, at levels in units of their scale; `cost` is what each item about costs."""
+        nothing = jax.tree.map(jnp.zeros_like, raw)
+        return cls(raw, raw, nothing, nothing, scale, cost, jnp.zeros((), jnp.int32))
 
     def continued(self, known: Any, raw: AbstractPolicy, square: AbstractPolicy) -> "Refining":
         """The same search from other parameters and squares where they are known (a tree of booleans)."""
@@ -139,8 +145,7 @@ def begin(around: Surroundings, family: PolicyFamily, one: tuple) -> Refining:
     outcome = rollout(around.network, plain, block, sample, lists, form=around.settings.form, tail=False)
     costs = jnp.abs(outcome.costs.total - outcome.costs.terminal).reshape(block.items, -1)
     cost = jnp.maximum(jnp.mean(costs, axis=-1), 1e-6)
-    nothing = jax.tree.map(jnp.zeros_like, raw)
-    return Refining(raw, raw, nothing, nothing, scale, cost, jnp.zeros((), jnp.int32))
+    return Refining.at(raw, scale, cost)
 
 
 @kept_jit
@@ -165,14 +170,14 @@ def refine(around: Surroundings, one: tuple, now: Refining, pace: Pace, chunks: 
                 around.network, around.resources, settings, policy, block, scenarios, around.prices, lists
             )[0]
 
-        return _moved(now, jax.grad(loss)(now.raw), pace)
+        gradient = jax.tree.map(lambda leaf: leaf / now.cost, jax.grad(loss)(now.raw))
+        return _moved(now, gradient, pace)
 
     return jax.lax.fori_loop(0, pace.steps, step, now)
 
 
-def _moved(now: Refining, slope: AbstractPolicy, pace: Pace) -> Refining:
-    """Where one step leads, given the gradient of the block's cost."""
-    gradient = jax.tree.map(lambda leaf: leaf / now.cost, slope)
+def _moved(now: Refining, gradient: AbstractPolicy, pace: Pace) -> Refining:
+    """Where one step leads, given the gradient by item, as a share of its cost."""
     done = now.step + 1
     started = 1 - _MEMORY ** done.astype(now.cost.dtype)
     rate = pace.rate(now.step) / started
@@ -187,6 +192,9 @@ def _moved(now: Refining, slope: AbstractPolicy, pace: Pace) -> Refining:
     weight = 1 / jnp.maximum(done - pace.steps // 2, 1).astype(now.cost.dtype)
     mean = jax.tree.map(lambda old, new: old + weight * (new - old), now.mean, raw)
     return Refining(raw, mean, momentum, square, now.scale, now.cost, done)
+
+
+moved = kept_jit(_moved)
 
 
 @kept_jit

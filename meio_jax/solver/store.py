@@ -19,7 +19,9 @@ from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import local_devices, own_part, place_blocks, sum_over_processes
 from meio_jax.model.resources import Resources
 from meio_jax.policy import AbstractPolicy
-from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Totals
+from meio_jax.scenarios.sampling import TRAINING, purpose_of
+from meio_jax.solver.optimiser import SearchOptions, optimiser
+from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Look, Slopes, Totals
 
 Items = TypeVar("Items")
 Tree = TypeVar("Tree")
@@ -207,8 +209,7 @@ class MemoryStore(AbstractInventoryStore[ItemState]):
         return self.altered(lambda problem: replace(problem, swept=swept))
 
     def sees(self, number: int) -> np.ndarray:
-        swept = self.problem.swept
-        return np.ones(self.problem.catalog.blocks, bool) if swept is None else own_part(swept) > 0
+        return own_part(self.problem.swept) > 0
 
     def start(self) -> ItemState:
         return self.problem.begin(self.problem.first)
@@ -241,12 +242,25 @@ def every_nth(sizes: np.ndarray, groups: np.ndarray, share: float, devices: int)
     return chosen
 
 
-@kept_jit
 def part_step(problem: InventorySubproblem, items: ItemState, at: Moment) -> tuple[Totals, ItemState]:
     """Evaluate the items of a part, and move their parameters by one step of the optimiser."""
+    first = (at.step % problem.chunks) * problem.settings.scenarios_per_step
+    look = Look(at.prices, at.list_prices, first, purpose_of(TRAINING), jnp.zeros_like(at.weight))
+    totals, slopes = part_sweep(problem, problem.everywhere(look), items.raw)
+    return totals, _moved(problem.search, items, at, slopes.levels)
+
+
+@kept_jit
+def part_sweep(problem: InventorySubproblem, look: Look, raw: AbstractPolicy) -> tuple[Totals, Slopes]:
+    """Evaluate the items of a part: the one large program of a search, which asks for slopes of whatever kind."""
+    return problem.sweep(look, raw)
+
+
+@kept_jit
+def _moved(search: SearchOptions, items: ItemState, at: Moment, gradient: AbstractPolicy) -> ItemState:
+    """The items after one step of the optimiser."""
     best = items.plan(at.improved)
     mean = jax.tree.map(lambda old, new: old + at.weight.astype(old.dtype) * (new - old), items.mean, items.raw)
-    totals, gradient = problem.sweep(at.prices, at.list_prices, items.raw, at.step % problem.chunks)
-    updates, optimiser = problem.optimiser.update(gradient, items.optimiser, items.raw)
+    updates, state = optimiser(search).update(gradient, items.optimiser, items.raw)
     raw = jax.tree.map(nonnegative, optax.apply_updates(items.raw, updates))
-    return totals, ItemState(raw, optimiser, mean, best)
+    return ItemState(raw, state, mean, best)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int, UInt32
 
 from meio_jax.distributed.sharding import over_items, place_blocks, place_copies
 from meio_jax.model.catalog import Catalog, draw
@@ -18,7 +18,7 @@ from meio_jax.model.network import ItemBlock, Network
 from meio_jax.model.resources import Resources, Usage, bound, excess, outbound_price, tail_charge, usage
 from meio_jax.objective import AbstractObjective, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
-from meio_jax.scenarios.sampling import TRAINING, Scenarios, ScenarioSettings
+from meio_jax.scenarios.sampling import Scenarios, ScenarioSettings
 from meio_jax.simulation.gradients import GradientMode, checkpointed
 from meio_jax.simulation.outcome import Outcome
 from meio_jax.simulation.preferences import PreferenceLists, group_dither, preference_lists
@@ -85,6 +85,35 @@ class Settings(eqx.Module):
     scenarios_per_step: int = eqx.field(static=True, default=16)
     whole_usage: bool = eqx.field(static=True, default=False)
     together: int = eqx.field(static=True, default=1)
+
+
+class Look(eqx.Module):
+    """At which prices a sweep looks at the items, and in which scenarios.
+
+    Attributes:
+        prices: Prices of the capacities.
+        list_prices: Those that rank fulfilment options.
+        first: Number of the first of the scenarios; a step's worth follow on each other.
+        purpose: What these are for (`TRAINING`, ...); of no account where training scenarios are stored.
+        more: Units by which the stock of today is more than it is, at every node (less, if negative).
+    """
+
+    prices: Float[Array, "buckets resources"]
+    list_prices: Float[Array, "buckets resources"]
+    first: Int[Array, ""]
+    purpose: UInt32[Array, ""]
+    more: Float[Array, ""]
+
+
+class Slopes(eqx.Module):
+    """Derivatives of the priced objective; leaves have a leading block axis.
+
+    `levels` are by the parameters in units of their scale, as a share of what an item costs; `stock` by the units in
+    stock today, in money.
+    """
+
+    levels: AbstractPolicy
+    stock: Float[Array, "*blocks nodes items"]
 
 
 class Totals(eqx.Module):
@@ -246,12 +275,12 @@ def at_once(blocks: int, together: int) -> int:
 
 
 def over_blocks(
-    one_block: Callable[[tuple], tuple[Totals, AbstractPolicy]],
+    one_block: Callable[[tuple], tuple[Totals, Slopes]],
     zeros: Totals,
     at: tuple,
     together: int,
-    swept: Float[Array, " blocks"] | None = None,
-) -> tuple[Totals, AbstractPolicy]:
+    swept: Float[Array, " blocks"],
+) -> tuple[Totals, Slopes]:
     """Totals of all blocks, and what each of them returns: one block after the other, or some at once.
 
     Args:
@@ -259,27 +288,25 @@ def over_blocks(
         zeros: Totals of nothing.
         at: Leaves with a leading block axis.
         together: Blocks at once; as many as divide the number of blocks, if those do not.
-        swept: 1 for blocks that count, 0 for those that are passed over and return zeros; None: all count.
+        swept: 1 for blocks that count, 0 for those that are passed over and return zeros.
     """
     blocks = jax.tree.leaves(at)[0].shape[0]
     together = at_once(blocks, together)
 
-    def simulated(at: tuple, own: Array | None) -> tuple[Totals, AbstractPolicy]:
+    def simulated(at: tuple, own: Array) -> tuple[Totals, Slopes]:
         if together == 1:
             return one_block(at)
-        totals, kept = jax.vmap(one_block)(at)
-        if own is not None:
-            only = lambda leaf: leaf * own.reshape(-1, *[1] * (leaf.ndim - 1))
-            totals, kept = jax.tree.map(only, (totals, kept))
+        only = lambda leaf: leaf * own.reshape(-1, *[1] * (leaf.ndim - 1))
+        totals, kept = jax.tree.map(only, jax.vmap(one_block)(at))
         return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), totals), kept
 
-    def passed_over(at: tuple, own: Array | None) -> tuple[Totals, AbstractPolicy]:
+    def passed_over(at: tuple, own: Array) -> tuple[Totals, Slopes]:
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(simulated, at, own))
 
-    def some(carry: tuple, one: tuple) -> tuple[tuple, AbstractPolicy]:
+    def some(carry: tuple, one: tuple) -> tuple[tuple, Slopes]:
         at, own = one
         # A branch, and no product with zero: blocks that do not count cost nothing.
-        found = simulated(at, own) if own is None else jax.lax.cond(jnp.any(own > 0), simulated, passed_over, at, own)
+        found = jax.lax.cond(jnp.any(own > 0), simulated, passed_over, at, own)
         return compensated_add(carry, found[0]), found[1]
 
     if together > 1:
@@ -294,8 +321,8 @@ def over_blocks(
 class InventorySubproblem(eqx.Module):
     """Inventory of every item as a simulated, differentiated policy problem.
 
-    `swept` says which blocks a sweep evaluates and moves (1, else 0), where it is not all of them: a sample of the
-    items is searched by the same compiled program as the whole.
+    `swept` says which blocks a sweep evaluates (1, else 0): a sample of the items is searched by the same compiled
+    program as the whole.
     """
 
     network: Network
@@ -305,10 +332,10 @@ class InventorySubproblem(eqx.Module):
     scale: AbstractPolicy
     first: AbstractPolicy
     item_scale: Float[Array, "blocks items"]
+    swept: Float[Array, " blocks"]
     search: SearchOptions
     chunks: int = eqx.field(static=True)
     mesh: Mesh | None = eqx.field(static=True, default=None)
-    swept: Float[Array, " blocks"] | None = None
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
@@ -339,41 +366,36 @@ class InventorySubproblem(eqx.Module):
         """Parameters in units of stock; leaves have a leading block axis."""
         return jax.tree.map(jnp.multiply, raw, self.scale)
 
-    def sweep(
-        self, prices: Array, list_prices: Array, raw: AbstractPolicy, chunk: Int[Array, ""]
-    ) -> tuple[Totals, AbstractPolicy]:
-        """Sum over all blocks, and the gradient by item in units of the scale and of the item's own cost.
-
-        `chunk` numbers the scenarios of the step: chunk c holds those from c x scenarios_per_step on.
-        """
+    def sweep(self, look: Look, raw: AbstractPolicy) -> tuple[Totals, Slopes]:
+        """Sum over all blocks that are swept, and the derivatives of every item."""
         settings = self.settings
         zeros = Totals.zeros(self.resources, self.item_scale.dtype, waste=self.catalog.block.shelf is not None)
 
-        def local(shared: tuple, at: tuple) -> tuple[Totals, AbstractPolicy]:
-            network, resources, profiles, zeros, prices, list_prices, chunk = shared
-            size = settings.scenarios_per_step
-            ids = chunk * size + jnp.arange(size, dtype=jnp.int32)
+        def local(shared: tuple, at: tuple) -> tuple[Totals, Slopes]:
+            network, resources, profiles, zeros, look = shared
+            ids = look.first + jnp.arange(settings.scenarios_per_step, dtype=jnp.int32)
 
-            def one_block(one: tuple) -> tuple[Totals, AbstractPolicy]:
+            def one_block(one: tuple) -> tuple[Totals, Slopes]:
                 leaves, raw_block, scale_block, cost = one
                 block = leaves[0]
-                scenarios = draw(settings.scenarios, profiles, leaves, ids, TRAINING)
-                lists = block_lists(network, resources, settings, block, list_prices)
+                scenarios = draw(settings.scenarios, profiles, leaves, ids, look.purpose)
+                lists = block_lists(network, resources, settings, block, look.list_prices)
 
-                def loss(parameters: AbstractPolicy) -> tuple[Array, Totals]:
+                def loss(parameters: AbstractPolicy, on_hand: Array) -> tuple[Array, Totals]:
                     policy = jax.tree.map(jnp.multiply, parameters, scale_block)
-                    return evaluate_block(network, resources, settings, policy, block, scenarios, prices, lists)
+                    own = eqx.tree_at(lambda b: b.on_hand, block, on_hand)
+                    return evaluate_block(network, resources, settings, policy, own, scenarios, look.prices, lists)
 
-                gradient, totals = jax.grad(loss, has_aux=True)(raw_block)
-                gradient = jax.tree.map(lambda leaf: leaf / cost, gradient)
+                on_hand = jnp.maximum(block.on_hand + look.more, 0)
+                (by_level, by_stock), totals = jax.grad(loss, argnums=(0, 1), has_aux=True)(raw_block, on_hand)
                 if settings.whole_usage and resources.count:
                     policy = jax.tree.map(jnp.multiply, raw_block, scale_block)
                     totals = whole_totals(network, resources, settings, policy, block, scenarios, lists)
-                return totals, gradient
+                return totals, Slopes(jax.tree.map(lambda leaf: leaf / cost, by_level), block.live * by_stock)
 
             blocks, swept = at
             return over_blocks(one_block, zeros, blocks, settings.together, swept)
 
-        shared = (self.network, self.resources, self.catalog.profiles, zeros, prices, list_prices, chunk)
+        shared = (self.network, self.resources, self.catalog.profiles, zeros, look)
         at = (self.catalog.per_block(), raw, self.scale, self.item_scale)
         return over_items(local, self.mesh)(shared, (at, self.swept))

@@ -43,7 +43,7 @@ LOOPS = {
     "meio_jax.solver.refine",
     "meio_jax.simulation.outlook",
     "meio_jax.simulation.rollout",
-    "meio_jax.simulation.serve_period",
+    "meio_jax.simulation.serve",
     "meio_jax.scenarios.sampling",
     "meio_jax.solver.subproblem",
     "meio_kernels.inversion",

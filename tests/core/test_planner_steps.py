@@ -21,10 +21,13 @@ from meio_jax.certify.sample import Sample
 from meio_jax.config import Config
 from meio_jax.distributed import kept_programs
 from meio_jax.planner import Model, prepare
+from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import Step
-from meio_jax.scenarios.sampling import HOLDOUT, VALIDATION
+from meio_jax.scenarios.sampling import HOLDOUT, TRAINING, VALIDATION, purpose_of
 from meio_jax.solver.optimiser import SearchOptions
 from meio_jax.solver.solve import State, Trace, initial_state, joint_step
+from meio_jax.solver.store import part_sweep
+from meio_jax.solver.subproblem import InventorySubproblem, Look, Totals
 
 # float32 sums over three items in another order, hundreds of units.
 ROUNDING = 2e-5
@@ -144,15 +147,21 @@ def test_holdout_scenarios_may_be_simulated_in_parts(wide: Model) -> None:
 @pytest.mark.parametrize("stored", [True, False])
 def test_steps_of_fewer_scenarios_are_those_of_all_in_turn(wide: Model, stored: bool) -> None:
     """Three steps of one scenario each add up to one of three, read from memory or drawn anew."""
-    sweep = eqx.filter_jit(lambda problem, chunk: problem.sweep(*prices, raw, chunk))
+
+    def sweep(problem: InventorySubproblem, chunk: int) -> tuple[Totals, AbstractPolicy]:
+        first = jnp.asarray(chunk * problem.settings.scenarios_per_step)
+        look = Look(*prices, first, purpose_of(TRAINING), jnp.zeros((), problem.item_scale.dtype))
+        totals, slopes = part_sweep(problem, look, raw)
+        return totals, slopes.levels
+
     with jax.numpy_dtype_promotion("standard"):
         problem = wide.problem if stored else unstored(wide.problem)
         assert (problem.catalog.scenarios is not None) is stored
         prices, raw = (problem.zero_prices(), problem.zero_prices()), problem.first
         single = problem.with_scenarios(1)
         assert (single.chunks, single.settings.scenarios_per_step) == (3 * problem.chunks, 1)
-        whole, gradient = sweep(problem, jnp.asarray(0))
-        parts = [sweep(single, jnp.asarray(chunk)) for chunk in range(3)]
+        whole, gradient = sweep(problem, 0)
+        parts = [sweep(single, chunk) for chunk in range(3)]
         totals, gradients = jax.tree.map(lambda *leaves: sum(leaves) / 3, *parts)
     close(totals, whole, tolerance=ROUNDING, of=100)
     close(gradients, gradient, tolerance=ROUNDING, of=1)

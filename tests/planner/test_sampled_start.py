@@ -94,16 +94,6 @@ def test_a_sweep_of_a_sample_moves_and_counts_its_items_alone(begin: SampledStar
     assert (moved[seen] != before[seen]).any()
 
 
-@pytest.mark.slow
-def test_without_a_mask_a_sweep_is_that_of_all(begin: SampledStart) -> None:
-    problem, at = begin.model.store.problem, moment(begin.model.store.problem)
-    assert bool((problem.swept == 1).all())
-    items = begin.model.store.start()
-    masked, plain = part_step(problem, items, at), part_step(replace(problem, swept=None), items, at)
-    # Two programs, that a compiler may round differently.
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-8), masked, plain)
-
-
 def test_a_sample_has_its_share_of_every_capacity_and_floors_as_they_are(begin: SampledStart) -> None:
     model, store = begin.model, begin.model.store
     given = np.asarray(store.resources.capacity)

@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import numpy as np
 from launch import OPTIONS, STEPS, instance_in
@@ -40,7 +41,7 @@ def exchanged(folder: Path) -> list[tuple[str, str]]:
     state = initial_state(model.store, model.method)
     shared = state.shared
     at = Moment(shared.list_prices, shared.list_prices, shared.step, shared.dual.merit, shared.dual.improved)
-    lowered = part_step.lower(model.problem, state.items, at)
+    lowered = eqx.filter_jit(part_step).lower(model.problem, state.items, at)
     return collectives(lowered.compile().compiled.as_text())
 
 
