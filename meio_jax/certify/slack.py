@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import equinox as eqx
@@ -217,8 +217,9 @@ class _Sample:
         problem, effort, size = self._problem, self._effort, self._problem.settings.scenarios_per_step
         swept = np.zeros(problem.item_scale.shape[0], problem.item_scale.dtype)
         swept[blocks] = 1
-        problem = replace(problem, swept=place_blocks(jnp.asarray(swept), problem.mesh))
-        begun = Refining.at(jax.tree.map(jnp.asarray, start), problem.scale, problem.item_scale)
+        # A leaf is replaced and no constructor is called: those of a part are arrays of the host.
+        problem = eqx.tree_at(lambda p: p.swept, problem, place_blocks(jnp.asarray(swept), problem.mesh))
+        begun = Refining.at(*jax.tree.map(jnp.asarray, (start, problem.scale, problem.item_scale)))
         now = place_blocks(begun, problem.mesh)
         prices = (jnp.asarray(self._best.prices), jnp.asarray(self._best.list_prices))
         for step in range(effort.steps):
