@@ -107,6 +107,7 @@ def test_levels_that_stay_are_those_of_the_run(
     assert not found.warnings
 
 
+@pytest.mark.slow
 def test_more_demand_needs_more_stock(open_run: Replanner, finished: Finished) -> None:
     before = contents(finished.folder)
     less, same, more = (planned(open_run, wanted(factor, "B"), LONGER) for factor in (0.5, 1.0, 2.0))

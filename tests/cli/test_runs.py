@@ -65,6 +65,7 @@ def assert_same_tables(run: Path, other: Path) -> None:
         assert_frame_equal(frame.select(same), found[name].select(same), check_exact=True)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_plan(finished: Finished, tiny_folder: Path, tmp_path: Path) -> None:
     content = config_content(tiny_folder, tmp_path / "run")
     solved(content, tmp_path, Silent())
@@ -140,6 +141,7 @@ def test_generated_instances_are_valid(meio: Command, tmp_path: Path) -> None:
     assert meio("validate", tmp_path / "made").status == 0
 
 
+@pytest.mark.slow
 def test_a_search_from_nothing_begins_with_few_scenarios(meio: Command, tiny_folder: Path, tmp_path: Path) -> None:
     """And one that starts from its prices does not."""
     scenarios = {"train": 6, "per_step": 3, "early": 1, "holdout": 6, "clairvoyant": 0}

@@ -94,6 +94,7 @@ def test_health_and_prices(client: Any, finished: Finished) -> None:
     assert "outbound" in refused(client.get("/prices", params={"resource_id": "moon"}), 422)["problems"][0]["remedy"]
 
 
+@pytest.mark.slow
 def test_a_replan_is_that_of_python(client: Any, finished: Finished) -> None:
     """Numbers, dates as text, and new stock arrive as tables do; nothing is written."""
     before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*.parquet")}

@@ -220,7 +220,8 @@ def test_a_folder_that_is_read_only(
     assert sorted(place.rglob("*")) == before
 
 
-@pytest.mark.parametrize("size", [3000, pytest.param(9000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [3000, 9000])
 def test_a_solve_that_runs_out_of_space_is_told_in_one_line(
     meio: Command, tiny_folder: Path, tmp_path: Path, size: int
 ) -> None:

@@ -22,6 +22,7 @@ def test_json_is_what_python_gives_and_follows_the_prices(meio: Command, finishe
     assert [bucket["change"] for bucket in found["buckets"]] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_a_re_solve_leaves_the_run_alone_and_says_what_it_found(meio: Command, finished: Finished) -> None:
     before = {path: path.stat().st_mtime_ns for path in sorted(finished.folder.rglob("*"))}
     words = ("--resource", "storage", "--capacity", "+20%", "--bucket", 1, "--resolve", "--steps", 2, "--quiet")

@@ -144,7 +144,7 @@ def test_holdout_scenarios_may_be_simulated_in_parts(wide: Model) -> None:
     close(more.usage, once.usage, tolerance=ROUNDING, of=100)
 
 
-@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("stored", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_steps_of_fewer_scenarios_are_those_of_all_in_turn(wide: Model, stored: bool) -> None:
     """Three steps of one scenario each add up to one of three, read from memory or drawn anew."""
 
@@ -170,6 +170,7 @@ def test_steps_of_fewer_scenarios_are_those_of_all_in_turn(wide: Model, stored: 
         problem.with_scenarios(2)
 
 
+@pytest.mark.slow
 def test_a_sample_is_of_all_parts(wide: Model) -> None:
     """Two parts that are alike use and cost twice what one does; groups of scenarios add up to all of them."""
     one = (wide.problem, wide.problem.policy(wide.problem.first))

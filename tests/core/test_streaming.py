@@ -162,6 +162,7 @@ def test_parts_are_probed_confirmed_and_certified_as_the_whole(folder: Path, tmp
     assert [one["resource"] for one in ours.infeasible] == [one["resource"] for one in theirs.infeasible]
 
 
+@pytest.mark.slow
 def test_a_search_of_parts_stops_when_its_plan_is_confirmed(folder: Path, tmp_path: Path) -> None:
     config = configuration(max_steps=8, min_steps=2, check_every=2, violation=50.0, gap=50.0, confirm=True)
     model = prepare_stream(FolderSource(folder, 16), config, tmp_path / "scratch")
@@ -178,6 +179,7 @@ def test_a_search_of_parts_stops_when_its_plan_is_confirmed(folder: Path, tmp_pa
     np.testing.assert_array_equal(np.stack([own.target for own in levels]), every)
 
 
+@pytest.mark.slow
 def test_items_made_on_the_fly_are_those_of_the_folder(folder: Path) -> None:
     made, read = GeneratedSource(OPTIONS, 16), FolderSource(folder, 16)
     assert made.parts == read.parts

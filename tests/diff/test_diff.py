@@ -118,6 +118,7 @@ def test_parts_add_up_to_the_change(compared: tuple[Diff, Path], name: str) -> N
     assert money == pytest.approx(compared[0].frames["orders"].filter(item_id=name)["cost_change"].sum(), abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_reason_is_what_was_changed(compared: tuple[Diff, Path], name: str) -> None:
     """The made reason has nearly all of the change; what no reason explains is a unit or two of rounding."""
@@ -128,6 +129,7 @@ def test_the_reason_is_what_was_changed(compared: tuple[Diff, Path], name: str) 
     assert abs(found.get(REST, 0.0)) <= max(1.0, 0.1 * abs(whole))
 
 
+@pytest.mark.slow
 def test_directions_are_right(compared: tuple[Diff, Path]) -> None:
     """Level of three days after tonight, less what is left tonight (none) and the twenty that are due: 10 before.
 
@@ -154,6 +156,7 @@ def test_directions_are_right(compared: tuple[Diff, Path]) -> None:
     assert both["stock"] == pytest.approx((-6 - 2) / 2, abs=1)
 
 
+@pytest.mark.slow
 def test_the_folder_and_the_page_have_it(compared: tuple[Diff, Path], meio: Command, runs: tuple[Path, Path]) -> None:
     found, folder = compared
     names = {"orders", "transfers", "targets", "prices", "service", "cost", "reasons"}
@@ -169,6 +172,7 @@ def test_the_folder_and_the_page_have_it(compared: tuple[Diff, Path], meio: Comm
     assert not (folder.parent / "plain" / "reasons.parquet").exists()
 
 
+@pytest.mark.slow
 def test_a_replan_prices_the_overrides_of_its_items(runs: tuple[Path, Path], meio: Command, tmp_path: Path) -> None:
     """As the run did, on the same scenarios; items without overrides have none."""
     pl.DataFrame({"item_id": ["m11"]}).write_csv(tmp_path / "items.csv")
@@ -187,6 +191,7 @@ def test_a_replan_prices_the_overrides_of_its_items(runs: tuple[Path, Path], mei
     assert frames["plan/overrides"].is_empty()
 
 
+@pytest.mark.slow
 def test_the_earlier_run_comes_first(meio: Command, runs: tuple[Path, Path], tmp_path: Path) -> None:
     called = meio("diff", runs[0], tmp_path / "absent")
     assert called.status == 2

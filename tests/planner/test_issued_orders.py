@@ -146,7 +146,7 @@ def test_evening_orders_are_placed_the_evening_before() -> None:
     assert float(found.frames()["plan/expected_items"]["lost"].item()) == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("days", [14, 42])
+@pytest.mark.parametrize("days", [14, pytest.param(42, marks=pytest.mark.slow)])
 def test_orders_do_not_depend_on_where_the_horizon_ends(days: int) -> None:
     """Constant Poisson demand of 10, lead time 7: levels of all weeks are one, and so is today's order."""
     row = item("P", unit_cost=6.0, price=10.0, holding_cost=0.02, lost_sale_cost=12.0)

@@ -18,7 +18,7 @@ from meio_jax.solver.subproblem import block_lists
 DAYS = 16
 
 
-@pytest.mark.parametrize("ordering", ["morning", "evening"])
+@pytest.mark.parametrize("ordering", ["morning", pytest.param("evening", marks=pytest.mark.slow)])
 def test_the_tail_changes_nothing_before_it(ordering: str) -> None:
     tables = instance(
         [item("A", backorder_cost=5.0), item("B", "week")],

@@ -22,6 +22,9 @@ from meio_jax.runs.resume import own_parts, search_saved, write_basis
 from meio_jax.solver.store import MemoryStore, Moment, every_nth, part_step
 from meio_jax.tables import read_instance
 
+# Its solves are of shapes that no other module has.
+pytestmark = pytest.mark.slow
+
 OPTIONS = GenerateOptions(
     items=44,
     nodes_per_tier=(1, 2, 1),

@@ -45,6 +45,7 @@ def levels(found: Plan) -> dict[str, int]:
     return dict(zip(table["item_id"].to_list(), table["target_units"].to_list(), strict=True))
 
 
+@pytest.mark.slow
 def test_levels_are_the_least_that_keep_their_floors(solved: Plan) -> None:
     at = levels(solved)
     assert at["a"] == np.ceil(level_of_fill(FILL_A)) == 6
@@ -54,6 +55,7 @@ def test_levels_are_the_least_that_keep_their_floors(solved: Plan) -> None:
     assert at["d"] == max(k for k in range(1, 20) if floor_items.cost_of_a_unit(k) < 0)
 
 
+@pytest.mark.slow
 def test_prices_are_what_a_unit_of_each_floor_costs(solved: Plan) -> None:
     prices = dict(solved.frames()["prices"].select("resource_id", "price").iter_rows())
     assert prices["fill A"] == pytest.approx(price_of_fill(6), rel=0.15)
@@ -61,6 +63,7 @@ def test_prices_are_what_a_unit_of_each_floor_costs(solved: Plan) -> None:
     assert prices["stock C"] == pytest.approx(price_in_stock(8), rel=0.15)
 
 
+@pytest.mark.slow
 def test_rates_are_counted_in_whole_units(solved: Plan) -> None:
     table = {row["resource_id"]: row for row in solved.frames()["prices"].iter_rows(named=True)}
     assert table["fill A"]["usage"] == pytest.approx(fill_rate(6), abs=0.006)

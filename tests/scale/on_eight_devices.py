@@ -7,16 +7,18 @@ import re
 import sys
 from pathlib import Path
 
-import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from launch import OPTIONS, STEPS, instance_in
 
 from meio_jax.config import make_config
 from meio_jax.generate import generate_instance
 from meio_jax.planner import prepare, search
+from meio_jax.scenarios.sampling import TRAINING, purpose_of
 from meio_jax.solver.solve import initial_state
-from meio_jax.solver.store import Moment, part_step
+from meio_jax.solver.store import part_sweep
+from meio_jax.solver.subproblem import Look
 from meio_jax.tables import read_instance
 
 _KINDS = "all-reduce|all-gather|reduce-scatter|collective-permute|all-to-all|collective-broadcast|ragged-all-to-all"
@@ -40,8 +42,9 @@ def exchanged(folder: Path) -> list[tuple[str, str]]:
     model = prepare(read_instance(folder), config(8))
     state = initial_state(model.store, model.method)
     shared = state.shared
-    at = Moment(shared.list_prices, shared.list_prices, shared.step, shared.dual.merit, shared.dual.improved)
-    lowered = eqx.filter_jit(part_step).lower(model.problem, state.items, at)
+    nothing = jnp.zeros((), shared.list_prices.dtype)
+    look = Look(shared.list_prices, shared.list_prices, shared.step, purpose_of(TRAINING), nothing)
+    lowered = part_sweep.lower(model.problem, model.store.everywhere(look), state.items.raw)
     return collectives(lowered.compile().compiled.as_text())
 
 

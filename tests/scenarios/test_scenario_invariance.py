@@ -56,7 +56,7 @@ def test_any_block_draws_the_same(form: str, data: st.DataObject) -> None:
         np.testing.assert_array_equal(np.asarray(of_whole)[..., columns], np.asarray(of_part))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", some_slow(FORMS, quick=["mean", "few_paths"]))
 def test_longer_horizon_keeps_the_first_days(form: str) -> None:
     rng = np.random.default_rng(1)
     demand = forms(ITEMS, rng, periods=20)[form]

@@ -74,6 +74,7 @@ def test_a_node_that_nobody_may_use_changes_nothing(short: tuple) -> None:
     assert float(theirs) == pytest.approx(float(ours), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_cost_does_not_rise_with_capacity() -> None:
     tables = random_tables(1, SMALL, several=False)
     costs = []

@@ -12,7 +12,7 @@ PERIODS, WARMUP = 80, 30
 LEVELS = np.array([2.0, 5.0, 8.0])
 
 
-@pytest.mark.parametrize("lead", [1, 2])
+@pytest.mark.parametrize("lead", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_cost_is_that_of_the_chain(x64: None, lead: int) -> None:
     names = [f"i{number}" for number in range(len(LEVELS))]
     tables = build(

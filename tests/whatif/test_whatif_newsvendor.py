@@ -54,6 +54,7 @@ def test_first_order_is_too_good_for_more_and_too_good_for_less(run: Path, facto
     assert found.buckets[0].says == ("at most" if factor > 1 else "at least")
 
 
+@pytest.mark.slow
 def test_a_re_solve_finds_what_is_known(run: Path) -> None:
     with jax.numpy_dtype_promotion("standard"):
         found = whatif_run(run, "door", "-10%", resolve=True)
