@@ -18,6 +18,7 @@ from meio_jax.certify.confirm import confirmation
 from meio_jax.certify.holdout import HoldoutEvaluation
 from meio_jax.certify.plan_sweep import unstored
 from meio_jax.certify.sample import Sample
+from meio_jax.certify.unit_values import SIDE, unit_values
 from meio_jax.config import Config
 from meio_jax.distributed import kept_programs
 from meio_jax.planner import Model, prepare
@@ -108,6 +109,37 @@ def test_the_joint_step_compiles_once(wide: Model, monkeypatch: pytest.MonkeyPat
         for _ in range(3):
             state, _ = joint_step(wide.store, wide.method, wide.kind_of, state)
     assert len(traced) == first
+
+
+def test_values_of_units_are_slopes_of_the_program_that_searched(wide: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other scenarios and another stock of today are arguments; more stock saves as a difference of sweeps says."""
+    traced: list[int] = []
+    original = meio_jax.solver.subproblem.rollout
+
+    def counted(*arguments: object, **options: object):
+        traced.append(1)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(meio_jax.solver.subproblem, "rollout", counted)
+    monkeypatch.setattr(kept_programs, "_folder", lambda: None)
+    problem = unstored(wide.problem)
+    problem = eqx.tree_at(lambda p: p.settings, problem, replace(problem.settings, whole_usage=False))
+    prices, raw, nothing = problem.zero_prices(), problem.first, jnp.zeros((), problem.item_scale.dtype)
+
+    def value(more: float) -> float:
+        look = Look(prices, prices, jnp.asarray(0, jnp.int32), purpose_of(HOLDOUT), nothing + more)
+        return float(part_sweep(problem, look, raw)[0].terms.total)
+
+    with jax.numpy_dtype_promotion("standard"):
+        size = 1e-3
+        dearer, cheaper = value(-SIDE - size), value(-SIDE + size)
+        first = len(traced)
+        found = unit_values(problem, raw, (prices, prices), problem.settings.scenarios_per_step)
+    assert len(traced) == first > 0
+    # Totals are of the horizon without its tail, which values include: the two agree in sign, not in size.
+    assert found.last.shape == np.asarray(problem.catalog.block.on_hand).shape
+    assert np.isfinite(found.following).all()
+    assert (cheaper - dearer) / (2 * size) < 0 < found.last.sum()
 
 
 def test_plans_are_compared_and_certified_by_one_program(wide: Model, monkeypatch: pytest.MonkeyPatch) -> None:
