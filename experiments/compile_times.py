@@ -62,7 +62,7 @@ class Durations:
 def measured(configuration: Path, steps: int) -> tuple[list[dict], float]:
     """Rows by program, and seconds of the whole."""
     config = load_config(configuration)
-    changes = {"max_steps": steps, "min_steps": 1, "devices": 1, "slack_items": 1}
+    changes = {"max_steps": steps, "min_steps": 1, "devices": 1, "slack_items": 1, "feasibility_steps": 0}
     config = config.model_copy(update={"solve": config.solve.model_copy(update=changes)})
     config = config.model_copy(update={"scenarios": config.scenarios.model_copy(update={"holdout": 32})})
     durations = Durations()
