@@ -24,7 +24,7 @@ from meio_jax.scenarios.sampling import TRAINING, VALIDATION, purpose_of
 from meio_jax.solver.refine import Pace, Refining, Surroundings, judge, moved
 from meio_jax.solver.solve import Solution
 from meio_jax.solver.store import AbstractInventoryStore, Part, part_sweep
-from meio_jax.solver.subproblem import InventorySubproblem, Look
+from meio_jax.solver.subproblem import InventorySubproblem, SweepInputs
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -111,10 +111,11 @@ def read_blocks(store: AbstractInventoryStore, best: Solution, numbers: list[int
     found: dict[int, tuple] = {}
     firsts = np.cumsum([0, *[sizes.size for sizes in store.block_sizes]])
     for part, own in _with_blocks(store, best, numbers):
-        leaves, first = block_leaves(part.problem, own), firsts[store.numbers.index(part.number)]
+        leaves, first = block_leaves(part.problem, own), int(firsts[store.numbers.index(part.number)])
+        plan = part.items.plan(best.improved)
         for number in own:
-            raw = jax.tree.map(lambda leaf, at=number: np.asarray(leaf[at]), part.items.plan(best.improved))
-            found[int(first) + number] = (leaves[number], raw)
+            raw = jax.tree.map(lambda leaf, at=number: np.asarray(leaf[at]), plan)
+            found[first + number] = (leaves[number], raw)
     return found
 
 
@@ -168,8 +169,8 @@ class _Sample:
         plan, newsvendor = jax.tree.map(np.asarray, (plan, newsvendor))
         tried = [plan, *[self._searched(start, self._blocks) for start in (plan, newsvendor)]]
         tried += [jax.tree.map(lambda leaf, f=factor: f * leaf, plan) for factor in _FACTORS]
-        look = lambda at: [self._total(levels, at, 0).total for levels in tried]
-        totals = dict(zip(self._blocks, _in_threads(look, self._blocks), strict=True))
+        first_totals = lambda at: [self._total(levels, at, 0).total for levels in tried]
+        totals = dict(zip(self._blocks, _in_threads(first_totals, self._blocks), strict=True))
         active = self._blocks
         for _ in range(self._effort.rounds - 1):
             saved = {at: _saved(totals[at]) for at in active}
@@ -225,8 +226,8 @@ class _Sample:
         for step in range(effort.steps):
             self._check()
             first = jnp.asarray(step % problem.chunks * size, jnp.int32)
-            look = Look(*prices, first, purpose_of(TRAINING), jnp.zeros((), problem.item_scale.dtype))
-            _, slopes = part_sweep(problem, problem.everywhere(look), now.raw)
+            inputs = SweepInputs(*prices, first, purpose_of(TRAINING), jnp.zeros((), problem.item_scale.dtype))
+            _, slopes = part_sweep(problem, problem.everywhere(inputs), now.raw)
             now = moved(now, slopes.levels, self._pace)
         return jax.tree.map(np.asarray, now.mean)
 

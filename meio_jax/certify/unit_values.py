@@ -17,7 +17,7 @@ from meio_jax.distributed.sharding import own_part
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import HOLDOUT, purpose_of
 from meio_jax.solver.store import part_sweep
-from meio_jax.solver.subproblem import InventorySubproblem, Look
+from meio_jax.solver.subproblem import InventorySubproblem, SweepInputs
 
 SIDE = 0.01
 """Units above or below the stock of today at which the next and the last unit are looked at."""
@@ -62,8 +62,8 @@ def unit_values(
         for turn in range(sweeps):
             check()
             first = jnp.asarray(turn * size, jnp.int32)
-            look = Look(charged, ranking, first, purpose_of(HOLDOUT), number(side))
-            _, slopes = part_sweep(bare, problem.everywhere(look), raw)
+            inputs = SweepInputs(charged, ranking, first, purpose_of(HOLDOUT), number(side))
+            _, slopes = part_sweep(bare, problem.everywhere(inputs), raw)
             total = total - np.asarray(own_part(slopes.stock), np.float64) / sweeps
         found.append(total)
     return UnitValues(*found)

@@ -81,7 +81,7 @@ def sampled_start(model: Model) -> SampledStart | None:
     first = SearchOptions(options.learning_rate, options.final_learning_rate, steps)
     rate = min(_RATE, options.learning_rate)
     joint = SearchOptions(rate, min(options.final_learning_rate, rate), min(_DECAY, options.max_steps))
-    store = model.store.sweeping_all().altered(lambda p: replace(p, search=p.everywhere(joint)))
+    store = model.store.altered(lambda p: replace(p, search=p.everywhere(joint)))
     method = replace(model.method, gain=max(_GAIN, model.method.gain))
     whole = replace(model, store=store, method=method)
     sample = sample.altered(lambda p: replace(p, search=p.everywhere(first)))

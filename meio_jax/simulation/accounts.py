@@ -70,7 +70,7 @@ def early_costs(
     """What the orders and shipments of the evening before period 0 cost, and the carbon of moving them."""
     batch, dtype = early.offer.shape[-1], constants.holding.dtype
     nothing = jnp.zeros((network.nodes, batch), dtype)
-    served = Served.zeros(network, batch, dtype, record=False)
+    served = Served.zeros(network, batch, dtype)
     none = jnp.zeros(batch, dtype)
     waste = constants.shelf is not None
     kept, wasted = Stock(nothing, nothing, None), nothing if waste else None

@@ -44,7 +44,7 @@ class Regional(eqx.Module):
 
 
 class Served(eqx.Module):
-    """What one wave (or, summed, one period) of serving did."""
+    """What serving the waves of a period did."""
 
     outbound: Float[Array, "nodes batch"]
     outbound_cost: Float[Array, " batch"]
@@ -58,12 +58,12 @@ class Served(eqx.Module):
     from_nodes: Float[Array, "fills batch"] | None = None
 
     @classmethod
-    def zeros(cls, network: Network, batch: int, dtype: jnp.dtype, *, record: bool) -> "Served":
-        """Nothing served yet; the node x speed tables are empty unless they are recorded."""
+    def zeros(cls, network: Network, batch: int, dtype: jnp.dtype) -> "Served":
+        """Nothing served yet; the node x speed tables are empty, as where they are not recorded."""
         row = jnp.zeros(batch, dtype)
-        table = jnp.zeros((network.speeds * network.nodes if record else 0, batch), dtype)
+        table = jnp.zeros((0, batch), dtype)
         groups = jnp.zeros((network.speeds, network.region_groups, batch), dtype)
-        regional = Regional.zeros(network, dtype, record=record)
+        regional = Regional.zeros(network, dtype, record=False)
         fills = 0 if network.floors is None else network.floors.fills
         from_nodes = jnp.zeros((fills, batch), dtype) if fills else None
         outbound = jnp.zeros((network.nodes, batch), dtype)
@@ -260,7 +260,7 @@ def _kept(
 
 def _served(network: Network, outbound: Array, sums: _Sums, kept: _Kept, late: int) -> Served:
     """What all turns did; of the first `late` waves no promise counts. Leaves of `kept` begin with waves and speeds."""
-    done = Served.zeros(network, outbound.shape[-1], outbound.dtype, record=False)
+    done = Served.zeros(network, outbound.shape[-1], outbound.dtype)
     over_waves = lambda leaf: jnp.sum(leaf, axis=0)
     in_time = lambda leaf: jnp.sum(leaf[late:], axis=0)
     by_speed, cost_by_speed, regional = done.by_speed, done.cost_by_speed, done.regional

@@ -21,7 +21,7 @@ from meio_jax.model.resources import Resources
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import TRAINING, purpose_of
 from meio_jax.solver.optimiser import SearchOptions, optimiser
-from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Look, Slopes, Totals
+from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Slopes, SweepInputs, Totals
 
 Items = TypeVar("Items")
 Tree = TypeVar("Tree")
@@ -145,10 +145,6 @@ class AbstractInventoryStore(AbstractStore[Items]):
     def sampled(self, items: int) -> AbstractInventoryStore[Items]:
         """The same items, of which sweeps see about so many, taken evenly from the catalog."""
 
-    def sweeping_all(self) -> AbstractInventoryStore[Items]:
-        """The same items, all of which sweeps see, by the same compiled step as a sample of them."""
-        return self
-
     @abc.abstractmethod
     def sees(self, number: int) -> Bool[np.ndarray, " blocks"]:
         """Which blocks of a part sweeps see."""
@@ -199,13 +195,8 @@ class MemoryStore(AbstractInventoryStore[ItemState]):
     def sampled(self, items: int) -> AbstractInventoryStore[ItemState]:
         sizes, groups = self.block_sizes[0], own_part(self.problem.catalog.block.group)
         share = items / float(sum_over_processes(np.asarray(sizes.sum())))
-        return self._seeing(every_nth(sizes, groups, share, local_devices(self.problem.mesh)))
-
-    def sweeping_all(self) -> AbstractInventoryStore[ItemState]:
-        return self._seeing(np.ones(self.block_sizes[0].size, bool))
-
-    def _seeing(self, blocks: np.ndarray) -> AbstractInventoryStore[ItemState]:
-        swept = place_blocks(jnp.asarray(blocks.astype(self.problem.item_scale.dtype)), self.problem.mesh)
+        seen = every_nth(sizes, groups, share, local_devices(self.problem.mesh))
+        swept = place_blocks(jnp.asarray(seen.astype(self.problem.item_scale.dtype)), self.problem.mesh)
         return self.altered(lambda problem: replace(problem, swept=swept))
 
     def sees(self, number: int) -> np.ndarray:
@@ -245,15 +236,15 @@ def every_nth(sizes: np.ndarray, groups: np.ndarray, share: float, devices: int)
 def part_step(problem: InventorySubproblem, items: ItemState, at: Moment) -> tuple[Totals, ItemState]:
     """Evaluate the items of a part, and move their parameters by one step of the optimiser."""
     first = (at.step % problem.chunks) * problem.settings.scenarios_per_step
-    look = Look(at.prices, at.list_prices, first, purpose_of(TRAINING), jnp.zeros_like(at.weight))
-    totals, slopes = part_sweep(problem, problem.everywhere(look), items.raw)
+    inputs = SweepInputs(at.prices, at.list_prices, first, purpose_of(TRAINING), jnp.zeros_like(at.weight))
+    totals, slopes = part_sweep(problem, problem.everywhere(inputs), items.raw)
     return totals, _moved(problem.search, items, at, slopes.levels)
 
 
 @kept_jit
-def part_sweep(problem: InventorySubproblem, look: Look, raw: AbstractPolicy) -> tuple[Totals, Slopes]:
-    """Evaluate the items of a part: the one large program of a search, which asks for slopes of whatever kind."""
-    return problem.sweep(look, raw)
+def part_sweep(problem: InventorySubproblem, inputs: SweepInputs, raw: AbstractPolicy) -> tuple[Totals, Slopes]:
+    """Evaluate the items of a part: the compiled program that search, slack and values of units share."""
+    return problem.sweep(inputs, raw)
 
 
 @kept_jit

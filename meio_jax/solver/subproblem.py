@@ -87,8 +87,8 @@ class Settings(eqx.Module):
     together: int = eqx.field(static=True, default=1)
 
 
-class Look(eqx.Module):
-    """At which prices a sweep looks at the items, and in which scenarios.
+class SweepInputs(eqx.Module):
+    """Prices and scenarios of a sweep, and a change of the stock that it starts from.
 
     Attributes:
         prices: Prices of the capacities.
@@ -366,27 +366,27 @@ class InventorySubproblem(eqx.Module):
         """Parameters in units of stock; leaves have a leading block axis."""
         return jax.tree.map(jnp.multiply, raw, self.scale)
 
-    def sweep(self, look: Look, raw: AbstractPolicy) -> tuple[Totals, Slopes]:
+    def sweep(self, inputs: SweepInputs, raw: AbstractPolicy) -> tuple[Totals, Slopes]:
         """Sum over all blocks that are swept, and the derivatives of every item."""
         settings = self.settings
         zeros = Totals.zeros(self.resources, self.item_scale.dtype, waste=self.catalog.block.shelf is not None)
 
         def local(shared: tuple, at: tuple) -> tuple[Totals, Slopes]:
-            network, resources, profiles, zeros, look = shared
-            ids = look.first + jnp.arange(settings.scenarios_per_step, dtype=jnp.int32)
+            network, resources, profiles, zeros, inputs = shared
+            ids = inputs.first + jnp.arange(settings.scenarios_per_step, dtype=jnp.int32)
 
             def one_block(one: tuple) -> tuple[Totals, Slopes]:
                 leaves, raw_block, scale_block, cost = one
                 block = leaves[0]
-                scenarios = draw(settings.scenarios, profiles, leaves, ids, look.purpose)
-                lists = block_lists(network, resources, settings, block, look.list_prices)
+                scenarios = draw(settings.scenarios, profiles, leaves, ids, inputs.purpose)
+                lists = block_lists(network, resources, settings, block, inputs.list_prices)
 
                 def loss(parameters: AbstractPolicy, on_hand: Array) -> tuple[Array, Totals]:
                     policy = jax.tree.map(jnp.multiply, parameters, scale_block)
                     own = eqx.tree_at(lambda b: b.on_hand, block, on_hand)
-                    return evaluate_block(network, resources, settings, policy, own, scenarios, look.prices, lists)
+                    return evaluate_block(network, resources, settings, policy, own, scenarios, inputs.prices, lists)
 
-                on_hand = jnp.maximum(block.on_hand + look.more, 0)
+                on_hand = jnp.maximum(block.on_hand + inputs.more, 0)
                 (by_level, by_stock), totals = jax.grad(loss, argnums=(0, 1), has_aux=True)(raw_block, on_hand)
                 if settings.whole_usage and resources.count:
                     policy = jax.tree.map(jnp.multiply, raw_block, scale_block)
@@ -396,6 +396,6 @@ class InventorySubproblem(eqx.Module):
             blocks, swept = at
             return over_blocks(one_block, zeros, blocks, settings.together, swept)
 
-        shared = (self.network, self.resources, self.catalog.profiles, zeros, look)
+        shared = (self.network, self.resources, self.catalog.profiles, zeros, inputs)
         at = (self.catalog.per_block(), raw, self.scale, self.item_scale)
         return over_items(local, self.mesh)(shared, (at, self.swept))

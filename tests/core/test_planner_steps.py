@@ -1,6 +1,7 @@
 """The sweep over items: independent of how items are cut into blocks, and compiled once."""
 
 from dataclasses import replace
+from types import ModuleType
 
 import equinox as eqx
 import jax
@@ -28,7 +29,7 @@ from meio_jax.scenarios.sampling import HOLDOUT, TRAINING, VALIDATION, purpose_o
 from meio_jax.solver.optimiser import SearchOptions
 from meio_jax.solver.solve import State, Trace, initial_state, joint_step
 from meio_jax.solver.store import part_sweep
-from meio_jax.solver.subproblem import InventorySubproblem, Look, Totals
+from meio_jax.solver.subproblem import InventorySubproblem, SweepInputs, Totals
 
 # float32 sums over three items in another order, hundreds of units.
 ROUNDING = 2e-5
@@ -93,16 +94,22 @@ def test_blocks_simulated_at_once_change_nothing(wide: Model, narrow: Model) -> 
     close(join(at_once, ours), join(wide, theirs), tolerance=ROUNDING)
 
 
-def test_the_joint_step_compiles_once(wide: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def rollouts_traced(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one with every simulation that a program of the module is traced with, none of which were kept."""
     traced: list[int] = []
-    original = meio_jax.solver.subproblem.rollout
+    original = module.rollout
 
     def counted(*arguments: object, **options: object):
         traced.append(1)
         return original(*arguments, **options)
 
-    monkeypatch.setattr(meio_jax.solver.subproblem, "rollout", counted)
+    monkeypatch.setattr(module, "rollout", counted)
     monkeypatch.setattr(kept_programs, "_folder", lambda: None)
+    return traced
+
+
+def test_the_joint_step_compiles_once(wide: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced = rollouts_traced(meio_jax.solver.subproblem, monkeypatch)
     state, _ = stepped(wide, 1)
     first = len(traced)
     with jax.numpy_dtype_promotion("standard"):
@@ -113,22 +120,14 @@ def test_the_joint_step_compiles_once(wide: Model, monkeypatch: pytest.MonkeyPat
 
 def test_values_of_units_are_slopes_of_the_program_that_searched(wide: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other scenarios and another stock of today are arguments; more stock saves as a difference of sweeps says."""
-    traced: list[int] = []
-    original = meio_jax.solver.subproblem.rollout
-
-    def counted(*arguments: object, **options: object):
-        traced.append(1)
-        return original(*arguments, **options)
-
-    monkeypatch.setattr(meio_jax.solver.subproblem, "rollout", counted)
-    monkeypatch.setattr(kept_programs, "_folder", lambda: None)
+    traced = rollouts_traced(meio_jax.solver.subproblem, monkeypatch)
     problem = unstored(wide.problem)
     problem = eqx.tree_at(lambda p: p.settings, problem, replace(problem.settings, whole_usage=False))
     prices, raw, nothing = problem.zero_prices(), problem.first, jnp.zeros((), problem.item_scale.dtype)
 
     def value(more: float) -> float:
-        look = Look(prices, prices, jnp.asarray(0, jnp.int32), purpose_of(HOLDOUT), nothing + more)
-        return float(part_sweep(problem, look, raw)[0].terms.total)
+        inputs = SweepInputs(prices, prices, jnp.asarray(0, jnp.int32), purpose_of(HOLDOUT), nothing + more)
+        return float(part_sweep(problem, inputs, raw)[0].terms.total)
 
     with jax.numpy_dtype_promotion("standard"):
         size = 1e-3
@@ -144,15 +143,7 @@ def test_values_of_units_are_slopes_of_the_program_that_searched(wide: Model, mo
 
 def test_plans_are_compared_and_certified_by_one_program(wide: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the scenarios are for is an argument: the program is the same, the scenarios are others."""
-    traced: list[int] = []
-    original = meio_jax.certify.plan_sweep.rollout
-
-    def counted(*arguments: object, **options: object):
-        traced.append(1)
-        return original(*arguments, **options)
-
-    monkeypatch.setattr(meio_jax.certify.plan_sweep, "rollout", counted)
-    monkeypatch.setattr(kept_programs, "_folder", lambda: None)
+    traced = rollouts_traced(meio_jax.certify.plan_sweep, monkeypatch)
     policy, prices = wide.problem.policy(wide.problem.first), jnp.zeros_like(wide.store.resources.capacity)
     with jax.numpy_dtype_promotion("standard"):
         # So many scenarios that no other test has this program.
@@ -182,8 +173,8 @@ def test_steps_of_fewer_scenarios_are_those_of_all_in_turn(wide: Model, stored: 
 
     def sweep(problem: InventorySubproblem, chunk: int) -> tuple[Totals, AbstractPolicy]:
         first = jnp.asarray(chunk * problem.settings.scenarios_per_step)
-        look = Look(*prices, first, purpose_of(TRAINING), jnp.zeros((), problem.item_scale.dtype))
-        totals, slopes = part_sweep(problem, look, raw)
+        inputs = SweepInputs(*prices, first, purpose_of(TRAINING), jnp.zeros((), problem.item_scale.dtype))
+        totals, slopes = part_sweep(problem, inputs, raw)
         return totals, slopes.levels
 
     with jax.numpy_dtype_promotion("standard"):

@@ -80,7 +80,7 @@ def moment(problem) -> Moment:
     return Moment(free + 0.1, free, jnp.zeros((), jnp.int32), jnp.ones(()), jnp.zeros((), bool))
 
 
-@pytest.mark.parametrize("together", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("together", [1, 3])
 def test_a_sweep_of_a_sample_moves_and_counts_its_items_alone(begin: SampledStart, together: int) -> None:
     problem = begin.sample.problem
     problem = replace(problem, settings=replace(problem.settings, together=together))
@@ -207,7 +207,6 @@ def test_a_search_that_was_stopped_ends_as_if_it_had_not_been(folder: Path, tmp_
         np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
-@pytest.mark.slow
 def test_parts_are_sampled_whole_and_the_others_take_over_theirs(folder: Path, tmp_path: Path) -> None:
     model = prepare_stream(FolderSource(folder, 11), configuration(), tmp_path / "scratch")
     begin = sampled_start(model)

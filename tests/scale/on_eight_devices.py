@@ -18,7 +18,7 @@ from meio_jax.planner import prepare, search
 from meio_jax.scenarios.sampling import TRAINING, purpose_of
 from meio_jax.solver.solve import initial_state
 from meio_jax.solver.store import part_sweep
-from meio_jax.solver.subproblem import Look
+from meio_jax.solver.subproblem import SweepInputs
 from meio_jax.tables import read_instance
 
 _KINDS = "all-reduce|all-gather|reduce-scatter|collective-permute|all-to-all|collective-broadcast|ragged-all-to-all"
@@ -43,8 +43,8 @@ def exchanged(folder: Path) -> list[tuple[str, str]]:
     state = initial_state(model.store, model.method)
     shared = state.shared
     nothing = jnp.zeros((), shared.list_prices.dtype)
-    look = Look(shared.list_prices, shared.list_prices, shared.step, purpose_of(TRAINING), nothing)
-    lowered = part_sweep.lower(model.problem, model.store.everywhere(look), state.items.raw)
+    inputs = SweepInputs(shared.list_prices, shared.list_prices, shared.step, purpose_of(TRAINING), nothing)
+    lowered = part_sweep.lower(model.problem, model.store.everywhere(inputs), state.items.raw)
     return collectives(lowered.compile().compiled.as_text())
 
 
