@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,8 +22,8 @@ from meio_jax.errors import InputError, Note, Problem, Refusal
 from meio_jax.folders import writing
 from meio_jax.progress import Step
 from meio_jax.runs.folder import check_there
+from meio_jax.runs.host_arrays import HostArraysHandler, HostArraysSave, holds_host_arrays
 from meio_jax.runs.portable import ITEMS, Basis
-from meio_jax.runs.step_folders import StepFolders, holds_plain_steps, read_step
 from meio_jax.tables import write_text
 
 # What goes wrong in the background is raised where the next save waits for it, and told by the command.
@@ -79,10 +79,17 @@ class Checkpoints:
         own = self._folder / self._part.folder
         # Parts may be a save apart when a process dies; what is kept must still have a step in common.
         keep = keep if self._part.count == 1 else max(keep, 2) + 1
-        self._manager: ocp.CheckpointManager | StepFolders = StepFolders(own, keep)
-        if self._part.count == 1 and not _is_pattern(own) and not holds_plain_steps(own):
-            options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, enable_async_checkpointing=True)
-            self._manager = ocp.CheckpointManager(own, options=options)
+        self._named, alone = ExitStack(), _by_itself()
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep,
+            create=False,
+            # Saves in the background tell each other when they are done by names that all processes share.
+            enable_async_checkpointing=jax.process_count() == 1,
+            multiprocessing_options=alone,
+        )
+        place = self._named.enter_context(_plainly_named(own))
+        handlers = {"state": _array_handler(), "meta": ocp.JsonCheckpointHandler(multiprocessing_options=alone)}
+        self._manager = ocp.CheckpointManager(place, options=options, item_handlers=handlers)
         self._unsealed: Path | None = None
 
     def save(self, arrays: dict[str, np.ndarray], history: list[Step]) -> None:
@@ -101,12 +108,9 @@ class Checkpoints:
             "history": [asdict(one) for one in history],
             "checksums": {name: checksum(array) for name, array in arrays.items()},
         }
+        state = ocp.args.StandardSave(arrays) if jax.process_count() == 1 else HostArraysSave(arrays)
         with writing(self._folder):
-            if isinstance(self._manager, StepFolders):
-                self._manager.save(step, arrays, meta)
-            else:
-                both = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
-                self._manager.save(step, args=both)
+            self._manager.save(step, args=ocp.args.Composite(state=state, meta=ocp.args.JsonSave(meta)))
         self._unsealed = self._folder / self._part.folder / str(step)
 
     def _seal(self) -> None:
@@ -126,7 +130,7 @@ class Checkpoints:
         try:
             self._seal()
         finally:
-            with writing(self._folder):
+            with self._named, writing(self._folder):
                 self._manager.close()
 
 
@@ -142,19 +146,24 @@ def _plainly_named(path: Path) -> Iterator[Path]:
         yield path
         return
     with TemporaryDirectory() as folder:
-        link = Path(folder) / "step"
+        link = Path(folder) / "checkpoints"
         link.symlink_to(path, target_is_directory=True)
         yield link
 
 
 def _by_itself() -> ocp.options.MultiprocessingOptions:
-    """Every process reads by itself: none waits for another one, which may have died."""
+    """Every process reads and writes by itself: none waits for another one, which may have died."""
     if jax.process_count() == 1:
         return ocp.options.MultiprocessingOptions()
     me = jax.process_index()
     return ocp.options.MultiprocessingOptions(
         primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"part{me}"
     )
+
+
+def _array_handler() -> ocp.CheckpointHandler:
+    """What writes the arrays of this process."""
+    return ocp.StandardCheckpointHandler() if jax.process_count() == 1 else HostArraysHandler()
 
 
 def checksum(array: np.ndarray) -> str:
@@ -313,8 +322,7 @@ def _read_part(
         for name, digest in json.loads(seal.read_text(encoding="utf-8")).items():
             if now.get(name) != digest:
                 raise ValueError(f"{name} is not what was saved")
-    written = read_step(own / str(step))
-    arrays, meta = _read_orbax(own.resolve() / str(step)) if written is None else written
+    arrays, meta = _read_orbax(own.resolve() / str(step))
     if meta.get("form") != _FORM:
         remedy = "finish or read this run with the version that began it, or solve anew with `meio solve --overwrite`"
         found = Note("a checkpoint of an earlier version")
@@ -333,7 +341,8 @@ def _read_orbax(step: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     with _plainly_named(step) as place:
         with ocp.Checkpointer(ocp.JsonCheckpointHandler(), multiprocessing_options=alone) as reader:
             meta = reader.restore(place / "meta")
-        with ocp.Checkpointer(ocp.StandardCheckpointHandler(), multiprocessing_options=alone) as reader:
+        arrays = HostArraysHandler() if holds_host_arrays(place / "state") else ocp.StandardCheckpointHandler()
+        with ocp.Checkpointer(arrays, multiprocessing_options=alone) as reader:
             found = reader.restore(place / "state")
     return {name: np.asarray(array) for name, array in found.items()}, meta
 
