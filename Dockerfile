@@ -13,7 +13,7 @@ FROM python:3.12-slim
 ARG EXTRA=""
 COPY --from=build /wheels /wheels
 RUN wheel=$(ls /wheels/*.whl) \
- && pip install --no-cache-dir "${wheel}[backtest,forecast${EXTRA:+,$EXTRA}]" \
+ && pip install --no-cache-dir "${wheel}[backtest${EXTRA:+,$EXTRA}]" \
  && rm -r /wheels \
  && useradd --create-home planner
 USER planner
