@@ -53,6 +53,7 @@ def test_an_order_arrives_on_the_morning_after_its_lead_time() -> None:
     assert due == [[2], [1, 2], [1, 2], [1, 2], [1, 2]]
 
 
+@pytest.mark.slow
 def test_levels_followed_by_tables_are_levels_followed() -> None:
     """The orders that levels give, executed as tables in an equal world, give the same world to the last cent."""
     tables = small_network()

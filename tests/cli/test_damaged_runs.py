@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from marks import some_slow
 from small_runs import Command, Finished, config_content, usual_promotion, write_config
 from tiny import ITEMS
 
@@ -196,7 +197,9 @@ def test_a_damaged_run_is_compared_or_told_in_one_line(
         assert len(lines) <= 1 + called.err.count("To mend:"), called.err
 
 
-@pytest.mark.parametrize("result", list(Result), ids=lambda result: result.name)
+@pytest.mark.parametrize(
+    "result", some_slow(Result, quick=[Result.INFEASIBLE, Result.NUMERICAL_FAILURE]), ids=lambda result: result.name
+)
 def test_every_command_works_on_a_run_that_ended_so(
     meio: Command, finished: Finished, tiny_folder: Path, tmp_path: Path, result: Result
 ) -> None:

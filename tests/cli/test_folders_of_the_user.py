@@ -145,6 +145,7 @@ def test_an_interrupted_run_is_continued_or_replaced_on_request(
     assert not (run / ".next").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_died_before_it_began_is_no_obstacle(meio: Command, tiny_folder: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path / "config.yaml", config_content(tiny_folder, tmp_path / "run"))
     shutil.copytree(tiny_folder, tmp_path / "instance")

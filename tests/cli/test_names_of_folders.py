@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from marks import some_slow
 from small_runs import SOLVE, Command, Finished, config_content, write_config
 
 from meio_jax.results import Result
@@ -12,7 +13,7 @@ NAMES = ["[", "a[bold]b[/bold]", "[red]", "*", "?[!x]", "ein Ordner mit Ümläut
 SMALL = ("--shape", "local", "--items", 3, "--nodes", "1,1,0", "--regions", 2, "--speeds", 2, "--periods", 7)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", some_slow(NAMES, quick=["a[bold]b[/bold]", "?[!x]"]))
 def test_a_folder_may_be_called_anything(meio: Command, finished: Finished, tmp_path: Path, name: str) -> None:
     home = tmp_path / name
     assert meio("generate", home / "instance", *SMALL).status == 0

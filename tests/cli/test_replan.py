@@ -83,6 +83,7 @@ def test_all_items_together_cost_what_the_run_says(open_run: Replanner, finished
     close(found.items["cost_before"].sum(), expected, tolerance=SUMS, what="all items at the run's levels")
 
 
+@pytest.mark.slow
 def test_levels_do_not_get_worse_and_nothing_else_is_planned(open_run: Replanner) -> None:
     found = planned(open_run, named("B", "C"))
     assert found.items["item_id"].to_list() == ["B", "C"]

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from marks import some_slow
 
 from meio_jax.cli.signals import GRACE
 from meio_jax.results import Result
@@ -68,7 +69,7 @@ def told(code: str, signals: list[int], *words: str) -> tuple[int, str, float]:
     return process.returncode, text, time.perf_counter() - begun
 
 
-@pytest.mark.parametrize("busy", sorted(BUSY))
+@pytest.mark.parametrize("busy", some_slow(sorted(BUSY), quick=["in an import", "in compiled code"]))
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]], ids=["SIGTERM", "SIGINT twice"])
 def test_a_solve_that_judges_its_plan_ends_at_once(busy: str, signals: list[int], tmp_path: Path) -> None:
     body = "progress.close()\n" + busy_body(busy, tmp_path)
@@ -89,7 +90,9 @@ def test_before_anything_is_written_no_one_is_told_to_resume(number: int) -> Non
     assert text.strip() == "Ended as told, before anything was written."
 
 
-@pytest.mark.parametrize("busy", ["in compiled code", "in a callback", "in an import"])
+@pytest.mark.parametrize(
+    "busy", some_slow(["in compiled code", "in a callback", "in an import"], quick=["in a callback"])
+)
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
 def test_commands_without_a_search_end_in_one_line(busy: str, signals: list[int], tmp_path: Path) -> None:
     status, text, _ = told(program(busy_body(busy, tmp_path), False), signals)

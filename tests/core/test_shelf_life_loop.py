@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import Case, close, direction, make_case, make_policy, perishable, shifted
+from marks import some_slow
 from test_rollout_loop import books, compare, run
 
 from meio_jax.simulation.gradients import checkpointed, direct
@@ -30,7 +31,7 @@ def perishable_case(*, seed: int = 0, evening: bool = False, samples: int = 2, l
     return perishable(case, lives)
 
 
-@pytest.mark.parametrize("form", ["sparse", "dense", "fused"])
+@pytest.mark.parametrize("form", some_slow(["sparse", "dense", "fused"], quick=["sparse"]))
 @pytest.mark.parametrize("evening", [False, True], ids=["morning", "evening"])
 def test_stock_that_expires_matches_loops_over_lots(x64: None, form: str, evening: bool) -> None:
     case = perishable_case(evening=evening)
@@ -43,7 +44,7 @@ def test_stock_that_expires_matches_loops_over_lots(x64: None, form: str, evenin
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", some_slow([1, 2, 3], quick=[2]))
 def test_other_networks_and_one_day_lives_match_loops(x64: None, seed: int) -> None:
     """A life of a day: nothing is shipped on, all that is not sold on the day of its receipt is wasted."""
     case = perishable_case(seed=seed, lives=(2, 1, 6))
@@ -72,7 +73,7 @@ def cost_of(case: Case, gradient, policy) -> jax.Array:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("evening", [False, True], ids=["morning", "evening"])
+@pytest.mark.parametrize("evening", some_slow([False, True], quick=[False]), ids=["morning", "evening"])
 def test_the_derivative_is_that_of_differences(x64: None, evening: bool) -> None:
     """Kept day by day or recomputed, and by central differences that no kink lies between."""
     case = perishable_case(evening=evening)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers import close
+from marks import some_slow
 from one_shop import (
     CREDIT,
     DISPERSION,
@@ -40,7 +41,7 @@ def critical() -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("level", [8.5, 20.5, 31.5])
+@pytest.mark.parametrize("level", some_slow([8.5, 20.5, 31.5], quick=[20.5]))
 def test_every_term_is_that_of_the_newsvendor(x64: None, level: float) -> None:
     one = shop(level)
     found = explain(one, "shop", COUNT)

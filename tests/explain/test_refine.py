@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import some_slow
 from one_shop import shop
 from test_explain_newsvendor import critical, law
 
@@ -38,7 +39,7 @@ def best(around: Surroundings, one: tuple, now: Refining) -> float:
     return float(refine(around, one, now, pace, CHUNKS).policy().target[0, 0, 0])
 
 
-@pytest.mark.parametrize("away", [0.4, 1.7])
+@pytest.mark.parametrize("away", some_slow([0.4, 1.7], quick=[1.7]))
 def test_the_search_ends_at_the_critical_fractile(x64: None, away: float) -> None:
     with jax.numpy_dtype_promotion("standard"):  # as users have it: the optimiser library needs it
         around, one = surroundings()

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from helpers import close
+from marks import some_slow
 from tiny import tiny_tables
 
 from meio_jax.errors import InputError
@@ -142,7 +143,7 @@ def expected_sales(instance: Instance, item: str, slot: int, stock: float) -> fl
 
 
 @pytest.mark.parametrize("protection", [False, True])
-@pytest.mark.parametrize("name", sorted(POLICIES))
+@pytest.mark.parametrize("name", some_slow(sorted(POLICIES), quick=["dual_index", "projected_level"]))
 def test_tables_read_back_order_the_same(instance: Instance, name: str, protection: bool) -> None:
     """In blocks of another size, by the parameters of each bucket: today's orders to the last digit that is kept."""
     frames = dict(policy_frames(instance, drawn(instance, name, protection=protection)))

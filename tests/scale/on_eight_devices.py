@@ -61,14 +61,19 @@ def searched(folder: Path, devices: int) -> dict[str, list]:
     }
 
 
-def main(home: Path) -> None:
-    few, many = instance_in(home), home / "many"
-    generate_instance(OPTIONS.model_copy(update={"items": 3 * OPTIONS.items}), many)
-    found = {"few": exchanged(few), "many": exchanged(many), "one": searched(few, 1), "eight": searched(few, 8)}
-    json.dump(found, sys.stdout)
+def exchanges(home: Path) -> dict[str, list[tuple[str, str]]]:
+    """What a step exchanges with few items and with three times as many."""
+    many = generate_instance(OPTIONS.model_copy(update={"items": 3 * OPTIONS.items}), home / "many")
+    return {"few": exchanged(instance_in(home)), "many": exchanged(many)}
+
+
+def searches(home: Path) -> dict[str, dict[str, list]]:
+    """Where a search on one device and one on eight end."""
+    few = instance_in(home)
+    return {"one": searched(few, 1), "eight": searched(few, 8)}
 
 
 if __name__ == "__main__":
     # Before the first array: JAX counts devices once.
     jax.config.update("jax_num_cpu_devices", 8)
-    main(Path(sys.argv[1]))
+    json.dump({"exchanges": exchanges, "searches": searches}[sys.argv[1]](Path(sys.argv[2])), sys.stdout)

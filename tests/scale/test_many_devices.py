@@ -13,17 +13,17 @@ from on_eight_devices import collectives
 SAME = 1e-5
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict:
+def on_eight_devices(what: str, home: Path) -> dict:
+    """What the program beside this file finds."""
     program = Path(__file__).with_name("on_eight_devices.py")
-    words = [sys.executable, str(program), str(tmp_path_factory.mktemp("eight"))]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, str(program), what, str(home)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
 
 
 @pytest.mark.slow
-def test_a_step_holds_one_collective_whose_size_does_not_depend_on_the_items(found: dict) -> None:
+def test_a_step_holds_one_collective_whose_size_does_not_depend_on_the_items(tmp_path: Path) -> None:
+    found = on_eight_devices("exchanges", tmp_path)
     assert len(found["few"]) == 1, found["few"]
     assert found["few"] == found["many"]
     assert found["few"][0][0] == "all-reduce"
@@ -43,7 +43,8 @@ def test_collectives_of_every_form_are_counted() -> None:
     assert collectives(text)[0][1] == "f32[3,4]"
 
 
-def test_eight_devices_end_where_one_does(found: dict) -> None:
+def test_eight_devices_end_where_one_does(tmp_path: Path) -> None:
+    found = on_eight_devices("searches", tmp_path)
     one, eight = found["one"], found["eight"]
     np.testing.assert_allclose(eight["cost"], one["cost"], rtol=SAME)
     for name in ("prices", "target"):

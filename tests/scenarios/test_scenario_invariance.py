@@ -35,7 +35,7 @@ def whole_catalog(form: str) -> tuple:
     return demand, leads, shares, drawn
 
 
-@pytest.mark.parametrize("form", some_slow(FORMS, quick=["mean", "paths"]))
+@pytest.mark.parametrize("form", some_slow(FORMS, quick=["paths"]))
 @given(data=st.data())
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 def test_any_block_draws_the_same(form: str, data: st.DataObject) -> None:
@@ -56,7 +56,7 @@ def test_any_block_draws_the_same(form: str, data: st.DataObject) -> None:
         np.testing.assert_array_equal(np.asarray(of_whole)[..., columns], np.asarray(of_part))
 
 
-@pytest.mark.parametrize("form", some_slow(FORMS, quick=["mean", "few_paths"]))
+@pytest.mark.parametrize("form", some_slow(FORMS, quick=["few_paths"]))
 def test_longer_horizon_keeps_the_first_days(form: str) -> None:
     rng = np.random.default_rng(1)
     demand = forms(ITEMS, rng, periods=20)[form]
@@ -97,7 +97,7 @@ def cast(tree: tuple, dtype: type) -> tuple:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", some_slow([np.float32, np.float64], quick=[np.float32]))
 def test_strict_types_and_ranks(form: str, dtype: type) -> None:
     demand, leads, shares, plain = whole_catalog(form)
     double = dtype == np.float64

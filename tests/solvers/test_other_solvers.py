@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from marks import some_slow
 
 pytest.importorskip("highspy")
 pytest.importorskip("stockpyl")
@@ -21,7 +20,8 @@ ROUNDING = 1e-4
 SMALL = Size(items=2, nodes=2, regions=2, paths=16)
 
 
-@pytest.mark.parametrize("kind", some_slow(KINDS, quick=KINDS[1:]), ids=["one node", "several nodes"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS, ids=["one node", "several nodes"])
 def test_the_planner_stays_within_the_gap_of_the_extensive_program(kind) -> None:
     row = compare(1, kind, SMALL, 300)
     size = row["reference"]

@@ -50,6 +50,7 @@ def test_the_best_bound_never_falls(short: tuple) -> None:
     assert np.any(np.diff(values) < 0)
 
 
+@pytest.mark.slow
 def test_permuting_items_permutes_the_plan(short: tuple) -> None:
     tables, model, solution, _ = short
     backwards = {name: getattr(tables, name)[::-1] for name in ("items", "offers", "forecast")}

@@ -6,6 +6,7 @@ import numpy as np
 import one_site
 import polars as pl
 import pytest
+from marks import some_slow
 from measured import agrees, measure
 from one_site import Continuous, Whole
 from scipy import stats
@@ -50,7 +51,7 @@ CASES: dict[str, tuple[Callable[[], Tables], Callable[[], Whole | Continuous]]] 
 }
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("name", some_slow(sorted(CASES), quick=["crossing"]))
 def test_cost_and_slope_are_those_of_the_closed_form(x64: None, name: str) -> None:
     tables, demand = CASES[name][0](), CASES[name][1]()
     found = measure(tables, LEVELS[None])

@@ -15,6 +15,7 @@ CHAIN = Chain(one_site.poisson(2 * MEAN), one_site.poisson(3 * MEAN), HOLDING, P
 LEVELS = np.array([[9.35, 20.1], [11.4, 31.15], [16.6, 24.25], [12.3, 25.75]])
 
 
+@pytest.mark.slow
 def test_cost_and_slopes_are_those_of_the_closed_form(x64: None) -> None:
     names = [f"i{number}" for number in range(len(LEVELS))]
     tables = build(

@@ -11,27 +11,31 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from marks import some_slow
 
 sys.path.append(str(Path(__file__).parents[2] / "experiments"))
 
 from fuzz import FORMS, make_bases, mutate
 from fuzz_parts.judge import BAD, judge_folder, rows_of
 
-SEED, MUTATIONS = 0, 300
+SEED = 0
+# A third of them in every run of the tests, all in the daily one.
+QUICK, OTHERS = range(100), range(100, 300)
 
 
-def test_no_mutation_ends_in_a_traceback_or_in_a_table_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("numbers", some_slow([QUICK, OTHERS], quick=[QUICK]), ids=["quick", "others"])
+def test_no_mutation_ends_in_a_traceback_or_in_a_table_left_out(tmp_path: Path, numbers: range) -> None:
     bases = make_bases(tmp_path)
     for form in FORMS:
         verdict, _ = judge_folder(bases[form].folder, rows_of(bases[form].frames))
         assert verdict.outcome == "accepted", verdict
     counts: Counter[str] = Counter()
-    for number in range(MUTATIONS):
+    for number in numbers:
         family, done, verdict, _ = mutate(number, SEED, bases, tmp_path)
         assert verdict.outcome not in BAD, f"{number}, {family}: {done}\n{verdict.outcome}: {verdict.said}"
         counts[verdict.outcome] += 1
     # Both happen often: neither everything is refused nor everything let in.
-    assert min(counts["refused"], counts["accepted"]) > MUTATIONS / 10, counts
+    assert min(counts["refused"], counts["accepted"]) > len(numbers) / 10, counts
 
 
 @pytest.mark.slow

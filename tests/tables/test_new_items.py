@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from folders import settings_content, write_raw
+from marks import some_slow
 from polars.testing import assert_frame_equal
 from tiny import PERIODS, forecast_frame, tiny_frames, tiny_settings
 
@@ -32,7 +33,7 @@ def rows(tables: Tables, item: str) -> pl.DataFrame:
     return tables.forecast.filter(pl.col(name) == item).drop(name)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", some_slow(FORMS, quick=["paths", "history"]))
 def test_rows_of_a_like_item_are_taken(form: str) -> None:
     tables = Tables.from_frames(tiny_settings(form), **frames(form, like_item=[None, None, "A"]))
     assert_frame_equal(rows(tables, "C"), rows(tables, "A"), check_row_order=False)
@@ -86,7 +87,7 @@ def test_a_like_item_must_have_rows_of_its_own() -> None:
         Tables.from_frames(tiny_settings(), **frames("mean", like_item=[None, None, "Z"]))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", some_slow(FORMS, quick=["quantiles"]))
 def test_an_item_read_alone_has_the_same_rows(tmp_path: Path, form: str) -> None:
     content = frames(form, like_item=["B", None, "A"], rate=[None, None, 1.0])
     folder = write_raw(tmp_path / "a", content, settings_content(form), "parquet")

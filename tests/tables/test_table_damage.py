@@ -7,6 +7,7 @@ import datetime
 import polars as pl
 import pytest
 from folders import add, column, damaged, drop_row, put, rename, settings_content, write_raw
+from marks import some_slow
 from tiny import START, tiny_frames
 
 from meio_jax.errors import InputError
@@ -342,11 +343,12 @@ def test_damaged_files_are_named(name, tmp_path):
     assert text.startswith("1 problem "), text
 
 
-def test_damage_at_every_length_is_an_input_error(tmp_path):
+@pytest.mark.parametrize("cuts", some_slow([5, 25], quick=[5]))
+def test_damage_at_every_length_is_an_input_error(tmp_path, cuts):
     folder = write_raw(tmp_path, tiny_frames(), settings_content("mean"))
     path = folder / "offers.parquet"
     whole = path.read_bytes()
-    for length in range(1, len(whole), max(1, len(whole) // 25)):
+    for length in range(1, len(whole), max(1, len(whole) // cuts)):
         path.write_bytes(whole[:length])
         assert "offers.parquet" in message(folder)
 

@@ -45,6 +45,7 @@ def test_the_price_is_the_slope_of_the_least_cost(run: Path) -> None:
     assert found.cost == pytest.approx(best_cost(DOOR), rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.8, 0.9, 1.1])
 def test_first_order_is_too_good_for_more_and_too_good_for_less(run: Path, factor: float) -> None:
     """The least cost is convex in the capacity, so that the tangent lies below it."""
