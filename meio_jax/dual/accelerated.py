@@ -33,10 +33,10 @@ class AcceleratedAscent(AbstractDualMethod[AcceleratedState]):
 
     def step(self, seen: Observation, state: AcceleratedState) -> AcceleratedState:
         drive = seen.price_scale * seen.drive
-        moved = nonnegative(state.ahead + self.step_size * drive)
+        moved = seen.allowed(state.ahead + self.step_size * drive)
         progress = moved - state.price
         against = jnp.sum(seen.drive * progress * seen.size) < 0
         grown = (1 + jnp.sqrt(1 + 4 * state.momentum**2)) / 2
         pull = jnp.where(against, 0, (state.momentum - 1) / grown)
         momentum = jnp.where(against, jnp.ones_like(grown), grown)
-        return AcceleratedState(moved, nonnegative(moved + pull * progress), momentum)
+        return AcceleratedState(moved, seen.allowed(moved + pull * progress), momentum)

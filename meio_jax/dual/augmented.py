@@ -68,6 +68,6 @@ class AugmentedPrices(AbstractDualMethod[AugmentedState]):
         most = self.near * jnp.maximum(beyond.astype(seen.excess.dtype) / self.patience, 1)
         counted = jnp.clip(seen.drive, -self.near, most)
         gain = self.step_size / (1 + state.steps.astype(counted.dtype) / self.settling)
-        multiplier = nonnegative(state.multiplier + gain * seen.price_scale * counted)
-        priced = nonnegative(multiplier + self.penalty * seen.price_scale * seen.drive)
+        multiplier = seen.allowed(state.multiplier + gain * seen.price_scale * counted)
+        priced = seen.allowed(multiplier + self.penalty * seen.price_scale * seen.drive)
         return AugmentedState(multiplier, priced, state.steps + 1, beyond)

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from meio_kernels.projection import nonnegative
 
 from meio_jax.results import Result
 
@@ -20,7 +21,7 @@ class Observation(eqx.Module):
     `excess` is usage above capacity (service: what is missing to the floor) and `size` what it is measured against: the
     capacity, or where that is nothing the usual use; both in the resource's unit. `price_scale` is a price at which the
     resource would matter, in money per that unit; `value` is the cost of the plan that was evaluated, without prices,
-    and `gross` what it pays in all.
+    and `gross` what it pays in all. `ceiling` is a price at which no item would use any more; None: not known.
     """
 
     value: Float[Array, ""]
@@ -28,6 +29,14 @@ class Observation(eqx.Module):
     excess: Float[Array, "buckets resources"]
     size: Float[Array, "buckets resources"]
     price_scale: Float[Array, "buckets resources"]
+    ceiling: Float[Array, " resources"] | None = None
+
+    def allowed(self, prices: Float[Array, "buckets resources"]) -> Float[Array, "buckets resources"]:
+        """The nearest prices that are neither negative nor above the ceiling.
+
+        What no plan can keep would raise its price without end, and whatever is there instead would be as dear.
+        """
+        return nonnegative(prices) if self.ceiling is None else jnp.clip(prices, 0, self.ceiling)
 
     @property
     def relative(self) -> Float[Array, "buckets resources"]:

@@ -1,5 +1,6 @@
 """Keep the best iterate seen: dual values are not monotone (Nedic and Ozdaglar 2009 on primal recovery)."""
 
+import dataclasses
 import math
 
 import equinox as eqx
@@ -30,6 +31,12 @@ class BestState(eqx.Module):
 _LARGEST_MISS = 0.05
 # Costs that differ by less than this share of what is paid in all are alike.
 _ALIKE = 0.003
+# So are elastic costs of plans that break capacities, if they differ by less than this share.
+_ALIKE_OVER = 0.05
+# Plans that break a capacity by more than this share are told apart by their elastic cost alone.
+_GROSS_VIOLATION = 0.2
+# Price at which the excess of a resource without a ceiling is elastic, in units of its price scale.
+_ELASTIC = 10.0
 
 # The part of an excess, as a share of the capacity, to which a gain applies.
 NEAR = 0.03
@@ -47,8 +54,18 @@ def amplified(seen: Observation, gain: float) -> Observation:
     return eqx.tree_at(lambda s: s.excess, seen, seen.excess + (gain - 1) * near)
 
 
+def _elastic_cost(seen: Observation, ceiling: Float[Array, " resources"] | None) -> Float[Array, ""]:
+    """What all excess costs at prices at which no capacity would be broken that can be kept."""
+    given = _ELASTIC * seen.price_scale
+    price = given if ceiling is None else jnp.where(jnp.isfinite(ceiling), ceiling, given)
+    return charge(price, jnp.maximum(seen.excess, 0))
+
+
 class BestSoFar(AbstractDualMethod[BestState]):
     """Wraps a dual method; merit is cost, with what exceeds the tolerances charged at a high rate.
+
+    What capacities are broken by is charged besides at elastic prices, by which plans are compared where some capacity
+    cannot be kept: the excess of all of them counts then, not only the largest.
 
     An iterate within the tolerances (largest relative violation, coupling gap) beats any that is not; among those
     within, the lower cost wins.
@@ -56,6 +73,7 @@ class BestSoFar(AbstractDualMethod[BestState]):
     step by itself, where every step sees the whole problem).
     `gain` is how often the method counts the first `NEAR` of an excess (`amplified`); `floor_scale` is the unit in
     which prices of service floors move, in costs of a unit promised (`solver.price_scale`).
+    `ceiling` is the highest price of each resource (`solver.price_scale.price_ceiling`); None: there is none.
     """
 
     method: AbstractDualMethod
@@ -64,6 +82,7 @@ class BestSoFar(AbstractDualMethod[BestState]):
     gap: float = eqx.field(static=True, default=math.inf)
     gain: float = eqx.field(static=True, default=1.0)
     floor_scale: float = eqx.field(static=True, default=2.0)
+    ceiling: Float[Array, " resources"] | None = None
 
     def init(self, prices: Float[Array, "buckets resources"]) -> BestState:
         inner = self.method.init(prices)
@@ -78,21 +97,24 @@ class BestSoFar(AbstractDualMethod[BestState]):
         return self.method.multipliers(state.inner)
 
     def step(self, seen: Observation, state: BestState) -> BestState:
-        counted = seen if self.gain == 1 else amplified(seen, self.gain)
+        bounded = dataclasses.replace(seen, ceiling=self.ceiling)
+        counted = bounded if self.gain == 1 else amplified(bounded, self.gain)
         return eqx.tree_at(lambda s: s.inner, state, self.method.step(counted, state.inner))
 
     def judge(self, seen: Observation, price: Float[Array, "buckets resources"], state: BestState) -> BestState:
         """Compare an evaluation made at `price` with the best so far."""
         usual = jnp.where(state.usual > 0, state.usual, jnp.maximum(seen.gross, 1e-12))
         charged = charge(price, seen.excess)
-        beyond = jnp.maximum(jnp.max(seen.relative, initial=0) - self.violation, 0)
+        beyond = jnp.clip(jnp.max(seen.relative, initial=0) - self.violation, 0, _GROSS_VIOLATION)
         if math.isfinite(self.gap):
-            # Of plans that break capacities badly the one that breaks them least is wanted, whatever prices charge.
-            missed = jnp.maximum(gap(charged, seen.gross) - self.gap, 0)
-            beyond = beyond + jnp.minimum(missed, _LARGEST_MISS)
-        merit = seen.value + 1e3 * beyond * usual
-        # Sampled costs differ by chance: of plans that are alike the later one has been searched longer.
-        improved = merit < state.merit + _ALIKE * usual
+            # Where a capacity is broken badly its price is at the ceiling, and no gap says anything.
+            missed = jnp.clip(gap(charged, seen.gross) - self.gap, 0, _LARGEST_MISS)
+            beyond = beyond + jnp.where(beyond < _GROSS_VIOLATION, missed, _LARGEST_MISS)
+        elastic = _elastic_cost(seen, self.ceiling)
+        merit = seen.value + elastic + 1e3 * beyond * usual
+        # Sampled costs and usages differ by chance, those of the first steps most, whose means are of few scenarios: of
+        # plans that are alike the later one has been searched longer.
+        improved = merit < state.merit + _ALIKE * usual + _ALIKE_OVER * elastic
         lagrangian = seen.value + charged
         return BestState(
             inner=state.inner,

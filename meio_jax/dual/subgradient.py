@@ -35,5 +35,5 @@ class ProjectedSubgradient(AbstractDualMethod[SubgradientState]):
 
     def step(self, seen: Observation, state: SubgradientState) -> SubgradientState:
         size = self.step_size / jnp.sqrt(1 + state.count / self.delay)
-        moved = nonnegative(state.price + size * seen.price_scale * seen.drive)
+        moved = seen.allowed(state.price + size * seen.price_scale * seen.drive)
         return SubgradientState(moved, state.count + 1)

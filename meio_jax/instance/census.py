@@ -34,6 +34,8 @@ _ANY = (
     "bounds_expire",
     "overridden",
 )
+MOST_AT_STAKE = ("unit", "volume_m3", "weight_kg", "unit_cost")
+"""What a unit of an item takes of the measures units, m3, kg and money, as columns of `items`."""
 # More weights than this are thinned before they are merged; band edges are then a little different.
 _MOST_WEIGHTS = 200_000
 # Items whose goods take longer than those of this share of the catalog do not lengthen the tail for all the others.
@@ -96,6 +98,7 @@ class Census:
         bounds_expire: Whether an override on stock expires before the horizon ends.
         overridden: Whether there are overrides, in force or not.
         lives: Shelf lives that items have, and that stock at the start has left, in periods.
+        worth: The most money at stake per unit of each of the first measures (`MOST_AT_STAKE`); 0: not known.
         groups: By number, which is storage class x bands + band.
     """
 
@@ -122,6 +125,7 @@ class Census:
     bounds_expire: bool = False
     overridden: bool = False
     lives: tuple[int, ...] = ()
+    worth: tuple[float, ...] = ()
 
     @property
     def bands(self) -> int:
@@ -145,7 +149,7 @@ class Census:
             )
             for number, group in data["groups"].items()
         }
-        lists = {name: tuple(data.get(name, ())) for name in ("vendors", "classes", "edges", "lives")}
+        lists = {name: tuple(data.get(name, ())) for name in ("vendors", "classes", "edges", "lives", "worth")}
         return cls(**{**data, **lists, "groups": groups})
 
 
@@ -179,6 +183,7 @@ def count_items(tables: Tables) -> Counts:
         "named": _has_names(tables),
         "phased": bool(items["phase_out"].is_not_null().any()),
         "lives": _lives(tables),
+        "worth": _worth(tables),
         "weights": _thinned(items["weight_kg"].to_numpy()),
     }
 
@@ -187,6 +192,23 @@ def _lives(tables: Tables) -> list[int]:
     """Different lives that fresh units, and units in stock at the start, have; in periods."""
     left = tables.expiries.filter(pl.col("units") > 0)["last_period"] + 1
     return sorted({*tables.items["shelf_life"].drop_nulls().to_list(), *left.to_list()})
+
+
+def _worth(tables: Tables) -> list[float]:
+    """The most that a unit of any item can be worth, by what it takes of each of `MOST_AT_STAKE`.
+
+    A unit that is there may save a lost sale, or all days of a backorder, and is itself worth what it cost.
+    """
+    items, days = tables.items, tables.settings.periods
+    waiting = pl.when(pl.col("unmet") == "backorder").then(pl.col("backorder_cost") * days).otherwise(0.0)
+    stake = pl.max_horizontal("price", "lost_sale_cost") + waiting + pl.col("unit_cost") + pl.col("holding_cost") * days
+    found = items.select(
+        (stake / pl.col(taken)).filter(pl.col(taken) > 0).max().fill_null(0.0).alias(taken)
+        if taken != "unit"
+        else stake.max().fill_null(0.0).alias(taken)
+        for taken in MOST_AT_STAKE
+    )
+    return [float(value) for value in found.row(0)]
 
 
 def _has_names(tables: Tables) -> bool:
@@ -232,6 +254,7 @@ def merge(parts: Sequence[Counts]) -> Counts:
         **{name: largest(name) for name in ("most_offers", "last_due")},
         **{name: max(part[name] for part in parts) for name in ("longest_lead", "depth", "fixed")},
         **{name: any(part[name] for part in parts) for name in _ANY},
+        "worth": np.max([part["worth"] for part in parts], axis=0).tolist(),
         **{name: together(name) for name in ("paths", "weights")},
     }
 
@@ -246,7 +269,7 @@ def census_of(counts: Counts, bands: int) -> Census:
     weights, paths = counts["weights"], counts["paths"]
     edges = np.unique(np.quantile(weights, np.arange(1, bands) / bands)) if bands > 1 else np.empty(0)
     plain = {name: value for name, value in counts.items() if name not in ("weights", "paths")}
-    lists = {name: tuple(counts[name]) for name in ("vendors", "classes", "lives")}
+    lists = {name: tuple(counts[name]) for name in ("vendors", "classes", "lives", "worth")}
     path = float(np.quantile(paths, _PATH_QUANTILE)) if paths.size else 0.0
     return Census(**{**plain, **lists}, supply_path=path, edges=tuple(edges.tolist()))
 
@@ -328,5 +351,6 @@ def widened(census: Census, tables: Tables) -> Census:
         bounds_expire=census.bounds_expire or found.bounds_expire,
         overridden=census.overridden or found.overridden,
         lives=tuple(sorted({*census.lives, *found.lives})),
+        worth=tuple(np.maximum(census.worth or found.worth, found.worth).tolist()),
     )
     return census if wider == census else wider

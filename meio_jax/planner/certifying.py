@@ -145,7 +145,7 @@ def certify(
     total = sums.over_all(model.store)
     slack = _slack_of(model, solution, progress)
     verdict = judge_plan(model.instance, solution, total, config, slack)
-    infeasible = _infeasible(model, solution, verdict, progress)
+    infeasible = _infeasible(model, solution, verdict, total, progress)
     certificate = make_certificate(
         model.instance,
         config,
@@ -159,7 +159,9 @@ def certify(
     return Plan(model, solution, total, certificate, tuple(kept))
 
 
-def _infeasible(model: Model, solution: Solution, verdict: Verdict, progress: AbstractProgress) -> list[OutOfReach]:
+def _infeasible(
+    model: Model, solution: Solution, verdict: Verdict, holdout: Holdout, progress: AbstractProgress
+) -> list[OutOfReach]:
     """Capacities that no plan can meet, where the plan misses some by so much that this is looked for."""
     config = model.config
     if not doubts_feasibility(verdict, config):
@@ -169,6 +171,7 @@ def _infeasible(model: Model, solution: Solution, verdict: Verdict, progress: Ab
         model.given,
         solution,
         verdict.relative,
+        holdout.usage,
         model.instance.ids.resources,
         tolerance=config.solve.violation,
         steps=feasibility_steps(solution, config),

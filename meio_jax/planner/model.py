@@ -28,6 +28,7 @@ from meio_jax.simulation.gradients import GRADIENT_MODES
 from meio_jax.solver.file_store import FileStore
 from meio_jax.solver.first_levels import Start, first_levels, in_units
 from meio_jax.solver.optimiser import SearchOptions
+from meio_jax.solver.price_scale import price_ceiling
 from meio_jax.solver.problem import Built, Training, build_problem
 from meio_jax.solver.solve import Limits
 from meio_jax.solver.store import AbstractInventoryStore, MemoryStore
@@ -241,7 +242,15 @@ def model_of(problem: InventorySubproblem, instance: Instance, config: Config, v
     gap = options.gap / 2
     tolerances = Tolerances(options.violation, gap, options.change)
     averaging = options.averaging if config.scenarios.train > per_step(config) else 1
-    method = BestSoFar(values.dual, options.violation, averaging, gap, options.price_gain, options.floor_scale)
+    method = BestSoFar(
+        values.dual,
+        options.violation,
+        averaging,
+        gap,
+        options.price_gain,
+        options.floor_scale,
+        price_ceiling(instance.resources, instance.census.worth),
+    )
     kinds = tuple(KINDS[kind] for kind in instance.kinds)
     limits = Limits(options.max_steps, options.min_steps, options.check_every, tolerances, kinds)
     store, parts, layouts = MemoryStore(problem), lambda: [instance], lambda: [instance.layout]

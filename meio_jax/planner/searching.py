@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from meio_jax.certify.certificate import relative_violation
+from meio_jax.certify.certificate import excess_on_host, relative_violation
 from meio_jax.certify.confirm import confirmation, near
 from meio_jax.certify.sample import sample_of
 from meio_jax.distributed.sharding import own_part
+from meio_jax.model.capacity import charge
 from meio_jax.planner.model import Model, early_scenarios, per_step
 from meio_jax.planner.sampled_start import found_by_sample, sampled_start
 from meio_jax.progress import AbstractProgress, Silent, Step
@@ -97,7 +98,8 @@ def _early(model: Model, state: State, history: tuple[Step, ...]) -> Early | Non
 def probed(model: Model, solution: Solution) -> Solution:
     """The solution with the levels of those items changed that multiples of their levels serve clearly better.
 
-    The whole is kept only if it breaks the capacities no more than before, on validation scenarios.
+    The whole is kept only if it breaks the capacities no more than before and costs no more, on validation scenarios:
+    at prices at which a capacity is used exactly, whoever uses it gains nothing by that, and may as well not be served.
     """
     if solution.result in (Result.INTERRUPTED, Result.NUMERICAL_FAILURE):
         return solution
@@ -121,7 +123,10 @@ def probed(model: Model, solution: Solution) -> Solution:
         usage = sample.mean_usage()
         relative, _ = relative_violation(model.instance.resources, usage.used, usage.wanted, solution.usual)
         beyond = max(float(relative.max(initial=0)) - model.config.solve.violation, 0.0)
-        return beyond, sample.objective()
+        over = np.maximum(excess_on_host(model.instance.resources, usage.used, usage.wanted), 0)
+        return beyond, sample.objective() + float(charge(elastic, over))
 
+    prices, ceiling = np.asarray(solution.prices, float), model.method.ceiling
+    elastic = prices if ceiling is None else np.where(np.isfinite(ceiling), ceiling, prices)
     before, after = merit(solution), merit(better)
-    return solution if after[0] > before[0] + 1e-9 or not np.isfinite(after[1]) else better
+    return better if after[0] <= before[0] + 1e-9 and after[1] <= before[1] else solution

@@ -1,11 +1,18 @@
 """How large a price has to be to matter: the unit in which dual methods move prices."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from meio_jax.model.capacity import size_of
 from meio_jax.model.costs import CostTerms
+from meio_jax.model.resources import MEASURES, Resources
 
+# Above what a unit can be worth at most, since the proportional part of a price is not yet what it settles at.
+_ROOM = 2.0
+# A step of prices of this share of the ceiling, and no more, for a capacity that is used twice.
+_STEP = 0.1
 # Where a plan costs nothing but its purchases, moving them in time or place is worth about this share of them.
 _OF_PURCHASES = 0.02
 
@@ -53,6 +60,33 @@ def natural_price_scale(
     same = (kind[:, None] == kind[None, :]).astype(size.dtype)
     rows = jnp.maximum(jnp.sum(same, axis=0), 1)
     return _controllable(terms) / (rows * size.shape[0]) / size
+
+
+def price_ceiling(resources: Resources, worth: Sequence[float]) -> Float[Array, " resources"]:
+    """The highest price of every resource: twice the most money that any unit of it can save, inf where not known.
+
+    At such a price no item uses any more of the resource than it must. So a capacity that no plan can keep is elastic
+    at this price (an exact penalty: Fletcher 1973), and others beside it find the price that they would have anyway.
+    Floors have none: what one unit more costs there is not bounded by what it is worth.
+
+    Args:
+        resources: The capacities.
+        worth: The most money at stake per unit of the first measures (`MEASURES`); 0: not known.
+    """
+    known = jnp.asarray([*worth, *[0.0] * (len(MEASURES) - len(worth))], resources.capacity.dtype)
+    most = jnp.where(known > 0, _ROOM * known, jnp.inf)
+    return jnp.where(resources.is_service, jnp.inf, most[resources.measure])
+
+
+def bounded_scale(
+    scale: Float[Array, "buckets resources"], ceiling: Float[Array, " resources"] | None
+) -> Float[Array, "buckets resources"]:
+    """A price scale that is no more than a small share of the ceiling.
+
+    Where a plan loses most of its sales for want of a capacity the rent that would equal its cost is far more than any
+    unit can be worth, and prices in such steps leave all or nothing to buy.
+    """
+    return scale if ceiling is None else jnp.minimum(scale, _STEP * ceiling)
 
 
 def service_price_scale(

@@ -18,7 +18,7 @@ from meio_jax.model.capacity import charge, gap, size_of
 from meio_jax.model.resources import Resources
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
-from meio_jax.solver.price_scale import usual_size
+from meio_jax.solver.price_scale import bounded_scale, usual_size
 from meio_jax.solver.store import AbstractStore, Items, Moment
 from meio_jax.solver.subproblem import Evaluation, Totals, evaluation_of, ranking_prices, unit_of_prices
 
@@ -180,7 +180,7 @@ def shared_step(
     evaluation = evaluation_of(resources, totals)
     first = usual_size(evaluation.excess, evaluation.bound, kind)
     usual = jnp.where(before.step == 0, first, before.usual)
-    unit = unit_of_prices(resources, evaluation, first, kind, method.floor_scale)
+    unit = bounded_scale(unit_of_prices(resources, evaluation, first, kind, method.floor_scale), method.ceiling)
     price_scale = jnp.where(before.step == 0, unit, before.price_scale)
     seen = observation(evaluation, usual, price_scale)
     jump = jnp.where(before.step == 0, 0, jnp.square(seen.relative - before.mean.last))

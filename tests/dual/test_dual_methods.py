@@ -77,7 +77,8 @@ def test_the_gain_of_the_integral_falls_with_the_steps() -> None:
 
 def test_of_plans_that_break_a_capacity_the_one_that_breaks_it_least_is_kept() -> None:
     """However cheap the others are, and however much prices charge for what is used beyond it."""
-    method = BestSoFar(DUAL_METHODS["augmented"](), violation=0.005, gap=0.005)
+    ceiling = jnp.asarray([1000.0])
+    method = BestSoFar(DUAL_METHODS["augmented"](), violation=0.005, gap=0.005, ceiling=ceiling)
     state = method.init(jnp.zeros((1, 1)))
     one = jnp.ones((1, 1))
     for value, excess, price, best in (
@@ -89,6 +90,29 @@ def test_of_plans_that_break_a_capacity_the_one_that_breaks_it_least_is_kept() -
         money = jnp.asarray(value)
         state = method.judge(Observation(money, money, excess * one, one, one), price * one, state)
         assert bool(state.improved) is best
+
+
+def test_where_one_capacity_cannot_be_kept_the_others_count_as_well() -> None:
+    """Of the first, 8 times its size is used by any plan; a little less of it by one that breaks the second badly."""
+    ceiling = jnp.asarray([100.0, 100.0])
+    method = BestSoFar(DUAL_METHODS["augmented"](), violation=0.005, gap=0.005, ceiling=ceiling)
+    state, one, money = method.init(jnp.zeros((1, 2))), jnp.ones((1, 2)), jnp.asarray(1000.0)
+    for excess, best in (([8.0, 4.0], True), ([8.8, 0.0], True), ([8.0, 4.0], False)):
+        state = method.judge(Observation(money, money, jnp.asarray([excess]), one, one), 50 * one, state)
+        assert bool(state.improved) is best, excess
+
+
+@pytest.mark.parametrize("name", sorted(DUAL_METHODS))
+def test_prices_stay_below_their_ceiling(name: str) -> None:
+    method = BestSoFar(DUAL_METHODS[name](), ceiling=jnp.asarray([3.0, jnp.inf, 2.0]))
+    state = method.init(jnp.zeros((1, 3)))
+    one = jnp.ones((1, 3))
+    for _ in range(40):
+        state = method.step(Observation(jnp.asarray(1.0), jnp.asarray(1.0), 5 * one, one, one), state)
+    prices = method.prices(state)[0]
+    assert prices[0] == 3
+    assert prices[1] > 3
+    assert prices[2] == 2
 
 
 @pytest.mark.parametrize("name", sorted(DUAL_METHODS))
