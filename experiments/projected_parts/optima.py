@@ -6,6 +6,7 @@ An order is placed in the morning before the day's demand and arrives L periods 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from truth_families.laws import law, mean_forecast
@@ -42,13 +43,14 @@ def tables(systems: Sequence[System]) -> Tables:
     )
 
 
-def run(*, policies: Sequence[str] | None, quick: bool, report: Report) -> list[dict]:
-    """A row for every system and policy."""
+def run(*, policies: Sequence[str] | None, quick: bool, report: Report, correction: Path | None = None) -> list[dict]:
+    """A row for every system and policy; `correction` is the file of the network of the policy `neural`."""
     systems = SYSTEMS[::7] if quick else SYSTEMS
     least = np.array([least_cost(one) for one in systems])
     labels, effort = [one.label for one in systems], EFFORT.quick() if quick else EFFORT
     rows = []
     for policy in policies or POLICIES:
-        rows += planned_rows(tables(systems), policy, effort, labels, least, stationary=True)
+        network = correction if policy == "neural" else None
+        rows += planned_rows(tables(systems), policy, effort, labels, least, stationary=True, correction=network)
         report(rows)
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -49,11 +50,12 @@ def planned_rows(
     reference: np.ndarray | None,
     *,
     stationary: bool,
+    correction: Path | None = None,
 ) -> list[dict]:
     """Plan the items of an instance with a policy, and hold each against its reference (None: its own cost)."""
     started = time.perf_counter()
     if stationary:
-        found = find_plan(tables, policy, replace(effort, holdout=_FIRST_LOOK), stationary=True)
+        found = find_plan(tables, policy, replace(effort, holdout=_FIRST_LOOK), stationary=True, correction=correction)
         plan = in_whole_units(found, tables, effort)
     else:
         plan = find_plan(tables, policy, effort, stationary=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -57,7 +58,9 @@ class Effort:
         )
 
 
-def configuration(policy: str, effort: Effort, *, second: bool, stationary: bool = True) -> Config:
+def configuration(
+    policy: str, effort: Effort, *, second: bool, stationary: bool = True, correction: Path | None = None
+) -> Config:
     """All settings of a search, written out so that no default of the planner can change a result."""
     count, steps = (effort.second_steps, SECOND) if second else (effort.first_steps, FIRST)
     return Config.model_validate(
@@ -73,7 +76,7 @@ def configuration(policy: str, effort: Effort, *, second: bool, stationary: bool
                 "clairvoyant": 0,
                 "store_gib": 4.0,
             },
-            "policy": {"name": policy, "protection": False, "stationary": stationary},
+            "policy": {"name": policy, "protection": False, "stationary": stationary, "correction": correction},
             "objective": {"name": "expected_cost"},
             "dual": {"name": "augmented", "options": {"step_size": steps.step_size, "penalty": steps.penalty}},
             "fulfilment": {"rounds": 1, "weight_bands": 1, "form": "auto", "dither": 0.0, "damping": 0.0},
@@ -106,15 +109,17 @@ def continued(model: Model, solution: Solution) -> State:
     return initial_state(model.store, model.method, last.prices, last.list_prices, items)
 
 
-def find_plan(tables: Tables, policy: str, effort: Effort, *, stationary: bool = True) -> Plan:
+def find_plan(
+    tables: Tables, policy: str, effort: Effort, *, stationary: bool = True, correction: Path | None = None
+) -> Plan:
     """Plan an instance from the newsvendor start, and judge the plan on holdout scenarios.
 
-    A family without second steps has one search.
+    A family without second steps has one search. `correction` is the file of a network, for the policy `neural`.
     """
-    first = prepare(tables, configuration(policy, effort, second=False, stationary=stationary))
+    first = prepare(tables, configuration(policy, effort, second=False, stationary=stationary, correction=correction))
     if not effort.second_steps:
         return certify(first, search(first))
-    model = prepare(tables, configuration(policy, effort, second=True, stationary=stationary))
+    model = prepare(tables, configuration(policy, effort, second=True, stationary=stationary, correction=correction))
     return certify(model, search(model, continued(model, search(first))))
 
 

@@ -21,7 +21,7 @@ from meio_jax.tables.own_files import read_own
 NONE = -1
 _PLAIN = MEASURES.index("money") + 1
 # Policies whose levels are of expected stock at arrival: only the planner, which has the forecast, can follow them.
-_OF_EXPECTED_STOCK = frozenset({"projected_level"})
+_OF_EXPECTED_STOCK = frozenset({"projected_level", "neural"})
 
 
 class Levels(NamedTuple):

@@ -10,11 +10,23 @@ from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from meio_jax.config.corrections import correction_of, packaged_correction
 from meio_jax.dual import DUAL_METHODS
 from meio_jax.errors import InputError, Note, Problem, visible
 from meio_jax.generate import GenerateOptions
+from meio_jax.model.correction import Correction
 from meio_jax.objective import OBJECTIVES
 from meio_jax.policy import POLICIES
 from meio_jax.tables.plain_yaml import as_text, parse_yaml, read_small
@@ -30,6 +42,16 @@ def _plain(value: Path) -> Path:
 
 
 SafePath = Annotated[Path, AfterValidator(_plain)]
+
+# Given as the path of a file; kept whole, so that a run does not depend on the file.
+NetworkFile = Annotated[
+    Correction,
+    BeforeValidator(correction_of),
+    PlainSerializer(lambda found: None if found is None else found.as_dict(), return_type=dict | None),
+]
+
+WITH_NETWORK = "neural"
+"""The policy that takes a network."""
 
 
 def _member_of(family: dict[str, type]) -> AfterValidator:
@@ -105,9 +127,26 @@ class Choice(_Part):
 class PolicyPart(_Part):
     """Which parameters are decided."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
     name: Annotated[str, _member_of(POLICIES)] = Field(default="base_stock", description="name of a policy")
     protection: bool = Field(default=False, description="decide protection levels as well")
     stationary: bool | None = Field(default=None, description="one target for all buckets; empty: as the instance says")
+    correction: NetworkFile | None = Field(
+        default=None,
+        description="file of the network of the policy `neural`, relative to the working directory; empty: the one "
+        "that comes with the package. The run folder keeps it whole",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _networked(cls, given: Any) -> Any:
+        """The network of the package where none is named, and none where none is used."""
+        if not isinstance(given, dict) or given.get("name") != WITH_NETWORK:
+            if isinstance(given, dict) and given.get("correction") is not None:
+                raise ValueError(f"no `correction`, or the policy `{WITH_NETWORK}`, which alone has a network")
+            return given
+        return given if given.get("correction") is not None else {**given, "correction": packaged_correction()}
 
 
 class ObjectivePart(Choice):

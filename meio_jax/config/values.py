@@ -9,9 +9,10 @@ from typing import Any
 
 from meio_jax.config.settings import Config, DualPart, ObjectivePart, PolicyPart
 from meio_jax.dual import DUAL_METHODS, AbstractDualMethod
+from meio_jax.model.correction import Correction
 from meio_jax.objective import OBJECTIVES, AbstractObjective
 from meio_jax.policy import POLICIES, AbstractReplenishment, PolicyFamily
-from meio_jax.policy.protected import ProtectedFamily
+from meio_jax.policy.registry import family_of, policy_family
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,23 @@ class PolicyChoice:
         member: The class of the policy.
         protection: Decide protection levels as well.
         stationary: One value of each parameter for all buckets; None: as the instance says.
+        correction: The network of the policy `neural`; None: it has none, and orders like the projected level.
     """
 
     member: type[AbstractReplenishment]
     protection: bool = False
     stationary: bool | None = None
+    correction: Correction | None = None
 
     @property
     def family(self) -> PolicyFamily:
         """What builds the policy at its starting point."""
-        return ProtectedFamily(self.member) if self.protection else self.member
+        return family_of(self.member, self.protection, self.correction)
+
+
+def family_of_part(policy: PolicyPart) -> PolicyFamily:
+    """What builds the policy that a configuration names."""
+    return policy_family(policy.name, policy.protection, policy.correction)
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class Values:
         """What the names of a configuration stand for."""
         policy = config.policy
         return cls(
-            PolicyChoice(POLICIES[policy.name], policy.protection, policy.stationary),
+            PolicyChoice(POLICIES[policy.name], policy.protection, policy.stationary, policy.correction),
             OBJECTIVES[config.objective.name](**config.objective.options),
             DUAL_METHODS[config.dual.name](**config.dual.options),
         )
@@ -58,6 +66,7 @@ class Values:
             name=_name(POLICIES, self.policy.member),
             protection=self.policy.protection,
             stationary=self.policy.stationary,
+            correction=self.policy.correction,
         )
         objective = ObjectivePart.model_construct(
             name=_name(OBJECTIVES, type(self.objective)), options=_options(self.objective)

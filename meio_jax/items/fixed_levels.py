@@ -65,7 +65,8 @@ class FixedLevels:
         dtype = np.dtype(self.config.precision).type
         bands = self.config.fulfilment.weight_bands
         instance = build_instance(tables, block_items=items, bands=bands, dtype=dtype)
-        policy = policy_of_tables(instance, self.config.policy.name, self._frames, self.bucket(tables))
+        chosen = self.config.policy
+        policy = policy_of_tables(instance, chosen.name, self._frames, self.bucket(tables), chosen.correction)
         return dict(decision_frames(instance, policy))
 
     def today(self, tables: Tables) -> dict[str, pl.DataFrame]:

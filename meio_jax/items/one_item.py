@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array
 
 from meio_jax.config.settings import Config
+from meio_jax.config.values import family_of_part
 from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.instance import KINDS, Instance, build_instance
@@ -19,7 +20,7 @@ from meio_jax.instance.census import Census
 from meio_jax.items.marginal import Batches, OneItem
 from meio_jax.model.catalog import draw
 from meio_jax.planner.model import settings_of
-from meio_jax.policy import AbstractPolicy, StartingPoint, policy_family
+from meio_jax.policy import AbstractPolicy, StartingPoint
 from meio_jax.runs.files import read_census
 from meio_jax.runs.portable import named_leaves
 from meio_jax.runs.saved_run import SavedRun, read_saved_run
@@ -77,7 +78,7 @@ def _policy(instance: Instance, config: Config, earlier: SavedRun) -> AbstractPo
     network = instance.network
     none = jnp.zeros((network.buckets, network.nodes, 1), instance.catalog.block.volume.dtype)
     block = _first(instance.catalog.block)
-    family = policy_family(config.policy.name, config.policy.protection)
+    family = family_of_part(config.policy)
     like = family.start(network, block, StartingPoint(none, none, none, none, none))
     leaves = []
     for name in named_leaves(like):

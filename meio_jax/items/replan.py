@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
+from meio_jax.config.values import family_of_part
 from meio_jax.errors import InputError, Problem
 from meio_jax.instance import Instance, Shared, build_instance
 from meio_jax.instance.census import Census, widened
@@ -39,7 +40,7 @@ from meio_jax.planner.override_costs import Pricing
 from meio_jax.plans.names import with_names
 from meio_jax.plans.policy_tables import policy_frames
 from meio_jax.plans.tables import decision_frames
-from meio_jax.policy import AbstractPolicy, policy_family
+from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import Silent
 from meio_jax.runs.data import changed_since, read_table
 from meio_jax.runs.saved_run import read_saved_run
@@ -81,7 +82,7 @@ class Replanner:
         self._days = self._priced.axes
         self._levels = RunLevels(self._priced, self._days, self.config.policy.name)
         self._prices = read_table(run, "prices")
-        self._family = policy_family(self.config.policy.name, self.config.policy.protection)
+        self._family = family_of_part(self.config.policy)
         self._shared: tuple[Census, Shared] | None = None
         self._known: tuple[Census, Surroundings] | None = None
         self._shapes: dict[int, Refining] = {}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from meio_jax.config.corrections import packaged_correction
 from meio_jax.config.settings import FulfilmentPart, ScenarioPart, SolvePart, make_config
 from meio_jax.config.values import PolicyChoice, Values
 from meio_jax.dual import AbstractDualMethod
 from meio_jax.dual.augmented import AugmentedPrices
+from meio_jax.model.correction import Correction
 from meio_jax.objective import AbstractObjective
 from meio_jax.objective.expected_cost import ExpectedCost
 from meio_jax.planner.certifying import certify
@@ -24,6 +26,21 @@ DualIndex = partial(PolicyChoice, POLICIES["dual_index"])
 EchelonBaseStock = partial(PolicyChoice, POLICIES["echelon"])
 FixedShares = partial(PolicyChoice, POLICIES["shares"])
 ProjectedLevel = partial(PolicyChoice, POLICIES["projected_level"])
+
+
+def Neural(
+    correction: Correction | None = None, *, protection: bool = False, stationary: bool | None = None
+) -> PolicyChoice:
+    """The projected level with a network's correction.
+
+    Args:
+        correction: The network (`read_correction`, `learn_network`); None: the one that comes with the package.
+        protection: Decide protection levels as well.
+        stationary: One value of each parameter for all buckets; None: as the instance says.
+    """
+    network = packaged_correction() if correction is None else correction
+    return PolicyChoice(POLICIES["neural"], protection, stationary, network)
+
 
 SearchOptions, ScenarioOptions, FulfilmentOptions = SolvePart, ScenarioPart, FulfilmentPart
 

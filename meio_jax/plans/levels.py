@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 import jax.numpy as jnp
@@ -12,13 +11,21 @@ import polars as pl
 from meio_jax.errors import InputError, Problem
 from meio_jax.instance import Instance
 from meio_jax.instance.ids import positions
+from meio_jax.model.correction import Correction
 from meio_jax.plans.decisions import joined
 from meio_jax.policy import POLICIES, AbstractPolicy
 from meio_jax.policy.base import SOURCE_PREFIX
+from meio_jax.policy.neural import Neural
 from meio_jax.registry import choose
 
 
-def policy_of_tables(instance: Instance, name: str, frames: Mapping[str, pl.DataFrame], bucket: int) -> AbstractPolicy:
+def policy_of_tables(
+    instance: Instance,
+    name: str,
+    frames: Mapping[str, pl.DataFrame],
+    bucket: int,
+    correction: Correction | None = None,
+) -> AbstractPolicy:
     """The replenishment policy of a plan in one of its buckets; protection levels, which order nothing, are left out.
 
     Args:
@@ -26,6 +33,7 @@ def policy_of_tables(instance: Instance, name: str, frames: Mapping[str, pl.Data
         name: Registry name of the policy that the plan was made with.
         frames: `plan/targets` and, where the policy divides orders over sources, `plan/shares`.
         bucket: Which bucket of the plan.
+        correction: The network of the policy `neural`.
 
     Returns:
         The policy, in blocks, with a bucket axis of length 1.
@@ -35,13 +43,13 @@ def policy_of_tables(instance: Instance, name: str, frames: Mapping[str, pl.Data
     """
     kind = choose(POLICIES, name, "Policy")
     leaves = {}
-    for field in dataclasses.fields(kind):
-        if field.name.startswith(SOURCE_PREFIX):
+    for parameter in kind.parameters():
+        if parameter.startswith(SOURCE_PREFIX):
             leaf = _source_leaf(instance, frames["plan/shares"].filter(pl.col("bucket") == bucket))
         else:
-            leaf = _node_leaf(instance, frames["plan/targets"].filter(pl.col("bucket") == bucket), field.name)
-        leaves[field.name] = _in_blocks(instance, leaf)
-    return kind(**leaves)
+            leaf = _node_leaf(instance, frames["plan/targets"].filter(pl.col("bucket") == bucket), parameter)
+        leaves[parameter] = _in_blocks(instance, leaf)
+    return kind(**leaves) if correction is None else Neural(**leaves, correction=correction)
 
 
 def _in_blocks(instance: Instance, leaf: np.ndarray) -> jnp.ndarray:

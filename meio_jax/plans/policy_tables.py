@@ -6,7 +6,6 @@ name; `source_weight` becomes the shares of `plan/shares`; protection levels are
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -57,7 +56,7 @@ def _within_bounds(instance: Instance, target: np.ndarray) -> np.ndarray:
 
 def _leaves(instance: Instance, policy: AbstractPolicy) -> dict[str, np.ndarray]:
     """Parameters by field name, `[buckets, rows, items]`."""
-    return {field.name: _over_items(instance, getattr(policy, field.name)) for field in dataclasses.fields(policy)}
+    return {name: _over_items(instance, getattr(policy, name)) for name in policy.parameters()}
 
 
 def _over_items(instance: Instance, leaf: object) -> np.ndarray:

@@ -12,19 +12,40 @@ from meio_jax.model.network import ItemBlock, Network
 SOURCE_PREFIX = "source_"
 
 
+class Ages(eqx.Module):
+    """How the stock that is expected on the day of arrival comes about, for a policy that asks (`sees_ages`).
+
+    `late` is what each of the last periods before the arrival adds, the nearest first: receipts (in the first of all:
+    what is in stock) less expected demand, 0 before now; `early` is the sum over the periods before these. `unmet` is
+    demand that is expected to be lost until then, and `deviation` the standard deviation of the demand of `cover`, all
+    in units; `variance` is that of the stock (units squared). `lead` and `gap` count the periods until the arrival and
+    from one order to the next, `lost` is the part of what is short that is lost.
+    """
+
+    late: Float[Array, "ages rows batch"]
+    early: Float[Array, "rows batch"]
+    unmet: Float[Array, "rows batch"]
+    variance: Float[Array, "rows batch"]
+    deviation: Float[Array, "rows batch"]
+    lead: Float[Array, "rows batch"]
+    gap: Float[Array, "rows batch"]
+    lost: Float[Array, "rows batch"]
+
+
 class Arrival(eqx.Module):
     """What the rows of a tier expect for the day on which an order of now arrives.
 
     `stock` is expected stock net of backlog on the morning of that day, receipts of earlier orders included, this order
     not, in units. `cover` is the demand that the order must last for: from that day until the order of the next review
     arrives; `usual` is the mean of `cover` over the days of the bucket, and `spread` the ratio of the standard
-    deviations of the two.
+    deviations of the two. `ages` is None for a policy that does not ask for it (`sees_ages`).
     """
 
     stock: Float[Array, "rows batch"]
     cover: Float[Array, "rows batch"]
     usual: Float[Array, "rows batch"]
     spread: Float[Array, "rows batch"]
+    ages: Ages | None = None
 
     def level(self, target: Float[Array, "rows batch"]) -> Float[Array, "rows batch"]:
         """Level of this day from that of a day with usual demand.
@@ -93,8 +114,12 @@ class AbstractPolicy(eqx.Module):
 
     def row_axes(self) -> dict[str, str]:
         """What the rows of every parameter are, by its path: `nodes` or `sources`."""
-        names = [field.name for field in dataclasses.fields(self)]
-        return {name: "sources" if name.startswith(SOURCE_PREFIX) else "nodes" for name in names}
+        return {name: "sources" if name.startswith(SOURCE_PREFIX) else "nodes" for name in self.parameters()}
+
+    @classmethod
+    def parameters(cls) -> tuple[str, ...]:
+        """Names of the fields that are decided: all but those that are static."""
+        return tuple(field.name for field in dataclasses.fields(cls) if not field.metadata.get("static", False))
 
     @abc.abstractmethod
     def order(self, view: View) -> Float[Array, "sources batch"]:
@@ -103,6 +128,11 @@ class AbstractPolicy(eqx.Module):
     @property
     def looks_ahead(self) -> bool:
         """Whether the policy needs `View.arrival`, which costs time to work out."""
+        return False
+
+    @property
+    def sees_ages(self) -> bool:
+        """Whether a policy that looks ahead needs `Arrival.ages` as well."""
         return False
 
     def reserved(self, speed: int) -> Float[Array, "nodes batch"] | None:

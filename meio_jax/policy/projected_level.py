@@ -27,16 +27,26 @@ class ProjectedLevel(AbstractReplenishment):
 
     @classmethod
     def start(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "ProjectedLevel":
-        return cls(jnp.maximum(at.target - _before_arrival(network, block, at), _LEAST_START * at.demand_rate))
+        return cls(first_level(network, block, at))
 
     @classmethod
     def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "ProjectedLevel":
-        return cls(jnp.maximum(at.scale - _before_arrival(network, block, at), _LEAST_SCALE * at.scale))
+        return cls(level_scale(network, block, at))
 
     def order(self, view: View) -> Float[Array, "sources batch"]:
         assert view.arrival is not None, "the caller must look ahead: see AbstractPolicy.looks_ahead"
         level = view.arrival.level(view.own(self.target))
         return view.split(shortfall(level, view.arrival.stock))
+
+
+def first_level(network: Network, block: ItemBlock, at: StartingPoint) -> Float[Array, "buckets nodes items"]:
+    """Where the search of a level of expected stock starts, in units."""
+    return jnp.maximum(at.target - _before_arrival(network, block, at), _LEAST_START * at.demand_rate)
+
+
+def level_scale(network: Network, block: ItemBlock, at: StartingPoint) -> Float[Array, "buckets nodes items"]:
+    """The natural unit of a level of expected stock, in units."""
+    return jnp.maximum(at.scale - _before_arrival(network, block, at), _LEAST_SCALE * at.scale)
 
 
 def _before_arrival(network: Network, block: ItemBlock, at: StartingPoint) -> Float[Array, "buckets nodes items"]:

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import AbstractPolicy, AbstractReplenishment, StartingPoint, View
+from meio_jax.policy.neural import NeuralFamily
 
 
 class Protected(AbstractPolicy):
@@ -30,6 +31,10 @@ class Protected(AbstractPolicy):
     def looks_ahead(self) -> bool:
         return self.replenishment.looks_ahead
 
+    @property
+    def sees_ages(self) -> bool:
+        return self.replenishment.sees_ages
+
     def reserved(self, speed: int) -> Float[Array, "nodes batch"] | None:
         if speed == 0:
             return None
@@ -37,9 +42,9 @@ class Protected(AbstractPolicy):
 
 
 class ProtectedFamily(eqx.Module):
-    """Builds `Protected` policies around one replenishment class; it stands where a policy class stands."""
+    """Builds `Protected` policies around one replenishment policy; it stands where a policy class stands."""
 
-    inner: type[AbstractReplenishment] = eqx.field(static=True)
+    inner: type[AbstractReplenishment] | NeuralFamily = eqx.field(static=True)
 
     def start(self, network: Network, block: ItemBlock, at: StartingPoint) -> Protected:
         """Start with a small reserve, a tenth of a day's demand, so that its gradient is not zero."""

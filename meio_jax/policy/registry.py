@@ -2,8 +2,10 @@
 
 from typing import Protocol, runtime_checkable
 
+from meio_jax.model.correction import Correction
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import AbstractPolicy, AbstractReplenishment, StartingPoint
+from meio_jax.policy.neural import Neural, NeuralFamily
 from meio_jax.policy.protected import ProtectedFamily
 from meio_jax.registry import choose, discover
 
@@ -21,12 +23,13 @@ class PolicyFamily(Protocol):
     def scales(self, network: Network, block: ItemBlock, at: StartingPoint) -> AbstractPolicy: ...
 
 
-def policy_family(name: str, protection: bool = False) -> PolicyFamily:
+def policy_family(name: str, protection: bool = False, correction: Correction | None = None) -> PolicyFamily:
     """The policy of that registry name, with protection levels around it if asked.
 
     Args:
         name: Name of a file of `meio_jax/policy`, as `policy.name` of a configuration.
         protection: Whether stock that slower speeds may not touch is decided as well.
+        correction: The network of the policy `neural`.
 
     Raises:
         KeyError: If no policy has that name; the message lists those that exist.
@@ -35,5 +38,18 @@ def policy_family(name: str, protection: bool = False) -> PolicyFamily:
         >>> policy_family("base_stock").__name__
         'BaseStock'
     """
-    family = choose(POLICIES, name, "Policy")
+    return family_of(choose(POLICIES, name, "Policy"), protection, correction)
+
+
+def family_of(
+    member: type[AbstractReplenishment], protection: bool = False, correction: Correction | None = None
+) -> PolicyFamily:
+    """The same of a class.
+
+    Raises:
+        ValueError: If a network is given to a policy that has none.
+    """
+    if correction is not None and member is not Neural:
+        raise ValueError(f"{member.__name__} has no network; expected the policy `neural`")
+    family = member if correction is None else NeuralFamily(correction)
     return ProtectedFamily(family) if protection else family

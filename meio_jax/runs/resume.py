@@ -58,6 +58,10 @@ def identity(config: Config, digests: dict[str, str]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.model_dump(mode="json").items():
         flat.update({f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value})
+    network = config.policy.correction
+    flat.pop("policy.correction")
+    if network is not None:
+        flat["policy.correction"] = f"network {network.digest[:16]}"
     settings = {key: value for key, value in flat.items() if key.split(".")[0] not in _FREE and key not in _FREE}
     return {**{f"instance file {name}": digest for name, digest in digests.items()}, **settings}
 

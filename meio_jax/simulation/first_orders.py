@@ -28,7 +28,7 @@ def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> 
         block: The items, with their stock at the start.
     """
     program = Program(network, 1, "sparse", Record(), whole=True)
-    flow = flow_of(network, block) if policy.looks_ahead else None
+    flow = flow_of(network, block, ages=policy.sees_ages) if policy.looks_ahead else None
     constants = constants_of(network, block, 1, flow)
     stock, pipelines = initial_state(network, block, 1)
     bounds = jax.tree.map(lambda leaf: leaf[0], block.bounds)

@@ -9,7 +9,10 @@ from meio_kernels.expected_stock import after_demand
 from meio_jax.model.flow_shares import flow_shares
 from meio_jax.model.leads import mean_leads, order_gaps
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.policy.base import Arrival
+from meio_jax.policy.base import Ages, Arrival
+
+# Periods before an arrival that a policy which sees ages is told one by one.
+AGES = 4
 
 
 class Outlook(eqx.Module):
@@ -31,7 +34,7 @@ class Flow(eqx.Module):
     `own` is sold to customers, `through` that and what lower nodes take. The variance of what a node passes on in a
     period of mean m is `spread[0] m + spread[1] m^2`. `lost` is the part of what is short that is lost. `lead` is the
     mean lead time of the node's default sources, rounded to whole periods, 1 at least; `gap` the periods between its
-    orders.
+    orders. `ages` says whether a policy is told how what it expects comes about.
     """
 
     own: Float[Array, "nodes batch"]
@@ -40,13 +43,14 @@ class Flow(eqx.Module):
     lost: Float[Array, "nodes batch"]
     lead: Int[Array, "nodes batch"]
     gap: Int[Array, " nodes #batch"]
+    ages: bool = eqx.field(static=True, default=False)
 
     def spread_over(self, scenarios: int) -> "Flow":
         """The same for items spread over scenarios."""
         wide = lambda leaf: jnp.repeat(leaf, scenarios, axis=-1)
         own, through, spread = wide(self.own), wide(self.through), wide(self.spread)
         gap = self.gap if self.gap.shape[-1] == 1 else wide(self.gap)
-        return Flow(own, through, spread, wide(self.lost), wide(self.lead), gap)
+        return Flow(own, through, spread, wide(self.lost), wide(self.lead), gap, self.ages)
 
 
 class Expectation(eqx.Module):
@@ -56,7 +60,7 @@ class Expectation(eqx.Module):
     outlook: Outlook
 
 
-def flow_of(network: Network, block: ItemBlock) -> Flow:
+def flow_of(network: Network, block: ItemBlock, *, ages: bool = False) -> Flow:
     """Shares, spreads and arrival days of a block, the items not spread over scenarios."""
     through = flow_shares(network, block.own_share, block.source_share)
     # A node's share of an item's demand is drawn unit by unit: what the draw adds is that of a thinned count.
@@ -66,7 +70,7 @@ def flow_of(network: Network, block: ItemBlock) -> Flow:
     lost = jnp.where(block.backorder, 0, block.own_share / jnp.where(through > 0, through, 1))
     gap = jnp.round(order_gaps(network, block.offer_active, block.offer_vendor)).astype(jnp.int32)
     lead = jnp.maximum(jnp.round(mean_leads(network, block)), 1).astype(jnp.int32)
-    return Flow(block.own_share, through, spread, jnp.where(through > 0, lost, 0), lead, gap)
+    return Flow(block.own_share, through, spread, jnp.where(through > 0, lost, 0), lead, gap, ages)
 
 
 def longest_lead(network: Network, rows: tuple[int, ...] | None = None) -> int:
@@ -170,18 +174,77 @@ def expected_arrival(
     first = stock[at]
     if network.evening:
         first, xs = first + receipts[0], jax.tree.map(lambda leaf: leaf[1:], xs)
-    (mean, _), _ = jax.lax.scan(day, (first, jnp.zeros_like(first)), xs, unroll=max(min(days, 4), 1))
+    (mean, left), _ = jax.lax.scan(day, (first, jnp.zeros_like(first)), xs, unroll=max(min(days, 4), 1))
     early = jnp.sum(
         jnp.where(jnp.arange(1, days + 1, dtype=jnp.int32)[None, :, None] <= lead[:, None], due[:, 1:], 0), axis=1
     )
     late = jnp.maximum(on_order[at] - early, 0)
     cover, usual = outlook.cover[at], outlook.usual[at]
-    return Arrival(mean + late, cover, usual, _spread_ratio(spread, flow.gap[at], cover, usual))
+    arrival = Arrival(mean + late, cover, usual, _spread_ratio(spread, flow.gap[at], cover, usual))
+    if not flow.ages:
+        return arrival
+    demand = outlook.ahead[None, :days] * jnp.stack([share[0], *[share[1]] * (days - 1)], axis=1)
+    change = _changes(stock[at], due, demand, lead, evening=network.evening)
+    early, near = _by_age(change, lead)
+    ages = Ages(
+        late=near,
+        early=early,
+        # Without lost demand it is all that was there, and came, less demand.
+        unmet=mean - jnp.sum(change, axis=1),
+        variance=left,
+        deviation=_root(variance_of_cover(spread, flow.gap[at], cover)),
+        lead=lead.astype(mean.dtype),
+        gap=jnp.broadcast_to(flow.gap[at], lead.shape).astype(mean.dtype),
+        lost=lost,
+    )
+    return eqx.tree_at(lambda a: a.ages, arrival, ages, is_leaf=lambda leaf: leaf is None)
+
+
+def _changes(
+    stock: Float[Array, "rows batch"],
+    due: Float[Array, "rows days batch"],
+    demand: Float[Array, "rows days_less_one batch"],
+    lead: Int[Array, "rows batch"],
+    *,
+    evening: bool,
+) -> Float[Array, "rows days batch"]:
+    """What every day until the arrival adds: receipts (on the first, what is in stock) less expected demand."""
+    first = 1 if evening else 0
+    receipts = due.at[:, 0].set(0).at[:, first].add(stock)
+    if evening:
+        # That day is over.
+        demand = demand.at[:, 0].set(0)
+    day = jnp.arange(due.shape[1], dtype=jnp.int32)[None, :, None]
+    sold = jnp.where(day[:, :-1] < lead[:, None], demand, 0)
+    return jnp.where(day <= lead[:, None], receipts, 0).at[:, :-1].add(-sold)
+
+
+def _by_age(
+    change: Float[Array, "rows days batch"], lead: Int[Array, "rows batch"]
+) -> tuple[Float[Array, "rows batch"], Float[Array, "ages rows batch"]]:
+    """The changes of the days before the last `AGES` together, and those of the last, the nearest first.
+
+    The nearest takes in what arrives on the day of arrival itself.
+    """
+    day = jnp.arange(change.shape[1], dtype=jnp.int32)[None, :, None]
+    back = lead[:, None] - 1 - day
+    pick = lambda chosen: jnp.sum(jnp.where(chosen, change, 0), axis=1)
+    return pick(back >= AGES), jnp.stack([pick(jnp.maximum(back, 0) == age) for age in range(AGES)])
+
+
+def variance_of_cover(spread: Array, gap: Array, mean: Array) -> Float[Array, "rows batch"]:
+    """Variance of a demand of this mean that lasts for the periods between two orders."""
+    return mean * (spread[0] + spread[1] * mean / gap.astype(mean.dtype))
+
+
+def _root(value: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Square root with a derivative at 0."""
+    return jnp.where(value > 0, jnp.sqrt(jnp.where(value > 0, value, 1)), 0)
 
 
 def _spread_ratio(spread: Array, gap: Array, cover: Array, usual: Array) -> Float[Array, "rows batch"]:
     """Standard deviation of the demand of a cover over that of a usual one; 1 where there is none."""
-    variance = lambda mean: mean * (spread[0] + spread[1] * mean / gap.astype(mean.dtype))
     known = usual > 0
-    ratio = variance(cover) / jnp.where(known, variance(jnp.where(known, usual, 1)), 1)
+    of_usual = variance_of_cover(spread, gap, jnp.where(known, usual, 1))
+    ratio = variance_of_cover(spread, gap, cover) / jnp.where(known, of_usual, 1)
     return jnp.where(known, jnp.sqrt(jnp.maximum(ratio, 1e-9)), 1)

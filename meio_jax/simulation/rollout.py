@@ -96,7 +96,7 @@ def rollout(
     """
     samples = scenarios.demand.shape[-1] // block.items
     program = Program(network, samples, form, record, whole, tail)
-    flow = flow_of(network, block) if policy.looks_ahead else None
+    flow = flow_of(network, block, ages=policy.sees_ages) if policy.looks_ahead else None
     constants = constants_of(network, block, samples, flow)
     outlook = None if flow is None else outlooks(network, block, flow, before=False)
     spread = lambda leaf: with_tail(network, leaf)

@@ -219,9 +219,16 @@ def evaluate_block(
     scenarios: Scenarios,
     prices: Array,
     lists: PreferenceLists,
+    *,
+    whole: bool = False,
 ) -> tuple[Float[Array, ""], Totals]:
-    """Priced objective of a block with its tail (what is differentiated), and the totals of the reported horizon."""
-    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, gradient=settings.gradient)
+    """Priced objective of a block with its tail (what is differentiated), and the totals of the reported horizon.
+
+    With `whole` orders and shipments are in whole units; the derivative is that of what was wished for.
+    """
+    outcome = rollout(
+        network, policy, block, scenarios, lists, form=settings.form, gradient=settings.gradient, whole=whole
+    )
     planned = jnp.sum(block.live * settings.objective(planned_costs(block, outcome)))
     totals = totals_of(resources, settings.objective, block, outcome)
     charge = jnp.sum(prices * excess(resources, totals.usage))

@@ -52,6 +52,8 @@ def expected_orders() -> dict[str, tuple[tuple, list[float]]]:
         "dual_index": ((target, levels(4, 100)), [4.5, 2.5, 0.25 * 4, 0.75 * 4]),
         # Node 4: 3 covered and 1.25 x (10 - 2) beyond; node 7 has less than a usual day's 12: 9 x 2/12, below 6.
         "projected_level": ((target,), [0.8 * 9, 0.2 * 9, 0, 0]),
+        # Without a network that of the projected level.
+        "neural": ((target,), [0.8 * 9, 0.2 * 9, 0, 0]),
         "shares": ((target, jnp.asarray([[3.0], [1.0], [0.0], [0.0]])), [0.75 * 7, 0.25 * 7, 0.25 * 4, 0.75 * 4]),
     }
 
