@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from meio_jax.config.settings import Config
 from meio_jax.dual import DUAL_METHODS
+from meio_jax.model.correction import Correction
 from meio_jax.objective import OBJECTIVES
 from meio_jax.policy import POLICIES
 
@@ -107,7 +108,8 @@ def type_name(annotation: Any) -> str:
         return f"list of {type_name(inner[0])}" if Ellipsis in inner else f"list of {len(inner)} {type_name(inner[0])}s"
     if origin is dict:
         return "mapping"
-    names: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
+    names: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    names |= {Path: "path", Correction: "path"}
     return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from meio_jax.errors import InputError, Note, Problem
 from meio_jax.model.correction import Correction
+from meio_jax.policy.neural import check_network
 from meio_jax.tables import write_text
 from meio_jax.tables.plain_yaml import as_text, parse_yaml, read_small
 
@@ -29,7 +30,7 @@ def read_correction(path: Path) -> Correction:
     absent = Problem(str(path), "", "", None, expected, remedy)
     content = parse_yaml(as_text(read_small(Path(path), str(path), absent), str(path)), str(path))
     try:
-        return Correction.of(content)
+        return check_network(Correction.of(content))
     except ValueError as error:
         raise InputError([Problem(str(path), "", "", Note(error), expected, remedy)]) from None
 
@@ -58,4 +59,4 @@ def correction_of(given: Any) -> Any:
             return read_correction(Path(given))
         except InputError as error:
             raise ValueError(str(error)) from None
-    return Correction.of(given)
+    return check_network(Correction.of(given))

@@ -113,7 +113,7 @@ def _unexplained(a: RunData, b: RunData) -> list[str]:
     if forms[0] != forms[1]:
         notes.append(f"The forecasts have two forms ({forms[0]}, {forms[1]}), so changes of orders have no reasons.")
     policies = [config_of_run(side.folder).policy for side in (a, b)]
-    if (policies[0].name, policies[0].protection) != (policies[1].name, policies[1].protection):
+    if len({(one.name, one.protection, one.correction) for one in policies}) > 1:
         notes.append("The policies differ, so changes of orders have no reasons.")
     settings = [(side.network.settings.period, side.network.settings.ordering) for side in (a, b)]
     if settings[0] != settings[1]:

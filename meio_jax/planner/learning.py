@@ -22,9 +22,9 @@ from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.model.catalog import draw
 from meio_jax.model.correction import Correction, first_weights
 from meio_jax.planner.model import Model
-from meio_jax.policy.neural import Learner, Neural, input_count, traits_of
+from meio_jax.policy.neural import INPUTS, Learner, traits_of
 from meio_jax.scenarios.sampling import TRAINING
-from meio_jax.simulation.outlook import AGES, flow_of, outlooks, variance_of_cover
+from meio_jax.simulation.outlook import flow_of, outlooks, variance_of_cover
 from meio_jax.solver.solve import Solution
 from meio_jax.solver.subproblem import InventorySubproblem, block_lists, evaluate_block
 
@@ -40,8 +40,8 @@ class LearnOptions:
         steps: Steps of the optimiser.
         rate: First step of the weights; the last is a fiftieth of it.
         level_rate: First step of the levels, in units of their scale.
-        hidden: Units of every hidden layer.
-        seed: Of the first weights, where no network is given.
+        hidden: Units of every hidden layer, where no network is given.
+        seed: Of the first weights, where none is.
         save_every: Steps between checkpoints.
     """
 
@@ -52,10 +52,16 @@ class LearnOptions:
     seed: int = 0
     save_every: int = 100
 
+    def __post_init__(self) -> None:
+        if min(self.steps, self.save_every, *self.hidden) < 1:
+            raise ValueError(f"{self}: expected steps, units of layers and steps between checkpoints of 1 at least")
+        if min(self.rate, self.level_rate) < 0:
+            raise ValueError(f"{self}: expected rates of 0 at least")
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """Inputs, units of every hidden layer, and 1."""
-        return (input_count(AGES), *self.hidden, 1)
+        return (INPUTS, *self.hidden, 1)
 
 
 class Learned(eqx.Module):
@@ -195,11 +201,6 @@ def _range(
     axes = (1, 2, 3)
     least = jnp.min(jnp.where(counts, found, jnp.inf), axis=axes)
     return least, jnp.max(jnp.where(counts, found, -jnp.inf), axis=axes)
-
-
-def policy_of_state(model: Model, now: Learned, correction: Correction) -> Neural:
-    """The policy that was trained, in units of stock."""
-    return Neural(now.levels * _scale_of(model.problem), correction)
 
 
 def _scale_of(problem: InventorySubproblem) -> Float[Array, "blocks buckets nodes items"]:

@@ -10,6 +10,8 @@ from jaxtyping import Array, Bool, Float
 from meio_jax.model.network import ItemBlock, Network
 
 SOURCE_PREFIX = "source_"
+AGES = 4
+"""Periods before an arrival that a policy which sees ages is told one by one."""
 
 
 class Ages(eqx.Module):

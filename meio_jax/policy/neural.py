@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from meio_jax.model.correction import Correction, output
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.policy.base import AbstractPolicy, AbstractReplenishment, Arrival, StartingPoint, View, shortfall
+from meio_jax.policy.base import AGES, AbstractPolicy, AbstractReplenishment, Arrival, StartingPoint, View, shortfall
 from meio_jax.policy.projected_level import first_level, level_scale
 
 # Inputs are bounded smoothly: far from what it was trained on, a network goes on as at the border.
@@ -15,6 +15,11 @@ _WIDEST = 4.0
 _ROUNDING = 1e-4
 # Inputs beside the ages: level, stock, its deviation, what comes early, lost demand, lead time twice, demand twice.
 _OTHER_INPUTS = 9
+
+INPUTS = AGES + _OTHER_INPUTS
+"""Inputs of a network."""
+TRAITS = 6
+"""What bounds the systems that a network may correct (`traits_of`), and the level."""
 
 
 class Neural(AbstractReplenishment):
@@ -87,9 +92,16 @@ class Learner(AbstractPolicy):
         return view.split(shortfall(level, view.arrival.stock))
 
 
-def input_count(ages: int) -> int:
-    """Inputs of a network that sees so many ages."""
-    return ages + _OTHER_INPUTS
+def check_network(net: Correction) -> Correction:
+    """The network, if it takes what this policy tells it.
+
+    Raises:
+        ValueError: If it has other inputs, or other traits.
+    """
+    if net.sizes[0] != INPUTS or len(net.least) != TRAITS:
+        found = f"{net.sizes[0]} inputs and {len(net.least)} traits"
+        raise ValueError(f"{found}: expected a network of {INPUTS} inputs and {TRAITS} traits")
+    return net
 
 
 def traits(arrival: Arrival) -> Float[Array, "traits rows batch"]:

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 from meio_jax.model.correction import Correction
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import AbstractPolicy, AbstractReplenishment, StartingPoint
-from meio_jax.policy.neural import Neural, NeuralFamily
+from meio_jax.policy.neural import Neural, NeuralFamily, check_network
 from meio_jax.policy.protected import ProtectedFamily
 from meio_jax.registry import choose, discover
 
@@ -47,9 +47,9 @@ def family_of(
     """The same of a class.
 
     Raises:
-        ValueError: If a network is given to a policy that has none.
+        ValueError: If a network is given to a policy that has none, or takes other inputs than the policy has.
     """
     if correction is not None and member is not Neural:
         raise ValueError(f"{member.__name__} has no network; expected the policy `neural`")
-    family = member if correction is None else NeuralFamily(correction)
+    family = member if correction is None else NeuralFamily(check_network(correction))
     return ProtectedFamily(family) if protection else family

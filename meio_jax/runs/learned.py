@@ -76,11 +76,6 @@ def learn_network(
 
     Raises:
         InputError: If a checkpoint is of another instance or of other settings.
-
-    Example:
-        >>> net = learn_network(tables, options=LearnOptions(steps=2, hidden=(4,)), search=short, scenarios=few)
-        >>> net.sizes
-        (13, 4, 1)
     """
     told = Silent() if progress is None else progress
     values = Values(PolicyChoice(POLICIES["neural"], correction=start), objective, AugmentedPrices())
@@ -91,7 +86,7 @@ def learn_network(
     state, prices, history = _begun(model, options, folder if resume else None, same)
     saved = None if folder is None else _writer(model, folder, same)
     now = _trained(model, options, (state, prices), history, told, saved)
-    about = {"steps": options.steps, "seed": seed, "items": len(model.instance.items), "data": same["instance"]}
+    about = {"steps": int(now.step), "seed": seed, "items": len(model.instance.items), "data": same["instance"]}
     return correction_of_state(model, now, options, start, about)
 
 

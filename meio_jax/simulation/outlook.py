@@ -9,10 +9,7 @@ from meio_kernels.expected_stock import after_demand
 from meio_jax.model.flow_shares import flow_shares
 from meio_jax.model.leads import mean_leads, order_gaps
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.policy.base import Ages, Arrival
-
-# Periods before an arrival that a policy which sees ages is told one by one.
-AGES = 4
+from meio_jax.policy.base import AGES, Ages, Arrival
 
 
 class Outlook(eqx.Module):

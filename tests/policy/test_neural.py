@@ -24,20 +24,20 @@ from meio_jax.plans.decisions import decide
 from meio_jax.plans.levels import policy_of_tables
 from meio_jax.plans.policy_tables import policy_frames
 from meio_jax.policy.base import Ages, Arrival, StartingPoint
-from meio_jax.policy.neural import Learner, Neural, NeuralFamily, corrected, input_count, inputs
+from meio_jax.policy.neural import INPUTS, Learner, Neural, NeuralFamily, corrected, inputs
 from meio_jax.policy.projected_level import ProjectedLevel
 from meio_jax.policy.registry import policy_family
 from meio_jax.runs.checkpoint import check_identity
 from meio_jax.runs.resume import identity
 from meio_jax.simulation.first_orders import first_orders
 from meio_jax.simulation.outcome import Record
-from meio_jax.simulation.outlook import AGES, Expectation, due_by_day, expected_arrival, flow_of, outlooks
+from meio_jax.simulation.outlook import Expectation, due_by_day, expected_arrival, flow_of, outlooks
 from meio_jax.simulation.rollout import rollout
 
 slow = pytest.mark.slow
 
 ROUNDING = 1e-9
-SIZES = (input_count(AGES), 5, 1)
+SIZES = (INPUTS, 5, 1)
 ANYTHING = (np.full(6, -1e6), np.full(6, 1e6))
 # Node 3 sells, and is supplied by node 1 alone, in two periods.
 SHOP = 3
