@@ -136,7 +136,7 @@ def _order(
     """The shop asks the centre, the centre ships what it has and orders from both vendors."""
     target = parameters["target"]
     cap = parameters.get("order_cap", (np.inf, np.inf))
-    projected = name == "projected_level"
+    projected = name in ("projected_level", "neural")
     shop = _arriving(state, item, SHOP, t) if projected else _position(state, SHOP, t)
     wanted = np.minimum(np.maximum(target[SHOP] - shop, 0), cap[SHOP])
     shipped = np.minimum(wanted, state.on_hand[CENTRE])

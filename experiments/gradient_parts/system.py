@@ -71,6 +71,8 @@ LEVELS: dict[str, dict[str, list[float]]] = {
     "capped": {"target": [11.29177, 8.53142], "order_cap": [3.34721, 3.71828]},
     "dual_index": {"target": [10.23607, 7.57722], "fast_target": [4.82843, 2.16228]},
     "echelon": {"target": [17.44949, 7.61803]},
+    # Without a network: that of the package keeps out of systems like this one.
+    "neural": {"target": [5.41421, 6.61803]},
     "projected_level": {"target": [5.41421, 6.61803]},
     "shares": {"target": [9.36187, 7.61803], "source_weight": [0.55391, 0.34657, 0.81649]},
 }
