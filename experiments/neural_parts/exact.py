@@ -49,10 +49,10 @@ class Site:
         """What is ordered in every state, in whole units, with the axes of the chain."""
         chain = self.chain
         states = np.indices(chain.shape).reshape(len(chain.shape), -1)
-        found = []
-        for first in range(0, states.shape[1], _CHUNK):
-            some = states[:, first : first + _CHUNK]
-            missing = min(_CHUNK, states.shape[1]) - some.shape[1]
+        found, size = [], min(_CHUNK, states.shape[1])
+        for first in range(0, states.shape[1], size):
+            some = states[:, first : first + size]
+            missing = size - some.shape[1]
             asked = _orders(self.network, policy, self.block, np.pad(some, ((0, 0), (0, missing))), level)
             found.append(np.asarray(asked)[: some.shape[1]])
         whole = np.rint(np.concatenate(found)).astype(int)

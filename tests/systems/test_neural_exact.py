@@ -41,10 +41,10 @@ def test_the_chain_of_a_policy_costs_what_is_known() -> None:
     [(39.0, 2, 12.97), pytest.param(39.0, 3, 12.97, marks=pytest.mark.slow)],
 )
 def test_one_network_comes_nearer_than_any_level(penalty: float, lead: int, near: float) -> None:
-    """Within 0.3 % of the optimum of a system that it was not trained on, where the projected level is not."""
+    """Within 0.1 to 0.3 % of the optimum of a system that it was not trained on: a third of what any level is."""
     system = System("poisson", penalty, lead)
     site, least = Site.of(system, tables), least_cost(system)
     gap = lambda policy, levels: costs(site, policy, levels).min() / least - 1
     own = gap(WithNetwork(packaged_correction()), near + np.asarray([-0.2, 0.0, 0.2]))
-    assert -1e-4 < own < 0.003
-    assert gap(ProjectedLevel, np.arange(11.0, 14.01, 0.25)) > max(0.003, 2 * own)
+    assert -1e-4 < own < (0.001 if lead == 2 else 0.003)
+    assert gap(ProjectedLevel, np.arange(11.5, 13.51, 0.25)) > max(0.002, 3 * own)
