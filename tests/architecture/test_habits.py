@@ -37,6 +37,7 @@ LOOPS = {
     "meio_jax.certify.plan_sweep",
     "meio_jax.certify.unit_values",
     "meio_jax.scenarios.leadtimes",
+    "meio_jax.planner.learning",
     "meio_jax.plans.decisions",
     "meio_jax.solver.probe",
     "meio_jax.solver.first_levels",
