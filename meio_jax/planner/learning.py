@@ -195,7 +195,7 @@ def trait_range(model: Model, now: Learned) -> tuple[Float[np.ndarray, " traits"
 
 
 def _range(
-    found: Float[Array, "traits rows nodes items"], counts: Bool[Array, "*rows nodes items"]
+    found: Float[Array, "traits rows nodes items"], counts: Bool[Array, "*days nodes items"]
 ) -> tuple[Float[Array, " traits"], Float[Array, " traits"]]:
     """Least and most of every row among those that count."""
     axes = (1, 2, 3)

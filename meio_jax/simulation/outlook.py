@@ -229,7 +229,7 @@ def _by_age(
     return pick(back >= AGES), jnp.stack([pick(jnp.maximum(back, 0) == age) for age in range(AGES)])
 
 
-def variance_of_cover(spread: Array, gap: Array, mean: Array) -> Float[Array, "rows batch"]:
+def variance_of_cover(spread: Array, gap: Array, mean: Array) -> Float[Array, "*rows batch"]:
     """Variance of a demand of this mean that lasts for the periods between two orders."""
     return mean * (spread[0] + spread[1] * mean / gap.astype(mean.dtype))
 
