@@ -74,7 +74,7 @@ class Learner(AbstractPolicy):
     """The same with weights that are trained: `weights` has them as the rows of one column that all items share."""
 
     target: Float[Array, "*buckets nodes items"]
-    weights: Float[Array, "*buckets weights one"]
+    weights: Float[Array, "*column weights one"]
     sizes: tuple[int, ...] = eqx.field(static=True)
 
     @property

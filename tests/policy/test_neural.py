@@ -154,10 +154,16 @@ def test_a_network_that_answers_nought_is_the_projected_level(x64: None) -> None
 @slow
 def test_a_rollout_with_such_a_network_is_that_of_the_projected_level(x64: None, lost: Case) -> None:
     plain = make_policy(lost, "projected_level")
-    costs = lambda policy: rollout(lost.network, policy, lost.block, lost.scenarios, lost.lists).costs.total
+
+    @eqx.filter_jit
+    def costs(policy: Neural | ProjectedLevel) -> jax.Array:
+        return rollout(lost.network, policy, lost.block, lost.scenarios, lost.lists).costs.total
+
     blank = network(first_weights(SIZES, seed=1))
-    np.testing.assert_array_equal(costs(Neural(plain.target, blank)), costs(plain))
-    assert np.any(np.asarray(costs(Neural(plain.target, network()))) != np.asarray(costs(plain)))
+    usual = np.asarray(costs(plain))
+    # Programs of two policies round in another order.
+    close(costs(Neural(plain.target, blank)), usual, tolerance=1e-12)
+    assert np.abs(np.asarray(costs(Neural(plain.target, network()))) - usual).max() > 1e-3 * usual.max()
 
 
 @pytest.mark.parametrize("trait", some_slow(list(range(5)), quick=[2]))
