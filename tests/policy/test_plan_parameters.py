@@ -1,7 +1,5 @@
 """Everything that a policy decides is in the tables of a plan, under the ids of the instance."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,17 +60,17 @@ def test_every_parameter_is_written(instance: Instance, name: str, protection: b
     frames = dict(policy_frames(instance, policy))
     inner = policy.replenishment if isinstance(policy, Protected) else policy
     nodes, buckets = instance.ids.nodes, instance.network.buckets
-    for field in dataclasses.fields(inner):
-        leaf = np.asarray(getattr(inner, field.name))
-        if field.name == "source_weight":
+    for parameter in inner.parameters():
+        leaf = np.asarray(getattr(inner, parameter))
+        if parameter == "source_weight":
             continue
-        assert leaf.shape[2] == len(nodes), f"{name}.{field.name}: no table holds it"
-        seen = decided(instance, frames["plan/targets"], field.name, "node_id")
+        assert leaf.shape[2] == len(nodes), f"{name}.{parameter}: no table holds it"
+        seen = decided(instance, frames["plan/targets"], parameter, "node_id")
         assert len(seen) == frames["plan/targets"].height
         for (item, node, bucket), value in seen.items():
             block = next(b for b in range(instance.layout.blocks) if item_of(instance, b) == item)
             at = 0 if stationary else bucket
-            close(value, leaf[block, at, nodes.index(node), 0], tolerance=COPIED, what=f"{field.name} of {item}")
+            close(value, leaf[block, at, nodes.index(node), 0], tolerance=COPIED, what=f"{parameter} of {item}")
         assert {key[2] for key in seen} == set(range(buckets))
     assert ("plan/protection" in frames) == protection
     network = instance.network
