@@ -137,8 +137,8 @@ class Execution:
         Args:
             orders: As `plan/orders`: `item_id, vendor_id, node_id, units`.
             transfers: As `plan/transfers`: `item_id, from_node, to_node, units`. A node ships what it has.
-            fulfilment: Protection levels and prices that today's customers are served by (those of bucket 0); None:
-                as yesterday, on the first day none.
+            fulfilment: Protection levels, prices and values of units that today's customers are served by (those of
+                bucket 0); None: as yesterday, on the first day none.
 
         Raises:
             InputError: See `read_given`.
@@ -148,7 +148,8 @@ class Execution:
         given = read_given(world, as_polars(orders, "orders"), as_polars(transfers, "transfers"))
         if fulfilment is not None or simulation.levels is None:
             plan = PlanTable(_NO_TARGETS) if fulfilment is None else of_today(fulfilment)
-            simulation.levels = PlanTable(_NO_TARGETS, protection=plan.protection, prices=plan.prices).levels(world)
+            served = PlanTable(_NO_TARGETS, protection=plan.protection, prices=plan.prices, values=plan.values)
+            simulation.levels = served.levels(world)
         out = blank_shipments(len(given.offer) + len(given.lane) * simulation.state.lots.shape[2])
         kept = (simulation.state, simulation.books, out)
         left = given.moved.copy()
@@ -232,6 +233,7 @@ def of_today(plan: PlanTable) -> PlanTable:
         protection=first(plan.protection),
         prices=prices,
         shares=first(plan.shares),
+        values=first(plan.values),
         echelon=plan.echelon,
         name=plan.name,
         chosen=plan.chosen,

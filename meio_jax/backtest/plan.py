@@ -15,6 +15,7 @@ from meio_jax.backtest.limits import MEASURES
 from meio_jax.backtest.lookup import bad, integers, numbers, optional_rows, rows_of, solid, texts
 from meio_jax.backtest.network import World
 from meio_jax.backtest.plan_shares import offer_items, plan_shares
+from meio_jax.backtest.unit_values import unit_values
 from meio_jax.tables.frames import Frame, as_polars
 from meio_jax.tables.own_files import read_own
 
@@ -32,6 +33,8 @@ class Levels(NamedTuple):
     `echelon [arms, nodes]` and `price [arms, buckets, nodes, measures]` (money per unit, m3, kg ... shipped) an
     item follows. `offer_share [B, offers]` and `lane_share [B, items, lanes]` are parts of what a node orders,
     -1 where the plan leaves them to the data (shapes `[1, 1]` and `[1, 1, 1]` if it has none at all).
+    `value [B, items, nodes, 5]` is what a unit given up is worth (`UNIT_VALUES`), and `ahead [items, nodes, 2]` what is
+    expected of a node on a day (`look_ahead`); of one entry without values.
     """
 
     target: np.ndarray
@@ -43,10 +46,13 @@ class Levels(NamedTuple):
     price: np.ndarray
     offer_share: np.ndarray
     lane_share: np.ndarray
+    value: np.ndarray
+    ahead: np.ndarray
     has_fast: int
     has_cap: int
     has_protection: int
     has_shares: int
+    has_values: int
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,9 @@ class PlanTable:
         prices: as the run folder's `prices`; only outbound rows matter: they steer the choice of the site.
         shares: `item_id, node_id, source (vendor or node), source_id, share` and, optionally, `bucket`: how a
             node divides what it orders; where a pair of item and node is not listed, by the shares of the data.
+        values: `item_id, node_id, base_value, scarce_value, daily_mean, daily_variance, cover_days` and, optionally,
+            `bucket`, as the run folder's `plan/node_values`: what a unit given up at a node is worth, which is added to
+            the cost by which the site is chosen. A pair that is not listed gives nothing up.
         echelon: nodes whose target counts the stock of the nodes that they supply as well.
         name: for reports.
         chosen: items (ids) that follow `other` instead, if this is a mixture.
@@ -73,13 +82,14 @@ class PlanTable:
     protection: Frame | None = None
     prices: Frame | None = None
     shares: Frame | None = None
+    values: Frame | None = None
     echelon: frozenset[str] = frozenset()
     name: str = "plan"
     chosen: frozenset[str] = field(default_factory=frozenset)
     other: "PlanTable | None" = None
 
     def __post_init__(self) -> None:
-        for name in ("targets", "protection", "prices", "shares"):
+        for name in ("targets", "protection", "prices", "shares", "values"):
             frame = getattr(self, name)
             if frame is not None:
                 object.__setattr__(self, name, as_polars(frame, name))
@@ -123,6 +133,7 @@ def _levels(plan: PlanTable, world: World) -> Levels:
     none = np.full((1, 1, 1), NONE, np.int64)
     split = pl.DataFrame() if plan.shares is None else plan.shares
     offer_share, lane_share = plan_shares(split, world) if split.height else (np.full((1, 1), -1.0), none * 1.0)
+    worth = pl.DataFrame() if plan.values is None else plan.values
     shape = (1, len(world.nodes))
     echelon = np.zeros(shape, np.bool_)
     echelon[0] = [node in plan.echelon for node in world.nodes]
@@ -136,10 +147,13 @@ def _levels(plan: PlanTable, world: World) -> Levels:
         price=_outbound_price(plan.prices, world)[None],
         offer_share=offer_share,
         lane_share=lane_share,
+        value=unit_values(worth, world),
+        ahead=np.zeros((1, 1, 2)),
         has_fast=int(fast),
         has_cap=int(cap),
         has_protection=int(guarded),
         has_shares=int(split.height > 0),
+        has_values=int(worth.height > 0),
     )
 
 
@@ -232,7 +246,8 @@ def _mix(mine: Levels, theirs: Levels, pick: np.ndarray, owner: np.ndarray) -> L
         a, b = (np.broadcast_to(x, shape) for x in (a, b))
         return np.ascontiguousarray(np.where(pick.reshape((1, -1) + (1,) * (len(shape) - 2)), b, a))
 
-    fast, cap, guarded, split = (max(getattr(mine, flag), getattr(theirs, flag)) for flag in Levels._fields[-4:])
+    flags = Levels._fields[-5:]
+    fast, cap, guarded, split, valued = (max(getattr(mine, flag), getattr(theirs, flag)) for flag in flags)
     return Levels(
         target=blend(mine.target, theirs.target),
         fast=blend(mine.fast, theirs.fast, fast),
@@ -243,15 +258,18 @@ def _mix(mine: Levels, theirs: Levels, pick: np.ndarray, owner: np.ndarray) -> L
         price=np.concatenate([mine.price, theirs.price]),
         offer_share=blend(mine.offer_share, theirs.offer_share, split, pick[owner]),
         lane_share=blend(mine.lane_share, theirs.lane_share, split),
+        value=blend(mine.value, theirs.value, valued),
+        ahead=mine.ahead,
         has_fast=fast,
         has_cap=cap,
         has_protection=guarded,
         has_shares=split,
+        has_values=valued,
     )
 
 
 def read_run(folder: str | Path) -> PlanTable:
-    """The plan of a run folder: `plan/targets`, `plan/protection`, `plan/shares` and `prices`, where they exist.
+    """The plan of a run folder: `plan/targets`, `protection`, `shares`, `node_values` and `prices`, where they exist.
 
     Raises:
         InputError: If the run is not finished, or its levels are of no inventory position: the simulator follows these.
@@ -273,6 +291,7 @@ def read_run(folder: str | Path) -> PlanTable:
         protection=there(folder / "plan" / "protection.parquet"),
         shares=there(folder / "plan" / "shares.parquet"),
         prices=there(folder / "prices.parquet"),
+        values=there(folder / "plan" / "node_values.parquet"),
         echelon=echelon,
         name=folder.name,
     )

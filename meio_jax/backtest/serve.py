@@ -23,11 +23,14 @@ from meio_jax.backtest.compiled import compiled, inlined
 from meio_jax.backtest.floors import count_demand
 from meio_jax.backtest.limits import OUTBOUND, STORAGE, units_that_fit, use
 from meio_jax.backtest.lots import take_oldest
+from meio_jax.backtest.unit_values import worth_of_unit
 
 
 @inlined
 def _pick(network, limited, state, levels, ask, units, clock):
     """The cheapest entry of `reach` that can ship, and how many units of it; (-1, 0) if nobody can.
+
+    Where the plan has values of units, what the unit is worth to the node is a part of its cost.
 
     `ask` is (item, region, speed, hour). With `units == 0` stock and capacity are not asked for (first
     choice).
@@ -54,6 +57,9 @@ def _pick(network, limited, state, levels, ask, units, clock):
         cost += price[0] + price[1] * volume + price[2] * weight
         for m in range(3, len(price)):
             cost += price[m] * limits.weight[m, item]
+        if levels.has_values and units > 0:
+            period = min(bucket, levels.value.shape[0] - 1)
+            cost += worth_of_unit(levels.value[period, item, n], levels.ahead[item, n], state.on_hand[item, n])
         if cost < best_cost:
             fit = units
             if units > 0:

@@ -26,6 +26,7 @@ from meio_jax.backtest.receive import receive
 from meio_jax.backtest.review import NEAREST, UP, Desk, Rules, Shipments, review
 from meio_jax.backtest.serve import serve
 from meio_jax.backtest.supply import Supply, with_recorded
+from meio_jax.backtest.unit_values import look_ahead
 
 Shipment = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Item, node, units, the day promised and the last day of sale (-1: counted from the receipt) of what is under way."""
@@ -88,6 +89,7 @@ class Simulation:
         self.backlog = _owed_orders(world, seed)
         self.queue = no_shipment()
         self.due: dict[int, list[Shipment]] = {}
+        self.under_way: list[list[Shipment]] = []
         self.deliveries = Deliveries(world, options, seed)
         self.missing: dict[int, list[Missing]] = {}
         self.state = self._start(seed)
@@ -188,6 +190,7 @@ class Simulation:
             receive(network, self.limited, (self.state, self.books), arrivals, clock, self._closed(clock.day))
         waits = units > 0
         self.queue = (item[waits], node[waits], units[waits], promised[waits], last[waits])
+        self.under_way = [[self.queue], *(list(parts) for parts in self.due.values())]
 
     def _closed(self, day: int) -> np.ndarray:
         """Nodes that receive nothing on a day."""
@@ -199,6 +202,7 @@ class Simulation:
     def serve(self, fresh: Orders, clock: Clock) -> None:
         """Serve those who wait and the day's orders, one by one; then what can be sold no longer is disposed of."""
         world = self.world
+        self._look_ahead(clock)
         self.orders_served += len(fresh.item)
         orders = joined(self.backlog, fresh) if len(self.backlog.item) else fresh
         if len(self.backlog.item):
@@ -210,6 +214,23 @@ class Simulation:
         filled = serve(network, self.limited, (self.state, self.books, waits), self.levels, orders, clock)
         self.backlog = Orders(*[column[:filled] for column in waits])
         expire((world.catalog, world.sites), self.limited, (self.state, self.books), clock)
+
+    def _look_ahead(self, clock: Clock) -> None:
+        """What nodes expect from this morning on, where a plan says what units are worth.
+
+        What is ordered today is no part of it.
+        """
+        levels = self.levels
+        if levels is None or not levels.has_values:
+            return
+        value = levels.value[min(clock.bucket, len(levels.value) - 1)]
+        parts = [part for parts in self.under_way for part in parts]
+        item, node, units, promised = (np.concatenate([part[k] for part in parts]) for k in range(4))
+        # What is late, or waits at a dock, is expected tomorrow.
+        wait = np.maximum(promised - clock.day, 1)
+        coming = (item, node, units, wait)
+        chunk = self.options.chunk_items
+        self.levels = levels._replace(ahead=look_ahead(value, self.state.on_hand, coming, chunk))
 
     def review(self, clock: Clock) -> list[Shipments]:
         """Nodes whose review day it is order up to their targets; returns what was ordered and shipped."""

@@ -34,7 +34,7 @@ class Decision:
     Attributes:
         orders, transfers: Tables to execute exactly; None: `levels` are followed instead.
         levels: A plan whose levels the simulator follows, whole packs and all.
-        fulfilment: Prices and protection levels that customers are served by; None: the cheapest node.
+        fulfilment: Prices, protection levels and values of units that customers are served by; None: the cheapest node.
         how: What was computed: `cold`, `warm`, `levels` (decisions at the last plan's levels and prices) or `formula`.
         seconds: Time that it took.
         result: How the solve ended; "" where nothing was solved.
@@ -125,7 +125,8 @@ class Planner(AbstractArm):
             tables = levels.today(morning)
             change = changes(self._plan(day - self._every), run) if day else None
             self._tidy(day)
-        fulfilment = PlanTable(_nothing(), protection=tables.get("plan/protection"), prices=tables.get("prices"))
+        protection, prices = tables.get("plan/protection"), tables.get("prices")
+        fulfilment = PlanTable(_nothing(), protection, prices, values=tables.get("plan/node_values"))
         seconds = time.perf_counter() - began
         return Decision(
             found["plan/orders"],

@@ -6,7 +6,7 @@ Customers, vendors and lanes are drawn by keys, so that the same decisions give 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +20,8 @@ from meio_jax.tables import write_table, write_text
 from meio_jax.tables.sources import READ_ERRORS
 
 _ABOUT = "decision.json"
+# Tables of a plan that say how customers are served.
+_SERVED = ("protection", "prices", "values")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Record:
         return Recorded(
             orders=there("orders"),
             transfers=there("transfers"),
-            fulfilment=PlanTable(targets, protection=optional("protection"), prices=optional("prices")),
+            fulfilment=replace(PlanTable(targets), **{name: optional(name) for name in _SERVED}),
             how=about["how"],
             seconds=about["seconds"],
             result=about["result"],
@@ -82,8 +84,8 @@ class Record:
         remove(unfinished)
         write_table(orders, unfinished / "orders.parquet")
         write_table(transfers, unfinished / "transfers.parquet")
-        served = decision.fulfilment
-        for name, table in () if served is None else (("protection", served.protection), ("prices", served.prices)):
+        for name in () if decision.fulfilment is None else _SERVED:
+            table = getattr(decision.fulfilment, name)
             if table is not None:
                 write_table(table, unfinished / f"{name}.parquet")
         about = {

@@ -179,6 +179,10 @@ class FulfilmentPart(_Part):
         default=0.03, ge=0, lt=1, description="splits ties between nodes; share of the mean outbound cost"
     )
     damping: float = Field(default=0.9, ge=0, lt=1, description="how much of their prices the lists keep per step")
+    by: Literal["cost", "value"] = Field(
+        default="cost",
+        description="what ranks the nodes of a demand class: priced `cost`, or also the `value` of the unit given up",
+    )
 
 
 class SolvePart(_Part):

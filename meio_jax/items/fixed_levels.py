@@ -18,7 +18,7 @@ from meio_jax.tables import Tables
 from meio_jax.tables.own_files import read_own
 from meio_jax.tables.settings import InstanceSettings
 
-_PER_BUCKET = ("plan/targets", "plan/protection", "plan/shares", "prices")
+_PER_BUCKET = ("plan/targets", "plan/protection", "plan/shares", "plan/node_values", "prices")
 
 
 class FixedLevels:

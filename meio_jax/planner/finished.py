@@ -95,4 +95,5 @@ def part_frames(
         # Capacities are looked at once, and where all usage is known.
         earlier_prices=None if model.streamed or part.number else earlier_prices,
         overrides=part.overrides,
+        settings=model.problem.settings,
     )

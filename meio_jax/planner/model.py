@@ -142,6 +142,7 @@ def settings_of(
         damping=config.fulfilment.damping,
         scenarios_per_step=per_step(config),
         whole_usage=instance.census.items >= MANY_ITEMS,
+        by_value=config.fulfilment.by == "value",
         together=blocks_together(device),
     )
 

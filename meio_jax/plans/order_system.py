@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from meio_jax.certify.unit_values import UnitValues
 from meio_jax.instance import Instance
 from meio_jax.model.resources import SIZES, outbound_price
 from meio_jax.plans.decisions import joined
+from meio_jax.solver.subproblem import Settings, block_lists
 
 
 def unit_value_frame(instance: Instance, values: UnitValues) -> pl.DataFrame:
@@ -32,6 +34,43 @@ def unit_value_frame(instance: Instance, values: UnitValues) -> pl.DataFrame:
         }
     )
     return frame.sort("next_value", "item_id", "node_id", descending=[True, False, False])
+
+
+def node_value_frame(instance: Instance, settings: Settings, prices: np.ndarray) -> pl.DataFrame | None:
+    """What a unit given up at a node is worth, by item, node and bucket: what a simulator assigns orders by.
+
+    Args:
+        instance: The instance that was planned, or a part of it.
+        settings: Static choices of the item problems.
+        prices: That rank the fulfilment options, `[buckets, resources]`.
+
+    Returns:
+        None where orders are assigned by cost alone.
+    """
+    if not settings.by_value:
+        return None
+    block = instance.catalog.block
+    listed = lambda own: block_lists(instance.network, instance.resources, settings, own, jnp.asarray(prices)).values
+    found = jax.vmap(listed)(block)
+    assert found is not None  # lists have values where orders are assigned by these
+    node, item = np.nonzero(joined(instance, block.stockable))
+    buckets = instance.network.buckets
+    over = lambda leaf: joined(instance, leaf)[:, node, item].astype(float).ravel()
+    columns = {
+        "base_value": found.base,
+        "scarce_value": found.scarce,
+        "daily_mean": found.mean,
+        "daily_variance": found.variance,
+        "cover_days": found.cover,
+    }
+    return pl.DataFrame(
+        {
+            "item_id": np.tile(np.asarray(instance.items)[item], buckets),
+            "node_id": np.tile(np.asarray(instance.ids.nodes)[node], buckets),
+            "bucket": np.repeat(np.arange(buckets), item.size),
+            **{name: over(leaf) for name, leaf in columns.items()},
+        }
+    ).sort("item_id", "node_id", "bucket")
 
 
 def fulfilment_frame(instance: Instance, prices: np.ndarray, rounds: int) -> pl.DataFrame:

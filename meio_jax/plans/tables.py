@@ -18,11 +18,12 @@ from meio_jax.plans.decisions import decide, joined
 from meio_jax.plans.exceptions import Judged, exception_frame
 from meio_jax.plans.flows import flow_frames
 from meio_jax.plans.names import with_names
-from meio_jax.plans.order_system import fulfilment_frame, unit_value_frame
+from meio_jax.plans.order_system import fulfilment_frame, node_value_frame, unit_value_frame
 from meio_jax.plans.planned import planned_frames
 from meio_jax.plans.policy_tables import KEPT_ABOVE, policy_frames
 from meio_jax.policy import AbstractPolicy
 from meio_jax.solver.solve import Solution
+from meio_jax.solver.subproblem import Settings
 
 
 def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -260,6 +261,7 @@ def plan_frames(
     exceptions: ExceptionPart | None = None,
     earlier_prices: np.ndarray | None = None,
     overrides: pl.DataFrame | None = None,
+    settings: Settings | None = None,
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """The tables of items of a plan, and of what they add up to, with their paths in the run folder.
 
@@ -273,6 +275,7 @@ def plan_frames(
         exceptions: From where on something is an exception; None: none are looked for.
         earlier_prices: Prices of the run that a warm start began from; None: capacities are no exceptions.
         overrides: The table `plan/overrides`; None: nothing is overridden.
+        settings: Static choices of the item problems, for what orders are assigned by; None: by cost alone.
     """
     yield from policy_frames(instance, policy)
     yield from decision_frames(instance, policy)
@@ -281,6 +284,9 @@ def plan_frames(
     yield from with_names(instance, planned_frames(instance, holdout, daily=daily))
     if values is not None:
         yield "plan/unit_values", unit_value_frame(instance, values)
+    worth = None if settings is None else node_value_frame(instance, settings, np.asarray(solution.list_prices))
+    if worth is not None:
+        yield "plan/node_values", worth
     if overrides is not None:
         yield from with_names(instance, [("plan/overrides", overrides)])
     if exceptions is not None:

@@ -10,6 +10,7 @@ from meio_jax.model.network import Bounds, Network
 from meio_jax.policy.base import AbstractPolicy
 from meio_jax.simulation.constants import Constants
 from meio_jax.simulation.inputs import Moment
+from meio_jax.simulation.node_values import NodeValues
 from meio_jax.simulation.outcome import Record
 from meio_jax.simulation.outlook import Expectation
 from meio_jax.simulation.pipelines import Near, look_ahead
@@ -41,16 +42,18 @@ class Bucket(eqx.Module):
     policy: AbstractPolicy
     lists: PreferenceLists
     bounds: Bounds | None = None
+    values: NodeValues | None = None
 
     def spread_over(self, scenarios: int) -> "Bucket":
         """The same for items spread over scenarios; preference lists are of the block."""
         wide = lambda leaf: jnp.repeat(leaf, scenarios, axis=-1)
-        return Bucket(jax.tree.map(wide, self.policy), self.lists, jax.tree.map(wide, self.bounds))
+        own = jax.tree.map(wide, (self.policy, self.bounds, self.values))
+        return Bucket(own[0], self.lists, own[1], own[2])
 
 
-def ahead(network: Network, constants: Constants, pipelines: Pipelines) -> Near:
-    """What the pipelines bring now, soon and late; by day as well where the policy looks ahead."""
-    by_day = constants.flow is not None
+def ahead(network: Network, constants: Constants, pipelines: Pipelines, *, by_value: bool = False) -> Near:
+    """What the pipelines bring now, soon and late; by day as well where the policy or the assignment looks ahead."""
+    by_day = by_value or constants.flow is not None
     life = None if constants.shelf is None else constants.shelf.life
     return look_ahead(network, pipelines, constants.expedited_lead, constants.reach, by_day=by_day, life=life)
 

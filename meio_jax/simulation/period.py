@@ -14,6 +14,7 @@ from meio_jax.simulation.constants import Constants
 from meio_jax.simulation.decide import Bucket, Program, decide
 from meio_jax.simulation.inputs import Inputs
 from meio_jax.simulation.node_floors import node_floors
+from meio_jax.simulation.node_values import worth_of
 from meio_jax.simulation.packed_flows import packed, unpacked
 from meio_jax.simulation.pipelines import Near
 from meio_jax.simulation.serve import Regional, Served
@@ -60,7 +61,10 @@ def simulate_period(
     stock = receive(stock, near.inbound, near.old)
     if not network.evening:
         stock, bought = decide(program, constants, bucket, stock, near, inputs.moment)
-    on_hand, unmet, served = serve_period(program, constants, bucket, stock, inputs.demand)
+    worth = None
+    if bucket.values is not None and near.due is not None:
+        worth = worth_of(bucket.values, stock.on_hand, near.due)
+    on_hand, unmet, served = serve_period(program, constants, bucket, stock, inputs.demand, worth)
     backlog = None if unmet.by_class is None else unmet.by_class * constants.backorder
     lost = unmet.total * (1 - constants.backorder)
     stock = after_sales(stock, on_hand, backlog)

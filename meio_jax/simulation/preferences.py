@@ -5,19 +5,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from meio_kernels.random import threefry, unit_interval
 
-from meio_jax.model.network import Network
+from meio_jax.model.network import ItemBlock, Network
+from meio_jax.simulation.node_values import NodeValues, node_values
 
 
 class PreferenceLists(eqx.Module):
     """Ordered nodes of every demand class, and what a unit shipped that way costs.
 
-    `node == network.nodes` marks the end of a list: nobody is asked.
+    `node == network.nodes` marks the end of a list: nobody is asked. Where orders are assigned by the value of what is
+    given up, `rank` is the priced cost of every entry, without dither, and `values` are those of the items; else both
+    are None.
     """
 
     node: Int[Array, "*lead waves speeds rounds regions"]
     cost_unit: Float[Array, "*lead waves speeds rounds regions"]
     cost_kg: Float[Array, "*lead waves speeds rounds regions"]
     carbon: Float[Array, "*lead waves speeds rounds regions"]
+    rank: Float[Array, "*lead waves speeds rounds regions"] | None = None
+    values: NodeValues | None = None
 
 
 def preference_lists(
@@ -28,6 +33,8 @@ def preference_lists(
     dither: Float[Array, "waves speeds regions nodes"],
     rounds: int,
     tiers: int = 1,
+    *,
+    valued: ItemBlock | None = None,
 ) -> PreferenceLists:
     """Rank the eligible nodes of each class by priced cost, cheapest first.
 
@@ -45,6 +52,7 @@ def preference_lists(
         tiers: With more than one, classes do not all ask at once: those to which their second choice costs most
             beyond their first ask first (the regret rule of Vogel for transportation problems), since stock that is
             scarce is worth most to them.
+        valued: Items whose orders are assigned by the value of the unit given up as well; None: by cost alone.
 
     Returns:
         Lists with axes `waves speeds rounds regions` (rounds x tiers); ties go to the node with the lower index.
@@ -65,12 +73,19 @@ def preference_lists(
         return placed(jnp.take_along_axis(jnp.broadcast_to(table, allowed.shape), order, axis=-1), 0)
 
     carbon = jnp.broadcast_to(network.outbound_carbon, network.outbound_unit.shape)
-    return PreferenceLists(
+    lists = PreferenceLists(
         node=placed(order, network.nodes),
         cost_unit=read(network.outbound_unit),
         cost_kg=read(network.outbound_kg),
         carbon=read(carbon),
     )
+    if valued is None:
+        return lists
+    # Values split ties by themselves, and move with what is left.
+    plain = jnp.where(allowed, priced, jnp.inf)
+    rank = placed(jnp.take_along_axis(jnp.broadcast_to(priced, allowed.shape), order, axis=-1), 0)
+    values = node_values(network, valued, *_cheapest(plain, 2))
+    return PreferenceLists(lists.node, lists.cost_unit, lists.cost_kg, lists.carbon, rank, values)
 
 
 def _cheapest(

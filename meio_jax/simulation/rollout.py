@@ -100,7 +100,9 @@ def rollout(
     constants = constants_of(network, block, samples, flow)
     outlook = None if flow is None else outlooks(network, block, flow, before=False)
     spread = lambda leaf: with_tail(network, leaf)
-    buckets = Bucket(jax.tree.map(spread, policy), jax.tree.map(spread, lists), block.bounds)
+    values, lists = lists.values, eqx.tree_at(lambda one: one.values, lists, None, is_leaf=lambda leaf: leaf is None)
+    own, lists, values = jax.tree.map(spread, (policy, lists, values))
+    buckets = Bucket(own, lists, block.bounds, values)
     inputs = inputs_of(network, block, scenarios, outlook)
     running, early = _at_start(network, block, samples), None
     if network.evening:
@@ -147,13 +149,13 @@ def _simulate_bucket(
     @gradient
     def one_period(policy: AbstractPolicy, stock: Stock, near: Near, now: Inputs) -> tuple[Stock, Done]:
         wide = eqx.tree_at(lambda i: i.moment, now, now.moment.spread_over(samples))
-        own = Bucket(policy, bucket.lists, bucket.bounds).spread_over(samples)
+        own = Bucket(policy, bucket.lists, bucket.bounds, bucket.values).spread_over(samples)
         return simulate_period(program, constants, own, stock, near, wide)
 
     def step(before: _Running, now: Inputs) -> tuple[_Running, tuple[Moved | tuple, Array, Timing | None]]:
         # Pipelines and running sums stay outside the differentiated step: they are linear, so nothing of them
         # needs to be kept for the way back.
-        near = ahead(network, constants, before.pipelines)
+        near = ahead(network, constants, before.pipelines, by_value=bucket.values is not None)
         stock, done = one_period(bucket.policy, before.stock, near, now)
         pipelines = send(network, before.pipelines, done.ordered, now.vendor_lead, now.lane_lead)
         costs, units = before.costs.plus(done.costs, now.charged), before.units.plus(done.units, now.charged)

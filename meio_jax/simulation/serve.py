@@ -10,7 +10,9 @@ from meio_kernels.assignment import FORMS, assign_round, serve_rounds, unit_cost
 
 from meio_jax.model.network import Network, NodeFloors
 from meio_jax.policy.base import AbstractPolicy
+from meio_jax.simulation.node_values import Worth
 from meio_jax.simulation.preferences import PreferenceLists
+from meio_jax.simulation.serve_by_value import Asked, outbound_of, serve_by_value, shipped_by_node
 
 
 class Customer(eqx.Module):
@@ -71,13 +73,25 @@ class Served(eqx.Module):
 
 
 def _tables(
-    network: Network, wanted: Array, usable: Array, lists: PreferenceLists, customer: Customer, form: str
+    network: Network,
+    wanted: Array,
+    usable: Array,
+    lists: PreferenceLists,
+    customer: Customer,
+    form: str,
+    asked: Asked | None,
 ) -> tuple[Float[Array, "nodes batch"], Float[Array, "nodes batch"], Float[Array, "nodes regions"]]:
     """Units and outbound cost of one speed by shipping node, and all units by route: the rounds once more."""
     ask = FORMS[form][0]
     units, costs = jnp.zeros_like(usable), jnp.zeros_like(usable)
     routes = jnp.zeros((network.nodes, network.regions), usable.dtype)
     regions = jnp.arange(network.regions)
+    if asked is not None:
+        wanted, usable = asked.open_demand, asked.usable
+        units, costs = shipped_by_node(asked, lists, customer.weight, form, network.nodes)
+        entries = jnp.tile(regions, lists.node.shape[0])
+        shipped = jnp.sum(asked.shipped, axis=0) @ customer.counted
+        routes = routes.at[lists.node.reshape(-1), entries].add(shipped, mode="drop")
     for p in range(lists.node.shape[0]):
         share, usable, _ = assign_round(wanted, usable, lists.node[p], form)
         shipped = wanted * share
@@ -97,6 +111,7 @@ def _from_nodes(
     usable: Float[Array, "nodes batch"],
     nodes: Int[Array, "rounds regions"],
     form: str,
+    by_value: Asked | None,
 ) -> Float[Array, "fills batch"]:
     """Demand of a speed that is served as promised from the nodes of each fill rate: the rounds once more.
 
@@ -108,10 +123,16 @@ def _from_nodes(
         usable: Stock that the speed may take.
         nodes: Preference lists; a number beyond the last node is no node.
         form: Of the rounds.
+        by_value: What the rounds by value shipped; None where there are none.
     """
     own = jnp.where(wanted > 0, asked / jnp.where(wanted > 0, wanted, 1), 0)
     member = jnp.pad(floors.fill_nodes, ((0, 0), (0, 1)))
     total = jnp.zeros((floors.fills, wanted.shape[-1]), wanted.dtype)
+    if by_value is not None:
+        units = jnp.sum(by_value.shipped, axis=0).reshape(*nodes.shape, -1) * own
+        counts = member[:, jnp.minimum(nodes, member.shape[1] - 1)] * scope[:, None]
+        total = jnp.einsum("fpr,prb->fb", counts, units)
+        wanted, usable = by_value.open_demand, by_value.usable
     for p in range(nodes.shape[0]):
         share, usable, _ = assign_round(wanted, usable, nodes[p], form)
         shipped = wanted * share
@@ -162,6 +183,7 @@ def serve_waves(
     *,
     record: bool,
     late: int = 0,
+    worth: Worth | None = None,
 ) -> tuple[Float[Array, "nodes batch"], Unmet, Served]:
     """Serve waves in turn; speeds from fast to slow, and what is left at a speed may accept the next slower one.
 
@@ -178,6 +200,7 @@ def serve_waves(
         form: Of the rounds.
         record: Whether units and costs by speed, node and region are kept.
         late: How many of the first waves were promised on an earlier day: to serve them keeps no promise of this one.
+        worth: What units are worth at the nodes, where orders are assigned by the value of what is given up.
 
     Returns:
         Stock left, demand that nobody served, after downgrades, and what was done.
@@ -190,9 +213,14 @@ def serve_waves(
         wanted = at.demand + arrived
         usable = on_hand if at.reserved is None else jax.nn.relu(on_hand - at.reserved)
         one = at.lists
+        asked = None if worth is None else serve_by_value(wanted, usable, on_hand, one, worth, form)
+        still, rest = (wanted, usable) if asked is None else (asked.open_demand, asked.usable)
         left, after, cost, emitted = serve_rounds(
-            wanted, usable, one.node, one.cost_unit, one.cost_kg, one.carbon, customer.weight, form
+            still, rest, one.node, one.cost_unit, one.cost_kg, one.carbon, customer.weight, form
         )
+        if asked is not None:
+            more = outbound_of(asked, one, customer.weight)
+            cost, emitted = cost + more[0], emitted + more[1]
         moved = left * (customer.downgrade_share * at.passes_on)
         missed = left - moved
         sums = _Sums(
@@ -202,7 +230,7 @@ def serve_waves(
             downgraded=sums.downgraded + jnp.sum(moved, axis=0),
             unmet=sums.unmet + jnp.sum(missed, axis=0),
         )
-        kept = _kept(network, at, wanted, usable, left, missed, customer, form, record=record)
+        kept = _kept(network, at, wanted, usable, left, missed, customer, form, asked, record=record)
         on_hand = after if at.reserved is None else jax.nn.relu(on_hand - usable) + after
         return (on_hand, moved, sums), kept
 
@@ -241,6 +269,7 @@ def _kept(
     missed: Array,
     customer: Customer,
     form: str,
+    asked: Asked | None,
     *,
     record: bool,
 ) -> _Kept:
@@ -251,9 +280,9 @@ def _kept(
     if network.region_groups:
         on_time = FORMS[form][0](kept, network.region_group, network.region_groups)
     if at.scope is not None and network.floors is not None:
-        from_nodes = _from_nodes(network.floors, at.scope, at.demand, wanted, usable, at.lists.node, form)
+        from_nodes = _from_nodes(network.floors, at.scope, at.demand, wanted, usable, at.lists.node, form, asked)
     if record:
-        tables = _tables(network, wanted, usable, at.lists, customer, form)
+        tables = _tables(network, wanted, usable, at.lists, customer, form, asked)
         promised = (kept @ customer.counted, at.demand @ customer.counted)
     return _Kept(missed if network.backorders else None, on_time, from_nodes, tables, promised)
 

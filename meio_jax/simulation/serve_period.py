@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from meio_jax.simulation.constants import Constants
 from meio_jax.simulation.decide import Bucket, Program
+from meio_jax.simulation.node_values import Worth
 from meio_jax.simulation.serve import Served, Unmet, serve_waves
 from meio_jax.simulation.state import Stock
 
@@ -16,6 +17,7 @@ def serve_period(
     bucket: Bucket,
     stock: Stock,
     demand: Float[Array, "waves speeds regions batch"],
+    worth: Worth | None = None,
 ) -> tuple[Float[Array, "nodes batch"], Unmet, Served]:
     """Serve the waves in turn; backlog goes first, as a wave of its own that uses the first wave's lists."""
     network, lists, late = program.network, bucket.lists, 0
@@ -33,4 +35,5 @@ def serve_period(
         program.form,
         record=program.record.by_speed,
         late=late,
+        worth=worth,
     )

@@ -69,6 +69,7 @@ class Settings(eqx.Module):
 
     `dither` and `damping` calm the simulated fulfilment: the first splits ties in the preference lists (share of
     the mean outbound cost), the second is how much of their prices the lists keep from step to step.
+    With `by_value` orders are assigned by cost and the value of the unit given up, else by cost alone.
     Each step simulates the next `scenarios_per_step` of the training scenarios. With `whole_usage` prices follow usage
     in whole units, as it is certified; else usage in fractions of units, which is continuous. `together` blocks at most
     are simulated at once: on devices on which a step is bound by the number of kernels and not by what they do.
@@ -84,6 +85,7 @@ class Settings(eqx.Module):
     damping: float = eqx.field(static=True, default=0.9)
     scenarios_per_step: int = eqx.field(static=True, default=16)
     whole_usage: bool = eqx.field(static=True, default=False)
+    by_value: bool = eqx.field(static=True, default=False)
     together: int = eqx.field(static=True, default=1)
 
 
@@ -136,11 +138,11 @@ def block_lists(
     """Preference lists of a block's group in every bucket at these prices."""
     priced = outbound_price(resources, prices, block.group_volume, block.group_weight, block.group_sizes)
     dither = group_dither(network, block.group, settings.dither)
+    valued = block if settings.by_value else None
 
     def lists(at_bucket: Array) -> PreferenceLists:
-        return preference_lists(
-            network, block.group_weight, block.group_stockable, at_bucket, dither, settings.rounds, settings.tiers
-        )
+        group = (block.group_weight, block.group_stockable)
+        return preference_lists(network, *group, at_bucket, dither, settings.rounds, settings.tiers, valued=valued)
 
     return jax.vmap(lists)(priced)
 

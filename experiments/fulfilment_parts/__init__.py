@@ -1,0 +1,1 @@
+"""Parts of `experiments/fulfilment_regret.py`."""
