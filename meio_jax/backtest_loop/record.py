@@ -6,7 +6,7 @@ Customers, vendors and lanes are drawn by keys, so that the same decisions give 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -67,7 +67,7 @@ class Record:
         return Recorded(
             orders=there("orders"),
             transfers=there("transfers"),
-            fulfilment=replace(PlanTable(targets), **{name: optional(name) for name in _SERVED}),
+            fulfilment=PlanTable(targets, optional("protection"), optional("prices"), values=optional("values")),
             how=about["how"],
             seconds=about["seconds"],
             result=about["result"],
