@@ -39,7 +39,7 @@ def simulated(case: Case, *, seed: int = 1) -> object:
     return rollout(case.network, policy, case.block, case.scenarios, case.lists)
 
 
-def two_nodes(scarce: float) -> tuple[float, np.ndarray]:
+def two_nodes(scarce: float, form: str = "sparse") -> tuple[float, np.ndarray]:
     """Outbound cost, and stock left, where the last unit of node 1 is asked for twice.
 
     In the first wave region 0 can be served from node 1 for 1.0 or from node 2 for 1.5; in the second wave region 1
@@ -64,7 +64,7 @@ def two_nodes(scarce: float) -> tuple[float, np.ndarray]:
     policy = make_policy(case, "base_stock")
     first = jax.tree.map(lambda leaf: leaf[0], policy)
     left, unmet, served = serve_waves(
-        network, first, on_hand, number(demand), lists, customer, "sparse", record=True, worth=worth
+        network, first, on_hand, number(demand), lists, customer, form, record=True, worth=worth
     )
     assert float(unmet.total[0]) == pytest.approx(0, abs=1e-6)
     close(served.by_speed.reshape(2, 4).sum(0), on_hand[:, 0] - left[:, 0], tolerance=1e-6)
@@ -79,6 +79,11 @@ def test_the_last_unit_of_a_scarce_node_is_kept_for_whom_it_saves_most() -> None
     kept, left = two_nodes(8.0)
     assert kept == pytest.approx(1.5 + 1.0)
     close(left, np.asarray([0, 0, 4, 0]), tolerance=1e-6)
+
+
+@pytest.mark.parametrize("form", ["dense", "fused"])
+def test_every_form_keeps_it(form: str) -> None:
+    assert two_nodes(8.0, form)[0] == pytest.approx(1.5 + 1.0)
 
 
 def test_a_unit_saves_what_the_next_choice_costs_more() -> None:
