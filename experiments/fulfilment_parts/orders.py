@@ -20,6 +20,9 @@ from meio_jax.instance import build_instance
 from meio_jax.planner import settings_of
 from meio_jax.plans.order_system import node_value_frame
 
+# Programs of larger networks take too long to be solved ten times a morning for every item.
+FEW_REGIONS = 10
+
 _NO_TARGETS = pl.DataFrame(schema={"item_id": pl.String, "node_id": pl.String, "target": pl.Float64})
 
 
@@ -33,8 +36,10 @@ def costs(shape: Shape, seed: int, worlds: int) -> tuple[dict[str, np.ndarray], 
     rules = {
         "cheapest": PlanTable(_NO_TARGETS),
         "by value": PlanTable(_NO_TARGETS, values=values),
-        "duals, solved anew every morning": partial(by_duals, shape),
+        "duals, solved anew every morning": partial(by_duals, shape, 0),
     }
+    if shape.regions <= FEW_REGIONS:
+        rules["duals of ten sampled futures, every morning"] = partial(by_duals, shape, 10)
     demand = read_demand(world, tables, options)
     found: dict[str, list[np.ndarray]] = {name: [] for name in rules}
     best = []
@@ -52,14 +57,18 @@ def costs(shape: Shape, seed: int, worlds: int) -> tuple[dict[str, np.ndarray], 
     return {name: np.stack(rows, axis=1) for name, rows in found.items()}, np.stack(best, axis=1)
 
 
-def by_duals(shape: Shape, now: Snapshot) -> PlanTable:
-    """Values of a morning: dual prices of the transportation problem of the demand that is expected in what is left.
+def by_duals(shape: Shape, futures: int, now: Snapshot) -> PlanTable:
+    """Values of a morning: dual prices of the transportation problem of the demand of the days that are left.
 
-    The rule of Acimovic and Graves (2015), for items of single units.
+    That demand is what is expected (the rule of Acimovic and Graves 2015, for items of single units), or, where there
+    are `futures`, so many are drawn and the duals averaged: what is left of the regret then is little that could be
+    known.
     """
     population = places(shape)[0].population
     left = shape.units * (1 - now.day / shape.days) * population / population.sum()
-    base = np.stack([_duals(stock, left, *parcels(shape)) for stock in now.on_hand.astype(float)])
+    drawn = np.random.default_rng(now.day).poisson(left, (futures, left.size)) if futures else left[None]
+    duals = lambda stock: np.mean([_duals(stock, demand, *parcels(shape)) for demand in drawn.astype(float)], axis=0)
+    base = np.stack([duals(stock) for stock in now.on_hand.astype(float)])
     return PlanTable(_NO_TARGETS, values=_table(now.world, base))
 
 
