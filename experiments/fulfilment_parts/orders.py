@@ -15,6 +15,7 @@ from meio_jax.backtest import Options, PlanTable, Snapshot, read_world
 from meio_jax.backtest.network import World
 from meio_jax.backtest.orders import order_source, read_demand, state_of
 from meio_jax.backtest.simulation import Simulation
+from meio_jax.backtest.unit_values import UNIT_VALUES
 from meio_jax.config import make_config
 from meio_jax.instance import build_instance
 from meio_jax.planner import settings_of
@@ -84,7 +85,7 @@ def _duals(stock: np.ndarray, demand: np.ndarray, parcel: np.ndarray, lost: floa
 
 def _table(world: World, base: np.ndarray) -> pl.DataFrame:
     item, node = np.indices(base.shape)
-    columns = {"scarce_value": 0.0, "daily_mean": 0.0, "daily_variance": 0.0, "cover_days": 1.0}
+    columns = dict.fromkeys(UNIT_VALUES[1:], 0.0)
     return pl.DataFrame(
         {
             "item_id": np.asarray(world.items)[item.ravel()],

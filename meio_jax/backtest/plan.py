@@ -33,7 +33,7 @@ class Levels(NamedTuple):
     `echelon [arms, nodes]` and `price [arms, buckets, nodes, measures]` (money per unit, m3, kg ... shipped) an
     item follows. `offer_share [B, offers]` and `lane_share [B, items, lanes]` are parts of what a node orders,
     -1 where the plan leaves them to the data (shapes `[1, 1]` and `[1, 1, 1]` if it has none at all).
-    `value [B, items, nodes, 5]` is what a unit given up is worth (`UNIT_VALUES`), and `ahead [items, nodes, 2]` what is
+    `value [B, items, nodes, 7]` is what a unit given up is worth (`UNIT_VALUES`), and `ahead [items, nodes, 3]` what is
     expected of a node on a day (`look_ahead`); of one entry without values.
     """
 
@@ -69,9 +69,9 @@ class PlanTable:
         prices: as the run folder's `prices`; only outbound rows matter: they steer the choice of the site.
         shares: `item_id, node_id, source (vendor or node), source_id, share` and, optionally, `bucket`: how a
             node divides what it orders; where a pair of item and node is not listed, by the shares of the data.
-        values: `item_id, node_id, base_value, scarce_value, daily_mean, daily_variance, cover_days` and, optionally,
-            `bucket`, as the run folder's `plan/node_values`: what a unit given up at a node is worth, which is added to
-            the cost by which the site is chosen. A pair that is not listed gives nothing up.
+        values: `item_id, node_id`, the columns `UNIT_VALUES` and, optionally, `bucket`, as the run folder's
+            `plan/node_values`: what a unit given up at a node is worth, which is added to the cost by which the site is
+            chosen. A pair that is not listed gives nothing up.
         echelon: nodes whose target counts the stock of the nodes that they supply as well.
         name: for reports.
         chosen: items (ids) that follow `other` instead, if this is a mixture.
@@ -148,7 +148,7 @@ def _levels(plan: PlanTable, world: World) -> Levels:
         offer_share=offer_share,
         lane_share=lane_share,
         value=unit_values(worth, world),
-        ahead=np.zeros((1, 1, 2)),
+        ahead=np.zeros((1, 1, 3)),
         has_fast=int(fast),
         has_cap=int(cap),
         has_protection=int(guarded),

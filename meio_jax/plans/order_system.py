@@ -59,6 +59,8 @@ def node_value_frame(instance: Instance, settings: Settings, prices: np.ndarray)
     columns = {
         "base_value": found.base,
         "scarce_value": found.scarce,
+        "dearer_value": found.dearer,
+        "first_share": found.share,
         "daily_mean": found.mean,
         "daily_variance": found.variance,
         "cover_days": found.cover,

@@ -8,24 +8,24 @@ from jaxtyping import Array, Float, Int
 from meio_jax.model.leads import mean_leads, order_gaps
 from meio_jax.model.network import ItemBlock, Network
 
-PART_LOST = 0.75
-"""Part of the extra cost of the next choice that a unit is worth where a node surely runs out: not all customers of a
-node are those to whom the next one costs most (chosen by experiments/fulfilment_regret.py)."""
-
+_HAIR = 1e-5
 # Units squared: what is not drawn smaller than a unit never runs out by less.
 _LEAST_VARIANCE = 0.25
 
 
 class NodeValues(eqx.Module):
-    """What a unit in stock is worth at a node: `base + scarce x` the chance that the node runs out of it.
+    """What a unit in stock is worth at a node.
 
-    `base` is what bringing another unit there costs, `scarce` what it costs more to do without one; money. A node runs
-    out where what its own customers ask for exceeds what it has and expects on any of the next `cover` days, demand of
-    a day being normal with `mean` and `variance`.
+    `base` is what bringing another unit there costs. Without one a node sends its customers elsewhere, first those to
+    whom that is cheapest: `scarce` is what it costs more for these (the part `share` of them), `dearer` by how much
+    more than that for the others; money. A node runs out where what its own customers ask for exceeds what it has and
+    expects on any of the next `cover` days, demand of a day being normal with `mean` and `variance`.
     """
 
     base: Float[Array, "*lead nodes items_or_batch"]
     scarce: Float[Array, "*lead nodes items_or_batch"]
+    dearer: Float[Array, "*lead nodes items_or_batch"]
+    share: Float[Array, "*lead nodes items_or_batch"]
     mean: Float[Array, "*lead nodes items_or_batch"]
     variance: Float[Array, "*lead nodes items_or_batch"]
     cover: Int[Array, "*lead nodes items_or_batch"]
@@ -35,21 +35,22 @@ class Worth(eqx.Module):
     """What units are worth on a day, as a function of the stock of their node.
 
     `expected` is what a node receives less what its customers ask for, `spread` the standard deviation of that, up to
-    the day on which it is likeliest to run out.
+    the day on which it is likeliest to run out; `first` is what those customers ask for until then who go elsewhere
+    first.
     """
 
     base: Float[Array, "nodes batch"]
     scarce: Float[Array, "nodes batch"]
+    dearer: Float[Array, "nodes batch"]
     expected: Float[Array, "nodes batch"]
     spread: Float[Array, "nodes batch"]
-
-    def chance(self, on_hand: Float[Array, "nodes batch"]) -> Float[Array, "nodes batch"]:
-        """Chance that a node runs out of the last unit that it has."""
-        return chance_above((on_hand - 0.5 + self.expected) / self.spread)
+    first: Float[Array, "nodes batch"]
 
     def of_unit(self, on_hand: Float[Array, "nodes batch"]) -> Float[Array, "nodes batch"]:
         """Money that a unit given up by each node is worth there."""
-        return self.base + self.scarce * self.chance(on_hand)
+        level = on_hand - 0.5 + self.expected
+        short, far_short = chance_above(level / self.spread), chance_above((level + self.first) / self.spread)
+        return self.base + self.scarce * short + self.dearer * far_short
 
 
 def chance_above(level: Array) -> Array:
@@ -72,31 +73,45 @@ def node_values(
         cost: Their priced costs, money per unit; infinite where there is none.
     """
     mean, variance = _own_demand(network, block)
-    scarce = PART_LOST * extra_cost(network, block, choice, cost)
-    return NodeValues(block.end_value, scarce, mean, variance, cover_days(network, block))
+    extra = extra_costs(network, block, choice, cost)
+    return NodeValues(block.end_value, *extra, mean, variance, cover_days(network, block))
 
 
-def extra_cost(
+def extra_costs(
     network: Network,
     block: ItemBlock,
     choice: Int[Array, "waves speeds regions choices"],
     cost: Float[Array, "waves speeds regions choices"],
-) -> Float[Array, "nodes items"]:
-    """What it costs more, on average over the classes that ask a node first, to do without it.
+) -> tuple[Float[Array, "nodes items"], Float[Array, "nodes items"], Float[Array, "nodes items"]]:
+    """What it costs more to do without a node, on average over classes that ask it first, all of them alike.
 
     The next choice costs more; where there is none, a sale is lost (or a customer waits for a day) and no parcel paid.
+
+    Returns:
+        The mean over classes to whom it is at most the mean of all; by how much that of the others is above it (0: none
+        are); and the part that the first are of all classes.
     """
-    first = cost[..., 0]
-    second = cost[..., 1] if cost.shape[-1] > 1 else jnp.full_like(first, jnp.inf)
+    flat = cost.reshape(-1, cost.shape[-1])
+    first, asked = flat[:, 0], choice[..., 0].reshape(-1)
+    second = flat[:, 1] if flat.shape[1] > 1 else jnp.full_like(first, jnp.inf)
     asks, has_next = first < jnp.inf, second < jnp.inf
-    weight = jax.nn.one_hot(choice[..., 0], network.nodes, dtype=first.dtype)
-    over = lambda values: jnp.einsum("wsr,wsrn->n", jnp.where(asks, values, 0), weight)[:, None]
-    saved = jnp.where(asks, first, 0)
-    detour = over(jnp.where(has_next, jnp.where(has_next, second, 0) - saved, 0))
     missed = jnp.where(block.backorder, block.backorder_cost, block.lost_sale_cost)
-    alone, parcel = over((~has_next).astype(first.dtype)), over(jnp.where(has_next, 0, saved))
-    count = over(jnp.ones_like(first))
-    return jnp.maximum(detour + alone * missed - parcel, 0) / jnp.maximum(count, 1)
+    saved = jnp.where(asks, first, 0)[:, None]
+    extra = jnp.where(has_next[:, None], jnp.where(has_next, second, 0)[:, None], missed)
+    extra = jnp.maximum(extra - saved, 0)
+    counts = jnp.broadcast_to(asks[:, None].astype(extra.dtype), extra.shape)
+
+    def mean(among: Float[Array, "classes items"]) -> tuple[Float[Array, "nodes items"], Float[Array, "nodes items"]]:
+        nothing = jnp.zeros((network.nodes, extra.shape[1]), extra.dtype)
+        number, total = nothing.at[asked].add(among), nothing.at[asked].add(among * extra)
+        return number, total / jnp.maximum(number, 1)
+
+    number, middle = mean(counts)
+    # A hair above the mean is the mean: classes that are all alike are all among the first.
+    cheap = jnp.where(extra <= middle[asked] * (1 + _HAIR) + _HAIR, counts, 0)
+    cheaper, low = mean(cheap)
+    dear, high = mean(counts - cheap)
+    return low, jnp.where(dear > 0, high - low, 0), cheaper / jnp.maximum(number, 1)
 
 
 def cover_days(network: Network, block: ItemBlock) -> Int[Array, "nodes items"]:
@@ -130,4 +145,6 @@ def worth_of(values: NodeValues, on_hand: Float[Array, "nodes batch"], due: Floa
     level = jnp.where(number < values.cover[:, None], level, jnp.inf)
     worst = jnp.argmin(level, axis=1)[:, None]
     at = lambda leaf: jnp.take_along_axis(leaf, worst, axis=1)[:, 0]
-    return jax.lax.stop_gradient(Worth(values.base, values.scarce, at(expected), at(spread)))
+    first = values.share * values.mean * (worst[:, 0] + 1).astype(on_hand.dtype)
+    worth = Worth(values.base, values.scarce, values.dearer, at(expected), at(spread), first)
+    return jax.lax.stop_gradient(worth)

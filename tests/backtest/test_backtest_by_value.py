@@ -17,7 +17,7 @@ import pytest
 from backtest_instances import ITEM, NODE, instance, orders, targets
 
 from meio_jax.backtest import Options, PlanTable, simulate
-from meio_jax.backtest.unit_values import look_ahead
+from meio_jax.backtest.unit_values import UNIT_VALUES, look_ahead
 from meio_jax.config import make_config
 from meio_jax.errors import InputError
 from meio_jax.instance import Instance, build_instance
@@ -84,8 +84,8 @@ def test_planner_and_simulator_keep_the_last_units_for_whom_they_save_most() -> 
     values = node_value_frame(made, by_value, np.zeros(made.resources.capacity.shape, np.float32))
     assert values is not None
     a = values.filter(pl.col("node_id") == "A").row(0, named=True)
-    # Without a unit of A r1 pays 0.5 more and r2 pays 9 more; three quarters of their mean count.
-    assert a["scarce_value"] == pytest.approx(0.75 * (0.5 + 9) / 2)
+    # Without a unit of A r1 pays 0.5 more and r2, which is half of those who ask, pays 9 more.
+    assert [a[name] for name in ("scarce_value", "dearer_value", "first_share")] == pytest.approx([0.5, 8.5, 0.5])
     assert (a["daily_mean"], a["cover_days"]) == (2.0, DAYS)
     best = DAYS * (1.5 + 1.0)
     assert outbound_of_planner(made, by_value) == pytest.approx(best)
@@ -99,7 +99,7 @@ def test_planner_and_simulator_keep_the_last_units_for_whom_they_save_most() -> 
 
 def test_a_constant_on_all_values_moves_no_order() -> None:
     tables = two_nodes()
-    row = {"item_id": "i", "daily_mean": 2.0, "daily_variance": 2.0, "cover_days": DAYS, "scarce_value": 0.0}
+    row = {"item_id": "i", **dict.fromkeys(UNIT_VALUES[1:], 0.0)}
     table = lambda a, b: pl.DataFrame(
         [row | {"node_id": "A", "base_value": a}, row | {"node_id": "B", "base_value": b}]
     )
@@ -118,13 +118,16 @@ def test_both_expect_the_same_of_a_day() -> None:
     due = rng.integers(0, 4, (nodes, days, items)) * (rng.random((nodes, days, items)) < 0.3)
     due[:, 0] = 0
     number = lambda values: jnp.asarray(values, jnp.float32)
-    values = NodeValues(number(mean), number(mean), number(mean), number(variance), jnp.asarray(cover, jnp.int32))
+    part = rng.uniform(0, 1, (nodes, items))
+    three = [number(values) for values in (mean, part, part)]
+    values = NodeValues(*three, number(part), number(mean), number(variance), jnp.asarray(cover, jnp.int32))
     ours = worth_of(values, number(stock), number(due))
     node, wait, item = np.nonzero(due)
-    table = np.moveaxis(np.stack([mean, mean, mean, variance, cover], axis=-1), 0, 1)
+    table = np.moveaxis(np.stack([mean, part, part, part, mean, variance, cover], axis=-1), 0, 1)
     theirs = look_ahead(table, stock.T, (item, node, due[node, wait, item], wait), chunk=2)
     np.testing.assert_allclose(theirs[..., 0].T, ours.expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(theirs[..., 1].T, ours.spread, rtol=1e-5)
+    np.testing.assert_allclose(theirs[..., 2].T, ours.first, rtol=1e-5)
 
 
 def test_values_that_lack_a_column_are_refused() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import Case, close, make_case, make_policy
 
-from meio_jax.simulation.node_values import NodeValues, Worth, extra_cost, worth_of
+from meio_jax.simulation.node_values import NodeValues, Worth, extra_costs, worth_of
 from meio_jax.simulation.preferences import PreferenceLists, preference_lists
 from meio_jax.simulation.rollout import rollout
 from meio_jax.simulation.serve import Customer, serve_waves
@@ -26,6 +26,10 @@ def valued(case: Case, base: np.ndarray, scarce: np.ndarray) -> Case:
     lists = jax.vmap(lambda price: preference_lists(network, *group, price, none, 3, valued=block))(free)
     where = lambda one: (one.values.base, one.values.scarce)
     return replace(case, lists=eqx.tree_at(where, lists, (jnp.asarray(base, kind), jnp.asarray(scarce, kind))))
+
+
+def low_kind(case: Case) -> np.dtype:
+    return case.block.volume.dtype
 
 
 def some_values(case: Case, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +63,8 @@ def two_nodes(scarce: float, form: str = "sparse") -> tuple[float, np.ndarray]:
     on_hand = number([[0.0], [1.0], [5.0], [0.0]])
     zero, one = jnp.zeros((4, 1), kind), jnp.ones((4, 1), kind)
     # Node 1 expects to be asked for a unit and a half, node 2 for none.
-    worth = Worth(zero, scarce * number([[0], [1], [1], [0]]), number([[0.0], [-1.5], [0.0], [0.0]]), 0.25 * one)
+    scarce_at = scarce * number([[0], [1], [1], [0]])
+    worth = Worth(zero, scarce_at, zero, number([[0.0], [-1.5], [0.0], [0.0]]), 0.25 * one, zero)
     customer = Customer(jnp.zeros(1, kind), jnp.zeros(1, kind), jnp.ones(1, kind))
     policy = make_policy(case, "base_stock")
     first = jax.tree.map(lambda leaf: leaf[0], policy)
@@ -95,23 +100,37 @@ def test_a_unit_saves_what_the_next_choice_costs_more() -> None:
     cost = np.full(choice.shape, np.inf)
     choice[0, 0, 0], cost[0, 0, 0] = (1, 2), (2.0, 5.0)
     choice[0, 1, 0], cost[0, 1, 0] = (1, 0), (4.0, np.inf)
-    found = extra_cost(network, block, jnp.asarray(choice, jnp.int32), jnp.asarray(cost, kind))
-    missed = [float(block.lost_sale_cost[0]), float(block.backorder_cost[1])]
-    expected = np.zeros((network.nodes, 2))
-    expected[1] = [(3 + max(missed[0] - 4, -7)) / 2, max(3 + missed[1] - 4, 0) / 2]
-    close(found, jnp.asarray(expected), tolerance=1e-5)
+    low, more, share = extra_costs(network, block, jnp.asarray(choice, jnp.int32), jnp.asarray(cost, kind))
+    missed = (float(block.lost_sale_cost[0]), float(block.backorder_cost[1]))
+    both = np.asarray([sorted([3.0, missed[0] - 4]), sorted([3.0, max(missed[1] - 4, 0)])])
+    close(low[1], jnp.asarray(both[:, 0]), tolerance=1e-5)
+    close(more[1], jnp.asarray(both[:, 1] - both[:, 0]), tolerance=1e-5)
+    close(share[1], jnp.asarray([0.5, 0.5]), tolerance=1e-5)
+    assert not np.asarray(low)[[0, 2, 3]].any()
+    assert not np.asarray(more)[[0, 2, 3]].any()
+
+
+def test_customers_who_are_all_alike_go_elsewhere_together() -> None:
+    case = make_case()
+    shape = (case.network.waves, case.network.speeds, case.network.regions, 2)
+    choice, cost = np.ones(shape, np.int32), np.broadcast_to([0.1, 0.4], shape)
+    low, more, share = extra_costs(
+        case.network, case.block, jnp.asarray(choice), jnp.asarray(cost, case.block.volume.dtype)
+    )
+    assert (float(low[1, 0]), float(more[1, 0]), float(share[1, 0])) == (pytest.approx(0.3), 0.0, 1.0)
 
 
 def test_a_node_is_short_on_the_day_on_which_it_is_likeliest_to_run_out() -> None:
-    """Three days of demand 2 +- 1 ahead; 5 units, of which 4 more arrive on the third day: the second day counts."""
+    """Three days of demand 2 +- 1 ahead; 5 units, and 4 more arrive on the third day: the second day counts."""
     kind = jnp.zeros(()).dtype
     row = lambda value: jnp.full((1, 1), value, kind)
-    values = NodeValues(row(1.0), row(2.0), row(2.0), row(1.0), jnp.full((1, 1), 3, jnp.int32))
+    days = jnp.full((1, 1), 3, jnp.int32)
+    values = NodeValues(row(1.0), row(2.0), row(3.0), row(0.25), row(2.0), row(1.0), days)
     worth = worth_of(values, row(5.0), jnp.asarray([[[9.0], [0.0], [4.0], [0.0]]], kind))
-    assert float(worth.expected[0, 0]) == -4
+    assert (float(worth.expected[0, 0]), float(worth.first[0, 0])) == (-4, 1)
     assert float(worth.spread[0, 0]) == pytest.approx(np.sqrt(2))
-    # (5 - 0.5 - 4) / sqrt(2) standard deviations: table of the normal distribution.
-    assert float(worth.of_unit(row(5.0))[0, 0]) == pytest.approx(1 + 2 * 0.36184, abs=1e-4)
+    # 0.5 and 1.5 units, in standard deviations of sqrt(2): table of the normal distribution.
+    assert float(worth.of_unit(row(5.0))[0, 0]) == pytest.approx(1 + 2 * 0.36184 + 3 * 0.14442, abs=1e-4)
 
 
 @pytest.mark.parametrize("backorder", [(False, False), (True, False)])
