@@ -6,11 +6,9 @@ Networks of the kind of Jasin and Sinha (2015): 10 regions and 5 nodes, 99 regio
 cycle of four weeks, stock as they set it, or off by 30 % by chance (`skewed`). Part `rounds`: the planner's simulation,
 demand of a day at a time. Part `orders`: the order-by-order simulator. Both are compared with the transportation
 problem of the whole cycle's demand, solved with full knowledge of it, which no rule reaches that waits for customers.
-Part `plans`: a synthetic national network with three tiers, daily orders and capacities, planned and lived both ways.
 
-Writes for each part its command, date, seconds, environment and rows: of `rounds` and `orders` one per network and rule
-with the regret in percent of the least cost, and half of its 95 % interval over items; of `plans` one per rule that the
-levels were searched with and rule that orders were assigned by, with money per world by term.
+Writes for each part its command, date, seconds, environment and rows: one per network and rule with the regret in
+percent of the least cost, and half of its 95 % interval over items.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from fulfilment_parts import fluid, orders, plans
+from fulfilment_parts import fluid, orders
 from fulfilment_parts.hindsight import regret
 from fulfilment_parts.networks import Shape
 from provenance import command_given, provenance
@@ -78,7 +76,7 @@ def show(part: str, rows: list[dict]) -> None:
 
 def main(
     out: Annotated[Path, typer.Option(help="JSON file to write; parts and networks that are not run are kept")],
-    part: Annotated[list[str] | None, typer.Option(help="rounds, orders or plans; may be repeated")] = None,
+    part: Annotated[list[str] | None, typer.Option(help="rounds or orders; may be repeated")] = None,
     network: Annotated[list[str] | None, typer.Option(help="only this network; may be repeated")] = None,
     items: Annotated[int, typer.Option(help="items of a network and seed")] = 10,
     units: Annotated[float, typer.Option(help="mean demand of an item in the cycle")] = 100.0,
@@ -87,17 +85,14 @@ def main(
 ) -> None:
     """Run, print the tables, write JSON. Exit status 2 if a part or network is not known."""
     shapes = networks(items, units)
-    names, chosen = part or [*PARTS, "plans"], network or list(shapes)
-    for given, known in ((names, [*PARTS, "plans"]), (chosen, shapes)):
+    names, chosen = part or list(PARTS), network or list(shapes)
+    for given, known in ((names, PARTS), (chosen, shapes)):
         if unknown := sorted(set(given) - set(known)):
             typer.echo(f"{unknown[0]}: unknown; choose one of {', '.join(known)}", err=True)
             raise typer.Exit(2)
     for one in names:
         started = time.perf_counter()
-        if one == "plans":
-            rows = plans.rows(items, worlds)
-        else:
-            rows = [row for name in chosen for row in rows_of(one, name, shapes[name], seeds, worlds)]
+        rows = [row for name in chosen for row in rows_of(one, name, shapes[name], seeds, worlds)]
         write_part(out, one, rows, time.perf_counter() - started)
         show(one, rows)
 
