@@ -28,7 +28,7 @@ from meio_jax.tables.read import NETWORK_TABLES
 TABLES = {
     "forecast": ("forecast",),
     "stock": ("on_hand", "on_order", "backlog", "expiries"),
-    "costs": ("items", "offers"),
+    "costs": ("items", "offers", "price_breaks"),
     "decisions": ("assortment", "overrides", "planned_orders"),
 }
 """Tables of an item that each reason changes; the reason `prices` are the prices of the capacities."""

@@ -5,7 +5,8 @@ Every user of the calendar (the planner's arrays, dates of tables, the independe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,9 +45,15 @@ class OpenDays:
 
 
 def open_days(
-    calendar: pl.DataFrame, settings: InstanceSettings, nodes: Sequence[str], last: int, *, before: int = 0
+    calendar: pl.DataFrame,
+    settings: InstanceSettings,
+    nodes: Sequence[str],
+    last: int,
+    *,
+    before: int = 0,
+    own: Collection[str] = (),
 ) -> OpenDays | None:
-    """The calendar from period -`before` to period `last` - 1; None where the table is empty.
+    """The calendar from period -`before` to period `last` - 1; None where there is none.
 
     Args:
         calendar: The table, checked.
@@ -54,11 +61,12 @@ def open_days(
         nodes: Nodes in the order of the arrays.
         last: First period that is not given.
         before: Periods before period 0.
+        own: Vendors that have a calendar of their own even where no row names them.
     """
-    if calendar.is_empty():
+    if calendar.is_empty() and not own:
         return None
     rows = [_Row.of(row) for row in calendar.iter_rows(named=True)]
-    vendors = tuple(sorted({row.vendor for row in rows if row.vendor}))
+    vendors = tuple(sorted({row.vendor for row in rows if row.vendor} | set(own)))
     starts = [settings.date_of(period) for period in range(-before, last + 1)]
     first_day = np.datetime64(starts[0], "D")
     begins = (np.asarray(starts, "datetime64[D]") - first_day).astype(np.int64)
@@ -186,6 +194,23 @@ def longest_pause(open_: Bool[np.ndarray, " periods *places"]) -> np.ndarray:
     return longest
 
 
+def _in_rhythm(
+    settings: InstanceSettings, nodes: pl.DataFrame, at: int, periods: np.ndarray, of: tuple[str, int]
+) -> np.ndarray:
+    """Which reviews are those of a vendor that is ordered from at every so many: the same whatever the day of the plan.
+
+    Vendors take turns, so that not all are ordered from on one day.
+    """
+    vendor, every = of
+    gap, offset = int(nodes["review_period"][at]), int(nodes["review_offset"][at])
+    start = settings.start_date
+    months = 12 * start.year + start.month
+    number = {"day": start.toordinal(), "week": start.toordinal() // 7}.get(settings.period, months)
+    turn = zlib.crc32(f"{vendor}\n{nodes['node_id'][at]}".encode())
+    review = (periods + number - (number + offset) % gap) // gap
+    return (review + turn) % every == 0
+
+
 @dataclass(frozen=True)
 class Schedule:
     """When orders are made and goods received, with what waits for an open day.
@@ -209,8 +234,9 @@ def schedule(
     nodes: pl.DataFrame,
     lanes: tuple[Int[np.ndarray, " lanes"], Int[np.ndarray, " lanes"]],
     periods: int,
+    rhythm: Mapping[tuple[str, str], int] | None = None,
 ) -> Schedule | None:
-    """When things are done from period 0 on; None where the table `calendar` is empty.
+    """When things are done from period 0 on; None where the table `calendar` is empty and there is no rhythm.
 
     Args:
         calendar: The table, checked.
@@ -218,16 +244,22 @@ def schedule(
         nodes: The table of nodes, with their reviews.
         lanes: Positions of the nodes that each lane leaves and reaches.
         periods: Periods in which orders are made; receipts are known for the longest lead time twice over after them.
+        rhythm: Reviews from one order to the next, by vendor and node; None: every review.
     """
     names, before = nodes["node_id"].to_list(), settings.lead_time_limit
-    found = open_days(calendar, settings, names, periods + 2 * settings.lead_time_limit, before=before)
+    last, rhythm = periods + 2 * settings.lead_time_limit, rhythm or {}
+    found = open_days(calendar, settings, names, last, before=before, own={vendor for vendor, _ in rhythm})
     if found is None:
         return None
     number = np.arange(-before, periods)[:, None]
     review = (number - nodes["review_offset"].to_numpy()) % nodes["review_period"].to_numpy() == 0
     rows = slice(0, before + periods)
     orders = found.orders[rows]
-    offers = postponed(review[:, None, :], orders[:, None, :] & found.taken[rows])
+    due = np.repeat(review[:, None, :], found.taken.shape[1], axis=1)
+    for (vendor, node), every in rhythm.items():
+        at = names.index(node)
+        due[:, found.calendars([vendor])[0], at] &= _in_rhythm(settings, nodes, at, number[:, 0], (vendor, every))
+    offers = postponed(due, orders[:, None, :] & found.taken[rows])
     origin, target = lanes
     by_lane = postponed(review[:, target], orders[:, target] & found.shipments[rows][:, origin])
     return Schedule(offers[before:], by_lane[before:], next_open(found.receipts[before:]), found)

@@ -15,7 +15,7 @@ from meio_jax.tables.settings import LONGEST
 
 ITEM_TABLES = (
     *("items", "offers", "forecast", "on_hand", "on_order", "assortment", "backlog"),
-    *("overrides", "planned_orders", "expiries"),
+    *("overrides", "planned_orders", "expiries", "price_breaks"),
 )
 """Tables that grow with the catalog; all others describe the network and are small."""
 
@@ -271,7 +271,8 @@ CUTOFFS = Table(
 
 OFFERS = Table(
     "offers",
-    "What a vendor offers to deliver to a node. Vendors have no table of their own: an offer names them.",
+    "What a vendor offers to deliver to a node. An offer names its vendor; what holds for whole orders of a vendor is "
+    "in `vendors`, prices by quantity are in `price_breaks`.",
     (
         _string("item_id", "the item"),
         _string("vendor_id", "the vendor"),
@@ -297,6 +298,12 @@ OFFERS = Table(
             hint="write whole units; a part of a unit must go into 1 without rest, such as 0.5 or 0.25",
         ),
         _int("min_order", "least order, if any; rounded up to whole units", "units", ge=0, default=0, fraction="up"),
+        _money(
+            "order_cost",
+            "fixed cost of an order line: of every order of the item, however many units it has",
+            "money per order line",
+            default=0.0,
+        ),
         _float("share", "weight of this offer among those of the item at the node", ge=0, default=1.0),
         _days(
             "frozen_periods",
@@ -309,6 +316,50 @@ OFFERS = Table(
     references=(_ITEM, _NODE),
     optional=True,
     item_column="item_id",
+)
+
+PRICE_BREAKS = Table(
+    "price_breaks",
+    "Prices by quantity: an order line of at least so many units costs this price for all of its units, in place of "
+    "`unit_cost` of the offer. The larger the quantity, the lower the price.",
+    (
+        _string("item_id", "the item"),
+        _string("vendor_id", "the vendor"),
+        _string("node_id", "node that receives; empty: every node to which the vendor offers the item", nullable=True),
+        _int("from_units", "least units of the order line", "units", ge=1),
+        _money("unit_cost", "purchase cost of each of its units", "money per unit"),
+    ),
+    key=("item_id", "vendor_id", "node_id", "from_units"),
+    references=(_ITEM, _NODE),
+    optional=True,
+    item_column="item_id",
+)
+
+VENDORS = Table(
+    "vendors",
+    "What holds for whole orders of a vendor: all that a node orders from it on a day. A vendor without a row takes "
+    "any order, and an order costs nothing beside its lines. A row that names a node counts in place of one without.",
+    (
+        _string("vendor_id", "the vendor"),
+        _string("node_id", "node that receives; empty: every node", nullable=True),
+        _money("order_cost", "fixed cost of an order, however many lines it has", "money per order", default=0.0),
+        _money("min_order_value", "least value of an order, at purchase cost", "money", default=0.0),
+        _float("min_order_volume", "least volume of an order", "m3", ge=0, default=0.0),
+        _float("min_order_weight", "least weight of an order", "kg", ge=0, default=0.0),
+        _float("truck_volume", "volume that a truck or container takes", "m3", gt=0, nullable=True),
+        _float("truck_weight", "weight that a truck or container takes", "kg", gt=0, nullable=True),
+        _money("truck_cost", "cost of each truck or container of an order", "money per truck", default=0.0),
+        _float(
+            "truck_fill",
+            "least part of the last truck of an order that is filled: 0 for any, 1 for full trucks only",
+            ge=0,
+            le=1,
+            default=0.0,
+        ),
+    ),
+    key=("vendor_id", "node_id"),
+    references=(_NODE,),
+    optional=True,
 )
 
 LEAD_TIMES = Table(
@@ -704,13 +755,13 @@ _FIXED = (
     ON_HAND,
     ON_ORDER,
 )
-_REST = (LEAD_TIMES, ASSORTMENT, CALENDAR, BACKLOG, OVERRIDES, PLANNED_ORDERS, EXPIRIES)
+_REST = (LEAD_TIMES, ASSORTMENT, CALENDAR, BACKLOG, OVERRIDES, PLANNED_ORDERS, EXPIRIES, PRICE_BREAKS, VENDORS)
 _BY_NAME = {table.name: table for table in (*_FIXED, *_REST)}
 
 TABLE_NAMES = (
     *("items", "nodes", "lanes", "regions", "speeds", "transit", "cutoffs", "offers", "forecast", "shares"),
     *("resources", "on_hand", "on_order", "lead_times", "assortment", "calendar", "backlog"),
-    *("overrides", "planned_orders", "expiries"),
+    *("overrides", "planned_orders", "expiries", "price_breaks", "vendors"),
 )
 """Names of all tables, in the order in which they are read and shown."""
 

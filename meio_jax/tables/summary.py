@@ -6,27 +6,16 @@ import polars as pl
 
 from meio_jax.errors import visible
 from meio_jax.tables.frozen import frozen_offers
+from meio_jax.tables.mean_demand import mean_demand
 from meio_jax.tables.open_days import open_days
 from meio_jax.tables.overrides import IN_FORCE, with_status
-from meio_jax.tables.quantiles import quantile_levels, quantile_name
 from meio_jax.tables.summary_capacity import capacity_lines
 from meio_jax.tables.tables import Tables
 
 
 def daily_units(tables: Tables) -> pl.DataFrame:
     """Mean demand of every item: item_id, units (a period). Rough where the forecast is quantiles: their mean."""
-    forecast, form = tables.forecast, tables.settings.forecast
-    if form == "quantiles":
-        levels = [pl.col(quantile_name(level)) for level in quantile_levels(forecast)]
-        return forecast.group_by(pl.col("unique_id").alias("item_id")).agg(
-            pl.mean_horizontal(levels).mean().alias("units")
-        )
-    if form == "history":
-        first = forecast.group_by("item_id").agg(pl.col("ds").min(), pl.col("units").sum())
-        periods = -tables.settings.periods_of(first["ds"].to_numpy().astype("datetime64[D]"))
-        return first.select("item_id", pl.col("units") / pl.Series(periods))
-    column = "mean" if form == "mean" else "units"
-    return forecast.group_by("item_id").agg(pl.col(column).mean().alias("units"))
+    return mean_demand(tables.forecast, tables.settings)
 
 
 def summary_of_tables(tables: Tables) -> str:

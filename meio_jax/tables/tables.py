@@ -26,7 +26,8 @@ class Tables:
     `settings.forecast`; in form quantiles, `unique_id`, `ds` and one column `q<level>` per level,
     ascending. Empty cells (null) are left in `latitude`, `longitude` and in the scope, bucket and measure
     columns of `resources`, in the upper bounds of `assortment`, in the names and
-    dates of `calendar` and `backlog`, and in what does not concern a row of `overrides`, only.
+    dates of `calendar` and `backlog`, in `node_id` of `price_breaks` and `vendors`, in the sizes of trucks, and in what
+    does not concern a row of `overrides`, only.
 
     `warnings` are what was found that can be used but is probably not meant, `digests` those of the bytes that
     were read (by name of the file or folder), and `read_from` names the file of each table that was read.
@@ -53,6 +54,8 @@ class Tables:
     overrides: pl.DataFrame
     planned_orders: pl.DataFrame
     expiries: pl.DataFrame
+    price_breaks: pl.DataFrame
+    vendors: pl.DataFrame
     warnings: tuple[InputWarning, ...] = field(default=(), compare=False)
     digests: Mapping[str, str] = field(default_factory=dict, compare=False)
     read_from: Mapping[str, str] = field(default_factory=dict, compare=False)

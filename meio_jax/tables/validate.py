@@ -11,6 +11,7 @@ from meio_jax.tables.check_items import check_items
 from meio_jax.tables.check_keys import check_keys, check_references
 from meio_jax.tables.check_meaning import check_meaning
 from meio_jax.tables.check_network import check_network
+from meio_jax.tables.check_orders import check_price_breaks, check_vendors
 from meio_jax.tables.check_overrides import check_overrides
 from meio_jax.tables.check_reach import check_reach
 from meio_jax.tables.check_resources import check_resources
@@ -35,6 +36,8 @@ def validate(context: Context) -> None:
     if context.scope is not Scope.NETWORK:
         check_items(context)
         check_sizes(context)
+        check_price_breaks(context)
+        check_vendors(context)
         check_assortment(context)
         check_backlog(context)
         check_shelf_life(context)
