@@ -42,7 +42,7 @@ def arc_costs(network: Network, resources: Resources, block: ItemBlock, prices: 
         inbound=spread(network.inbound_cost[:, None] + at_node(resources.inbound)),
         outbound=spread(network.handling_cost[:, None] + at_node(resources.outbound)),
         lane=spread(lane_cost + at_node(resources.lane)),
-        offer=spread(block.offer_cost + block.offer_freight + _offer_prices(resources, block, prices, weight)),
+        offer=spread(block.lowest_cost + block.offer_freight + _offer_prices(resources, block, prices, weight)),
         reward=spread(reward),
         floor=spread(floor),
         eligible=jnp.moveaxis(network.eligible & block.group_stockable, -1, 0),
@@ -63,7 +63,7 @@ def _offer_prices(resources: Resources, block: ItemBlock, prices: Array, weight:
     vendor = resources.order_vendor[:, None, None]
     scope = resources.offer[:, :, None] * jnp.where((vendor < 0) | (vendor == block.offer_vendor), 1.0, 0.0)
     money = (resources.measure[rows] == MEASURES.index("money"))[:, None, None]
-    value = scope * jnp.where(money, block.offer_cost, jnp.ones_like(block.offer_cost))
+    value = scope * jnp.where(money, block.lowest_cost, jnp.ones_like(block.offer_cost))
     return jnp.einsum("bv,vi,voi->boi", prices[:, rows], weight[rows], value)
 
 

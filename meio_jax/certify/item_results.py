@@ -12,7 +12,8 @@ class ItemResults(eqx.Module):
     `objective` and `cost_variance` (of the scenario cost) are per item; `stock` is mean units on hand per charged
     period by node, the other node tables are units over the horizon; `speed_*` have rows speed x nodes + node.
     `by_bucket` are units ordered and shipped, by offer slot and lane. `wasted` are units that expired at each node;
-    None where no item has a shelf life.
+    None where no item has a shelf life. `paid` is money for what was bought through each offer slot, None where no
+    price depends on the quantity; `lines` are orders of each, None where an order costs nothing by itself.
     """
 
     objective: Float[Array, "*blocks items"]
@@ -28,3 +29,5 @@ class ItemResults(eqx.Module):
     speed_cost: Float[Array, "*blocks speed_nodes items"]
     by_bucket: Float[Array, "*blocks buckets sources items"]
     wasted: Float[Array, "*blocks nodes items"] | None = None
+    paid: Float[Array, "*blocks offers items"] | None = None
+    lines: Float[Array, "*blocks offers items"] | None = None

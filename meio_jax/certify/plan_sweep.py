@@ -114,6 +114,8 @@ def _block_results(
         speed_cost=block.live * jnp.sum(outcome.speed_cost, axis=0),
         by_bucket=block.live * jnp.concatenate([outcome.flows.offer, outcome.flows.lane], axis=1),
         wasted=flows.wasted,
+        paid=flows.paid,
+        lines=None if block.ordering is None or flows.lines is None else flows.lines[: network.offers],
     )
     timing = outcome.timing
     assert timing is not None  # it was asked for

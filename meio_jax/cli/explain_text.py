@@ -22,6 +22,7 @@ _NAMES = {
     "terminal": "credit for stock left at the end",
     "holding": "holding",
     "waste": "disposal of what expires",
+    "ordering": "fixed costs of orders",
     "objective": "risk, revenue and carbon",
 }
 _BALANCED = 0.05

@@ -9,10 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 from jaxtyping import Array, Float
 
 from meio_jax.demand import AbstractDemand
 from meio_jax.distributed.kept_programs import kept_jit
+from meio_jax.errors import InputError
 from meio_jax.instance.assortment import kept_nodes, stock_bounds
 from meio_jax.instance.blocks import Layout, blocks_needed, evened, in_equal_sets, lay_out
 from meio_jax.instance.census import (
@@ -46,17 +48,20 @@ from meio_jax.instance.item_arrays import (
     supplied_nodes,
 )
 from meio_jax.instance.network_arrays import build_network
+from meio_jax.instance.order_sizes import OrderRates, usual_orders
 from meio_jax.instance.overrides import bounds_until, lanes_open, override_arrays, stock_cells
 from meio_jax.instance.resource_arrays import build_resources, item_classes, resource_kinds
 from meio_jax.instance.shelf_life import lanes_in_time, lives_counted, shelf_arrays
+from meio_jax.instance.vendor_rhythm import Rhythm, key_of, load_table, only_whole_catalogs, rhythms_of
 from meio_jax.model.catalog import Catalog
 from meio_jax.model.flow_shares import flow_shares
 from meio_jax.model.leads import order_gaps, source_leads
-from meio_jax.model.network import Bounds, ItemBlock, Network, Overrides, ShelfLife
+from meio_jax.model.network import Bounds, ItemBlock, Network, OrderCosts, Overrides, ShelfLife
 from meio_jax.model.resources import Resources
 from meio_jax.scenarios.leadtimes import LeadTimes
 from meio_jax.scenarios.sampling import item_keys
 from meio_jax.tables import Tables
+from meio_jax.tables.summary import daily_units
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,7 @@ class _Items:
     @classmethod
     def of(cls, tables: Tables, shared: Shared, census: Census) -> _Items:
         items, ids, network = tables.items, shared.ids, shared.network
-        offers = offer_arrays(tables, ids, network, kept_nodes(tables, ids))
+        offers = offer_arrays(tables, ids, network, kept_nodes(tables, ids), census)
         stock = _stock(tables, ids, network, offers)
         weight, volume = items["weight_kg"].to_numpy(), items["volume_m3"].to_numpy()
         group = group_numbers(census, positions(items["storage_class"], ids.classes), weight)
@@ -254,10 +259,9 @@ def _item_block(
     sources = source_shares(network, offers, stock.stockable, orderable, stock.lanes)
     offer_lead = _mean_lead(tables, ids, offers)
     bounds = None
+    flow, lead = flow_shares(network, shares, sources), source_leads(network, offer_lead, sources)
     if census.bounded:
-        flow, lead = flow_shares(network, shares, sources), source_leads(network, offer_lead, sources)
-        gap = np.asarray(order_gaps(network, jnp.asarray(offers.active), jnp.asarray(offers.vendor)), float)
-        at = (network, mean, flow, lead, gap)
+        at = (network, mean, flow, lead, _gaps(network, offers))
         bounds = _bounds(tables, ids, at, layout, dtype, expire=census.bounds_expire)
     groups = [census.groups[int(number)] for number in layout.group]
     sizes, classes = size_array(tables), item_classes(tables)
@@ -276,7 +280,7 @@ def _item_block(
             offer_vendor=layout.cut(offers.vendor.astype(np.int32)),
             pack=layout.cut(offers.pack),
             least=layout.cut(offers.least),
-            reach=layout.cut(reach_array(tables, ids, network).astype(np.int32)),
+            reach=layout.cut(reach_array(tables, ids, network, census.rhythms).astype(np.int32)),
             end_value=layout.cut(held),
             end_value_due=layout.cut(due),
             own_share=layout.cut(shares),
@@ -300,7 +304,54 @@ def _item_block(
         group_sizes=None if sizes is None else to_jax(np.stack([g.mean_sizes(len(sizes)) for g in groups]), dtype),
         item_class=None if classes is None else to_jax(layout.cut(classes), dtype),
         shelf=_shelf(tables, shared, layout, census),
+        ordering=_order_costs(tables, network, offers, (mean, flow, sources), layout) if census.ordering else None,
     )
+
+
+def _gaps(network: Network, offers: OfferArrays) -> np.ndarray:
+    """Mean periods between the orders of each node `[nodes, items]`."""
+    return np.asarray(order_gaps(network, jnp.asarray(offers.active), jnp.asarray(offers.vendor)), float)
+
+
+def _order_costs(tables: Tables, network: Network, offers: OfferArrays, at: tuple, layout: Layout) -> OrderCosts:
+    """Costs and usual sizes of orders in blocks.
+
+    `at` are mean demand by period `[horizon, items]`, the part of it that nodes serve or pass on `[nodes, items]`, and
+    the split of their orders over sources `[sources, items]`.
+    """
+    mean, flow, sources = at
+    node = np.asarray(network.offer_node, int)
+    part = np.where(offers.active, flow[node] * sources[: network.offers], 0)
+    gap = np.broadcast_to(_gaps(network, offers), flow.shape)[node]
+    usual = usual_orders(
+        OrderRates(
+            demand=part * mean.mean(0),
+            holding=np.asarray(network.holding_factor, float)[node][:, None] * tables.items["holding_cost"].to_numpy(),
+            fixed=offers.line_cost,
+            unit_cost=offers.unit_cost,
+            gap=gap,
+            most=_worth_while(tables, network, part, mean),
+        ),
+        offers.break_units,
+        offers.break_cost,
+    )
+    found = {
+        "fixed": offers.line_cost, "share": offers.share_cost, "usual": usual, "from_units": offers.break_units,
+        "unit_cost": offers.break_cost,
+    }  # fmt: skip
+    dtype = np.asarray(network.holding_factor).dtype
+    return OrderCosts(**arrays(dtype, **{name: layout.cut(leaf) for name, leaf in found.items()}))
+
+
+def _worth_while(tables: Tables, network: Network, part: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Most units of an order through each offer `[offers, items]`: those of the horizon, or of half a shelf life.
+
+    An item that is phased out before the end has none: its level alone says what will still be sold.
+    """
+    life = tables.items["shelf_life"].cast(pl.Float64).fill_null(np.inf).to_numpy() / 2
+    periods = np.minimum(life, mean.shape[0])
+    periods = np.where(bought_until(tables) < network.horizon, 0.0, periods)
+    return part * mean.mean(0) * periods
 
 
 def _bounds(tables: Tables, ids: Ids, at: tuple, layout: Layout, dtype: Any, *, expire: bool) -> Bounds:
@@ -331,6 +382,29 @@ def _overrides(tables: Tables, shared: Shared, layout: Layout, census: Census) -
     slots = slotted_offers(tables, shared.ids, network).select("item_id", "vendor_id", "node_id", "slot")
     found = override_arrays(tables, shared.ids, network, slots, census)
     return Overrides(**arrays(dtype, **{name: layout.cut(leaf) for name, leaf in found.items()}))
+
+
+def _rhythms(tables: Tables, census: Census, dtype: type) -> tuple[Rhythm, ...]:
+    """How nodes order from vendors that have rules for whole orders, of a whole catalog."""
+    shared = Shared.of(tables, census, dtype)
+    own, ids, network, items = _Items.of(tables, shared, census), shared.ids, shared.network, tables.items
+    offers, orderable = own.offers, own.stock.orderable
+    shares = own_shares(tables, ids, network, shared.profiles, orderable)
+    sources = source_shares(network, offers, own.stock.stockable, orderable, own.stock.lanes)
+    node = np.asarray(network.offer_node, int)
+    daily = items.select("item_id").join(daily_units(tables), on="item_id", how="left", maintain_order="left")
+    units = daily["units"].fill_null(0).to_numpy()
+    part = np.where(offers.active, flow_shares(network, shares, sources)[node] * sources[: network.offers], 0)
+    rate, holding = part * units, np.asarray(network.holding_factor, float)[node][:, None]
+    values = {
+        "units": rate, "value": rate * offers.unit_cost, "volume": rate * items["volume_m3"].to_numpy(),
+        "weight": rate * items["weight_kg"].to_numpy(), "holding": rate * holding * items["holding_cost"].to_numpy(),
+    }  # fmt: skip
+    pair = offers.vendor * len(ids.nodes) + node[:, None]
+    known, rows = np.unique(pair[offers.active], return_inverse=True)
+    keys = [key_of(ids.vendors[at // len(ids.nodes)], ids.nodes[at % len(ids.nodes)]) for at in known.tolist()]
+    loads = load_table(keys, rows, {name: table[offers.active] for name, table in values.items()})
+    return rhythms_of(tables, loads)
 
 
 def groups_of(tables: Tables, census: Census, dtype: type = np.float32) -> Counts:
@@ -373,6 +447,10 @@ def build_instance(
     """
     given = census
     census = census_of(merge(gather(count_items(tables))), bands) if given is None else given
+    if given is None and not tables.vendors.is_empty():
+        if len(gather({"vendors": "rules"})) > 1:
+            raise InputError([only_whole_catalogs()])
+        census = replace(census, rhythms=_rhythms(tables, census, dtype))
     shared = Shared.of(tables, census, dtype) if shared is None else shared
     ids, network = shared.ids, shared.network
     own = _Items.of(tables, shared, census)

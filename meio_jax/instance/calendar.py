@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from meio_jax.instance.convert import arrays, positions
+from meio_jax.instance.vendor_rhythm import Rhythm, slow_pairs
 from meio_jax.model.network import Calendar
 from meio_jax.tables import Tables
 from meio_jax.tables.open_days import Schedule, longest_pause, schedule
 
 
-def schedule_of(tables: Tables, periods: int) -> Schedule | None:
-    """When orders are made and goods received from period 0 on; None where the instance has no calendar."""
+def schedule_of(tables: Tables, periods: int, rhythms: Sequence[Rhythm] = ()) -> Schedule | None:
+    """When orders are made and goods received from period 0 on; None where the instance has no calendar, and orders no
+    rhythm."""
     nodes = tables.nodes["node_id"].to_list()
     lanes = positions(tables.lanes["from_node"], nodes), positions(tables.lanes["to_node"], nodes)
-    return schedule(tables.calendar, tables.settings, tables.nodes, lanes, periods)
+    return schedule(tables.calendar, tables.settings, tables.nodes, lanes, periods, slow_pairs(rhythms))
 
 
 def build_calendar(
-    tables: Tables, vendors: list[str], offer_node: tuple[int, ...], horizon: int, dtype: Any
+    tables: Tables,
+    vendors: list[str],
+    offer_node: tuple[int, ...],
+    horizon: int,
+    dtype: Any,
+    rhythms: Sequence[Rhythm] = (),
 ) -> Calendar | None:
     """The calendar of a network with these vendors and offer slots, whose simulation takes `horizon` periods."""
-    found = schedule_of(tables, horizon)
+    found = schedule_of(tables, horizon, rhythms)
     if found is None:
         return None
     return Calendar(

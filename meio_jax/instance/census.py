@@ -18,7 +18,9 @@ import polars as pl
 from meio_jax.instance.calendar import goods_under_way
 from meio_jax.instance.override_counts import bounds_expire, has_closings, has_frozen, has_stock_rows, most_fixed
 from meio_jax.instance.reach import has_bounds, order_reach, supply_paths
+from meio_jax.instance.vendor_rhythm import Rhythm
 from meio_jax.tables import Tables
+from meio_jax.tables.breaks import offer_breaks
 
 # Counts that are so if they are so of any part.
 _ANY = (
@@ -33,6 +35,7 @@ _ANY = (
     "frozen",
     "bounds_expire",
     "overridden",
+    "ordering",
 )
 MOST_AT_STAKE = ("unit", "volume_m3", "weight_kg", "unit_cost")
 """What a unit of an item takes of the measures units, m3, kg and money, as columns of `items`."""
@@ -97,6 +100,9 @@ class Census:
         frozen: Whether nothing new is ordered through some offer in the first periods.
         bounds_expire: Whether an override on stock expires before the horizon ends.
         overridden: Whether there are overrides, in force or not.
+        ordering: Whether orders of any item cost anything beside their units at the price of the offer.
+        breaks: The most prices by quantity that one offer has.
+        rhythms: How nodes order from vendors that have rules for whole orders.
         lives: Shelf lives that items have, and that stock at the start has left, in periods.
         worth: The most money at stake per unit of each of the first measures (`MOST_AT_STAKE`); 0: not known.
         groups: By number, which is storage class x bands + band.
@@ -126,6 +132,9 @@ class Census:
     overridden: bool = False
     lives: tuple[int, ...] = ()
     worth: tuple[float, ...] = ()
+    ordering: bool = False
+    breaks: int = 0
+    rhythms: tuple[Rhythm, ...] = ()
 
     @property
     def bands(self) -> int:
@@ -150,7 +159,8 @@ class Census:
             for number, group in data["groups"].items()
         }
         lists = {name: tuple(data.get(name, ())) for name in ("vendors", "classes", "edges", "lives", "worth")}
-        return cls(**{**data, **lists, "groups": groups})
+        rhythms = tuple(Rhythm(**one) for one in data.get("rhythms", ()))
+        return cls(**{**data, **lists, "groups": groups, "rhythms": rhythms})
 
 
 def count_items(tables: Tables) -> Counts:
@@ -160,6 +170,9 @@ def count_items(tables: Tables) -> Counts:
     last = due.group_by("node_id").agg(pl.col("period_due").max())
     random = offers.filter(offers["lead_time_law"] != "empirical")
     leads = (random["lead_time_mean"] + 4 * random["lead_time_sd"]).to_numpy()
+    breaks = _most_breaks(tables)
+    whole = tables.vendors.filter((pl.col("order_cost") > 0) | (pl.col("truck_cost") > 0))
+    ordering = bool(breaks or (offers["order_cost"] > 0).any() or whole.height)
     named = [offers["vendor_id"], tables.lead_times["vendor_id"], tables.resources["vendor_id"].drop_nulls()]
     return {
         "items": items.height,
@@ -171,7 +184,9 @@ def count_items(tables: Tables) -> Counts:
         "backorders": bool((items["unmet"] == "backorder").any()),
         "depth": _depth(tables),
         "paths": _thinned(supply_paths(tables)),
-        "lots": bool(((offers["pack_size"] > 1) | (offers["min_order"] > 1)).any()),
+        "lots": bool(((offers["pack_size"] > 1) | (offers["min_order"] > 1)).any()) or ordering,
+        "ordering": ordering,
+        "breaks": breaks,
         "late_receipts": _late_receipts(tables),
         "bounded": has_bounds(tables) or has_stock_rows(tables),
         "fixed": most_fixed(tables),
@@ -209,6 +224,14 @@ def _worth(tables: Tables) -> list[float]:
         for taken in MOST_AT_STAKE
     )
     return [float(value) for value in found.row(0)]
+
+
+def _most_breaks(tables: Tables) -> int:
+    """The most prices by quantity that one offer has."""
+    if tables.price_breaks.is_empty():
+        return 0
+    ranks = offer_breaks(tables.price_breaks, tables.offers)["rank"].to_numpy()
+    return int(ranks.max(initial=-1)) + 1
 
 
 def _has_names(tables: Tables) -> bool:
@@ -252,7 +275,7 @@ def merge(parts: Sequence[Counts]) -> Counts:
         "items": sum(part["items"] for part in parts),
         **{name: union(name) for name in ("vendors", "classes", "lives")},
         **{name: largest(name) for name in ("most_offers", "last_due")},
-        **{name: max(part[name] for part in parts) for name in ("longest_lead", "depth", "fixed")},
+        **{name: max(part[name] for part in parts) for name in ("longest_lead", "depth", "fixed", "breaks")},
         **{name: any(part[name] for part in parts) for name in _ANY},
         "worth": np.max([part["worth"] for part in parts], axis=0).tolist(),
         **{name: together(name) for name in ("paths", "weights")},
@@ -350,6 +373,8 @@ def widened(census: Census, tables: Tables) -> Census:
         frozen=census.frozen or found.frozen,
         bounds_expire=census.bounds_expire or found.bounds_expire,
         overridden=census.overridden or found.overridden,
+        ordering=census.ordering or found.ordering,
+        breaks=max(census.breaks, found.breaks),
         lives=tuple(sorted({*census.lives, *found.lives})),
         worth=tuple(np.maximum(census.worth or found.worth, found.worth).tolist()),
     )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from meio_jax.instance.calendar import goods_under_way
+from meio_jax.instance.census import Census
 from meio_jax.instance.ids import Ids, positions
 from meio_jax.instance.overrides import offers_open
 from meio_jax.instance.reach import order_reach
+from meio_jax.instance.vendor_rhythm import Rhythm
 from meio_jax.model.network import Network
 from meio_jax.model.resources import SIZES
 from meio_jax.tables import Tables
+from meio_jax.tables.breaks import offer_breaks
 from meio_jax.tables.measures import unit_sizes
 from meio_jax.tables.owed import owed_units
 
@@ -22,7 +26,11 @@ _LAWS = ("fixed", "gamma", "empirical")
 
 @dataclass(frozen=True)
 class OfferArrays:
-    """Offers by slot and item (`[offers, items]`); slots of an item's missing offers are inactive."""
+    """Offers by slot and item (`[offers, items]`); slots of an item's missing offers are inactive.
+
+    `line_cost` is the fixed cost of an order line, `share_cost` the part of a unit in those of a vendor's whole order.
+    `break_units` and `break_cost` are prices by quantity `[breaks, offers, items]`, infinite where there are fewer.
+    """
 
     active: np.ndarray
     unit_cost: np.ndarray
@@ -34,6 +42,17 @@ class OfferArrays:
     vendor: np.ndarray
     pack: np.ndarray
     least: np.ndarray
+    line_cost: np.ndarray
+    share_cost: np.ndarray
+    break_units: np.ndarray
+    break_cost: np.ndarray
+
+    @property
+    def lowest_cost(self) -> np.ndarray:
+        """The least that a unit costs through each offer, at any quantity."""
+        return np.minimum(
+            self.unit_cost, np.where(np.isfinite(self.break_units), self.break_cost, np.inf).min(0, initial=np.inf)
+        )
 
 
 def ranked_offers(tables: Tables) -> pl.DataFrame:
@@ -55,7 +74,7 @@ def slotted_offers(tables: Tables, ids: Ids, network: Network) -> pl.DataFrame:
     return offers.with_columns(pl.Series("slot", slot, pl.Int64))
 
 
-def offer_arrays(tables: Tables, ids: Ids, network: Network, kept: np.ndarray) -> OfferArrays:
+def offer_arrays(tables: Tables, ids: Ids, network: Network, kept: np.ndarray, census: Census) -> OfferArrays:
     """Offers over slots and items; those of a node that may not order an item (`kept_nodes`) are inactive.
 
     So are offers that an override excludes.
@@ -71,6 +90,12 @@ def offer_arrays(tables: Tables, ids: Ids, network: Network, kept: np.ndarray) -
         array[at] = values
         return array
 
+    quantities = offer_breaks(tables.price_breaks, offers).join(
+        offers.select("item_id", "vendor_id", "node_id", "slot"), on=["item_id", "vendor_id", "node_id"], how="inner"
+    )
+    step = (quantities["rank"].to_numpy(), quantities["slot"].to_numpy(), positions(quantities["item_id"], items))
+    break_units, break_cost = np.full((census.breaks, *shape), np.inf), np.zeros((census.breaks, *shape))
+    break_units[step], break_cost[step] = quantities["from_units"].to_numpy(), quantities["unit_cost"].to_numpy()
     return OfferArrays(
         active=spread(kept[node, at[1]] & offers_open(tables, offers), False, bool),
         unit_cost=spread(offers["unit_cost"].to_numpy(), 0),
@@ -82,7 +107,18 @@ def offer_arrays(tables: Tables, ids: Ids, network: Network, kept: np.ndarray) -
         vendor=spread(positions(offers["vendor_id"], ids.vendors), 0, int),
         pack=spread(offers["pack_size"].to_numpy(), 1),
         least=spread(offers["min_order"].to_numpy(), 0),
+        line_cost=spread(offers["order_cost"].to_numpy(), 0),
+        share_cost=spread(_share_costs(offers, census), 0),
+        break_units=break_units,
+        break_cost=break_cost,
     )
+
+
+def _share_costs(offers: pl.DataFrame, census: Census) -> np.ndarray:
+    """Part of a unit in the fixed costs of whole orders, by offer."""
+    found = {(one.vendor, one.node): one.unit_cost for one in census.rhythms}
+    pairs = offers.select("vendor_id", "node_id").iter_rows()
+    return np.asarray([found.get(pair, 0.0) for pair in pairs] if found else np.zeros(offers.height), float)
 
 
 def accepted_classes(tables: Tables, ids: Ids) -> np.ndarray:
@@ -204,7 +240,7 @@ def landed_costs(network: Network, offers: OfferArrays, weight: np.ndarray, othe
     """
     landed = np.full((network.nodes, weight.size), np.inf)
     inbound = np.asarray(network.inbound_cost, float)
-    price = np.where(offers.active, offers.unit_cost + offers.freight, np.inf)
+    price = np.where(offers.active, offers.lowest_cost + offers.freight + offers.share_cost, np.inf)
     for slot, node in enumerate(network.offer_node):
         landed[node] = np.minimum(landed[node], price[slot] + inbound[node])
     unit, kg = np.asarray(network.lane_cost_unit, float), np.asarray(network.lane_cost_kg, float)
@@ -234,11 +270,11 @@ def end_values(tables: Tables, network: Network, offers: OfferArrays) -> tuple[n
     return held, np.minimum(held, np.maximum(landed - np.asarray(network.inbound_cost, float)[:, None], 0))
 
 
-def reach_array(tables: Tables, ids: Ids, network: Network) -> np.ndarray:
+def reach_array(tables: Tables, ids: Ids, network: Network, rhythms: Sequence[Rhythm] = ()) -> np.ndarray:
     """Periods in which anything ordered at a node arrives `[nodes, items]`; the limit where nothing says."""
     items = tables.items["item_id"].to_list()
     reach = np.full((network.nodes, len(items)), tables.settings.lead_time_limit, int)
-    known = order_reach(tables)
+    known = order_reach(tables, rhythms)
     reach[positions(known["node_id"], ids.nodes), positions(known["item_id"], items)] = known["reach"].to_numpy()
     return reach
 

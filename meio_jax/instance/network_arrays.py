@@ -105,6 +105,9 @@ def tail_length(tables: Tables, census: Census) -> int:
     if settings.terminal == "liquidate":
         return 0
     review = int(tables.nodes["review_period"].to_numpy().max(initial=1))
+    if census.rhythms:
+        gap = dict(tables.nodes.select("node_id", "review_period").iter_rows())
+        review = max(review, *(one.every * int(gap[one.node]) for one in census.rhythms))
     if not tables.calendar.is_empty():
         review += int(longest_waits(tables)["order_wait"].to_numpy().max(initial=0))
     return int(np.ceil((census.supply_path + review) / settings.bucket_periods))
@@ -195,8 +198,9 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
             region_group=positions(tables.regions["region_group"], ids.groups).astype(np.int32),
         ),
         floors=build_node_floors(tables, ids, dtype),
-        calendar=build_calendar(tables, ids.vendors, offer_node, day.shape[0], dtype),
-        lines=_counts_orders(tables),
+        calendar=build_calendar(tables, ids.vendors, offer_node, day.shape[0], dtype, census.rhythms),
+        lines=_counts_orders(tables) or census.ordering,
+        price_breaks=census.breaks > 0,
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
 from meio_jax.instance.calendar import longest_waits
+from meio_jax.instance.vendor_rhythm import Rhythm, rhythm_table
 from meio_jax.tables import Tables
 
 _LONGEST = pl.col("lead_time_mean") + 4 * pl.col("lead_time_sd")
@@ -21,8 +24,8 @@ def longest_leads(tables: Tables) -> pl.DataFrame:
     return offers.select("item_id", "node_id", lead.clip(1, tables.settings.lead_time_limit).alias("lead"))
 
 
-def order_reach(tables: Tables) -> pl.DataFrame:
-    """Periods in which an order of now, or of the next review, arrives at the latest: `item_id, node_id, reach`.
+def order_reach(tables: Tables, rhythms: Sequence[Rhythm] = ()) -> pl.DataFrame:
+    """Periods in which an order of now, or of the next one, arrives at the latest: `item_id, node_id, reach`.
 
     A node that has no source for an item has no row.
     """
@@ -33,7 +36,9 @@ def order_reach(tables: Tables) -> pl.DataFrame:
     stocked = tables.on_order.select("item_id", "node_id").unique()
     by_lane = stocked.join(lanes, on="node_id", how="inner").select("item_id", "node_id", "lead")
     longest = pl.concat([longest_leads(tables), by_lane]).group_by("item_id", "node_id").agg(pl.col("lead").max())
-    review = tables.nodes.select("node_id", "review_period")
+    slowest = rhythm_table(rhythms).group_by("node_id").agg(pl.col("every").max())
+    every = pl.col("review_period") * pl.col("every").fill_null(1)
+    review = tables.nodes.join(slowest, on="node_id", how="left").select("node_id", every.alias("review_period"))
     if not tables.calendar.is_empty():
         waits = pl.col("review_period") + pl.col("order_wait") + pl.col("receipt_wait")
         review = review.join(longest_waits(tables), on="node_id").select("node_id", waits.alias("review_period"))

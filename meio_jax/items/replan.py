@@ -33,6 +33,7 @@ from meio_jax.items.replan_results import (
     costs_of,
     price_warnings,
     usage_change,
+    whole_order_warnings,
 )
 from meio_jax.items.run_levels import RunLevels, SavedBlock
 from meio_jax.planner.model import settings_of
@@ -140,7 +141,7 @@ class Replanner:
             frames=frames,
             items=costs_of(instance, blocks),
             usage=usage,
-            warnings=[*self.notes, *price_warnings(usage, options.material)],
+            warnings=[*self.notes, *whole_order_warnings(instance), *price_warnings(usage, options.material)],
             seconds=time.perf_counter() - started,
         )
 

@@ -63,6 +63,18 @@ class BlockLevels:
     known: np.ndarray
 
 
+def whole_order_warnings(instance: Instance) -> list[str]:
+    """A line where vendors have rules for whole orders, which some items alone cannot keep to."""
+    if not instance.census.rhythms or len(instance.items) == instance.census.items:
+        return []
+    vendors = sorted({one.vendor for one in instance.census.rhythms})
+    named = ", ".join(vendors[:3]) + (f" and {len(vendors) - 3} more" if len(vendors) > 3 else "")
+    return [
+        f"rules for whole orders (table vendors: {named}) bind all items of a vendor: the orders here are those of "
+        "these items alone; solve again for orders that the vendor takes"
+    ]
+
+
 def usage_change(instance: Instance, prices: pl.DataFrame, change: np.ndarray) -> pl.DataFrame:
     """Use of every capacity in the run, and its change.
 

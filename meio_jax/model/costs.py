@@ -9,12 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+OPTIONAL_TERMS = ("waste", "ordering")
+"""Terms that only some instances have."""
+
 
 class CostTerms(eqx.Module):
     """Money over the charged horizon, one entry per item and scenario (or per item, after averaging).
 
     `terminal` is the credit for what is left at the horizon, as a negative cost. `waste` is the disposal of what
-    expired; None where no item has a shelf life.
+    expired; None where no item has a shelf life. `ordering` are fixed costs of orders; None where there are none.
     """
 
     purchase: Float[Array, "*axes"]
@@ -28,12 +31,13 @@ class CostTerms(eqx.Module):
     backorder: Float[Array, "*axes"]
     terminal: Float[Array, "*axes"]
     waste: Float[Array, "*axes"] | None = None
+    ordering: Float[Array, "*axes"] | None = None
 
     @classmethod
-    def all_of(cls, value: Float[Array, "*axes"], *, waste: bool = False) -> "CostTerms":
-        """Every term the same; without that of waste where nothing expires."""
-        terms = [value] * (len(fields(cls)) - 1)
-        return cls(*terms, waste=value if waste else None)
+    def all_of(cls, value: Float[Array, "*axes"], *, waste: bool = False, ordering: bool = False) -> "CostTerms":
+        """Every term the same; without waste where nothing expires, and ordering where it has no cost of its own."""
+        terms = [value] * (len(fields(cls)) - len(OPTIONAL_TERMS))
+        return cls(*terms, waste=value if waste else None, ordering=value if ordering else None)
 
     def by_name(self) -> dict[str, Any]:
         """The terms that there are, by name."""
@@ -58,13 +62,13 @@ class CostTerms(eqx.Module):
         net = abs(self.purchase + self.terminal)
         others = (self.inbound, self.transfer, self.handling, self.holding, self.outbound)
         unmet = (self.downgrade, self.lost_sale, self.backorder)
-        waste = () if self.waste is None else (self.waste,)
-        return sum((abs(term) for term in (*others, *unmet, *waste)), start=net)
+        rest = [term for term in (self.waste, self.ordering) if term is not None]
+        return sum((abs(term) for term in (*others, *unmet, *rest)), start=net)
 
     @classmethod
-    def zeros(cls, batch: int, dtype: jnp.dtype, *, waste: bool = False) -> "CostTerms":
+    def zeros(cls, batch: int, dtype: jnp.dtype, *, waste: bool = False, ordering: bool = False) -> "CostTerms":
         """No cost yet."""
-        return cls.all_of(jnp.zeros(batch, dtype), waste=waste)
+        return cls.all_of(jnp.zeros(batch, dtype), waste=waste, ordering=ordering)
 
     def plus(self, other: "CostTerms", weight: Float[Array, ""]) -> "CostTerms":
         """Add the terms of one period, weighted (0 in a warm-up period)."""
@@ -104,7 +108,8 @@ class Flows(eqx.Module):
     receipts of nodes, of an item on a day; None where no capacity counts them. `kept` and `asked` are those of the
     floors that look at nodes (`NodeFloors`): demand served as promised from these nodes and all demand in scope, and
     item x node x periods that ended with a unit in stock and all of them; None where there are no such floors.
-    `wasted` are units that expired at a node; None where no item has a shelf life.
+    `wasted` are units that expired at a node; None where no item has a shelf life. `paid` is money for what is bought
+    through an offer slot, at prices by quantity; None where no price depends on the quantity.
     """
 
     stock: Float[Array, "*buckets nodes items"]
@@ -118,3 +123,4 @@ class Flows(eqx.Module):
     kept: Float[Array, "*buckets floors items"] | None = None
     asked: Float[Array, "*buckets floors items"] | None = None
     wasted: Float[Array, "*buckets nodes items"] | None = None
+    paid: Float[Array, "*buckets offers items"] | None = None

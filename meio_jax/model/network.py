@@ -60,7 +60,8 @@ class Network(eqx.Module):
     decisions of the last reported days are those of a business that goes on. `evening` says that nodes order after
     the day's sales (else in the morning, before them), `lots` that some offer takes orders in packs or with a least
     order, `late_receipts` that something on order is due later than anything that could be ordered now, `lines` that
-    some capacity counts orders, shipments or receipts.
+    some capacity counts orders, shipments or receipts, or that orders have a fixed cost, `price_breaks` that some price
+    depends on the quantity.
     """
 
     # -- sizes and topology, known when the program is compiled
@@ -108,6 +109,7 @@ class Network(eqx.Module):
     # -- days on which nodes and vendors do not work; None: there are none
     calendar: Calendar | None = None
     lines: bool = eqx.field(static=True, default=False)
+    price_breaks: bool = eqx.field(static=True, default=False)
 
     # -- floors that look at nodes; None: there are none
     floors: NodeFloors | None = None
@@ -241,6 +243,25 @@ class ShelfLife(eqx.Module):
     outlive: Int[Array, "*blocks nodes items"]
 
 
+class OrderCosts(eqx.Module):
+    """What orders cost beside their units at the price of the offer, and how large they usually are.
+
+    Attributes:
+        fixed: Cost of an order line, whatever its units, money.
+        share: Part of a unit in the fixed costs of a vendor's whole orders, money.
+        usual: Units of an order line at least, where the stock may be so much: the size that its fixed cost and prices
+            by quantity make worth while; 0 for none.
+        from_units: Least units of an order line of each price by quantity, ascending; infinite where there are fewer.
+        unit_cost: That price, money per unit.
+    """
+
+    fixed: Float[Array, "*blocks offers items"]
+    share: Float[Array, "*blocks offers items"]
+    usual: Float[Array, "*blocks offers items"]
+    from_units: Float[Array, "*blocks breaks offers items"]
+    unit_cost: Float[Array, "*blocks breaks offers items"]
+
+
 class ItemBlock(eqx.Module):
     """What the planner knows of each item of a block; the item axis is last everywhere.
 
@@ -262,6 +283,7 @@ class ItemBlock(eqx.Module):
     item; None where no item is phased out. `overrides` are planners' decisions that change from day to day; None where
     there are none. `item_class` is the number of the item's class among those that floors name, -1 of another class;
     None where no floor names a class. `shelf` is None where all items keep for longer than anything is simulated.
+    `ordering` is None where orders of no item cost anything beside their units at the price of the offer.
     """
 
     volume: Float[Array, "*blocks items"]
@@ -311,7 +333,21 @@ class ItemBlock(eqx.Module):
     group_sizes: Float[Array, "*blocks sizes"] | None = None
     item_class: Int[Array, "*blocks items"] | None = None
     shelf: ShelfLife | None = None
+    ordering: OrderCosts | None = None
+
+    @property
+    def lowest_cost(self) -> Float[Array, "*blocks offers items"]:
+        """The least that a unit costs through each offer, at any quantity, money."""
+        if self.ordering is None:
+            return self.offer_cost
+        breaks = jnp.where(jnp.isfinite(self.ordering.from_units), self.ordering.unit_cost, jnp.inf)
+        return jnp.minimum(self.offer_cost, jnp.min(breaks, axis=-3, initial=jnp.inf))
 
     @property
     def items(self) -> int:
         return self.volume.shape[0]
+
+
+def optional_terms(block: ItemBlock) -> dict[str, bool]:
+    """Which of the terms of cost that only some instances have there are (`CostTerms.all_of`)."""
+    return {"waste": block.shelf is not None, "ordering": block.ordering is not None}

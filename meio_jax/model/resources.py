@@ -134,7 +134,7 @@ def _by_item(
         + jnp.einsum("rsg,bsgi->bri", resources.service, flows.served)
     )
     if resources.order_index:
-        ordered = _ordered(resources, flows.offer, block)
+        ordered = _ordered(resources, flows.offer, block, flows.paid)
         per_item = per_item.at[:, jnp.asarray(resources.order_index, int)].add(ordered)
     if flows.kept is not None:
         per_item = per_item.at[:, jnp.asarray(resources.floor_index, int)].add(flows.kept)
@@ -172,13 +172,22 @@ def _lines(
 
 
 def _ordered(
-    resources: Resources, offer: Float[Array, "buckets offers items"], block: ItemBlock
+    resources: Resources,
+    offer: Float[Array, "buckets offers items"],
+    block: ItemBlock,
+    paid: Float[Array, "buckets offers items"] | None = None,
 ) -> Float[Array, "buckets order_rows items"]:
-    """What vendor and spend rows count of each item's orders, in units or lines by offer slot."""
+    """What vendor and spend rows count of each item's orders, in units or lines by offer slot.
+
+    `paid` is the money for them; None: the price of the offer for every unit.
+    """
     rows = jnp.asarray(resources.order_index, int)
     vendor = resources.order_vendor[:, None, None]
     scope = resources.offer[:, :, None] * jnp.where((vendor < 0) | (vendor == block.offer_vendor), 1.0, 0.0)
     money = (resources.measure[rows] == MEASURES.index("money"))[:, None, None]
+    if paid is not None:
+        counted = lambda rows, flow: jnp.einsum("voi,boi->bvi", jnp.where(rows, scope, 0), flow)
+        return counted(~money, offer) + counted(money, paid)
     value = jnp.where(money, block.offer_cost, 1)
     return jnp.einsum("voi,boi->bvi", scope * value, offer)
 

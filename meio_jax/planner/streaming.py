@@ -26,6 +26,7 @@ from meio_jax.instance.blocks import Layout
 from meio_jax.instance.build import groups_of, most_blocks
 from meio_jax.instance.census import Census, Counts, Gather, alone, census_of, count_items, merge, merge_groups
 from meio_jax.instance.item_sources import AbstractSource
+from meio_jax.instance.vendor_rhythm import only_whole_catalogs
 from meio_jax.planner.block_size import blocks_together, items_per_block
 from meio_jax.planner.model import Model, built_from, model_of, per_step
 from meio_jax.planner.streamed_start import exact_sum, start_within_capacities
@@ -100,7 +101,10 @@ def count_stream(
         raise InputError([Problem("items", "", "", None, "at least one item", "add items")])
     progress = Silent() if progress is None else progress
     parts = range(source.parts) if parts is None else parts
-    size = items_per_block(source.tables(parts[0]), config, per_step(config))
+    first = source.tables(parts[0])
+    if not first.vendors.is_empty():
+        raise InputError([only_whole_catalogs()])
+    size = items_per_block(first, config, per_step(config))
     size = min(size, source.part_items, source.items)
     solve_part = config.solve.model_copy(update={"block_items": size})
     scenarios = config.scenarios.model_copy(update={"store_gib": 0.0})

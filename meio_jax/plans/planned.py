@@ -17,6 +17,7 @@ from meio_jax.certify.order_times import OrderTimes
 from meio_jax.instance import Instance
 from meio_jax.plans.dates import arrival_periods, dates, first_day, order_days
 from meio_jax.plans.decisions import joined
+from meio_jax.plans.order_prices import usual_prices
 from meio_jax.plans.policy_tables import KEPT_ABOVE
 
 # An order is expected from the day on by which the chance of one, summed over items, comes to this.
@@ -91,7 +92,7 @@ def _dates(instance: Instance, period: np.ndarray, lead: np.ndarray, node: np.nd
 def _orders(instance: Instance, rows: _Rows) -> pl.DataFrame:
     network, ids, block = instance.network, instance.ids, instance.catalog.block
     at = (rows.source, rows.item)
-    price, freight = joined(instance, block.offer_cost)[at], joined(instance, block.offer_freight)[at]
+    price, freight = usual_prices(instance)[at], joined(instance, block.offer_freight)[at]
     vendor = joined(instance, block.offer_vendor).astype(int)[at]
     node = np.asarray(network.offer_node, int)[rows.source]
     placed, due = _dates(instance, rows.period, joined(instance, block.offer_lead)[at], node)
@@ -161,7 +162,7 @@ def _days(instance: Instance, times: OrderTimes) -> pl.DataFrame:
 def _calendar(instance: Instance, times: OrderTimes) -> pl.DataFrame:
     offers, first = instance.network.offers, first_day(instance)
     daily, lines = joined(instance, times.daily).astype(float), joined(instance, times.lines).astype(float)
-    cost = joined(instance, instance.catalog.block.offer_cost)
+    cost = usual_prices(instance)
     dates = [instance.tables.settings.date_of(first + at) for at in range(daily.shape[0])]
     return pl.DataFrame(
         {

@@ -43,6 +43,25 @@ def policy_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[
         yield "plan/protection", _protection(instance, _over_items(instance, around.protection))
     if "source_weight" in leaves:
         yield "plan/shares", _shares(instance, leaves["source_weight"])
+    if instance.catalog.block.ordering is not None:
+        yield "plan/order_sizes", _order_sizes(instance)
+
+
+def _order_sizes(instance: Instance) -> pl.DataFrame:
+    """Units that an order line has at least where its fixed cost or its price by quantity makes that worth while."""
+    ids, block = instance.ids, instance.catalog.block
+    assert block.ordering is not None  # else the table is not asked for
+    slot, item = np.nonzero(joined(instance, block.ordering.usual))
+    vendor = joined(instance, block.offer_vendor).astype(int)[slot, item]
+    pack, usual = (joined(instance, leaf)[slot, item] for leaf in (block.pack, block.ordering.usual))
+    return pl.DataFrame(
+        {
+            "item_id": np.asarray(instance.items)[item],
+            "vendor_id": pl.Series([ids.vendors[number] for number in vendor], dtype=pl.String),
+            "node_id": np.asarray(ids.nodes)[np.asarray(instance.network.offer_node, int)[slot]],
+            "units": np.rint(np.ceil(usual / pack - 1e-6) * pack).astype(np.int64),
+        }
+    ).sort("item_id", "vendor_id", "node_id")
 
 
 def _within_bounds(instance: Instance, target: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import jax
 import numpy as np
 import polars as pl
 
@@ -18,9 +19,11 @@ from meio_jax.plans.decisions import decide, joined
 from meio_jax.plans.exceptions import Judged, exception_frame
 from meio_jax.plans.flows import flow_frames
 from meio_jax.plans.names import with_names
+from meio_jax.plans.order_prices import price_of
 from meio_jax.plans.order_system import fulfilment_frame, node_value_frame, unit_value_frame
 from meio_jax.plans.planned import planned_frames
 from meio_jax.plans.policy_tables import KEPT_ABOVE, policy_frames
+from meio_jax.plans.vendor_orders import bind_orders, whole_order_frame, whole_orders
 from meio_jax.policy import AbstractPolicy
 from meio_jax.solver.solve import Solution
 from meio_jax.solver.subproblem import Settings
@@ -35,9 +38,12 @@ def _decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tup
     decisions = decide(instance, policy)
     network, ids, block = instance.network, instance.ids, instance.catalog.block
     items, nodes = np.asarray(instance.items), np.asarray(ids.nodes)
-    slot, item = np.nonzero(decisions.bought)
-    units = decisions.bought[slot, item]
-    cost = joined(instance, block.offer_cost)[slot, item]
+    bought, whole = decisions.bought, None
+    if bind_orders(instance):
+        bought, whole = whole_orders(instance, bought, _leaves(instance))
+    slot, item = np.nonzero(bought)
+    units = bought[slot, item]
+    cost = price_of(instance, slot, item, units)
     pack = joined(instance, block.pack)[slot, item]
     vendor = joined(instance, block.offer_vendor).astype(int)[slot, item]
     node = np.asarray(network.offer_node, int)[slot]
@@ -59,6 +65,8 @@ def _decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tup
             schema_overrides={"vendor_id": pl.String, "order_date": pl.Date, "due_date": pl.Date},
         ).sort("item_id", "vendor_id", "node_id"),
     )
+    if whole is not None:
+        yield "plan/vendor_orders", whole_order_frame(whole)
     lane, item = np.nonzero(decisions.moved)
     target = np.asarray(network.lane_to, int)[lane]
     placed, due = order_dates(instance, np.asarray(network.lane_lead)[lane], target)
@@ -76,6 +84,17 @@ def _decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tup
             schema_overrides={"ship_date": pl.Date, "due_date": pl.Date},
         ).sort("item_id", "from_node", "to_node"),
     )
+
+
+def _leaves(instance: Instance) -> dict[str, np.ndarray]:
+    """Arrays of the items by name, over all items; what planners have decided by day, and most stock, beside them."""
+    block = instance.catalog.block
+    named = {**vars(block), **({} if block.overrides is None else vars(block.overrides))}
+    if block.bounds is not None:
+        named["most"] = block.bounds.most
+    plain = {name: leaf for name, leaf in named.items() if isinstance(leaf, jax.Array)}
+    found = {name: joined(instance, leaf) for name, leaf in plain.items() if not name.startswith("group")}
+    return {"bought_until": np.full(len(instance.items), np.iinfo(np.int32).max), **found}
 
 
 def expected_frames(instance: Instance, holdout: Holdout) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -120,15 +139,21 @@ def _node_frame(instance: Instance, holdout: Holdout) -> pl.DataFrame:
     lane_cost = np.asarray(network.lane_cost_unit)[:, None] + np.asarray(network.lane_cost_kg)[:, None] * weight
     freight = to_node(offer_node, ordered * joined(instance, block.offer_freight))
     holding = instance.tables.items["holding_cost"].to_numpy() * np.asarray(network.holding_factor)[:, None]
+    paid = ordered * joined(instance, block.offer_cost) if results.paid is None else joined(instance, results.paid)
     columns = {
         "on_hand": stock,
         "received": received,
         "ordered": to_node(offer_node, ordered) + to_node(lane_to, lane),
-        "purchase_cost": to_node(offer_node, ordered * joined(instance, block.offer_cost)),
+        "purchase_cost": to_node(offer_node, paid),
         "inbound_cost": freight + received * np.asarray(network.inbound_cost)[:, None],
         "transfer_cost": to_node(lane_to, lane * lane_cost),
         "holding_cost": stock * days * holding,
     }
+    if results.lines is not None and block.ordering is not None:
+        lines = joined(instance, results.lines)
+        columns["order_lines"] = to_node(offer_node, lines)
+        whole = lines * joined(instance, block.ordering.fixed) + ordered * joined(instance, block.ordering.share)
+        columns["ordering_cost"] = to_node(offer_node, whole)
     if results.wasted is not None:
         columns["wasted"] = joined(instance, results.wasted)
         columns["waste_cost"] = columns["wasted"] * instance.tables.items["waste_cost"].to_numpy()
@@ -158,6 +183,8 @@ def _item_frame(instance: Instance, holdout: Holdout) -> pl.DataFrame:
     }
     if units.wasted is not None and terms.waste is not None:
         columns |= {"wasted": units.wasted, "waste_cost": terms.waste}
+    if terms.ordering is not None:
+        columns["ordering_cost"] = terms.ordering
     return pl.DataFrame(
         {"item_id": instance.items, **{name: joined(instance, table) for name, table in columns.items()}}
     )

@@ -25,6 +25,7 @@ TERM_NAMES = {
     "backorder": "backorder",
     "terminal": "stock left",
     "waste": "waste",
+    "ordering": "fixed costs of orders",
 }
 
 

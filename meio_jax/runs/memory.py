@@ -49,6 +49,8 @@ def memory_needed(config: Config, items: int) -> float:
     """Bytes that so many items take in a search, by the arrays of the first ones of the catalog."""
     folder = config.instance.path
     tables = read_item_block(folder, scan_item_ids(folder, 0, _SAMPLE), consecutive=True)
+    # A few items alone say nothing of whole orders.
+    tables = tables.replace(vendors=tables.vendors.clear())
     instance = build_instance(tables, block_items=_SAMPLE, bands=1, dtype=np.dtype(config.precision).type)
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(instance.catalog))
     return items / tables.items.height * size * _COPIES

@@ -1,8 +1,10 @@
 """What a period costs, and what stock is worth when the simulation ends."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from meio_kernels.lines import order_lines
 
 from meio_jax.model.costs import CostTerms, UnitTerms
 from meio_jax.model.network import Network
@@ -10,6 +12,9 @@ from meio_jax.simulation.constants import Constants
 from meio_jax.simulation.serve import Served
 from meio_jax.simulation.state import Stock
 from meio_jax.simulation.supply import Ordered
+
+# A hair below a whole number of units is that number.
+_HAIR = 1e-3
 
 
 def period_costs(
@@ -42,7 +47,7 @@ def period_costs(
         factor = network.holding_factor[jnp.asarray(network.lane_from, int)][:, None]
         holding = holding + jnp.sum(factor * lane_lead.astype(holding.dtype) * bought.lane, axis=0)
     return CostTerms(
-        purchase=jnp.sum(constants.purchase_cost * bought.offer, axis=0),
+        purchase=jnp.sum(paid(constants, bought), axis=0),
         inbound=jnp.sum(constants.freight * bought.offer, axis=0)
         + jnp.sum(network.inbound_cost[:, None] * inbound, axis=0),
         transfer=jnp.sum(lane_cost * bought.lane, axis=0),
@@ -54,7 +59,26 @@ def period_costs(
         backorder=constants.backorder_cost * waiting(stock),
         terminal=jnp.zeros_like(lost),
         waste=_disposal(constants, wasted),
+        ordering=_ordering(constants, bought),
     )
+
+
+def paid(constants: Constants, bought: Ordered) -> Float[Array, "offers batch"]:
+    """Money for what is bought through each offer; a price by quantity holds for all units of the order."""
+    if constants.ordering is None:
+        return constants.purchase_cost * bought.offer
+    price, units = constants.purchase_cost, jax.lax.stop_gradient(bought.offer)
+    for least, cost in zip(constants.ordering.from_units, constants.ordering.unit_cost, strict=True):
+        price = jnp.where(units > least - _HAIR, cost, price)
+    return price * bought.offer
+
+
+def _ordering(constants: Constants, bought: Ordered) -> Float[Array, " batch"] | None:
+    """Fixed cost of the order lines; None where they cost nothing."""
+    if constants.ordering is None:
+        return None
+    lines = constants.ordering.fixed * order_lines(bought.offer, constants.scenarios)
+    return jnp.sum(lines + constants.ordering.share * bought.offer, axis=0)
 
 
 def _disposal(constants: Constants, wasted: Array | None) -> Float[Array, " batch"] | None:

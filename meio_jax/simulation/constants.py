@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from meio_jax.model.network import ItemBlock, Network, ShelfLife
+from meio_jax.model.network import ItemBlock, Network, OrderCosts, ShelfLife
 from meio_jax.simulation.node_floors import stocked_pairs
 from meio_jax.simulation.outlook import Flow
 from meio_jax.simulation.pipelines import expedited_leads
@@ -14,7 +14,7 @@ from meio_jax.simulation.supply import Supply
 
 
 class Constants(eqx.Module):
-    """Per-batch constants of a rollout (items spread over scenarios); costs in money per unit."""
+    """Per-batch constants of a rollout (items spread over so many `scenarios`); costs in money per unit."""
 
     customer: Customer
     echelon: Float[Array, "nodes nodes"]
@@ -35,6 +35,8 @@ class Constants(eqx.Module):
     flow: Flow | None
     stocked: Float[Array, "nodes batch"] | None = None
     shelf: ShelfLife | None = None
+    ordering: OrderCosts | None = None
+    scenarios: int = eqx.field(static=True, default=1)
 
 
 def constants_of(network: Network, block: ItemBlock, scenarios: int, flow: Flow | None) -> Constants:
@@ -57,6 +59,7 @@ def constants_of(network: Network, block: ItemBlock, scenarios: int, flow: Flow 
             None if block.bought_until is None else spread(block.bought_until),
             jax.tree.map(spread, block.overrides),
             None if block.shelf is None else spread(block.shelf.outlive),
+            None if block.ordering is None else spread(block.ordering.usual),
         ),
         own_share=spread(block.own_share),
         expedited_lead=expedited_leads(network, spread(block.offer_lead)),
@@ -74,4 +77,6 @@ def constants_of(network: Network, block: ItemBlock, scenarios: int, flow: Flow 
         flow=None if flow is None else flow.spread_over(scenarios),
         stocked=None if network.floors is None or not network.floors.stocks else spread(stocked_pairs(network, block)),
         shelf=jax.tree.map(spread, block.shelf),
+        ordering=jax.tree.map(spread, block.ordering),
+        scenarios=scenarios,
     )

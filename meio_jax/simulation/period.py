@@ -8,7 +8,7 @@ from meio_kernels.lines import order_lines
 
 from meio_jax.model.costs import CostTerms, Flows, UnitTerms
 from meio_jax.model.network import Network
-from meio_jax.simulation.accounts import over_scenarios, period_costs, waiting
+from meio_jax.simulation.accounts import over_scenarios, paid, period_costs, waiting
 from meio_jax.simulation.ageing import after_sales, expired, tomorrow
 from meio_jax.simulation.constants import Constants
 from meio_jax.simulation.decide import Bucket, Program, decide
@@ -96,6 +96,7 @@ def simulate_period(
         kept=kept,
         asked=asked,
         wasted=wasted,
+        paid=paid(constants, bought) if network.price_breaks else None,
     )
     return tomorrow(stock), Done(costs, units, bought, _moved(program, inputs, flows, served))
 

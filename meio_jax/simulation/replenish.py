@@ -120,7 +120,11 @@ def _in_lots(
     units = jnp.ones_like(wanted[len(offers) :])
     pack = jnp.concatenate([supply.pack[ids], units])
     least = jnp.concatenate([supply.least[ids], 0 * units])
-    orders = whole_orders(wanted, pack, least, view.position <= _EMPTY, view.source_row, units=whole)
+    usual = least
+    if supply.usual is not None:
+        # A size that pays gives way to the most stock, a least order does not.
+        usual = jnp.maximum(least, jnp.concatenate([supply.usual[ids], 0 * units]))
+    orders = whole_orders(wanted, pack, usual, view.position <= _EMPTY, view.source_row, units=whole)
     if room is None:
         return orders
     smallest = smallest_lot(pack, least)

@@ -16,10 +16,10 @@ from jaxtyping import Array, Float
 from meio_kernels.lines import order_lines
 
 from meio_jax.model.costs import CostTerms, Flows, UnitTerms
-from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network, optional_terms
 from meio_jax.policy.base import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
-from meio_jax.simulation.accounts import credit_of, credited, early_costs, over_scenarios
+from meio_jax.simulation.accounts import credit_of, credited, early_costs, over_scenarios, paid
 from meio_jax.simulation.constants import Constants, constants_of
 from meio_jax.simulation.decide import Bucket, Program, ahead
 from meio_jax.simulation.evening import evening_before, evening_inputs
@@ -122,8 +122,8 @@ def _at_start(network: Network, block: ItemBlock, samples: int) -> _Running:
     """What is carried into the first decision."""
     stock, pipelines = initial_state(network, block, samples)
     batch, dtype = block.items * samples, block.volume.dtype
-    waste = block.shelf is not None
-    costs, units = CostTerms.zeros(batch, dtype, waste=waste), UnitTerms.zeros(batch, dtype, waste=waste)
+    costs = CostTerms.zeros(batch, dtype, **optional_terms(block))
+    units = UnitTerms.zeros(batch, dtype, waste=block.shelf is not None)
     return _Running(stock, pipelines, costs, units)
 
 
@@ -207,7 +207,7 @@ def _outcome(program: Program, constants: Constants, final: _Running, kept: _Buc
         units=units,
         whole_costs=whole_costs,
         whole_units=final.units,
-        flows=moved.flows if early is None else _with_early(program, moved.flows, early),
+        flows=moved.flows if early is None else _with_early(program, constants, moved.flows, early),
         tail_flows=tail_flows,
         final=final.stock,
         speed_units=moved.speed_units,
@@ -218,12 +218,15 @@ def _outcome(program: Program, constants: Constants, final: _Running, kept: _Buc
     )
 
 
-def _with_early(program: Program, flows: Flows, early: Ordered) -> Flows:
+def _with_early(program: Program, constants: Constants, flows: Flows, early: Ordered) -> Flows:
     """Flows with the orders of the evening before period 0 in the first bucket."""
     charged = program.network.charged[0]
     ordered = lambda f: (f.offer, f.lane)
     first = tuple(charged * over_scenarios(units, program.scenarios) for units in (early.offer, early.lane))
     flows = eqx.tree_at(ordered, flows, jax.tree.map(lambda t, new: t.at[0].add(new), ordered(flows), first))
+    if flows.paid is not None:
+        spent = charged * over_scenarios(paid(constants, early), program.scenarios)
+        flows = eqx.tree_at(lambda f: f.paid, flows, flows.paid.at[0].add(spent))
     if flows.lines is None:
         return flows
     made = order_lines(jnp.concatenate([early.offer, early.lane]), program.scenarios)

@@ -65,7 +65,8 @@ class Supply(eqx.Module):
     `calendar` is that of the vendor of every offer slot (None: the instance has no calendar), `bought_until` the period
     from which on nothing is bought of an item (None: no item is phased out). `overrides` are decisions of planners by
     day (None: there are none). `outlive` is what a unit has to outlive to be shipped to another node (`ShelfLife`;
-    None: nothing expires).
+    None: nothing expires). `usual` is the size of orders that fixed costs and prices by quantity make worth while; None
+    where there are none.
     """
 
     source_share: Float[Array, "sources batch"]
@@ -78,6 +79,7 @@ class Supply(eqx.Module):
     bought_until: Int[Array, " batch"] | None = None
     overrides: Overrides | None = None
     outlive: Int[Array, "nodes batch"] | None = None
+    usual: Float[Array, "offers batch"] | None = None
 
     def decided(self, days: OrderDays, sources: int) -> Decided | None:
         """What planners have decided for a day; None where there is nothing."""

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import over_items, place_copies
 from meio_jax.model.catalog import Catalog, draw
-from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network, optional_terms
 from meio_jax.model.resources import Resources, rents
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.registry import PolicyFamily
@@ -63,7 +63,7 @@ class Start(eqx.Module):
             totals = totals_of(resources, settings.objective, block, outcome)
             return compensated_add(carry, totals), FirstLevels(first, scale, _item_costs(block, outcome))
 
-        zeros = Totals.zeros(resources, prices.dtype, waste=at[0].shelf is not None)
+        zeros = Totals.zeros(resources, prices.dtype, **optional_terms(at[0]))
         (totals, _), starts = jax.lax.scan(one_block, (zeros, zeros), at)
         return totals, starts
 

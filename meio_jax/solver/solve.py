@@ -137,7 +137,7 @@ def initial_state(
 ) -> State[Items]:
     """State before the first step: from nothing, or from prices and items of an earlier solve."""
     zeros = jnp.zeros_like(store.resources.capacity)
-    blank = Evaluation.zeros(zeros, waste=store.expires)
+    blank = Evaluation.zeros(zeros, **store.terms)
     ranking = zeros if list_prices is None else list_prices
     shared = SharedState(
         step=jnp.zeros((), jnp.int32),

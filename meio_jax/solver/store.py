@@ -17,6 +17,7 @@ from meio_kernels.projection import nonnegative
 
 from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import local_devices, own_part, place_blocks, sum_over_processes
+from meio_jax.model.network import optional_terms
 from meio_jax.model.resources import Resources
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import TRAINING, purpose_of
@@ -56,9 +57,9 @@ class AbstractStore(eqx.Module, Generic[Items]):
         """Share of their prices that preference lists keep from step to step."""
 
     @property
-    def expires(self) -> bool:
-        """Whether any item has a shelf life."""
-        return False
+    def terms(self) -> dict[str, bool]:
+        """Which terms of cost there are of those that only some instances have (`optional_terms`)."""
+        return {}
 
     @property
     def scenarios(self) -> int:
@@ -118,8 +119,8 @@ class AbstractInventoryStore(AbstractStore[Items]):
         return self.problem.settings.damping
 
     @property
-    def expires(self) -> bool:
-        return self.problem.catalog.block.shelf is not None
+    def terms(self) -> dict[str, bool]:
+        return optional_terms(self.problem.catalog.block)
 
     @property
     def scenarios(self) -> int:

@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, UInt32
 from meio_jax.distributed.sharding import over_items, place_blocks, place_copies
 from meio_jax.model.catalog import Catalog, draw
 from meio_jax.model.costs import CostTerms, UnitTerms
-from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.network import ItemBlock, Network, optional_terms
 from meio_jax.model.resources import Resources, Usage, bound, excess, outbound_price, tail_charge, usage
 from meio_jax.objective import AbstractObjective, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
@@ -41,10 +41,10 @@ class Evaluation(eqx.Module):
     terms: CostTerms
 
     @classmethod
-    def zeros(cls, prices: Float[Array, "buckets resources"], *, waste: bool = False) -> "Evaluation":
-        """That of nothing, for capacities with these prices; `waste`: some item has a shelf life."""
+    def zeros(cls, prices: Float[Array, "buckets resources"], **terms: bool) -> "Evaluation":
+        """That of nothing, for capacities with these prices; `terms` are the optional ones that there are."""
         table, number = jnp.zeros_like(prices), jnp.zeros((), prices.dtype)
-        return cls(number, table, table, number, CostTerms.all_of(number, waste=waste))
+        return cls(number, table, table, number, CostTerms.all_of(number, **terms))
 
 
 class ItemState(eqx.Module):
@@ -126,10 +126,10 @@ class Totals(eqx.Module):
     terms: CostTerms
 
     @classmethod
-    def zeros(cls, resources: Resources, dtype: jnp.dtype, *, waste: bool = False) -> "Totals":
-        """Sums over no items; `waste`: some item has a shelf life."""
+    def zeros(cls, resources: Resources, dtype: jnp.dtype, **terms: bool) -> "Totals":
+        """Sums over no items; `terms` are the optional ones that there are (`optional_terms`)."""
         table = jnp.zeros(resources.capacity.shape, dtype)
-        return cls(jnp.zeros((), dtype), Usage(table, table), CostTerms.all_of(jnp.zeros((), dtype), waste=waste))
+        return cls(jnp.zeros((), dtype), Usage(table, table), CostTerms.all_of(jnp.zeros((), dtype), **terms))
 
 
 def block_lists(
@@ -378,7 +378,7 @@ class InventorySubproblem(eqx.Module):
     def sweep(self, inputs: SweepInputs, raw: AbstractPolicy) -> tuple[Totals, Slopes]:
         """Sum over all blocks that are swept, and the derivatives of every item."""
         settings = self.settings
-        zeros = Totals.zeros(self.resources, self.item_scale.dtype, waste=self.catalog.block.shelf is not None)
+        zeros = Totals.zeros(self.resources, self.item_scale.dtype, **optional_terms(self.catalog.block))
 
         def local(shared: tuple, at: tuple) -> tuple[Totals, Slopes]:
             network, resources, profiles, zeros, inputs = shared

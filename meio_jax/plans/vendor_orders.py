@@ -1,0 +1,196 @@
+"""Today's purchase orders as vendors take them: what items want of a vendor, put together (`whole_order`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from meio_jax.instance import Instance
+from meio_jax.instance.calendar import schedule_of
+from meio_jax.model.flow_shares import flow_shares
+from meio_jax.plans.dates import first_day
+from meio_jax.plans.whole_order import Lines, Rules, whole_order
+from meio_jax.tables.vendor_rules import vendor_rules
+
+
+@dataclass(frozen=True)
+class WholeOrder:
+    """An order of a node at a vendor: units by `slot` and `item` of its lines, and what became of it."""
+
+    vendor: str
+    node: str
+    rules: Rules
+    lines: Lines
+    units: np.ndarray
+    status: str
+
+
+def bind_orders(instance: Instance) -> bool:
+    """Whether vendors have rules for whole orders, and all items are there to be ordered together."""
+    return bool(instance.census.rhythms) and len(instance.items) == instance.census.items
+
+
+def open_today(instance: Instance) -> np.ndarray:
+    """Whether nodes order from vendors today whatever the rhythm of these is `[vendors, nodes]`."""
+    tables, ids = instance.tables, instance.ids
+    found = schedule_of(tables, 1)
+    if found is None:
+        return np.broadcast_to(np.asarray(instance.network.review)[0], (len(ids.vendors), len(ids.nodes)))
+    return found.offers[0][found.open.calendars(ids.vendors)]
+
+
+def whole_orders(
+    instance: Instance, bought: np.ndarray, leaves: dict[str, np.ndarray]
+) -> tuple[np.ndarray, list["WholeOrder"]]:
+    """Orders of all items `[offers, items]` by the rules of their vendors, and each whole order.
+
+    Args:
+        instance: All items of a catalog.
+        bought: What each item is to be ordered without rules.
+        leaves: Arrays of the items by their names in `ItemBlock`, over all items.
+    """
+    facts = _Facts.of(instance, leaves)
+    bought, found = bought.copy(), []
+    rhythm = {(one.vendor, one.node): one for one in instance.census.rhythms}
+    gaps = dict(instance.tables.nodes.select("node_id", "review_period").iter_rows())
+    for row in vendor_rules(instance.tables.vendors, instance.tables.offers).iter_rows(named=True):
+        pair = row["vendor_id"], row["node_id"]
+        if pair not in rhythm:
+            continue
+        rules = Rules.of(row, usual=rhythm[pair].units, gap=int(gaps[pair[1]]), every=rhythm[pair].every)
+        at = facts.lines_of(*pair)
+        lines = facts.lines(at, bought)
+        units, status = whole_order(lines, rules)
+        bought[at] = np.rint(units).astype(bought.dtype)
+        found.append(WholeOrder(*pair, rules, lines, units, status))
+    return bought, found
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of every offer slot and item `[offers, items]`."""
+
+    instance: Instance
+    leaves: dict[str, np.ndarray]
+    free: np.ndarray
+    fixed: np.ndarray
+    rate: np.ndarray
+    node: np.ndarray
+
+    @classmethod
+    def of(cls, instance: Instance, leaves: dict[str, np.ndarray]) -> _Facts:
+        network = instance.network
+        node = np.asarray(network.offer_node, int)
+        flow = flow_shares(network, leaves["own_share"].astype(float), leaves["source_share"].astype(float))
+        mean = leaves["mean_demand"][: network.bucket_periods].mean(0)
+        active = leaves["offer_active"].astype(bool) & (leaves["bought_until"] > 0)
+        part = np.where(active, flow[node] * leaves["source_share"][: network.offers], 0)
+        free, fixed = _decided(instance, leaves, active)
+        return cls(instance, leaves, free, fixed, part * mean, node)
+
+    def lines_of(self, vendor: str, node: str) -> tuple[np.ndarray, np.ndarray]:
+        """Offer slots and items of a vendor at a node."""
+        ids = self.instance.ids
+        mine = self.leaves["offer_vendor"].astype(int) == ids.vendors.index(vendor)
+        there = (self.node == ids.node_index[node])[:, None]
+        slot, item = np.nonzero(mine & there & self.leaves["offer_active"].astype(bool))
+        return slot, item
+
+    def lines(self, at: tuple[np.ndarray, np.ndarray], bought: np.ndarray) -> Lines:
+        """The lines of an order of these offer slots and items."""
+        leaves, (slot, item) = self.leaves, at
+        node = self.node[slot]
+        units = bought[at].astype(float)
+        mean = leaves["mean_demand"][: self.instance.network.bucket_periods].mean(0)[item]
+        scale = np.where(mean > 0, self.rate[at] / np.where(mean > 0, mean, 1), 0)
+        first, second = leaves["demand_variance"].astype(float)[:, item]
+        waits = leaves["backorder"][item] > 0
+        periods = np.where(waits, leaves["backorder_cost"][item], leaves["lost_sale_cost"][item])
+        return Lines(
+            units=units,
+            fixed=np.minimum(self.fixed[at], units),
+            pack=leaves["pack"][at].astype(float),
+            smallest=np.maximum(np.ceil(leaves["least"][at] / leaves["pack"][at]), 1).astype(float)
+            * leaves["pack"][at],
+            room=np.where(self.free[at], self._room(node, item), units),
+            position=self._position()[node, item],
+            rate=np.where(self.free[at], self.rate[at], 0),
+            variance=scale * (1 - scale + scale * first) * mean + second * np.square(scale * mean),
+            lead=leaves["offer_lead"][at].astype(float),
+            holding=leaves["holding_cost"][item] * np.asarray(self.instance.network.holding_factor, float)[node],
+            penalty=periods.astype(float),
+            sizes={
+                "value": leaves["offer_cost"][at].astype(float),
+                "volume": leaves["volume"][item].astype(float),
+                "weight": leaves["weight"][item].astype(float),
+            },
+        )
+
+    def _position(self) -> np.ndarray:
+        """Stock on hand and on order less what customers wait for `[nodes, items]`."""
+        network, leaves = self.instance.network, self.leaves
+        position = leaves["on_hand"].astype(float)
+        np.add.at(position, np.asarray(network.vendor_nodes, int), leaves["vendor_pipeline"].sum(1))
+        np.add.at(position, np.asarray(network.lane_nodes, int), leaves["lane_pipeline"].sum(1))
+        if "owed" in leaves:
+            position = position - leaves["owed"].sum((0, 1)) * leaves["own_share"]
+        return position
+
+    def _room(self, node: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """Units that may be ordered of each line: up to the most stock, and no more than half a shelf life sells."""
+        most = np.full(len(item), np.inf)
+        if "most" in self.leaves:
+            most = np.maximum(self.leaves["most"][0][node, item] - self._position()[node, item], 0)
+        life = self.instance.tables.items["shelf_life"].cast(pl.Float64).fill_null(np.inf).to_numpy()[item]
+        sold = np.where(np.isfinite(life), life / 2 * self.rate[:, item].max(0), np.inf)
+        return np.minimum(most, np.maximum(sold - np.maximum(self._position()[node, item], 0), 0))
+
+
+def _decided(instance: Instance, leaves: dict[str, np.ndarray], active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Offers whose orders the rules may change, and units that planners have fixed for today `[offers, items]`."""
+    free, fixed = active.copy(), np.zeros(active.shape)
+    if "source" not in leaves:
+        return free, fixed
+    today, offers = first_day(instance), active.shape[0]
+    row, item = np.nonzero((leaves["day"] == today) & (leaves["source"] >= 0) & (leaves["source"] < offers))
+    slot = leaves["source"][row, item].astype(int)
+    np.add.at(fixed, (slot, item), leaves["units"][row, item])
+    free[slot, item] = False
+    for name in ("closed_until", "frozen_until"):
+        if name in leaves:
+            free &= leaves[name][:offers] < today
+    return free, fixed
+
+
+def whole_order_frame(orders: list[WholeOrder]) -> pl.DataFrame:
+    """What became of the order of every vendor and node with rules (`plan/vendor_orders`)."""
+    return pl.DataFrame([_row(one) for one in orders], schema=_SCHEMA)
+
+
+def _row(one: WholeOrder) -> dict[str, object]:
+    wished, lines = one.lines, one.units > 0
+    load = {name: float(one.units @ size) for name, size in wished.sizes.items()}
+    trucks = one.rules.count(load)
+    cost = one.rules.order_cost + one.rules.truck_cost * trucks if lines.any() else 0.0
+    return {
+        "vendor_id": one.vendor,
+        "node_id": one.node,
+        "status": one.status or "nothing to order",
+        "lines": int(lines.sum()),
+        "units": int(np.rint(one.units.sum())),
+        "wanted_units": int(np.rint(wished.units.sum())),
+        **load,
+        "trucks": trucks,
+        "order_cost": float(cost),
+        "every": one.rules.every * one.rules.gap,
+        "usual_units": float(one.rules.usual),
+    }
+
+
+_SCHEMA = {
+    "vendor_id": pl.String, "node_id": pl.String, "status": pl.String, "lines": pl.Int64, "units": pl.Int64,
+    "wanted_units": pl.Int64, "value": pl.Float64, "volume": pl.Float64, "weight": pl.Float64, "trucks": pl.Int64,
+    "order_cost": pl.Float64, "every": pl.Int64, "usual_units": pl.Float64,
+}  # fmt: skip
