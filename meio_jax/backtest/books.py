@@ -10,16 +10,17 @@ from meio_jax.backtest.limits import STORAGE, Used
 
 TERMS = (
     "purchase", "inbound", "transfer", "handling", "holding", "outbound", "downgrade", "lost_sale",
-    "backorder", "waste", "terminal",
+    "backorder", "waste", "ordering", "terminal",
 )  # fmt: skip
-PURCHASE, INBOUND, TRANSFER, HANDLING, HOLDING, SHIPPING, DOWNGRADE, LOST, BACKORDER, WASTE, TERMINAL = range(11)
+PURCHASE, INBOUND, TRANSFER, HANDLING, HOLDING, SHIPPING, DOWNGRADE, LOST, BACKORDER = range(9)
+WASTE, ORDERING, TERMINAL = range(9, 12)
 
 COUNTS = (
     "demand", "shipped", "on_time", "late", "lost", "downgraded", "backordered", "purchased", "received",
-    "transferred", "waited", "wasted",
+    "transferred", "waited", "wasted", "order_lines",
 )  # fmt: skip
 C_DEMAND, C_SHIPPED, C_ON_TIME, C_LATE, C_LOST, C_DOWNGRADED, C_BACKORDERED = range(7)
-C_PURCHASED, C_RECEIVED, C_TRANSFERRED, C_WAITED, C_WASTED = range(7, 12)
+C_PURCHASED, C_RECEIVED, C_TRANSFERRED, C_WAITED, C_WASTED, C_LINES = range(7, 13)
 
 
 class State(NamedTuple):

@@ -35,6 +35,7 @@ from meio_jax.backtest.state_tables import (
     transfers_table,
     under_way_table,
 )
+from meio_jax.backtest.whole import settle
 from meio_jax.backtest.window import window
 from meio_jax.tables.frames import Frame, as_polars
 
@@ -44,9 +45,11 @@ _NO_TARGETS = pl.DataFrame(schema={"item_id": pl.String, "node_id": pl.String, "
 @dataclass(frozen=True)
 class Executed:
     """What became of a day's tables: transfers for which the node that ships had too little
-    (`item_id, from_node, to_node, units`: the units that did not leave)."""
+    (`item_id, from_node, to_node, units`: the units that did not leave), and orders that vendors refused (`vendor_id,
+    node_id`)."""
 
     short: pl.DataFrame
+    refused: pl.DataFrame
 
 
 class Execution:
@@ -158,6 +161,7 @@ class Execution:
         ship_transfers(network, simulation.limited, simulation.supply_side, kept, sent, clock)
         bought = (offer_items(supply)[given.offer], supply.offer_node[given.offer], given.offer, given.bought)
         place_orders(simulation.supply_side, kept, bought, clock)
+        _, refused = settle(simulation, [out], clock, blank_shipments, exact=True)
         simulation.send(out, clock)
         some = left > 0
         nodes = pl.Series("node", world.nodes)
@@ -169,7 +173,12 @@ class Execution:
                     "to_node": nodes.gather(supply.lane_to[given.lane[some]]),
                     "units": left[some],
                 }
-            )
+            ),
+            pl.DataFrame(
+                [(world.vendors[vendor], world.nodes[node]) for vendor, node in refused],
+                schema={"vendor_id": pl.String, "node_id": pl.String},
+                orient="row",
+            ),
         )
 
     def follow(self, plan: PlanTable) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -179,6 +188,7 @@ class Execution:
             What was ordered and what was shipped, as tables for `execute`.
         """
         self._simulation.levels = of_today(plan).levels(self.world)
+        self._simulation.desk.usual = plan.usual(self.world)
         done = self._simulation.review(self._present())
         return orders_table(self._simulation, done, self.day), transfers_table(self._simulation, done, self.day)
 
@@ -234,6 +244,8 @@ def of_today(plan: PlanTable) -> PlanTable:
         prices=prices,
         shares=first(plan.shares),
         values=first(plan.values),
+        sizes=plan.sizes,
+        vendors=plan.vendors,
         echelon=plan.echelon,
         name=plan.name,
         chosen=plan.chosen,

@@ -9,7 +9,7 @@ import polars as pl
 
 from meio_jax.backtest.lookup import bad, rows_of
 from meio_jax.backtest.network import World
-from meio_jax.backtest.plan_shares import offer_items
+from meio_jax.backtest.plan_shares import offer_rows
 
 ORDERS, TRANSFERS = "plan/orders", "plan/transfers"
 
@@ -42,25 +42,7 @@ def read_given(world: World, orders: pl.DataFrame, transfers: pl.DataFrame) -> G
 def _orders(world: World, table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     _columns(table, ORDERS, ("item_id", "vendor_id", "node_id", "units"))
     supply = world.supply
-    names = ["item", "vendor", "node"]
-    known = pl.DataFrame(
-        {"item": offer_items(supply), "vendor": supply.offer_vendor, "node": supply.offer_node}
-    ).with_row_index("row")
-    asked = pl.DataFrame(
-        {
-            "item": rows_of(table["item_id"], world.items, ORDERS),
-            "vendor": rows_of(table["vendor_id"], world.vendors, ORDERS),
-            "node": rows_of(table["node_id"], world.nodes, ORDERS),
-        },
-        schema=dict.fromkeys(names, pl.Int64),
-    )
-    found = asked.join(known, on=names, how="left", maintain_order="left")["row"]
-    if found.null_count():
-        line = int(found.is_null().arg_max() or 0)
-        row = table.row(line, named=True)
-        place = f"row {line + 1}, item {row['item_id']}, node {row['node_id']}"
-        raise bad(ORDERS, place, "vendor_id", "a vendor with an offer of that item to that node", row["vendor_id"])
-    offer, units = found.cast(pl.Int64).to_numpy(), _whole(table, ORDERS)
+    offer, units = offer_rows(world, table, ORDERS), _whole(table, ORDERS)
     pack, least = supply.offer_pack[offer], supply.offer_least[offer]
     wrong = (units > 0) & ((units % pack != 0) | (units < least))
     if wrong.any():

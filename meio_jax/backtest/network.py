@@ -15,6 +15,7 @@ from meio_jax.backtest.limits import Limits, read_limits
 from meio_jax.backtest.lookup import compressed, frame, integers, numbers, rows_of, solid, texts
 from meio_jax.backtest.sales import id_keys
 from meio_jax.backtest.supply import Supply, read_supply, vendor_ids
+from meio_jax.backtest.whole import Pair, Terms, read_terms
 from meio_jax.tables import InstanceSettings
 from meio_jax.tables.owed import KEYS as OWED_KEYS
 from meio_jax.tables.owed import owed_units
@@ -123,6 +124,7 @@ class World:
     on_order: Shipped
     expiries: Shipped
     owed: Owed
+    terms: dict[Pair, Terms]
     periods: int
     bucket_periods: int
     warmup: int
@@ -179,6 +181,7 @@ def read_world(tables) -> World:
         region_group=np.array([region_groups.index(group) for group in groups], np.int64),
         on_hand=_on_hand(tables, items, nodes),
         owed=_owed(tables, items, regions, speeds),
+        terms=read_terms(tables, vendor_ids(tables), nodes),
         on_order=_on_order(tables, items, nodes, supply.received),
         expiries=_expiries(tables, items, nodes),
         buys=np.isin(nodes, texts(frame(tables, "offers"), "node_id")),

@@ -34,6 +34,8 @@ class Options:
             then with that share of its units.
         units_per_order: units of one sampled order (1: every unit is an order of its own).
         rounding: to packs: `nearest`, or `up`.
+        small_orders: what becomes of an order that is too small for its vendor (table `vendors`): it is refused and
+            asked for again at the next review (`refuse`), or filled up (`fill`).
         detail: keep units and outbound cost by item, node and speed, and promises kept by item and speed.
         chunk_items: items reviewed at a time (bounds memory).
     """
@@ -49,6 +51,7 @@ class Options:
     short_deliveries: tuple[float, float] = (0.0, 1.0)
     units_per_order: int = 1
     rounding: Literal["nearest", "up"] = "nearest"
+    small_orders: Literal["refuse", "fill"] = "refuse"
     detail: bool = False
     chunk_items: int = 100_000
 
@@ -59,6 +62,7 @@ class Options:
             "outbound": ("day", "bucket", "measure"),
             "rounding": ("nearest", "up"),
             "ordering": ("evening", "morning"),
+            "small_orders": ("refuse", "fill"),
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:

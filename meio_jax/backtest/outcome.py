@@ -9,11 +9,14 @@ import polars as pl
 from meio_jax.backtest.books import C_DEMAND, COUNTS, TERMS, Books, State
 from meio_jax.backtest.network import World
 
+WHOLE = ("vendor_orders", "trucks", "refused_orders", "postponed_orders")
+"""Whole orders at vendors with rules of their own (table `vendors`), and what became of others."""
+
 
 class Run(NamedTuple):
     """One replication: books, final state, `usage [2, resources, buckets]` (sum and daily peak), units by
-    lane and offer `flows [lanes + offers, buckets]`, units owed `[items]`, orders served and seconds
-    spent."""
+    lane and offer `flows [lanes + offers, buckets]`, units owed `[items]`, orders served, seconds
+    spent, and whole orders at vendors `[4]`: placed, their trucks, refused, and put off (times)."""
 
     books: Books
     state: State
@@ -22,6 +25,7 @@ class Run(NamedTuple):
     owed: np.ndarray
     orders: int
     seconds: float
+    whole: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Outcome:
         items: per item: the cost terms and `total` (money), units (`demand, shipped, on_time, late, lost,
             downgraded, backordered` and `waited` in unit-days, `purchased, received, transferred, wasted`),
             `unit_km`, `carbon_kg`.
-        replications: the same, summed over items, per replication; also `orders` and `seconds`.
+        replications: the same, summed over items, per replication; also `orders`, `seconds`, and of vendors with rules
+            for whole orders `vendor_orders`, their `trucks`, `refused_orders` and `postponed_orders`.
         item_costs: `[replications, items]` total cost, for paired comparisons.
         item_demand: `[replications, items]` units asked for, which explain most of the noise of the costs.
         balance: per replication, units over all days: `start, purchased, shipped, wasted, end` (start + purchased =
@@ -135,6 +140,7 @@ def _replications(runs: list[Run]) -> pl.DataFrame:
         row: dict[str, float | int] = {"replication": index, "total": float(cost.sum())}
         row |= dict(zip(TERMS, cost.tolist(), strict=True)) | dict(zip(COUNTS, count.tolist(), strict=True))
         row |= {"unit_km": float(run.books.km.sum()), "carbon_kg": float(run.books.carbon.sum())}
+        row |= dict(zip(WHOLE, run.whole.tolist(), strict=True))
         rows.append(row | {"orders": run.orders, "seconds": run.seconds})
     return pl.DataFrame(rows)
 

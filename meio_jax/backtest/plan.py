@@ -14,7 +14,7 @@ import polars as pl
 from meio_jax.backtest.limits import MEASURES
 from meio_jax.backtest.lookup import bad, integers, numbers, optional_rows, rows_of, solid, texts
 from meio_jax.backtest.network import World
-from meio_jax.backtest.plan_shares import offer_items, plan_shares
+from meio_jax.backtest.plan_shares import offer_items, order_sizes, plan_shares
 from meio_jax.backtest.unit_values import unit_values
 from meio_jax.tables.frames import Frame, as_polars
 from meio_jax.tables.own_files import read_own
@@ -32,7 +32,8 @@ class Levels(NamedTuple):
     if the plan has none at all). `protection [B, items, speeds, nodes]`. `arm [items]` says which column of
     `echelon [arms, nodes]` and `price [arms, buckets, nodes, measures]` (money per unit, m3, kg ... shipped) an
     item follows. `offer_share [B, offers]` and `lane_share [B, items, lanes]` are parts of what a node orders,
-    -1 where the plan leaves them to the data (shapes `[1, 1]` and `[1, 1, 1]` if it has none at all).
+    -1 where the plan leaves them to the data (shapes `[1, 1]` and `[1, 1, 1]` if it has none at all). `size [offers]`
+    is what an order has at least (no entries: any size will do).
     `value [B, items, nodes, 7]` is what a unit given up is worth (`UNIT_VALUES`), and `ahead [items, nodes, 3]` what is
     expected of a node on a day (`look_ahead`); of one entry without values.
     """
@@ -48,6 +49,7 @@ class Levels(NamedTuple):
     lane_share: np.ndarray
     value: np.ndarray
     ahead: np.ndarray
+    size: np.ndarray
     has_fast: int
     has_cap: int
     has_protection: int
@@ -72,6 +74,9 @@ class PlanTable:
         values: `item_id, node_id`, the columns `UNIT_VALUES` and, optionally, `bucket`, as the run folder's
             `plan/node_values`: what a unit given up at a node is worth, which is added to the cost by which the site is
             chosen. A pair that is not listed gives nothing up.
+        vendors: `vendor_id, node_id, usual_units, every`: units below which an order of all items is put off, for at
+            most so many days.
+        sizes: `item_id, vendor_id, node_id, units`: what an order has at least, if there is one.
         echelon: nodes whose target counts the stock of the nodes that they supply as well.
         name: for reports.
         chosen: items (ids) that follow `other` instead, if this is a mixture.
@@ -83,13 +88,15 @@ class PlanTable:
     prices: Frame | None = None
     shares: Frame | None = None
     values: Frame | None = None
+    sizes: Frame | None = None
+    vendors: Frame | None = None
     echelon: frozenset[str] = frozenset()
     name: str = "plan"
     chosen: frozenset[str] = field(default_factory=frozenset)
     other: "PlanTable | None" = None
 
     def __post_init__(self) -> None:
-        for name in ("targets", "protection", "prices", "shares", "values"):
+        for name in ("targets", "protection", "prices", "shares", "values", "sizes", "vendors"):
             frame = getattr(self, name)
             if frame is not None:
                 object.__setattr__(self, name, as_polars(frame, name))
@@ -105,6 +112,16 @@ class PlanTable:
             pick = np.array([item in self.chosen for item in world.items])
             mine = _mix(mine, self.other.levels(world), pick, offer_items(world.supply))
         return solid(mine)
+
+    def usual(self, world: World) -> dict[tuple[int, int], tuple[float, int]]:
+        """Units below which orders are put off, and for how many days at most, by vendor and node."""
+        table = pl.DataFrame() if self.vendors is None else self.vendors
+        if not table.height:
+            return {}
+        vendor = rows_of(table["vendor_id"], world.vendors, "vendors")
+        node = rows_of(table["node_id"], world.nodes, "vendors")
+        values = zip(numbers(table, "usual_units").tolist(), integers(table, "every").tolist(), strict=True)
+        return dict(zip(zip(vendor.tolist(), node.tolist(), strict=True), values, strict=True))
 
 
 PlanSource = PlanTable | Callable[["Snapshot"], PlanTable | None]
@@ -149,6 +166,7 @@ def _levels(plan: PlanTable, world: World) -> Levels:
         lane_share=lane_share,
         value=unit_values(worth, world),
         ahead=np.zeros((1, 1, 3)),
+        size=order_sizes(plan.sizes, world),
         has_fast=int(fast),
         has_cap=int(cap),
         has_protection=int(guarded),
@@ -260,12 +278,21 @@ def _mix(mine: Levels, theirs: Levels, pick: np.ndarray, owner: np.ndarray) -> L
         lane_share=blend(mine.lane_share, theirs.lane_share, split),
         value=blend(mine.value, theirs.value, valued),
         ahead=mine.ahead,
+        size=_mixed_sizes(mine.size, theirs.size, pick[owner]),
         has_fast=fast,
         has_cap=cap,
         has_protection=guarded,
         has_shares=split,
         has_values=valued,
     )
+
+
+def _mixed_sizes(mine: np.ndarray, theirs: np.ndarray, pick: np.ndarray) -> np.ndarray:
+    """Sizes of orders of two plans; `pick [offers]` are those of theirs."""
+    if not len(mine) and not len(theirs):
+        return mine
+    mine, theirs = (sizes if len(sizes) else np.zeros(len(pick), np.int64) for sizes in (mine, theirs))
+    return np.where(pick, theirs, mine)
 
 
 def read_run(folder: str | Path) -> PlanTable:
@@ -290,6 +317,8 @@ def read_run(folder: str | Path) -> PlanTable:
         targets=table,
         protection=there(folder / "plan" / "protection.parquet"),
         shares=there(folder / "plan" / "shares.parquet"),
+        sizes=there(folder / "plan" / "order_sizes.parquet"),
+        vendors=there(folder / "plan" / "vendor_orders.parquet"),
         prices=there(folder / "prices.parquet"),
         values=there(folder / "plan" / "node_values.parquet"),
         echelon=echelon,

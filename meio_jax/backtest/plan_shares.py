@@ -15,6 +15,38 @@ def offer_items(supply: Supply) -> np.ndarray:
     return np.repeat(np.arange(len(supply.offer_start) - 1), np.diff(supply.offer_start))
 
 
+def offer_rows(world: World, table: pl.DataFrame, name: str) -> np.ndarray:
+    """Offer that each row of a table names by `item_id, vendor_id, node_id`; an InputError where there is none."""
+    names, supply = ["item", "vendor", "node"], world.supply
+    known = pl.DataFrame(
+        {"item": offer_items(supply), "vendor": supply.offer_vendor, "node": supply.offer_node}
+    ).with_row_index("row")
+    asked = pl.DataFrame(
+        {
+            "item": rows_of(table["item_id"], world.items, name),
+            "vendor": rows_of(table["vendor_id"], world.vendors, name),
+            "node": rows_of(table["node_id"], world.nodes, name),
+        },
+        schema=dict.fromkeys(names, pl.Int64),
+    )
+    found = asked.join(known, on=names, how="left", maintain_order="left")["row"]
+    if found.null_count():
+        line = int(found.is_null().arg_max() or 0)
+        row = table.row(line, named=True)
+        place = f"row {line + 1}, item {row['item_id']}, node {row['node_id']}"
+        raise bad(name, place, "vendor_id", "a vendor with an offer of that item to that node", row["vendor_id"])
+    return found.cast(pl.Int64).to_numpy()
+
+
+def order_sizes(table: pl.DataFrame | None, world: World) -> np.ndarray:
+    """What an order has at least by the plan `[offers]`, units; empty where the plan does not say."""
+    if table is None or not table.height:
+        return np.zeros(0, np.int64)
+    sizes = np.zeros(len(world.supply.offer_node), np.int64)
+    sizes[offer_rows(world, table, "plan/order_sizes")] = np.ceil(numbers(table, "units")).astype(np.int64)
+    return sizes
+
+
 def plan_shares(table: pl.DataFrame, world: World) -> tuple[np.ndarray, np.ndarray]:
     """Shares as the simulator reads them: of offers `[B, offers]`, of lanes `[B, items, lanes]`; -1: as in the data.
 

@@ -11,16 +11,19 @@ import numpy as np
 
 from meio_jax.backtest import draws
 from meio_jax.backtest.books import (
+    C_LINES,
     C_PURCHASED,
     C_TRANSFERRED,
     HOLDING,
     INBOUND,
+    ORDERING,
     PURCHASE,
     TRANSFER,
 )
 from meio_jax.backtest.compiled import compiled, inlined
 from meio_jax.backtest.limits import STORAGE, use
 from meio_jax.backtest.lots import able_to_ship, first_able
+from meio_jax.backtest.prices import unit_price
 from meio_jax.backtest.supply import arrival, asks, buys, lane_lead, offer_lead
 
 NEAREST, UP = 0, 1
@@ -158,10 +161,15 @@ def _dispatch_lots(supply, state, out, shipment, clock):
 
 @inlined
 def _buy(supply_side, kept, order, clock):
-    """Place a purchase order of `order = (item, node, offer, wanted, position)`."""
+    """Place a purchase order of `order = (item, node, offer, wanted, position, size)`.
+
+    If anything is ordered, then whole packs of `size` units at least, where the stock may be so much.
+    """
     supply, rules = supply_side
-    item, node, offer, wanted, position = order
+    item, node, offer, wanted, position, size = order
     units = _lot(supply, offer, wanted, position, rules.rounding)
+    if 0 < units < size:
+        units = -(-size // supply.offer_pack[offer]) * supply.offer_pack[offer]
     state = kept[0]
     room = supply.most[item, node] - state.on_hand[item, node] - state.on_order[item, node]
     if units > room:
@@ -182,7 +190,9 @@ def place(supply_side, kept, order, clock):
     dispatch(state, out, (item, node, units, due, len(supply.lane_from) + offer, -1))
     books.flow[item, 0] += units
     if clock.charged:
-        books.cost[item, PURCHASE] += units * supply.offer_cost[offer]
+        books.cost[item, PURCHASE] += units * unit_price(supply, offer, units)
+        books.cost[item, ORDERING] += supply.offer_fixed[offer]
+        books.tally[item, C_LINES] += 1
         books.cost[item, INBOUND] += units * supply.offer_freight[offer]
         books.tally[item, C_PURCHASED] += units
 
@@ -222,6 +232,12 @@ def _offer_share(supply, levels, bucket, offer):
 
 
 @inlined
+def _size(levels, offer):
+    """Units that an order through an offer has at least by the plan (0: any)."""
+    return levels.size[offer] if len(levels.size) > 0 else 0
+
+
+@inlined
 def _lane_share(supply, levels, bucket, item, lane):
     """Share of a lane for an item: that of the plan, or of the data where the plan has none."""
     if not supply.open[item, lane]:
@@ -253,7 +269,7 @@ def _split_order(supply_side, kept, levels, desk, order, clock):
         total += _lane_share(supply, levels, clock.bucket, item, supply.into[j])
     if total <= 0.0:
         if cheapest >= 0 and buys(supply, cheapest, node, clock.day):
-            _buy(supply_side, kept, (item, node, cheapest, wanted, position), clock)
+            _buy(supply_side, kept, (item, node, cheapest, wanted, position, _size(levels, cheapest)), clock)
         return
     state0 = draws.key(draws.key(draws.key(rules.seed, draws.SHARES), item), clock.day)
     _, start = draws.uniform(draws.key(state0, node))
@@ -264,7 +280,7 @@ def _split_order(supply_side, kept, levels, desk, order, clock):
             upto = min(math.floor(wanted * share + start + 1e-9), wanted)
             if upto > done:
                 if buys(supply, k, node, clock.day):
-                    _buy(supply_side, kept, (item, node, k, upto - done, position), clock)
+                    _buy(supply_side, kept, (item, node, k, upto - done, position, _size(levels, k)), clock)
                 done = upto
     for j in range(supply.into_start[node], supply.into_start[node + 1]):
         lane = supply.into[j]
@@ -336,7 +352,7 @@ def _order(supply_side, kept, levels, desk, order, clock):
                 soon -= state.due[row, day]
             if fast_target > soon and buys(supply, fast, node, clock.day):
                 before = state.on_order[item, node]
-                _buy(supply_side, kept, (item, node, fast, fast_target - soon, soon), clock)
+                _buy(supply_side, kept, (item, node, fast, fast_target - soon, soon, _size(levels, fast)), clock)
                 position += state.on_order[item, node] - before
     wanted = math.floor(target - position + 0.5)
     if levels.has_cap:

@@ -22,24 +22,28 @@ from meio_jax.backtest.options import Options
 from meio_jax.backtest.orders import Orders, blank_orders, joined
 from meio_jax.backtest.outcome import Run
 from meio_jax.backtest.plan import Levels, PlanSource, PlanTable, Snapshot
+from meio_jax.backtest.plan_shares import offer_items
+from meio_jax.backtest.prices import unit_prices
 from meio_jax.backtest.receive import receive
 from meio_jax.backtest.review import NEAREST, UP, Desk, Rules, Shipments, review
 from meio_jax.backtest.serve import serve
 from meio_jax.backtest.supply import Supply, with_recorded
 from meio_jax.backtest.unit_values import look_ahead
+from meio_jax.backtest.whole import WholeOrders, settle
 
 Shipment = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Item, node, units, the day promised and the last day of sale (-1: counted from the receipt) of what is under way."""
 
 
 class Missing(NamedTuple):
-    """What orders that arrive on a day lack: arrays of item, node, units, the day promised, and offer."""
+    """What orders that arrive on a day lack: arrays of item, node, units, the day promised, offer, and unit price."""
 
     item: np.ndarray
     node: np.ndarray
     units: np.ndarray
     promised: np.ndarray
     offer: np.ndarray
+    price: np.ndarray
 
 
 def no_shipment() -> Shipment:
@@ -75,6 +79,9 @@ class Simulation:
         resources = len(world.limits.kind)
         self.used = unused(world.limits)
         self.limited = (world.limits, self.used)
+        usual = plan.usual(world) if isinstance(plan, PlanTable) else {}
+        self.desk = WholeOrders(world.terms, usual, options.small_orders)
+        self.whole_items = offer_items(supply)
         self.books = empty_books(
             len(world.items),
             len(world.nodes),
@@ -128,7 +135,8 @@ class Simulation:
         np.add.at(owed, self.backlog.item, self.backlog.units)
         credit = self.world.terminal_credit * self.world.catalog.unit_cost * (left.sum(1) - owed)
         self.books.cost[:, -1] = -credit
-        return Run(self.books, self.state, self.usage, self.flows, owed, self.orders_served, self.seconds)
+        served, seconds = self.orders_served, self.seconds
+        return Run(self.books, self.state, self.usage, self.flows, owed, served, seconds, self.desk.counts)
 
     def day(self, source: Callable[[int], Orders], day: int) -> None:
         """One day by the simulation's own plan."""
@@ -170,6 +178,7 @@ class Simulation:
             raise bad("plan", "", "", "a plan on the first day", None, "return a PlanTable for day 0")
         if plan is not None:
             self.levels = plan.levels(self.world)
+            self.desk.usual = plan.usual(self.world)
 
     def schedule(self, shipment: Shipment, due: np.ndarray) -> None:
         """Put shipments under way on the calendar, by the day on which they will arrive."""
@@ -250,9 +259,11 @@ class Simulation:
             kept = (self.state, self.books, out)
             network = (world.catalog, sites)
             review(network, self.limited, self.supply_side, kept, self.levels, desk, (first, last, clock))
-            self.send(out, clock)
             done.append(out)
-        return done
+        more, _ = settle(self, done, clock, blank_shipments)
+        for out in [*done, *more]:
+            self.send(out, clock)
+        return done + more
 
     def send(self, out: Shipments, clock: Clock) -> None:
         """Put what was ordered and shipped on the calendar, and count it."""
@@ -275,7 +286,8 @@ class Simulation:
         lacking[rows] = self.deliveries.missing(vendor, key, out.units[rows], clock.day)
         for row, source in zip(rows[lacking[rows] > 0], offer[lacking[rows] > 0], strict=True):
             at = slice(row, row + 1)
-            found = Missing(out.item[at], out.node[at], lacking[at], promised[at], np.array([source]))
+            price = unit_prices(supply, np.array([source]), out.units[at])
+            found = Missing(out.item[at], out.node[at], lacking[at], promised[at], np.array([source]), price)
             self.missing.setdefault(int(out.due[row]), []).append(found)
         return lacking
 
@@ -286,7 +298,7 @@ class Simulation:
         np.subtract.at(self.state.on_order, (item, lacking.node), units)
         np.subtract.at(self.books.flow[:, 0], item, units)
         if clock.charged:
-            np.subtract.at(self.books.cost[:, PURCHASE], item, units * supply.offer_cost[offer])
+            np.subtract.at(self.books.cost[:, PURCHASE], item, units * lacking.price)
             np.subtract.at(self.books.cost[:, INBOUND], item, units * supply.offer_freight[offer])
             np.subtract.at(self.books.tally[:, C_PURCHASED], item, units)
 
@@ -319,7 +331,7 @@ class Simulation:
                 pairs = item[taken] * len(self.flows) + source[taken]
                 amount = float(len(np.unique(pairs[units[taken] > 0])))
             elif row["measure"] == "money":
-                amount = float((units[taken] * supply.offer_cost[offer[taken]]).sum())
+                amount = float((units[taken] * unit_prices(supply, offer[taken], units[taken])).sum())
             else:
                 amount = float((units[taken] * world.limits.weight[world.limits.measure[r], item[taken]]).sum())
             self.used.today[r] += amount

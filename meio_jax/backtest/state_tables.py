@@ -7,6 +7,7 @@ import polars as pl
 
 from meio_jax.backtest.lookup import frame
 from meio_jax.backtest.plan_shares import offer_items
+from meio_jax.backtest.prices import unit_prices
 from meio_jax.backtest.review import Shipments
 from meio_jax.backtest.simulation import Simulation, expected_days, promised_days
 
@@ -123,10 +124,11 @@ def orders_table(simulation: Simulation, done: list[Shipments], day: int) -> pl.
     """The purchase orders among what was ordered and shipped on a day, with the columns of `plan/orders`."""
     world, supply = simulation.world, simulation.world.supply
     _, units, source = _filled(done)
-    bought = source >= len(supply.lane_from)
+    # What a vendor refused has no units.
+    bought = (source >= len(supply.lane_from)) & (units > 0)
     offer, units = source[bought] - len(supply.lane_from), units[bought]
     today, due = _dates(simulation, source[bought], supply.offer_node[offer], day)
-    cost = supply.offer_cost[offer]
+    cost = unit_prices(supply, offer, units)
     return pl.DataFrame(
         {
             "item_id": pl.Series("item", world.items, pl.String).gather(offer_items(supply)[offer]),

@@ -8,6 +8,7 @@ import polars as pl
 from meio_jax.backtest import draws
 from meio_jax.backtest.compiled import compiled
 from meio_jax.backtest.lookup import bad, compressed, frame, integers, numbers, rows_of, texts
+from meio_jax.backtest.prices import read_steps
 from meio_jax.backtest.sales import id_keys
 from meio_jax.tables.open_days import Schedule, schedule
 
@@ -30,7 +31,8 @@ class Supply(NamedTuple):
     orders are made on a day, those that waited included, and `received` `[days, nodes]` is the day on which a node
     receives what is due on a day; all three have no days where there is no calendar. `outlive [items, nodes]` is the
     least number of days by which the last day of sale of a unit must lie ahead for it to be shipped to another node (0
-    for items that keep). `limit` is the longest lead time, days.
+    for items that keep). `offer_fixed` is the fixed cost of an order line, and prices by quantity of offer k are
+    `step_cost[step_start[k]:step_start[k + 1]]` from `step_units` on. `limit` is the longest lead time, days.
     """
 
     lane_from: np.ndarray
@@ -57,6 +59,10 @@ class Supply(NamedTuple):
     offer_pack: np.ndarray
     offer_least: np.ndarray
     offer_share: np.ndarray
+    offer_fixed: np.ndarray
+    step_start: np.ndarray
+    step_units: np.ndarray
+    step_cost: np.ndarray
     offer_key: np.ndarray
     seen_start: np.ndarray
     seen_days: np.ndarray
@@ -133,6 +139,7 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
     keyed = [
         f"{a}\n{b}\n{c}" for a, b, c in zip(texts(offers, "item_id"), names, texts(offers, "node_id"), strict=True)
     ]
+    step_start, step_units, step_cost = read_steps(tables, offers)
     rank = {node: k for k, tier in enumerate(tiers) for node in tier}
     days = _calendar(tables, origin, target)
     supply = Supply(
@@ -161,6 +168,10 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         offer_pack=np.maximum(integers(offers, "pack_size", 1), 1),
         offer_least=integers(offers, "min_order"),
         offer_share=numbers(offers, "share", 1.0),
+        offer_fixed=numbers(offers, "order_cost"),
+        step_start=step_start,
+        step_units=step_units,
+        step_cost=step_cost,
         offer_key=id_keys(keyed),
         seen_start=seen_start,
         seen_days=seen_days,

@@ -17,7 +17,7 @@ from meio_jax.backtest_loop.live import Life
 _DRAWS = 4000
 _TERMS = (
     *("purchase", "inbound", "transfer", "handling", "holding", "outbound", "downgrade", "lost_sale", "backorder"),
-    "waste",
+    *("waste", "ordering"),
 )
 
 Sums = dict[str, np.ndarray]

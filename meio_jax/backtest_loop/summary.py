@@ -45,6 +45,7 @@ def _arm(life: Life, world: World) -> dict[str, Any]:
         "days_of_cover": float(stock.mean() / sold) if sold > 0 else None,
         "turns_per_year": year * sold / float(stock.mean()) if stock.mean() > 0 else None,
         "violation": _violation(life),
+        "refused_orders": int(life.outcome.replications["refused_orders"].sum()),
         "short_transfers": int(sum(step.short for step in life.steps)),
         "seconds": float(sum(step.seconds for step in life.steps)),
         "seconds_of_longest_day": float(max(step.seconds for step in life.steps)),
@@ -55,7 +56,7 @@ def _arm(life: Life, world: World) -> dict[str, Any]:
 
 _TERMS = (
     "purchase", "inbound", "transfer", "handling", "holding", "outbound", "downgrade", "lost_sale", "backorder",
-    "waste", "terminal",
+    "waste", "ordering", "terminal",
 )  # fmt: skip
 
 
