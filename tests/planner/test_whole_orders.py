@@ -1,0 +1,222 @@
+"""Rules of vendors for whole orders: by hand, by trying everything, and lived in the order-by-order simulator."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from lived import DAYS, lived, policy_of
+from one_node import item, offer
+from test_order_costs import made
+
+from meio_jax.backtest import Execution, Options, PlanTable, simulate
+from meio_jax.instance import Instance
+from meio_jax.plans.tables import decision_frames
+from meio_jax.plans.whole_order import FILLED, PLACED, POSTPONED, TOO_SMALL, Lines, Rules, whole_order
+
+ITEMS = [item(name, unit_cost=5.0) for name in "ABC"]
+OFFERS = [offer(name, 2, unit_cost=5.0) for name in "ABC"]
+
+
+def rules(**changes: Any) -> Rules:
+    usual: dict[str, Any] = {
+        "least": {}, "trucks": {}, "order_cost": 0.0, "truck_cost": 0.0, "fill": 0.0, "usual": 0.0,
+        "gap": 1, "every": 1,
+    }  # fmt: skip
+    return Rules(**{**usual, **changes})
+
+
+def lines(units: list[float], **changes: Any) -> Lines:
+    """Three items with enough stock, sold 10, 2 and 5 a day without variance, of value 5 and 1 m3."""
+    each = {
+        "fixed": 0.0, "pack": 2.0, "smallest": changes.get("pack", 2.0), "room": np.inf, "position": 1000.0,
+        "variance": 0.0, "lead": 2.0, "holding": 1.0, "penalty": 50.0,
+    }  # fmt: skip
+    rate = np.array([10.0, 2.0, 5.0])
+    named = {name: np.broadcast_to(np.asarray(changes.pop(name, value), float), 3) for name, value in each.items()}
+    sizes = {"value": np.full(3, 5.0), "volume": np.ones(3), "weight": np.zeros(3)}
+    return replace(Lines(units=np.array(units, float), rate=rate, sizes=sizes, **named), **changes)
+
+
+def test_an_order_that_is_large_enough_is_placed_as_it_is() -> None:
+    units, status = whole_order(lines([10, 4, 6]), rules(least={"value": 100.0}))
+    assert (units.tolist(), status) == ([10, 4, 6], PLACED)
+
+
+def test_an_order_that_is_too_small_waits_while_nothing_runs_out() -> None:
+    """70 of 100; with 1,000 units of each in stock nobody misses what comes a day later."""
+    units, status = whole_order(lines([10, 4, 0]), rules(least={"value": 100.0}))
+    assert (units.tolist(), status) == ([0, 0, 0], POSTPONED)
+
+
+def test_it_is_filled_up_where_waiting_costs_more() -> None:
+    """Stock lasts for the lead time of two days and no longer: a day of waiting misses ten units at 50."""
+    one = lines([10, 4, 0], position=[20.0, 1000.0, 1000.0])
+    units, status = whole_order(one, rules(least={"value": 100.0}))
+    assert status == FILLED
+    assert units @ one.sizes["value"] == 100
+
+
+@pytest.mark.parametrize("least", [90.0, 100.0, 140.0, 200.0])
+@pytest.mark.parametrize("holding", [[1.0, 1.0, 1.0], [0.2, 3.0, 1.0]])
+def test_what_fills_it_up_is_the_cheapest_of_all(least: float, holding: list[float]) -> None:
+    """A unit that comes early is held until its demand would have ordered it: e^2 / 2D on average."""
+    one = lines([10, 4, 0], position=[20.0, 1000.0, 1000.0], holding=holding, penalty=1e6)
+    units, _ = whole_order(one, rules(least={"value": least}))
+    early = lambda more: float(np.sum(one.holding * more**2 / (2 * one.rate)))
+    enough = [
+        np.array(more)
+        for more in itertools.product(range(0, 32, 2), repeat=3)
+        if (one.units + np.array(more)) @ one.sizes["value"] >= least
+    ]
+    assert early(units - one.units) == pytest.approx(min(map(early, enough)))
+
+
+def test_a_most_stock_is_kept_and_an_order_that_cannot_be_filled_is_none() -> None:
+    units, status = whole_order(lines([10, 0, 0], position=0.0, room=[12.0, 0.0, 0.0]), rules(least={"value": 100.0}))
+    assert (units.sum(), status) == (0, TOO_SMALL)
+
+
+def test_what_planners_have_fixed_is_never_put_off() -> None:
+    units, status = whole_order(lines([10, 4, 0], fixed=[10.0, 0.0, 0.0]), rules(least={"value": 100.0}))
+    assert status == FILLED
+    assert units[0] >= 10
+
+
+def test_an_order_waits_for_the_size_that_its_cost_makes_worth_while() -> None:
+    """14 of 30 units: waiting a day costs nothing and saves a part of the 100 of the order."""
+    dear = rules(order_cost=100.0, usual=30.0)
+    assert whole_order(lines([10, 4, 0]), dear)[1] == POSTPONED
+    assert whole_order(lines([20, 4, 6]), dear)[1] == PLACED
+    assert whole_order(lines([10, 4, 0], position=[20.0, 1000.0, 1000.0]), dear)[1] == PLACED
+
+
+@pytest.mark.parametrize(
+    ("units", "position", "penalty", "wanted"),
+    [
+        # 14 of 20 m3: six units more cost less to hold than what runs out if four are left out.
+        ([10, 4, 0], 0.0, 1e3, 20),
+        # 11 of 20 m3, and nothing runs out: one unit is left for later.
+        ([10, 0, 1], 1000.0, 1.0, 10),
+        ([12, 4, 4], 0.0, 1e3, 20),
+    ],
+)
+def test_full_trucks_only(units: list[float], position: float, penalty: float, wanted: int) -> None:
+    one = lines(units, position=position, penalty=penalty, pack=1.0, holding=1.0)
+    found, _ = whole_order(one, rules(trucks={"volume": 10.0}, fill=1.0))
+    assert found.sum() == wanted
+
+
+def test_a_truck_that_costs_much_is_filled() -> None:
+    """14 m3 in two trucks of 10: at 100 a truck six units more cost less than 0.6 of a truck, at 0.1 they do not."""
+    one = lines([10, 4, 0], position=0.0, penalty=1e3, pack=1.0)
+    assert whole_order(one, rules(trucks={"volume": 10.0}, truck_cost=100.0))[0].sum() == 20
+    assert whole_order(one, rules(trucks={"volume": 10.0}, truck_cost=0.1))[0].sum() == 14
+
+
+def built(stock: dict[str, float], vendors: dict[str, Any], **more: Any) -> Instance:
+    """Three items of ten a day at 5, from one vendor, with levels to be given."""
+    there = [{"item_id": name, "node_id": "site", "units": units} for name, units in stock.items()]
+    settings = {"ordering": "morning", "terminal": "continue"}
+    return made(OFFERS, items=ITEMS, on_hand=there, vendors=[{"vendor_id": "v", **vendors}], settings=settings, **more)
+
+
+def decided(one: Instance, level: float) -> tuple[dict[str, int], dict[str, Any]]:
+    """Units ordered today, and what became of the whole order."""
+    frames = dict(decision_frames(one, policy_of(one, level)))
+    orders = frames["plan/orders"]
+    (whole,) = frames["plan/vendor_orders"].iter_rows(named=True)
+    return dict(zip(orders["item_id"].to_list(), orders["units"].to_list(), strict=True)), whole
+
+
+def test_a_least_order_sets_the_rhythm_of_the_search() -> None:
+    """150 a day: 400 are there every third day, and levels are lived through with orders that far apart."""
+    one = built(dict.fromkeys("ABC", 60.0), {"min_order_value": 400.0})
+    (rhythm,) = one.census.rhythms
+    assert (rhythm.every, rhythm.units, rhythm.unit_cost) == (3, 0, 0)
+    _, outcome = lived(one, policy_of(one, 60.0))
+    assert outcome.timing is not None
+    days = np.flatnonzero(np.asarray(outcome.timing.daily)[:, 0, 0])
+    assert set(np.diff(days).tolist()) == {3}
+    assert outcome.costs.ordering is None
+
+
+def test_costs_of_an_order_set_the_rhythm_where_nothing_else_does() -> None:
+    """K = 135, 30 a day at a holding cost of 1 each: sqrt(2 K / 30) = 3 days, and 135 / 90 a unit."""
+    one = built(dict.fromkeys("ABC", 60.0), {"order_cost": 135.0})
+    (rhythm,) = one.census.rhythms
+    assert (rhythm.every, rhythm.units, rhythm.unit_cost) == (3, 75, 1.5)
+
+
+def test_todays_orders_are_those_that_the_vendor_takes() -> None:
+    enough = built(dict.fromkeys("ABC", 30.0), {"min_order_value": 400.0})
+    assert decided(enough, 60.0)[0] == {"A": 40, "B": 40, "C": 40}
+    few = built(dict.fromkeys("ABC", 55.0), {"min_order_value": 400.0})
+    units, whole = decided(few, 60.0)
+    assert units == {}
+    assert (whole["status"], whole["wanted_units"], whole["every"]) == ("postponed", 45, 3)
+    urgent = built({"A": 5.0, "B": 70.0, "C": 70.0}, {"min_order_value": 400.0})
+    units, whole = decided(urgent, 60.0)
+    assert whole["status"] == "filled up"
+    assert units["A"] >= 60
+    assert 5 * sum(units.values()) == whole["value"] == 400
+
+
+def lived_by(one: Instance, level: float, days: int = DAYS, vendors: pl.DataFrame | None = None, **options: Any) -> Any:
+    plan = PlanTable(pl.DataFrame({"item_id": one.items, "node_id": "site", "target": level}), vendors=vendors)
+    actual = pl.DataFrame(
+        {"item_id": np.repeat(one.items, days), "period": list(range(days)) * 3, "units": [10] * days * 3}
+    )
+    return simulate(one.tables, plan, options=Options(actual=actual, rounding="up", **options))
+
+
+def test_the_simulator_refuses_small_orders_and_charges_orders_and_trucks() -> None:
+    """Each evening 150 more: refused, refused, then 450 are placed, seven times, in four trucks of 25 each."""
+    terms = {"min_order_value": 400.0, "order_cost": 7.0, "truck_volume": 25.0, "truck_cost": 2.0}
+    one = built(dict.fromkeys("ABC", 100.0), terms)
+    outcome = lived_by(one, 100.0)
+    (row,) = outcome.replications.iter_rows(named=True)
+    assert row["vendor_orders"] == 7
+    assert row["refused_orders"] == 14
+    assert row["trucks"] == 28
+    assert row["ordering"] == pytest.approx(7 * 7 + 28 * 2)
+    assert row["purchased"] == 7 * 90
+    assert row["order_lines"] == 21
+    assert row["purchase"] == 7 * 450
+    left = outcome.balance.row(0, named=True)
+    assert left["start"] + left["purchased"] == left["shipped"] + left["wasted"] + left["end"]
+    # A plan that puts orders off for up to three days asks for none that is refused.
+    table = pl.DataFrame({"vendor_id": ["v"], "node_id": ["site"], "usual_units": [0.0], "every": [3]})
+    (same,) = lived_by(one, 100.0, vendors=table).replications.iter_rows(named=True)
+    assert (same["refused_orders"], same["postponed_orders"], same["total"]) == (0, 14, pytest.approx(row["total"]))
+    # Filled up at once, every order is one of 400 at least.
+    filled = lived_by(one, 100.0, small_orders="fill")
+    (row,) = filled.replications.iter_rows(named=True)
+    assert row["refused_orders"] == 0
+    assert row["purchase"] / row["vendor_orders"] >= 400
+    left = filled.balance.row(0, named=True)
+    assert left["start"] + left["purchased"] == left["shipped"] + left["wasted"] + left["end"]
+
+
+def test_a_vendor_of_full_trucks_ships_no_part_of_one() -> None:
+    """30 units an evening and trucks of 45: an evening too few, then 60 of which 45 go, then 45 again."""
+    one = built(dict.fromkeys("ABC", 100.0), {"truck_volume": 45.0, "truck_fill": 1.0})
+    (row,) = lived_by(one, 100.0).replications.iter_rows(named=True)
+    assert row["purchased"] == 45 * row["trucks"]
+    assert row["trucks"] == row["vendor_orders"]
+    assert 30 * DAYS - row["purchased"] < 45
+
+
+def test_tables_that_are_executed_are_refused_as_well() -> None:
+    one = built(dict.fromkeys("ABC", 100.0), {"min_order_value": 400.0})
+    world = Execution(one.tables, days=2, options=Options(ordering="morning"))
+    moves = pl.DataFrame(schema={"item_id": pl.String, "from_node": pl.String, "to_node": pl.String, "units": pl.Int64})
+    order = pl.DataFrame({"item_id": ["A"], "vendor_id": ["v"], "node_id": ["site"], "units": [79]})
+    assert world.execute(order, moves).refused.rows() == [("v", "site")]
+    assert world.finish().units["purchased"] == 0
+    assert world.execute(order.with_columns(units=pl.lit(80)), moves).refused.is_empty()
+    assert world.finish().units["purchased"] == 80
