@@ -170,14 +170,17 @@ def _taken(simulation: Any, order: _Order, terms: Terms, clock: Clock, *, exact:
     load, wait = order.load(), desk.waits.get(order.pair, 0)
     usual, patience = desk.usual.get(order.pair, (0.0, 0))
     enough = terms.takes(load)
+    # Full trucks go at once; what begins another one is asked for again.
+    cut = not exact and not enough and _cut_back(order, terms, clock)
+    enough = enough or cut
     if not exact and wait < patience and (not enough or sum(order.lines.values()) < usual):
         desk.waits[order.pair] = wait + 1
         desk.counts[3] += clock.charged
         return False, False
     desk.waits[order.pair] = 0
     if enough:
-        return True, False
-    if not exact and (_cut_back(order, terms) or (desk.small == "fill" and _fill_up(simulation, order, terms, clock))):
+        return True, cut
+    if not exact and desk.small == "fill" and _fill_up(simulation, order, terms, clock):
         return True, True
     desk.counts[2] += clock.charged
     return False, False
@@ -259,8 +262,8 @@ def _room(simulation: Any, order: _Order, offer: int) -> bool:
     return bool(state.on_hand[item, node] + state.on_order[item, node] + added <= supply.most[item, node])
 
 
-def _cut_back(order: _Order, terms: Terms) -> bool:
-    """Leave out of an order what begins a truck that it does not fill, the largest lines first."""
+def _cut_back(order: _Order, terms: Terms, clock: Clock) -> bool:
+    """Leave out of an order what begins a truck that it does not fill, of the items that then stand highest first."""
     simulation = order.simulation
     supply = simulation.supply_side[0]
     trucks = math.ceil(terms.loaded(order.load()) - 1e-9) - 1
@@ -268,10 +271,11 @@ def _cut_back(order: _Order, terms: Terms) -> bool:
         return False
     before = dict(order.lines)
     while terms.loaded(order.load()) > trucks * (1 + 1e-9):
-        units, offer = max((units, offer) for offer, units in order.lines.items())
-        if units <= 0:
+        able = [offer for offer, units in order.lines.items() if units > 0]
+        if not able:
             break
-        left = units - int(supply.offer_pack[offer])
+        _, offer = max((_ratio(simulation, order, offer, clock), offer) for offer in able)
+        left = order.lines[offer] - int(supply.offer_pack[offer])
         order.lines[offer] = left if left >= supply.offer_least[offer] else 0
     order.lines = {offer: units for offer, units in order.lines.items() if units > 0}
     if terms.takes(order.load()):
