@@ -87,14 +87,19 @@ def _decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tup
 
 
 def _leaves(instance: Instance) -> dict[str, np.ndarray]:
-    """Arrays of the items by name, over all items; what planners have decided by day, and most stock, beside them."""
+    """Arrays of the items by name, over all items; beside them what planners decided, most stock and prices."""
     block = instance.catalog.block
     named = {**vars(block), **({} if block.overrides is None else vars(block.overrides))}
     if block.bounds is not None:
         named["most"] = block.bounds.most
     plain = {name: leaf for name, leaf in named.items() if isinstance(leaf, jax.Array)}
     found = {name: joined(instance, leaf) for name, leaf in plain.items() if not name.startswith("group")}
-    return {"bought_until": np.full(len(instance.items), np.iinfo(np.int32).max), **found}
+    none: np.ndarray = np.zeros((0, *found["offer_cost"].shape))
+    steps = {"from_units": none, "break_cost": none}
+    if block.ordering is not None:
+        steps["from_units"] = joined(instance, block.ordering.from_units)
+        steps["break_cost"] = joined(instance, block.ordering.unit_cost)
+    return {"bought_until": np.full(len(instance.items), np.iinfo(np.int32).max), **found, **steps}
 
 
 def expected_frames(instance: Instance, holdout: Holdout) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -70,7 +70,7 @@ def whole_orders(
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is known of every offer slot and item `[offers, items]`."""
+    """What is known of every offer slot and item `[offers, items]`; `lasting`: items that are not phased out."""
 
     instance: Instance
     leaves: dict[str, np.ndarray]
@@ -78,6 +78,7 @@ class _Facts:
     fixed: np.ndarray
     rate: np.ndarray
     node: np.ndarray
+    lasting: np.ndarray
 
     @classmethod
     def of(cls, instance: Instance, leaves: dict[str, np.ndarray]) -> _Facts:
@@ -88,7 +89,8 @@ class _Facts:
         active = leaves["offer_active"].astype(bool) & (leaves["bought_until"] > 0)
         part = np.where(active, flow[node] * leaves["source_share"][: network.offers], 0)
         free, fixed = _decided(instance, leaves, active)
-        return cls(instance, leaves, free, fixed, part * mean, node)
+        lasting = leaves["bought_until"] >= network.horizon
+        return cls(instance, leaves, free, fixed, part * mean, node, lasting)
 
     def lines_of(self, vendor: str, node: str) -> tuple[np.ndarray, np.ndarray]:
         """Offer slots and items of a vendor at a node."""
@@ -114,7 +116,7 @@ class _Facts:
             pack=leaves["pack"][at].astype(float),
             smallest=np.maximum(np.ceil(leaves["least"][at] / leaves["pack"][at]), 1).astype(float)
             * leaves["pack"][at],
-            room=np.where(self.free[at], self._room(node, item), units),
+            room=np.where(self.free[at] & self.lasting[item], self._room(node, item), units),
             position=self._position()[node, item],
             rate=np.where(self.free[at], self.rate[at], 0),
             variance=scale * (1 - scale + scale * first) * mean + second * np.square(scale * mean),
@@ -126,6 +128,8 @@ class _Facts:
                 "volume": leaves["volume"][item].astype(float),
                 "weight": leaves["weight"][item].astype(float),
             },
+            from_units=leaves["from_units"][:, *at].astype(float),
+            prices=leaves["break_cost"][:, *at].astype(float),
         )
 
     def _position(self) -> np.ndarray:
@@ -144,7 +148,10 @@ class _Facts:
         if "most" in self.leaves:
             most = np.maximum(self.leaves["most"][0][node, item] - self._position()[node, item], 0)
         life = self.instance.tables.items["shelf_life"].cast(pl.Float64).fill_null(np.inf).to_numpy()[item]
-        sold = np.where(np.isfinite(life), life / 2 * self.rate[:, item].max(0), np.inf)
+        bought = np.zeros((len(self.instance.ids.nodes), self.rate.shape[1]))
+        np.add.at(bought, self.node, self.rate)
+        keeps = np.isinf(life)
+        sold = np.where(keeps, np.inf, np.where(keeps, 0, life) / 2 * bought[node, item])
         return np.minimum(most, np.maximum(sold - np.maximum(self._position()[node, item], 0), 0))
 
 

@@ -40,6 +40,8 @@ class Lines:
         holding: Cost of holding a unit for a period, money.
         penalty: Cost of a unit of demand that finds no stock, money.
         sizes: What a unit takes: value, volume and weight.
+        from_units: Least units of each price by quantity, from the smallest up; infinite where there is none.
+        prices: These prices; below the least quantity a unit costs its value.
     """
 
     units: Float[np.ndarray, " lines"]
@@ -54,6 +56,15 @@ class Lines:
     holding: Float[np.ndarray, " lines"]
     penalty: Float[np.ndarray, " lines"]
     sizes: dict[str, Float[np.ndarray, " lines"]]
+    from_units: Float[np.ndarray, "breaks lines"]
+    prices: Float[np.ndarray, "breaks lines"]
+
+    def price(self, units: Float[np.ndarray, " lines"]) -> Float[np.ndarray, " lines"]:
+        """Money per unit in lines of so many units."""
+        price = self.sizes["value"]
+        for least, cost in zip(self.from_units, self.prices, strict=True):
+            price = np.where(units >= least, cost, price)
+        return price
 
     def load(self) -> dict[str, float]:
         """What the whole order is worth and takes."""
@@ -126,8 +137,11 @@ def whole_order(lines: Lines, rules: Rules) -> tuple[np.ndarray, str]:
     if filled is None:
         return (lines.units, TOO_SMALL) if forced else (0 * lines.units, TOO_SMALL)
     if forced or (not enough and _wait(lines, rules) > _early(lines, filled)):
-        units, _ = _trucked(replace(lines, units=filled), rules)
-        return units, FILLED
+        units, status = _trucked(replace(lines, units=filled), rules)
+        if status == TOO_SMALL:
+            # No number of trucks suits it: what was to fill it up helps nothing.
+            return (lines.units if forced else 0 * lines.units), TOO_SMALL
+        return units, FILLED if units.any() else POSTPONED
     return 0 * lines.units, POSTPONED
 
 
@@ -153,6 +167,12 @@ def _early(lines: Lines, filled: np.ndarray) -> float:
     """Money for holding what comes early until it would have been ordered: half the time that its demand takes."""
     more = filled - lines.units
     return float(np.sum(lines.holding * np.where(more > 0, more**2 / (2 * np.maximum(lines.rate, _HAIR)), 0)))
+
+
+def _dearer(lines: Lines, units: np.ndarray) -> float:
+    """Money that the units which are ordered in any case cost more, or less (below 0), for the size of their lines."""
+    both = np.minimum(units, lines.units)
+    return float(both @ (lines.price(units) - lines.price(lines.units)))
 
 
 def _filled(lines: Lines, wanted: dict[str, float]) -> np.ndarray | None:
@@ -203,13 +223,15 @@ def _trucked(lines: Lines, rules: Rules) -> tuple[np.ndarray, str]:
         fits = None if full is None else rules.loaded(replace(lines, units=full).load()) <= count + 1e-6
         if full is not None and not fits:
             full = _cut(replace(lines, units=full), rules, count)
-        if full is not None and rules.takes(replace(lines, units=full).load()):
-            choices.append((_early(lines, full) + rules.truck_cost * wasted, 1, full, FILLED))
+        if full is not None and full.any() and rules.takes(replace(lines, units=full).load()):
+            cost = _early(lines, full) + rules.truck_cost * wasted + _dearer(lines, full)
+            choices.append((cost, 1, full, FILLED))
     if count > 1:
         less = _cut(lines, rules, count - 1)
         if rules.takes(replace(lines, units=less).load()):
             late = replace(lines, units=less).short(rules.gap * rules.every) - lines.short(rules.gap * rules.every)
-            choices.append((float(lines.penalty @ late), 2, less, PLACED))
+            cost = float(lines.penalty @ late) + _dearer(lines, less)
+            choices.append((cost, 2, less, PLACED if less.any() else POSTPONED))
     if not choices:
         return (lines.units if lines.fixed.any() else 0 * lines.units), TOO_SMALL
     _, _, units, status = min(choices, key=lambda one: one[:2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from lived import DAYS, lived, policy_of
-from one_node import item, offer
+from one_node import START, item, offer
 from test_order_costs import made
 
 from meio_jax.backtest import Execution, Options, PlanTable, simulate
@@ -38,8 +39,9 @@ def lines(units: list[float], **changes: Any) -> Lines:
     }  # fmt: skip
     rate = np.array([10.0, 2.0, 5.0])
     named = {name: np.broadcast_to(np.asarray(changes.pop(name, value), float), 3) for name, value in each.items()}
+    none: Any = {"from_units": np.zeros((0, 3)), "prices": np.zeros((0, 3))}
     sizes = {"value": np.full(3, 5.0), "volume": np.ones(3), "weight": np.zeros(3)}
-    return replace(Lines(units=np.array(units, float), rate=rate, sizes=sizes, **named), **changes)
+    return replace(Lines(units=np.array(units, float), rate=rate, sizes=sizes, **none, **named), **changes)
 
 
 def test_an_order_that_is_large_enough_is_placed_as_it_is() -> None:
@@ -118,11 +120,38 @@ def test_a_truck_that_costs_much_is_filled() -> None:
     assert whole_order(one, rules(trucks={"volume": 10.0}, truck_cost=0.1))[0].sum() == 14
 
 
+def test_cutting_back_counts_the_price_by_quantity_that_is_lost() -> None:
+    """12 m3 in trucks of 10: two units less are the cheaper, unless all others then cost 1 more."""
+    one = lines([12, 0, 0], pack=1.0, penalty=1.0, holding=1.0)
+    full = rules(trucks={"volume": 10.0}, fill=1.0)
+    assert whole_order(one, full)[0].sum() == 10
+    steps = {"from_units": np.array([[12.0, np.inf, np.inf]]), "prices": np.array([[4.0, 0.0, 0.0]])}
+    assert whole_order(replace(one, **steps), full)[0].sum() == 20
+
+
+def test_an_order_that_suits_no_number_of_trucks_is_told_to_be_too_small() -> None:
+    """20 units are worth enough, and packs of 4 m3 fill no truck of 9 with 24 at most; what is fixed stands."""
+    odd = rules(least={"value": 100.0}, trucks={"volume": 9.0}, fill=1.0)
+    changes: Any = {"pack": 4.0, "position": [20.0, 1000.0, 1000.0], "room": [16.0, 4.0, 4.0]}
+    units, status = whole_order(lines([12, 4, 0], **changes), odd)
+    assert (units.tolist(), status) == ([0, 0, 0], TOO_SMALL)
+    units, status = whole_order(lines([12, 4, 0], fixed=[12.0, 0.0, 0.0], **changes), odd)
+    assert (units.tolist(), status) == ([12, 4, 0], TOO_SMALL)
+
+
+def test_an_order_that_is_cut_back_to_nothing_is_postponed() -> None:
+    """18 of 20 m3 in one line of 18 at least: holding two more is dear, and nothing runs out."""
+    one = lines([18, 0, 0], pack=6.0, smallest=18.0, room=[18.0, 20.0, 20.0], penalty=1.0, holding=1.0)
+    units, status = whole_order(one, rules(trucks={"volume": 10.0}, fill=1.0))
+    assert (units.tolist(), status) == ([0, 0, 0], POSTPONED)
+
+
 def built(stock: dict[str, float], vendors: dict[str, Any], **more: Any) -> Instance:
     """Three items of ten a day at 5, from one vendor, with levels to be given."""
     there = [{"item_id": name, "node_id": "site", "units": units} for name, units in stock.items()]
     settings = {"ordering": "morning", "terminal": "continue"}
-    return made(OFFERS, items=ITEMS, on_hand=there, vendors=[{"vendor_id": "v", **vendors}], settings=settings, **more)
+    usual = {"items": ITEMS, "on_hand": there, "vendors": [{"vendor_id": "v", **vendors}], "settings": settings}
+    return made(OFFERS, **{**usual, **more})
 
 
 def decided(one: Instance, level: float) -> tuple[dict[str, int], dict[str, Any]]:
@@ -164,6 +193,16 @@ def test_todays_orders_are_those_that_the_vendor_takes() -> None:
     assert whole["status"] == "filled up"
     assert units["A"] >= 60
     assert 5 * sum(units.values()) == whole["value"] == 400
+
+
+def test_an_item_that_is_phased_out_fills_up_no_order() -> None:
+    """B is the cheapest to hold, and what is bought of it beyond its last day would be worth nothing."""
+    last = {"phase_out": START + datetime.timedelta(days=3), "holding_cost": 0.001}
+    gone = [{**one, "phase_out": None, **(last if one["item_id"] == "B" else {})} for one in ITEMS]
+    urgent = built({"A": 5.0, "B": 70.0, "C": 70.0}, {"min_order_value": 400.0}, items=gone)
+    units, whole = decided(urgent, 60.0)
+    assert whole["status"] == "filled up"
+    assert units.get("B", 0) == 0
 
 
 def lived_by(one: Instance, level: float, days: int = DAYS, vendors: pl.DataFrame | None = None, **options: Any) -> Any:
