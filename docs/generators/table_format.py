@@ -74,7 +74,8 @@ What can be used but is probably not meant is a *warning*: one line a kind with 
 | `long lead times` | orders that arrive after the horizon |
 | `short shelf lives`, `lanes too slow for a shelf life` | what expires before it can be sold |
 | `disposal without a shelf life` | a `waste_cost` of what does not expire |
-| `least orders beyond a shelf life`, `vendors without offers` | rules in `vendors` that cost waste, or are of no use |
+| `least orders beyond a shelf life` | rules in `vendors` that cost waste |
+| `vendors without offers`, `trucks that nothing fills` | rules in `vendors` that are of no use |
 """
 
 

@@ -9,6 +9,7 @@ from meio_jax.tables.findings import ROW, View
 from meio_jax.tables.mean_demand import mean_demand
 from meio_jax.tables.vendor_rules import MINIMA
 
+_TRUCK_SIZES = {"volume": "volume_m3", "weight": "weight_kg"}
 _OFFER = ["item_id", "vendor_id", "node_id"]
 
 
@@ -91,12 +92,12 @@ def _check_sizes(context: Context, vendors: View, offers: View, items: View, for
     life = pl.col("shelf_life").min().alias("__life")
     sums = [value.sum().alias(f"__{name}") for name, value in sold.items()]
     by_node = lines.group_by("vendor_id", "node_id").agg(*sums, life)
-    # A row for all nodes holds for each of them: the one that needs least says whether it can be met.
-    everywhere = by_node.group_by("vendor_id").agg(
-        pl.col("__value", "__volume", "__weight").min(), pl.col("__life").min()
-    )
     rows = vendors.numbered()
-    named = rows.filter(pl.col("node_id").is_not_null()).join(by_node, on=["vendor_id", "node_id"])
+    own = rows.filter(pl.col("node_id").is_not_null())
+    # A row for all nodes holds for each without a row of its own: the one that needs least says whether it can be met.
+    rest = by_node.join(own, on=["vendor_id", "node_id"], how="anti")
+    everywhere = rest.group_by("vendor_id").agg(pl.col("__value", "__volume", "__weight").min(), pl.col("__life").min())
+    named = own.join(by_node, on=["vendor_id", "node_id"])
     general = rows.filter(pl.col("node_id").is_null()).join(everywhere, on="vendor_id")
     known = pl.concat([named, general], how="diagonal")
     for name, column in MINIMA.items():
@@ -118,16 +119,38 @@ def _check_sizes(context: Context, vendors: View, offers: View, items: View, for
             f"{{__days}} {settings.period}s of demand, shelf life {{__life}}",
             "lower the least order, or supply these items elsewhere",
         )
+    _warn_of_empty_trucks(context, vendors, lines)
     _warn_of_others(context, vendors, offers)
 
 
-def _warn_of_others(context: Context, vendors: View, offers: View) -> None:
-    idle = vendors.numbered().join(offers.frame.lazy(), on="vendor_id", how="anti").collect()
+def _warn_of_empty_trucks(context: Context, vendors: View, lines: pl.LazyFrame) -> None:
+    """A truck that no item takes room in is never counted, whatever it costs."""
+    largest = lines.group_by("vendor_id").agg(pl.col("volume_m3", "weight_kg").max())
+    rows = vendors.numbered().join(largest, on="vendor_id")
+    fills = [pl.col(f"truck_{name}").is_not_null() & (pl.col(size) > 0) for name, size in _TRUCK_SIZES.items()]
+    limited = pl.any_horizontal(pl.col(f"truck_{name}").is_not_null() for name in _TRUCK_SIZES)
     context.findings.warn_rows(
         vendors,
-        idle.sort(ROW),
+        rows.filter(limited & ~pl.any_horizontal(fills)).sort(ROW).collect(),
+        "trucks that nothing fills",
+        "trucks in which the items of the vendor take no room: they are neither counted nor paid",
+        "volume_m3 or weight_kg of all its items is 0",
+        "fill in volume_m3 or weight_kg of its items, or leave the truck out",
+    )
+
+
+def _warn_of_others(context: Context, vendors: View, offers: View) -> None:
+    rows, known = vendors.numbered(), offers.frame.lazy()
+    named = pl.col("node_id").is_not_null()
+    idle = [
+        rows.filter(named).join(known, on=["vendor_id", "node_id"], how="anti"),
+        rows.filter(~named).join(known, on="vendor_id", how="anti"),
+    ]
+    context.findings.warn_rows(
+        vendors,
+        pl.concat(idle).sort(ROW).collect(),
         "vendors without offers",
-        "vendors that offer nothing: their rules are of no use",
+        "vendors that offer nothing, or nothing to the node: their rules are of no use",
         "no row of offers",
-        "correct the vendor_id, or leave the row out",
+        "correct the vendor_id or node_id, or leave the row out",
     )

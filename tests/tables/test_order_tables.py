@@ -103,6 +103,49 @@ def test_a_vendor_without_offers_is_told() -> None:
     assert "vendors without offers" in {one.kind for one in found.warnings}
 
 
+def test_a_rule_for_a_node_that_the_vendor_does_not_supply_is_told() -> None:
+    known = {(one["vendor_id"], one["node_id"]) for one in offers()}
+    vendor = offers()[0]["vendor_id"]
+    idle = next(node for node in tables().nodes["node_id"] if (vendor, node) not in known)
+    found = tables(vendors=[{"vendor_id": vendor, "node_id": idle, "order_cost": 5.0}])
+    assert "vendors without offers" in {one.kind for one in found.warnings}
+
+
+def test_trucks_in_which_nothing_takes_room_are_told() -> None:
+    """Of capacities that count kg and m3, items without size are an error of their own: units are counted."""
+    counted = tables().resources.filter(pl.col("measure").is_in(["m3", "kg"]).not_()).to_dicts()
+    flat = [{**one, "weight_kg": 0.0} for one in tables().items.to_dicts()]
+    rule = {"vendor_id": offers()[0]["vendor_id"], "truck_weight": 10.0, "truck_cost": 5.0}
+    kinds = lambda **more: {one.kind for one in tables(vendors=[rule], resources=counted, **more).warnings}
+    assert "trucks that nothing fills" in kinds(items=flat)
+    assert "trucks that nothing fills" not in kinds()
+
+
+def test_a_node_with_a_row_of_its_own_does_not_count_for_the_others() -> None:
+    """One node needs an item of little demand only: a row for it mends the rule for all nodes."""
+    frames, first = tables(), offers()[0]
+    nodes = frames.nodes["node_id"].to_list()
+    other = next(node for node in nodes if node != first["node_id"])
+    small = {**first, "item_id": frames.items["item_id"][1], "node_id": other}
+    forecast = frames.forecast.with_columns(
+        mean=pl.when(pl.col("item_id") == small["item_id"]).then(0.001).otherwise(100.0)
+    ).to_dicts()
+    both = {"offers": [{**first, "unit_cost": 10.0}, {**small, "unit_cost": 10.0}], "forecast": forecast}
+    general = {"vendor_id": first["vendor_id"], "min_order_value": 500.0}
+    named = {**general, "node_id": other, "min_order_value": 0.0}
+    about = lambda vendors: [line for line in _problems_or_none(vendors=vendors, **both) if "min_order_value" in line]
+    assert about([general])
+    assert not about([general, named])
+
+
+def _problems_or_none(**more: list[dict[str, Any]]) -> list[str]:
+    try:
+        tables(**more)
+    except InputError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
 def test_the_census_keeps_the_rhythm() -> None:
     vendor = offers()[0]["vendor_id"]
     made = build_instance(tables(vendors=[{"vendor_id": vendor, "order_cost": 3.0}]), block_items=4)
