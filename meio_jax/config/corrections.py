@@ -32,7 +32,7 @@ def read_correction(path: Path) -> Correction:
     try:
         return check_network(Correction.of(content))
     except ValueError as error:
-        raise InputError([Problem(str(path), "", "", Note(error), expected, remedy)]) from None
+        raise InputError([Problem(str(path), "", "", Note("another content"), str(error), remedy)]) from None
 
 
 def write_correction(correction: Correction, path: Path) -> None:
@@ -58,5 +58,6 @@ def correction_of(given: Any) -> Any:
         try:
             return read_correction(Path(given))
         except InputError as error:
-            raise ValueError(str(error)) from None
+            absent = "; there is no such file" if error.problems[0].value is None else ""
+            raise ValueError("; ".join(f"{one.expected} ({one.remedy}{absent})" for one in error.problems)) from None
     return check_network(Correction.of(given))

@@ -44,12 +44,12 @@ class Correction:
 
     def __post_init__(self) -> None:
         if len(self.sizes) < 2 or min(self.sizes) < 1 or self.sizes[-1] != 1:
-            raise ValueError(f"sizes {list(self.sizes)}: expected inputs, units of hidden layers, and 1 output")
+            raise ValueError(f"sizes of inputs, hidden layers and 1 output, not {list(self.sizes)}")
         if len(self.weights) != 4 * weight_count(self.sizes):
             found, expected = len(self.weights) // 4, weight_count(self.sizes)
-            raise ValueError(f"{found} weights: expected {expected} for sizes {list(self.sizes)}")
+            raise ValueError(f"{expected} weights of a network with sizes {list(self.sizes)}, not {found}")
         if len(self.least) != len(self.most) or not np.all(np.isfinite([*self.least, *self.most, *self.vector()])):
-            raise ValueError("expected finite weights, and a least and a most of every trait")
+            raise ValueError("finite weights, and a least and a most of every trait")
 
     def vector(self) -> np.ndarray:
         """All weights, one after the other."""

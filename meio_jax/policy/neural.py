@@ -100,7 +100,7 @@ def check_network(net: Correction) -> Correction:
     """
     if net.sizes[0] != INPUTS or len(net.least) != TRAITS:
         found = f"{net.sizes[0]} inputs and {len(net.least)} traits"
-        raise ValueError(f"{found}: expected a network of {INPUTS} inputs and {TRAITS} traits")
+        raise ValueError(f"a network of {INPUTS} inputs and {TRAITS} traits, not {found}")
     return net
 
 

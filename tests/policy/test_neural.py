@@ -266,8 +266,12 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
         path.write_text(json.dumps(broken), encoding="utf-8")
         with pytest.raises(InputError, match="network"):
             mj.read_correction(path)
-    with pytest.raises(InputError, match=r"policy\.correction"):
-        make_config(policy={"name": "neural", "correction": str(path)})
+    for wrong, said in ((path, "weights of a network"), (tmp_path / "none.json", "there is no such file")):
+        with pytest.raises(InputError, match=r"policy\.correction") as caught:
+            make_config(policy={"name": "neural", "correction": str(wrong)})
+        # One message, not a message within a message.
+        assert str(caught.value).count("expected") == 1
+        assert said in str(caught.value)
 
 
 def test_a_run_keeps_the_network_that_its_configuration_names(tmp_path: Path) -> None:
