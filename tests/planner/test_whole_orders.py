@@ -205,6 +205,16 @@ def test_an_item_that_is_phased_out_fills_up_no_order() -> None:
     assert units.get("B", 0) == 0
 
 
+def test_todays_order_is_not_cut_back_below_a_price_by_quantity() -> None:
+    """120 units in trucks of 100: twenty less of C would lose the lower price of all others, and nothing runs out."""
+    stock, trucks = {"A": 60.0, "B": 60.0, "C": 0.0}, {"truck_volume": 100.0, "truck_fill": 1.0}
+    breaks = [{"item_id": "C", "vendor_id": "v", "from_units": 120, "unit_cost": 0.5}]
+    _, plain = decided(built(stock, trucks), 60.0)
+    units, whole = decided(built(stock, trucks, price_breaks=breaks), 60.0)
+    assert plain["units"] % 100 == whole["units"] % 100 == 0
+    assert units["C"] >= 120
+
+
 def lived_by(one: Instance, level: float, days: int = DAYS, vendors: pl.DataFrame | None = None, **options: Any) -> Any:
     plan = PlanTable(pl.DataFrame({"item_id": one.items, "node_id": "site", "target": level}), vendors=vendors)
     actual = pl.DataFrame(
