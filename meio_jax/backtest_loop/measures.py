@@ -22,6 +22,7 @@ def result_frames(lives: list[Life], world: World) -> Iterator[tuple[str, pl.Dat
     yield "promises", pl.concat([_promises(life, world) for life in lives])
     yield "capacity_by_day", pl.concat([_usage(life, world) for life in lives])
     yield "capacity", pl.concat([_capacity(life) for life in lives])
+    yield "docks", pl.concat([_docks(life) for life in lives])
     yield "prices", pl.concat([_prices(life) for life in lives])
     yield "solves", pl.concat([_solves(life) for life in lives])
     yield "nervousness", pl.concat([_nervous(life) for life in lives])
@@ -98,6 +99,15 @@ def _capacity(life: Life) -> pl.DataFrame:
     finite = lambda name: pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name)
     columns = [finite(name) for name in ("capacity", "violation", "excess")]
     return table.with_columns(*columns, arm=pl.lit(life.name)).rename({"excess": "worst_day"})
+
+
+def _docks(life: Life) -> pl.DataFrame:
+    """Goods that wait outside of a node in the evening, since dock or hall are full or it is closed; rows with any."""
+    stock = life.outcome.stock.filter(pl.col("waiting_units") > 0)
+    rows = stock.select(
+        "day", "node_id", pl.col("waiting_units").cast(pl.Float64), pl.col("waiting_m3").cast(pl.Float64)
+    )
+    return rows.select(pl.lit(life.name).alias("arm"), pl.all())
 
 
 def _prices(life: Life) -> pl.DataFrame:

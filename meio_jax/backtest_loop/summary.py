@@ -19,6 +19,7 @@ def summary_of(lives: list[Life], world: World, seed: int) -> dict[str, Any]:
     return {
         "start_date": world.settings.start_date.isoformat(),
         "days": world.periods,
+        "period": world.settings.period,
         "items": len(world.items),
         "arms": {life.name: _arm(life, world) for life in lives},
         "differences": {other.name: [asdict(one) for one in compare(ours, other, world, seed)] for other in others},
@@ -45,12 +46,25 @@ def _arm(life: Life, world: World) -> dict[str, Any]:
         "days_of_cover": float(stock.mean() / sold) if sold > 0 else None,
         "turns_per_year": year * sold / float(stock.mean()) if stock.mean() > 0 else None,
         "violation": _violation(life),
+        "docks": _docks(life),
         "refused_orders": int(life.outcome.replications["refused_orders"].sum()),
         "short_transfers": int(sum(step.short for step in life.steps)),
         "seconds": float(sum(step.seconds for step in life.steps)),
         "seconds_of_longest_day": float(max(step.seconds for step in life.steps)),
         "nervousness_quantities": sum(change.moved for change in changes) / planned if planned > 0 else None,
         "nervousness_orders": sum(change.flips for change in changes) / pairs if pairs > 0 else None,
+    }
+
+
+def _docks(life: Life) -> dict[str, Any]:
+    """Goods that wait outside of nodes: in all, how long a unit received waits on average, and the worst evening."""
+    table, received = life.outcome.stock, float(life.outcome.items["received"].sum())
+    waiting = table["waiting_units"].to_numpy().astype(float)
+    worst = table.row(int(np.argmax(waiting)), named=True) if waiting.any() else None
+    return {
+        "waiting_unit_days": float(waiting.sum()),
+        "mean_delay_days": float(waiting.sum() / received) if received > 0 else None,
+        "worst": worst and {name: worst[name] for name in ("node_id", "day", "waiting_units")},
     }
 
 

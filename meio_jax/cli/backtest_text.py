@@ -87,7 +87,20 @@ def _headline(summary: dict[str, Any], folder: str) -> str:
     for name, arm in summary["arms"].items():
         if arm.get("nervousness_quantities") is not None:
             text += f"\n{escape(name)}: {_nervous(arm)}"
+        # Backtests of earlier versions do not say it.
+        if arm.get("docks", {}).get("worst"):
+            text += f"\n{escape(name)}: {delays(arm['docks'], str(summary.get('period', 'day')))}"
     return text
+
+
+def delays(docks: dict[str, Any], period: str) -> str:
+    """How long goods wait before full docks, in words."""
+    worst, delay = docks["worst"], docks["mean_delay_days"]
+    mean = "" if delay is None else f", {delay:.2f} {period}s for a unit on average"
+    return (
+        f"goods wait outside for {docks['waiting_unit_days']:,.0f} unit-{period}s{mean}; most on {period} "
+        f"{worst['day']} at {escape(str(worst['node_id']))}: {worst['waiting_units']:,.0f} units."
+    )
 
 
 def _nervous(arm: dict[str, Any]) -> str:

@@ -104,6 +104,8 @@ def _days(daily: pl.DataFrame) -> Markup:
         _by_arm(daily, "lost", "Units lost on the day"),
         _by_arm(daily, "on_order", "Units under way"),
     ]
+    if daily["waiting_unit_days"].sum() > 0:
+        charts.append(_by_arm(daily, "waiting_unit_days", "Units that wait outside of full docks and halls"))
     return section("days", "Days", cards(*charts))
 
 
