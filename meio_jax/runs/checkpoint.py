@@ -113,6 +113,22 @@ class Checkpoints:
             self._manager.save(step, args=ocp.args.Composite(state=state, meta=ocp.args.JsonSave(meta)))
         self._unsealed = self._folder / self._part.folder / str(step)
 
+    def holds(self, step: int, arrays: dict[str, np.ndarray]) -> bool:
+        """Whether the checkpoint of a step is there and was saved with these arrays."""
+        self._seal()
+        try:
+            meta = json.loads((self._folder / self._part.folder / str(step) / "meta" / "metadata").read_text("utf-8"))
+        except (OSError, ValueError):
+            return False
+        return meta.get("checksums") == {name: checksum(array) for name, array in arrays.items() if array.size}
+
+    def drop(self, step: int) -> None:
+        """Remove the checkpoint of a step, if there is one."""
+        self._seal()
+        with writing(self._folder):
+            if step in self._manager.all_steps():
+                self._manager.delete(step)
+
     def _seal(self) -> None:
         """Note the digest of every file of the last checkpoint, once it is complete."""
         with writing(self._folder):

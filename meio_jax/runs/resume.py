@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from meio_jax.config.settings import Config
 from meio_jax.distributed.processes import all_agree
@@ -101,11 +102,29 @@ class _Checkpoints:
 
     def save(self, state: State, history: list[Step]) -> None:
         """Save the state after the last step of the history: in the background, where there is one part."""
-        at = zip(self._writers, self._model.store.each(state.items), self._model.layouts(), strict=True)
-        for writer, part, layout in at:
-            writer.save(to_named(State(part.items, state.shared), layout, layout.count), history)
+        for writer, arrays in self._named(state):
+            writer.save(arrays, history)
             if len(self._writers) > 1:
                 writer.flush()
+
+    def save_plan(self, state: State, history: list[Step]) -> None:
+        """Save the state that a search ended with, in place of what was saved after its last step if that is another.
+
+        The plan is chosen and probed after that step; whoever reads the run is to find the plan that was issued. Where
+        a kill comes between the two the checkpoint before is continued: no part of the step is left then.
+        """
+        step = history[-1].step if history else 0
+        if not all_agree(all(writer.holds(step, arrays) for writer, arrays in self._named(state))):
+            for writer in self._writers:
+                writer.drop(step)
+            all_agree(True)
+        self.save(state, history)
+
+    def _named(self, state: State) -> Iterator[tuple[Checkpoints, dict[str, np.ndarray]]]:
+        """The writer of every part, and what it writes of a state."""
+        at = zip(self._writers, self._model.store.each(state.items), self._model.layouts(), strict=True)
+        for writer, part, layout in at:
+            yield writer, to_named(State(part.items, state.shared), layout, layout.count)
 
     def restored(self, like: State) -> tuple[tuple[State, list[Step]], list[str]] | None:
         """The state of the newest checkpoint and the reports of its steps, and what was passed over."""
@@ -182,7 +201,7 @@ def search_saved(
             # What was taken over from an earlier run is not found again without it, nor soon what a sample found.
             checkpoints.save(state, seen)
         solution = settled(search(model, state, progress=progress, on_step=on_step, history=tuple(seen)))
-        checkpoints.save(solution.state, seen)
+        checkpoints.save_plan(solution.state, seen)
     finally:
         checkpoints.close()
     if progress.preempted() and solution.result is Result.INTERRUPTED:

@@ -1,5 +1,6 @@
 """Runs that are killed, preempted or damaged: what is left of them, and that they end as if nothing had happened."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
@@ -18,16 +20,21 @@ from polars.testing import assert_frame_equal
 from small_runs import SOLVE, Command, Finished, config_content, usual_promotion, write_config
 from tiny import ITEMS
 
+from meio_jax.config import load_config
 from meio_jax.dual import DUAL_METHODS, BestSoFar
 from meio_jax.errors import InputError
 from meio_jax.instance.blocks import Layout, lay_out
+from meio_jax.planner import prepare
 from meio_jax.policy.base_stock import BaseStock
+from meio_jax.progress import Silent
 from meio_jax.results import Result
-from meio_jax.runs.checkpoint import newest, read_items
+from meio_jax.runs.checkpoint import Part, newest, read_items
 from meio_jax.runs.portable import from_named, to_named
+from meio_jax.runs.resume import search_saved, write_basis
 from meio_jax.solver.optimiser import SearchOptions, optimiser
-from meio_jax.solver.solve import State, initial_state
+from meio_jax.solver.solve import Solution, State, initial_state
 from meio_jax.solver.subproblem import ItemState
+from meio_jax.tables import read_instance
 
 _UNFINISHED = "*orbax-checkpoint-tmp*"
 STEPS = 40
@@ -216,6 +223,30 @@ def test_a_run_killed_and_preempted_ends_as_if_it_had_not_been(tiny_folder: Path
     assert status == Result.MAX_STEPS.value, text
     assert f"continuing after step {left[-1]}" in text
     same(run, whole)
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_the_plan_that_is_chosen_after_the_last_step_is_the_one_that_is_saved(
+    finished: Finished, tmp_path: Path, keep: int
+) -> None:
+    """A checkpoint of that step is there already: whoever reads the run would find other levels than were issued."""
+    config = load_config(finished.config)
+    config = config.model_copy(update={"checkpoint": config.checkpoint.model_copy(update={"keep": keep})})
+    with usual_promotion():
+        model = prepare(read_instance(config.instance.path), config)
+        write_basis(tmp_path, Part(), model)
+
+        def doubled(solution: Solution) -> Solution:
+            items = solution.state.items
+            twice = jax.tree.map(lambda leaf: 2 * leaf, items.plan(solution.improved))
+            return solution.with_best(dataclasses.replace(items, best=twice))
+
+        found = search_saved(model, tmp_path, {}, Silent(), settled=doubled)
+    assert found.steps % config.checkpoint.every == 0, "else its last step has no checkpoint of its own"
+    kept, _ = restore(tmp_path)
+    assert kept.step == found.steps
+    plan = model.instance.layout.join(np.asarray(found.state.items.best.target), len(ITEMS))
+    np.testing.assert_array_equal(kept.arrays["items.best.target"], plan)
 
 
 def test_a_state_survives_being_cut_into_other_blocks(finished: Finished) -> None:
