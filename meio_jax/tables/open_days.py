@@ -5,7 +5,6 @@ Every user of the calendar (the planner's arrays, dates of tables, the independe
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -194,21 +193,14 @@ def longest_pause(open_: Bool[np.ndarray, " periods *places"]) -> np.ndarray:
     return longest
 
 
-def _in_rhythm(
-    settings: InstanceSettings, nodes: pl.DataFrame, at: int, periods: np.ndarray, of: tuple[str, int]
-) -> np.ndarray:
-    """Which reviews are those of a vendor that is ordered from at every so many: the same whatever the day of the plan.
+def _in_rhythm(nodes: pl.DataFrame, at: int, periods: np.ndarray, every: int) -> np.ndarray:
+    """Which reviews are those of a vendor that is ordered from at every so many, from the first of the plan on.
 
-    Vendors take turns, so that not all are ordered from on one day.
+    Today's order is decided on whenever a node reviews its stock, so that a plan whose first order came on a later day
+    would expect what its own orders of today make good.
     """
-    vendor, every = of
     gap, offset = int(nodes["review_period"][at]), int(nodes["review_offset"][at])
-    start = settings.start_date
-    months = 12 * start.year + start.month
-    number = {"day": start.toordinal(), "week": start.toordinal() // 7}.get(settings.period, months)
-    turn = zlib.crc32(f"{vendor}\n{nodes['node_id'][at]}".encode())
-    review = (periods + number - (number + offset) % gap) // gap
-    return (review + turn) % every == 0
+    return (periods - offset % gap) // gap % every == 0
 
 
 @dataclass(frozen=True)
@@ -258,7 +250,7 @@ def schedule(
     due = np.repeat(review[:, None, :], found.taken.shape[1], axis=1)
     for (vendor, node), every in rhythm.items():
         at = names.index(node)
-        due[:, found.calendars([vendor])[0], at] &= _in_rhythm(settings, nodes, at, number[:, 0], (vendor, every))
+        due[:, found.calendars([vendor])[0], at] &= _in_rhythm(nodes, at, number[:, 0], every)
     offers = postponed(due, orders[:, None, :] & found.taken[rows])
     origin, target = lanes
     by_lane = postponed(review[:, target], orders[:, target] & found.shipments[rows][:, origin])

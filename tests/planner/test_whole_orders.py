@@ -18,6 +18,7 @@ from meio_jax.backtest import Execution, Options, PlanTable, simulate
 from meio_jax.instance import Instance
 from meio_jax.plans.tables import decision_frames
 from meio_jax.plans.whole_order import FILLED, PLACED, POSTPONED, TOO_SMALL, Lines, Rules, whole_order
+from meio_jax.tables.open_days import schedule
 
 ITEMS = [item(name, unit_cost=5.0) for name in "ABC"]
 OFFERS = [offer(name, 2, unit_cost=5.0) for name in "ABC"]
@@ -172,6 +173,30 @@ def test_a_least_order_sets_the_rhythm_of_the_search() -> None:
     days = np.flatnonzero(np.asarray(outcome.timing.daily)[:, 0, 0])
     assert set(np.diff(days).tolist()) == {3}
     assert outcome.costs.ordering is None
+
+
+def test_the_simulation_orders_on_the_day_on_which_the_plan_does() -> None:
+    """With 20 of a level of 60 on hand today's order is large enough, and is the first of what is expected."""
+    one = built(dict.fromkeys("ABC", 20.0), {"min_order_value": 400.0})
+    _, outcome = lived(one, policy_of(one, 60.0))
+    assert outcome.timing is not None
+    assert np.flatnonzero(np.asarray(outcome.timing.daily)[:, 0, 0])[0] == 0
+    orders, whole = decided(one, 60.0)
+    assert whole["status"] == "placed"
+    assert min(orders.values()) > 0
+
+
+@pytest.mark.parametrize("later", range(4))
+def test_the_rhythm_begins_with_the_first_review_whatever_the_date(later: int) -> None:
+    tables = built(dict.fromkeys("ABC", 60.0), {"min_order_value": 400.0}).tables
+    date = tables.settings.start_date + datetime.timedelta(days=later)
+    settings = tables.settings.model_copy(update={"start_date": date})
+    nodes = tables.nodes.with_columns(review_period=pl.lit(2), review_offset=pl.lit(1))
+    nothing = (np.empty(0, int), np.empty(0, int))
+    found = schedule(tables.calendar, settings, nodes, nothing, 14, {("v", "site"): 3})
+    assert found is not None
+    calendar = found.open.calendars(["v"])[0]
+    assert np.flatnonzero(found.offers[:, calendar, 0]).tolist() == [1, 7, 13]
 
 
 def test_costs_of_an_order_set_the_rhythm_where_nothing_else_does() -> None:
