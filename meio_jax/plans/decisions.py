@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array
@@ -12,9 +11,7 @@ from jaxtyping import Array
 from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import own_part
 from meio_jax.instance import Instance
-from meio_jax.instance.vendor_rhythm import slow_pairs
 from meio_jax.model.network import ItemBlock, Network
-from meio_jax.plans.vendor_orders import open_today
 from meio_jax.policy import AbstractPolicy
 from meio_jax.simulation.first_orders import first_orders
 from meio_jax.simulation.supply import Ordered
@@ -42,19 +39,6 @@ def _first_orders(network: Network, blocks: ItemBlock, policy: AbstractPolicy) -
     return jax.lax.scan(one, None, (blocks, policy))[1]
 
 
-def _network_of_today(instance: Instance) -> Network:
-    """The network with vendors that are ordered from on every review day: today's whole order says whether they are."""
-    network = instance.network
-    if network.calendar is None or not slow_pairs(instance.census.rhythms):
-        return network
-    open_ = open_today(instance)
-    table: np.ndarray = np.array(network.calendar.offer)
-    of_vendor, node = np.asarray(network.calendar.of_vendor), np.asarray(network.offer_node, int)
-    for vendor, calendar in enumerate(of_vendor.tolist()):
-        table[0, calendar] = open_[vendor][node]
-    return eqx.tree_at(lambda n: n.calendar.offer, network, jax.device_put(table))
-
-
 def decide(instance: Instance, policy: AbstractPolicy) -> Decisions:
     """Today's purchase orders and transfers: the first decision that the policy makes in every simulated scenario.
 
@@ -62,6 +46,6 @@ def decide(instance: Instance, policy: AbstractPolicy) -> Decisions:
         instance: The instance that was planned.
         policy: Parameters in units; leaves have a leading block axis.
     """
-    ordered = _first_orders(_network_of_today(instance), instance.catalog.block, policy)
+    ordered = _first_orders(instance.network, instance.catalog.block, policy)
     whole = lambda leaf: np.rint(joined(instance, leaf)).astype(np.int64)
     return Decisions(whole(ordered.offer), whole(ordered.lane))

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from meio_jax.instance import Instance
-from meio_jax.instance.calendar import schedule_of
 from meio_jax.model.flow_shares import flow_shares
 from meio_jax.plans.dates import first_day
 from meio_jax.plans.whole_order import Lines, Rules, whole_order
@@ -30,15 +29,6 @@ class WholeOrder:
 def bind_orders(instance: Instance) -> bool:
     """Whether vendors have rules for whole orders, and all items are there to be ordered together."""
     return bool(instance.census.rhythms) and len(instance.items) == instance.census.items
-
-
-def open_today(instance: Instance) -> np.ndarray:
-    """Whether nodes order from vendors today whatever the rhythm of these is `[vendors, nodes]`."""
-    tables, ids = instance.tables, instance.ids
-    found = schedule_of(tables, 1)
-    if found is None:
-        return np.broadcast_to(np.asarray(instance.network.review)[0], (len(ids.vendors), len(ids.nodes)))
-    return found.offers[0][found.open.calendars(ids.vendors)]
 
 
 def whole_orders(

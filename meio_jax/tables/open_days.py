@@ -193,14 +193,11 @@ def longest_pause(open_: Bool[np.ndarray, " periods *places"]) -> np.ndarray:
     return longest
 
 
-def _in_rhythm(nodes: pl.DataFrame, at: int, periods: np.ndarray, every: int) -> np.ndarray:
-    """Which reviews are those of a vendor that is ordered from at every so many, from the first of the plan on.
-
-    Today's order is decided on whenever a node reviews its stock, so that a plan whose first order came on a later day
-    would expect what its own orders of today make good.
-    """
-    gap, offset = int(nodes["review_period"][at]), int(nodes["review_offset"][at])
-    return (periods - offset % gap) // gap % every == 0
+def _every(done: Bool[np.ndarray, " periods"], every: int) -> Bool[np.ndarray, " periods"]:
+    """Every so many of the periods in which something is done, from the first on."""
+    kept = np.zeros_like(done)
+    kept[np.flatnonzero(done)[::every]] = True
+    return kept
 
 
 @dataclass(frozen=True)
@@ -248,10 +245,12 @@ def schedule(
     rows = slice(0, before + periods)
     orders = found.orders[rows]
     due = np.repeat(review[:, None, :], found.taken.shape[1], axis=1)
+    offers = postponed(due, orders[:, None, :] & found.taken[rows])[before:]
+    # Today's order is decided on whenever it can be made: a plan whose first order came later would expect to be
+    # without what its own orders of today bring.
     for (vendor, node), every in rhythm.items():
-        at = names.index(node)
-        due[:, found.calendars([vendor])[0], at] &= _in_rhythm(nodes, at, number[:, 0], every)
-    offers = postponed(due, orders[:, None, :] & found.taken[rows])
+        at = found.calendars([vendor])[0], names.index(node)
+        offers[:, *at] = _every(offers[:, *at], every)
     origin, target = lanes
     by_lane = postponed(review[:, target], orders[:, target] & found.shipments[rows][:, origin])
-    return Schedule(offers[before:], by_lane[before:], next_open(found.receipts[before:]), found)
+    return Schedule(offers, by_lane[before:], next_open(found.receipts[before:]), found)

@@ -199,6 +199,19 @@ def test_the_rhythm_begins_with_the_first_review_whatever_the_date(later: int) -
     assert np.flatnonzero(found.offers[:, calendar, 0]).tolist() == [1, 7, 13]
 
 
+def test_a_review_that_waited_for_an_open_day_begins_the_rhythm() -> None:
+    """The review of the day before was closed: today's order makes up for it, in the plan and in what is expected."""
+    yesterday = START - datetime.timedelta(days=1)
+    row = {"vendor_id": "v", "date": yesterday}
+    tables = built(dict.fromkeys("ABC", 60.0), {"min_order_value": 400.0}, calendar=[row]).tables
+    nodes = tables.nodes.with_columns(review_period=pl.lit(7), review_offset=pl.lit(6))
+    nothing = (np.empty(0, int), np.empty(0, int))
+    found = schedule(tables.calendar, tables.settings, nodes, nothing, 21, {("v", "site"): 2})
+    assert found is not None
+    calendar = found.open.calendars(["v"])[0]
+    assert np.flatnonzero(found.offers[:, calendar, 0]).tolist() == [0, 13]
+
+
 def test_costs_of_an_order_set_the_rhythm_where_nothing_else_does() -> None:
     """K = 135, 30 a day at a holding cost of 1 each: sqrt(2 K / 30) = 3 days, and 135 / 90 a unit."""
     one = built(dict.fromkeys("ABC", 60.0), {"order_cost": 135.0})
