@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from meio_kernels.parts import NOTHING
+
 AskRows = Callable[[Array, Array, int], Array]
 
 
@@ -82,7 +84,7 @@ def is_scarce(asked: Array, available: Array) -> Array:
 
     Without that floor the division would meet numbers that are flushed to zero.
     """
-    return asked > jnp.maximum(available, 1e-12)
+    return asked > jnp.maximum(available, NOTHING)
 
 
 def fill_ratio(asked: Float[Array, "*shape"], available: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from meio_kernels.parts import part_of
 
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import AbstractReplenishment, StartingPoint, View, shortfall
@@ -32,7 +33,7 @@ class FixedShares(AbstractReplenishment):
         rows = jnp.asarray(view.source_row, int)
         weight = self.source_weight[jnp.asarray(view.source_index, int)]
         total = jnp.zeros_like(view.position).at[rows].add(weight)[rows]
-        share = jnp.where(total > 0, weight / jnp.where(total > 0, total, 1), view.source_share)
+        share = part_of(weight, total, view.source_share)
         return shortfall(view.own(self.target), view.position)[rows] * share
 
 

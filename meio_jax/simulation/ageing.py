@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
+from meio_kernels.parts import part_of
 from meio_kernels.rows import add_rows
 
 from meio_jax.simulation.lives import next_day, taken
@@ -53,7 +54,7 @@ def sent_by_life(
     able, by_life = that_outlive(before, outlive)
     sent = by_life - taken(by_life, total, jax.nn.relu(able - total))
     at = jnp.asarray(origin, int)
-    part = jnp.where(total[at] > 0, shipped / jnp.where(total[at] > 0, total[at], 1), 0)
+    part = part_of(shipped, total[at])
     return Stock(after.on_hand, after.on_order, after.backlog, before.old - sent), sent[:, at] * part
 
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
+from meio_kernels.parts import part_of
 
 from meio_jax.policy.base import View
 
@@ -38,7 +39,7 @@ def within_bounds(
     whole = total + lacking
     # Room without a bound is infinite, and its slope where it does not count would still be infinity times nought.
     over = whole > room
-    kept = jnp.where(over, jnp.where(over, room, 0) / jnp.where(over & (whole > 0), whole, 1), 1)
+    kept = jnp.where(over, part_of(jnp.where(over, room, 0), whole), 1)
     return raised * kept[source_row]
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 from meio_kernels.assignment import FORMS, assign_round, serve_rounds, unit_costs
+from meio_kernels.parts import part_of
 
 from meio_jax.model.network import Network, NodeFloors
 from meio_jax.policy.base import AbstractPolicy
@@ -125,7 +126,7 @@ def _from_nodes(
         form: Of the rounds.
         by_value: What the rounds by value shipped; None where there are none.
     """
-    own = jnp.where(wanted > 0, asked / jnp.where(wanted > 0, wanted, 1), 0)
+    own = part_of(asked, wanted)
     member = jnp.pad(floors.fill_nodes, ((0, 0), (0, 1)))
     total = jnp.zeros((floors.fills, wanted.shape[-1]), wanted.dtype)
     if by_value is not None:
@@ -276,7 +277,7 @@ def _kept(
     """What is kept of a turn."""
     on_time = from_nodes = tables = promised = None
     if network.region_groups or record:
-        kept = at.demand * jnp.where(wanted > 0, 1 - left / jnp.where(wanted > 0, wanted, 1), 0)
+        kept = at.demand * (1 - part_of(left, wanted, otherwise=1.0))
     if network.region_groups:
         on_time = FORMS[form][0](kept, network.region_group, network.region_groups)
     if at.scope is not None and network.floors is not None:
