@@ -46,7 +46,7 @@ class AbstractProgress(abc.ABC):
         del name
 
     def warning(self, text: str) -> None:
-        """Called with what the user should know about the input, before the search."""
+        """Called with what the user should know about the input, before the search, or about the search."""
         del text
 
     def should_stop(self) -> bool:

@@ -39,13 +39,31 @@ def _first_orders(network: Network, blocks: ItemBlock, policy: AbstractPolicy) -
     return jax.lax.scan(one, None, (blocks, policy))[1]
 
 
+def check_numbers(instance: Instance, policy: AbstractPolicy) -> None:
+    """Check that every parameter is a number, before anything is ordered by it.
+
+    Raises:
+        FloatingPointError: If one is not, with the items.
+    """
+    for leaf in jax.tree.leaves(policy):
+        table = joined(instance, leaf)
+        lost = np.isnan(table).reshape(-1, table.shape[-1]).any(0)
+        if lost.any():
+            named = ", ".join(np.asarray(instance.items, object)[lost][:5].tolist())
+            raise FloatingPointError(f"levels of {lost.sum()} items are not numbers: {named}. This is a fault of meio")
+
+
 def decide(instance: Instance, policy: AbstractPolicy) -> Decisions:
     """Today's purchase orders and transfers: the first decision that the policy makes in every simulated scenario.
 
     Args:
         instance: The instance that was planned.
         policy: Parameters in units; leaves have a leading block axis.
+
+    Raises:
+        FloatingPointError: If a level is not a number: no order follows from it.
     """
+    check_numbers(instance, policy)
     ordered = _first_orders(instance.network, instance.catalog.block, policy)
     whole = lambda leaf: np.rint(joined(instance, leaf)).astype(np.int64)
     return Decisions(whole(ordered.offer), whole(ordered.lane))

@@ -69,11 +69,15 @@ class State(eqx.Module, Generic[Items]):
 
 
 class Trace(eqx.Module):
-    """What one step reports, as means over recent steps: evaluation, prices, and usage above capacity as a share."""
+    """What one step reports, as means over recent steps: evaluation, prices, and usage above capacity as a share.
+
+    `undefined` is how many derivatives of the step were no finite numbers.
+    """
 
     evaluation: Evaluation
     prices: Float[Array, "buckets resources"]
     relative: Float[Array, "buckets resources"]
+    undefined: Float[Array, ""] | float = 0.0
 
 
 @dataclass(frozen=True)
@@ -199,7 +203,7 @@ def shared_step(
         price_scale=price_scale,
         usual=usual,
     )
-    return after, Trace(mean.evaluation, mean.prices, judged.relative)
+    return after, Trace(mean.evaluation, mean.prices, judged.relative, totals.undefined)
 
 
 def trace_of(shared: SharedState) -> Trace:
@@ -340,6 +344,7 @@ class _Search(Generic[Items]):
     early: Early[Items] | None
     steps: list[Step]
     started: float
+    told: bool = False
 
     def step(self, state: State[Items], far: bool, checked: int) -> State[Items]:
         """One joint step and its report; `checked`: scenarios that were simulated to check the plan before it."""
@@ -351,9 +356,17 @@ class _Search(Generic[Items]):
         report = replace(report, scenarios=store.scenarios, checked=checked)
         self.steps.append(report)
         self.progress.update(report)
+        self._tell_undefined(int(trace.undefined), report.step)
         if self.on_step is not None:
             self.on_step(state, report, trace)
         return state
+
+    def _tell_undefined(self, count: int, step: int) -> None:
+        """Say once that derivatives were no numbers, which is a fault of the model and not of the data."""
+        if count and not self.told:
+            self.told = True
+            text = f"{count} derivatives of step {step} were no finite numbers: these levels were left as they were."
+            self.progress.warning(f"{text} Please report this with the instance; later steps with such are not told.")
 
     def far(self, state: State[Items]) -> bool:
         """Whether the next step sees fewer scenarios."""

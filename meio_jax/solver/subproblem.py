@@ -119,17 +119,21 @@ class Slopes(eqx.Module):
 
 
 class Totals(eqx.Module):
-    """Sums over items that an evaluation needs; the only thing that devices exchange."""
+    """Sums over items that an evaluation needs; the only thing that devices exchange.
+
+    `undefined` is how many derivatives by levels were no finite numbers: those were taken as zero.
+    """
 
     value: Float[Array, ""]
     usage: Usage
     terms: CostTerms
+    undefined: Float[Array, ""] | float = 0.0
 
     @classmethod
     def zeros(cls, resources: Resources, dtype: jnp.dtype, **terms: bool) -> "Totals":
         """Sums over no items; `terms` are the optional ones that there are (`optional_terms`)."""
-        table = jnp.zeros(resources.capacity.shape, dtype)
-        return cls(jnp.zeros((), dtype), Usage(table, table), CostTerms.all_of(jnp.zeros((), dtype), **terms))
+        table, number = jnp.zeros(resources.capacity.shape, dtype), jnp.zeros((), dtype)
+        return cls(number, Usage(table, table), CostTerms.all_of(number, **terms), number)
 
 
 def block_lists(
@@ -264,7 +268,7 @@ def totals_of(resources: Resources, objective: AbstractObjective, block: ItemBlo
     samples = outcome.costs.purchase.shape[0] // block.items
     live = jnp.repeat(block.live, samples) / samples
     terms = jax.tree.map(lambda leaf: jnp.sum(leaf * live), outcome.costs)
-    return Totals(reported, usage(resources, outcome.flows, block), terms)
+    return Totals(reported, usage(resources, outcome.flows, block), terms, jnp.zeros_like(reported))
 
 
 def compensated_add(total: tuple, new: Totals) -> tuple:
@@ -276,6 +280,16 @@ def compensated_add(total: tuple, new: Totals) -> tuple:
     summed = jax.lax.optimization_barrier(summed)
     lost = jax.tree.map(lambda s, v, c: (s - v) - c, summed, value, corrected)
     return summed, lost
+
+
+def finite(slopes: AbstractPolicy) -> tuple[AbstractPolicy, Int[Array, ""]]:
+    """Derivatives with zero in place of those that are no finite numbers, and how many these are.
+
+    One such number would stay in the means of the optimiser, and the level would be lost for the rest of a search.
+    """
+    fine = jax.tree.map(jnp.isfinite, slopes)
+    lost = sum((jnp.sum(~leaf) for leaf in jax.tree.leaves(fine)), jnp.zeros((), jnp.int32))
+    return jax.tree.map(lambda there, leaf: jnp.where(there, leaf, 0), fine, slopes), lost
 
 
 def at_once(blocks: int, together: int) -> int:
@@ -400,7 +414,9 @@ class InventorySubproblem(eqx.Module):
                 if settings.whole_usage and resources.count:
                     policy = jax.tree.map(jnp.multiply, raw_block, scale_block)
                     totals = whole_totals(network, resources, settings, policy, block, scenarios, lists)
-                return totals, Slopes(jax.tree.map(lambda leaf: leaf / cost, by_level), block.live * by_stock)
+                levels, undefined = finite(jax.tree.map(lambda leaf: leaf / cost, by_level))
+                totals = replace(totals, undefined=undefined.astype(totals.value.dtype))
+                return totals, Slopes(levels, block.live * by_stock)
 
             blocks, swept = at
             return over_blocks(one_block, zeros, blocks, settings.together, swept)
