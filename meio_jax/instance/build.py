@@ -14,7 +14,6 @@ from jaxtyping import Array, Float
 
 from meio_jax.demand import AbstractDemand
 from meio_jax.distributed.kept_programs import kept_jit
-from meio_jax.errors import InputError
 from meio_jax.instance.assortment import kept_nodes, stock_bounds
 from meio_jax.instance.blocks import Layout, blocks_needed, evened, in_equal_sets, lay_out
 from meio_jax.instance.census import (
@@ -52,7 +51,7 @@ from meio_jax.instance.order_sizes import OrderRates, usual_orders
 from meio_jax.instance.overrides import bounds_until, lanes_open, override_arrays, stock_cells
 from meio_jax.instance.resource_arrays import build_resources, item_classes, resource_kinds
 from meio_jax.instance.shelf_life import lanes_in_time, lives_counted, shelf_arrays
-from meio_jax.instance.vendor_rhythm import Rhythm, key_of, load_table, only_whole_catalogs, rhythms_of
+from meio_jax.instance.vendor_rhythm import Loads, key_of, load_table, merged_loads, rhythms_of
 from meio_jax.model.catalog import Catalog
 from meio_jax.model.flow_shares import flow_shares
 from meio_jax.model.leads import order_gaps, source_leads
@@ -384,8 +383,8 @@ def _overrides(tables: Tables, shared: Shared, layout: Layout, census: Census) -
     return Overrides(**arrays(dtype, **{name: layout.cut(leaf) for name, leaf in found.items()}))
 
 
-def _rhythms(tables: Tables, census: Census, dtype: type) -> tuple[Rhythm, ...]:
-    """How nodes order from vendors that have rules for whole orders, of a whole catalog."""
+def loads_of(tables: Tables, census: Census, dtype: type = np.float32) -> Loads:
+    """What passes of these items from each vendor to each node, of a catalog whose items have been counted."""
     shared = Shared.of(tables, census, dtype)
     own, ids, network, items = _Items.of(tables, shared, census), shared.ids, shared.network, tables.items
     offers, orderable = own.offers, own.stock.orderable
@@ -403,8 +402,7 @@ def _rhythms(tables: Tables, census: Census, dtype: type) -> tuple[Rhythm, ...]:
     pair = offers.vendor * len(ids.nodes) + node[:, None]
     known, rows = np.unique(pair[offers.active], return_inverse=True)
     keys = [key_of(ids.vendors[at // len(ids.nodes)], ids.nodes[at % len(ids.nodes)]) for at in known.tolist()]
-    loads = load_table(keys, rows, {name: table[offers.active] for name, table in values.items()})
-    return rhythms_of(tables, loads)
+    return load_table(keys, rows, {name: table[offers.active] for name, table in values.items()})
 
 
 def groups_of(tables: Tables, census: Census, dtype: type = np.float32) -> Counts:
@@ -448,9 +446,8 @@ def build_instance(
     given = census
     census = census_of(merge(gather(count_items(tables))), bands) if given is None else given
     if given is None and not tables.vendors.is_empty():
-        if len(gather({"vendors": "rules"})) > 1:
-            raise InputError([only_whole_catalogs()])
-        census = replace(census, rhythms=_rhythms(tables, census, dtype))
+        loads = merged_loads(gather(loads_of(tables, census, dtype)))
+        census = replace(census, rhythms=rhythms_of(tables, loads))
     shared = Shared.of(tables, census, dtype) if shared is None else shared
     ids, network = shared.ids, shared.network
     own = _Items.of(tables, shared, census)

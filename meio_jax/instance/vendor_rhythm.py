@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from meio_jax.errors import InputError, Note, Problem
+from meio_jax.errors import InputError, InputWarning, Note, Problem
 from meio_jax.tables import Tables
 from meio_jax.tables.vendor_rules import MINIMA, TRUCKS, vendor_rules
 
@@ -49,28 +49,48 @@ def key_of(vendor: str, node: str) -> str:
     return f"{vendor}\n{node}"
 
 
-def only_whole_catalogs() -> Problem:
-    """The problem of a catalog whose items are not all in one place."""
-    return Problem(
-        "vendors",
-        "",
-        "",
-        Note("rules for whole orders"),
-        "all items of an order in one place: a solve in memory, by one process",
-        "solve in memory by one process (`stream.above_items` says from where on catalogs are solved in parts), or "
-        "leave the table vendors out",
-    )
+def pairs_of(loads: Loads) -> pl.DataFrame:
+    """Vendors and nodes between which something passes: `vendor_id, node_id`."""
+    pairs = [key.split("\n") for key in loads]
+    return pl.DataFrame(pairs, schema={"vendor_id": pl.String, "node_id": pl.String}, orient="row")
+
+
+def merged_loads(parts: Sequence[Loads]) -> Loads:
+    """What passes of the items of all parts."""
+    found: dict[str, np.ndarray] = {}
+    for part in parts:
+        for key, load in part.items():
+            found[key] = found.get(key, np.zeros(len(MEASURES))) + np.asarray(load, float)
+    return {key: load.tolist() for key, load in found.items()}
+
+
+def warn_of_idle_rules(tables: Tables, loads: Loads) -> list[InputWarning]:
+    """A warning where rules name vendors that offer nothing, or nothing to the node, in any part of the catalog."""
+    rows, known = tables.vendors.select("vendor_id", "node_id"), pairs_of(loads)
+    general = rows.filter(pl.col("node_id").is_null()).join(known, on="vendor_id", how="anti")
+    idle = pl.concat([rows.drop_nulls().join(known, on=["vendor_id", "node_id"], how="anti"), general])
+    if idle.is_empty():
+        return []
+    what = "vendors that offer nothing, or nothing to the node: their rules are of no use"
+    vendor, node = idle.row(0)
+    place = f"vendors, vendor_id={vendor}" + (f", node_id={node}" if node else "")
+    remedy = "correct the vendor_id or node_id, or leave the row out"
+    return [InputWarning("vendors without offers", idle.height, what, place, remedy)]
 
 
 def rhythms_of(tables: Tables, loads: Loads) -> tuple[Rhythm, ...]:
     """The rhythm of every vendor and node with rules.
+
+    Args:
+        tables: The network, with the table `vendors`; its offers are not looked at.
+        loads: What passes of all items.
 
     Raises:
         InputError: If no order within the horizon can be large enough.
     """
     review = dict(tables.nodes.select("node_id", "review_period").iter_rows())
     problems, found = [], []
-    for row in vendor_rules(tables.vendors, tables.offers).iter_rows(named=True):
+    for row in vendor_rules(tables.vendors, pairs_of(loads)).iter_rows(named=True):
         load = dict(zip(MEASURES, loads.get(key_of(row["vendor_id"], row["node_id"]), [0.0] * 5), strict=True))
         if load["units"] <= 0:
             continue
@@ -100,7 +120,8 @@ def _cost_rate(row: dict, load: dict[str, float], periods: int) -> float:
     """Money per period of an order every so many periods; infinite where it is too small to be taken."""
     whole = {name: rate * periods for name, rate in load.items()}
     trucks = trucks_of(row, whole)
-    short = any(whole[name] < row[column] for name, column in MINIMA.items())
+    # Sums over parts of a catalog are equal but for rounding.
+    short = any(whole[name] < row[column] * (1 - 1e-9) for name, column in MINIMA.items())
     empty = 0 < trucks < row["truck_fill"]
     if short or empty:
         return math.inf

@@ -96,4 +96,5 @@ def part_frames(
         earlier_prices=None if model.streamed or part.number else earlier_prices,
         overrides=part.overrides,
         settings=model.problem.settings,
+        part=model.streamed or len(part.instance.items) < part.instance.census.items,
     )

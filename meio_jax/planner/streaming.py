@@ -23,10 +23,10 @@ from meio_jax.distributed.sharding import item_mesh, local_devices
 from meio_jax.errors import InputError, InputWarning, Problem, merged
 from meio_jax.instance import Instance, build_instance
 from meio_jax.instance.blocks import Layout
-from meio_jax.instance.build import groups_of, most_blocks
+from meio_jax.instance.build import groups_of, loads_of, most_blocks
 from meio_jax.instance.census import Census, Counts, Gather, alone, census_of, count_items, merge, merge_groups
 from meio_jax.instance.item_sources import AbstractSource
-from meio_jax.instance.vendor_rhythm import only_whole_catalogs
+from meio_jax.instance.vendor_rhythm import merged_loads, rhythms_of, warn_of_idle_rules
 from meio_jax.planner.block_size import blocks_together, items_per_block
 from meio_jax.planner.model import Model, built_from, model_of, per_step
 from meio_jax.planner.streamed_start import exact_sum, start_within_capacities
@@ -102,8 +102,6 @@ def count_stream(
     progress = Silent() if progress is None else progress
     parts = range(source.parts) if parts is None else parts
     first = source.tables(parts[0])
-    if not first.vendors.is_empty():
-        raise InputError([only_whole_catalogs()])
     size = items_per_block(first, config, per_step(config))
     size = min(size, source.part_items, source.items)
     solve_part = config.solve.model_copy(update={"block_items": size})
@@ -120,8 +118,17 @@ def count_stream(
 
     census = census_of(merge(gather(together(counted))), config.fulfilment.weight_bands)
     progress.stage("counting groups of items")
-    own = [groups_of(tables, census) for tables in files.ahead(source.tables, parts)]
-    groups = [one for process in gather({"parts": own}) for one in process["parts"]]
+    rules = not first.vendors.is_empty()
+    own, passing = [], []
+    for tables in files.ahead(source.tables, parts):
+        own.append(groups_of(tables, census))
+        passing += [loads_of(tables, census)] if rules else []
+    said = gather({"parts": own, "loads": merged_loads(passing)})
+    groups = [one for process in said for one in process["parts"]]
+    if rules:
+        loads = merged_loads([process["loads"] for process in said])
+        warnings.update(dict.fromkeys(warn_of_idle_rules(first, loads)))
+        census = replace(census, rhythms=rhythms_of(first, loads))
     return Counted(
         source=source,
         config=config.model_copy(update={"solve": solve_part, "scenarios": scenarios}),

@@ -10,6 +10,7 @@ from meio_jax.instance import Instance
 
 NAMED_TABLES = (
     "plan/orders",
+    "plan/order_lines",
     "plan/transfers",
     "plan/planned_orders",
     "plan/planned_transfers",

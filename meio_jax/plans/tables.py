@@ -14,6 +14,7 @@ from meio_jax.certify.unit_values import UnitValues
 from meio_jax.config.settings import ExceptionPart
 from meio_jax.instance import KINDS, Instance
 from meio_jax.model.resources import Usage
+from meio_jax.plans.bound_orders import ORDER_LINES, bound
 from meio_jax.plans.dates import order_dates
 from meio_jax.plans.decisions import decide, joined
 from meio_jax.plans.exceptions import Judged, exception_frame
@@ -23,24 +24,35 @@ from meio_jax.plans.order_prices import price_of
 from meio_jax.plans.order_system import fulfilment_frame, node_value_frame, unit_value_frame
 from meio_jax.plans.planned import planned_frames
 from meio_jax.plans.policy_tables import KEPT_ABOVE, policy_frames
-from meio_jax.plans.vendor_orders import bind_orders, whole_order_frame, whole_orders
+from meio_jax.plans.vendor_orders import order_lines
 from meio_jax.policy import AbstractPolicy
 from meio_jax.solver.solve import Solution
 from meio_jax.solver.subproblem import Settings
 
 
 def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Purchase orders and transfers to place today, in whole units, with names where there are any."""
-    yield from with_names(instance, _decision_frames(instance, policy))
+    """Purchase orders and transfers to place today, in whole units, with names where there are any.
+
+    Rules of vendors for whole orders are kept where all items of the catalog are there; some items alone cannot know
+    what others add to an order.
+    """
+    frames = _decision_frames(instance, policy, lines=len(instance.items) == instance.census.items)
+    yield from with_names(instance, bound(instance, frames))
 
 
-def _decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:
+def part_decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Decisions of a part of a catalog, whose orders the rules of vendors change once all parts are there.
+
+    What they need to know for that is the table `ORDER_LINES`.
+    """
+    yield from with_names(instance, _decision_frames(instance, policy, lines=True))
+
+
+def _decision_frames(instance: Instance, policy: AbstractPolicy, *, lines: bool) -> Iterator[tuple[str, pl.DataFrame]]:
     decisions = decide(instance, policy)
     network, ids, block = instance.network, instance.ids, instance.catalog.block
     items, nodes = np.asarray(instance.items), np.asarray(ids.nodes)
-    bought, whole = decisions.bought, None
-    if bind_orders(instance):
-        bought, whole = whole_orders(instance, bought, _leaves(instance))
+    bought = decisions.bought
     slot, item = np.nonzero(bought)
     units = bought[slot, item]
     cost = price_of(instance, slot, item, units)
@@ -65,8 +77,8 @@ def _decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tup
             schema_overrides={"vendor_id": pl.String, "order_date": pl.Date, "due_date": pl.Date},
         ).sort("item_id", "vendor_id", "node_id"),
     )
-    if whole is not None:
-        yield "plan/vendor_orders", whole_order_frame(whole)
+    if lines and instance.census.rhythms:
+        yield ORDER_LINES, _dated_lines(instance, bought)
     lane, item = np.nonzero(decisions.moved)
     target = np.asarray(network.lane_to, int)[lane]
     placed, due = order_dates(instance, np.asarray(network.lane_lead)[lane], target)
@@ -83,6 +95,17 @@ def _decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tup
             },
             schema_overrides={"ship_date": pl.Date, "due_date": pl.Date},
         ).sort("item_id", "from_node", "to_node"),
+    )
+
+
+def _dated_lines(instance: Instance, bought: np.ndarray) -> pl.DataFrame:
+    """What orders of vendors with rules can hold, with the dates of an order of today."""
+    leaves = _leaves(instance)
+    slot, item, frame = order_lines(instance, bought, leaves)
+    node = np.asarray(instance.network.offer_node, int)[slot]
+    placed, due = order_dates(instance, leaves["offer_lead"][slot, item], node)
+    return frame.with_columns(
+        order_date=pl.lit(placed, dtype=pl.Date), due_date=pl.Series("due_date", due, dtype=pl.Date)
     )
 
 
@@ -294,6 +317,7 @@ def plan_frames(
     earlier_prices: np.ndarray | None = None,
     overrides: pl.DataFrame | None = None,
     settings: Settings | None = None,
+    part: bool = False,
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """The tables of items of a plan, and of what they add up to, with their paths in the run folder.
 
@@ -308,9 +332,10 @@ def plan_frames(
         earlier_prices: Prices of the run that a warm start began from; None: capacities are no exceptions.
         overrides: The table `plan/overrides`; None: nothing is overridden.
         settings: Static choices of the item problems, for what orders are assigned by; None: by cost alone.
+        part: Whether other parts of the catalog are to come, with which orders are put together.
     """
     yield from policy_frames(instance, policy)
-    yield from decision_frames(instance, policy)
+    yield from part_decision_frames(instance, policy) if part else decision_frames(instance, policy)
     yield from expected_frames(instance, holdout)
     yield from flow_frames(instance, holdout)
     yield from with_names(instance, planned_frames(instance, holdout, daily=daily))

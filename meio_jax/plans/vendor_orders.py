@@ -1,4 +1,7 @@
-"""Today's purchase orders as vendors take them: what items want of a vendor, put together (`whole_order`)."""
+"""Today's purchase orders as vendors take them: what items want of a vendor, put together (`whole_order`).
+
+What an order of a vendor can hold is a table (`order_lines`), so that the items may come in parts.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,65 @@ import numpy as np
 import polars as pl
 
 from meio_jax.instance import Instance
+from meio_jax.instance.vendor_rhythm import Rhythm
 from meio_jax.model.flow_shares import flow_shares
 from meio_jax.plans.dates import first_day
 from meio_jax.plans.whole_order import Lines, Rules, whole_order
 from meio_jax.tables.vendor_rules import vendor_rules
 
+_PAIR = ["vendor_id", "node_id"]
+_SIZES = ("value", "volume", "weight")
+_NUMBERS = ("units", "fixed", "pack", "smallest", "room", "position", "rate", "variance", "lead", "holding", "penalty")
+
+
+def order_lines(
+    instance: Instance, bought: np.ndarray, leaves: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, pl.DataFrame]:
+    """What orders of vendors with rules can hold of the items of an instance.
+
+    Args:
+        instance: All items of a catalog, or a part of them.
+        bought: What each item is to be ordered without rules `[offers, items]`.
+        leaves: Arrays of the items by their names in `ItemBlock`, over all items.
+
+    Returns:
+        Offer slot and item of every line, and a row for each: item, vendor, node, and the fields of `Lines`.
+    """
+    facts, ids, census = _Facts.of(instance, leaves), instance.ids, instance.census
+    ruled = {(one.vendor, one.node) for one in census.rhythms}
+    vendor, active = leaves["offer_vendor"].astype(int), leaves["offer_active"].astype(bool)
+    with_rules = np.asarray([[(name, node) in ruled for node in ids.nodes] for name in ids.vendors])
+    slot, item = np.nonzero(active & with_rules[vendor, facts.node[:, None]])
+    names = {
+        "item_id": np.asarray(instance.items, object)[item],
+        "vendor_id": np.asarray(ids.vendors, object)[vendor[slot, item]],
+        "node_id": np.asarray(ids.nodes, object)[facts.node[slot]],
+    }
+    frame = pl.DataFrame(names, schema=dict.fromkeys(names, pl.String))
+    return slot, item, frame.with_columns(*_columns(facts.lines((slot, item), bought)))
+
+
+def _columns(lines: Lines) -> list[pl.Series]:
+    """The fields of lines as columns; prices by quantity are lists."""
+    numbers = [pl.Series(name, np.asarray(getattr(lines, name), float)) for name in _NUMBERS]
+    sizes = [pl.Series(name, np.asarray(lines.sizes[name], float)) for name in _SIZES]
+    steps = {"from_units": lines.from_units.T, "prices": lines.prices.T}
+    lists = [pl.Series(name, table.tolist(), dtype=pl.List(pl.Float64)) for name, table in steps.items()]
+    return [*numbers, *sizes, *lists]
+
+
+def lines_of(rows: pl.DataFrame) -> Lines:
+    """Lines of one order, from their rows."""
+    numbers = {name: rows[name].to_numpy() for name in _NUMBERS}
+    steps = int(rows["prices"].list.len().to_numpy().max(initial=0))
+    table = lambda name: np.asarray(rows[name].to_list(), float).reshape(rows.height, steps).T
+    sizes = {name: rows[name].to_numpy() for name in _SIZES}
+    return Lines(**numbers, sizes=sizes, from_units=table("from_units"), prices=table("prices"))
+
 
 @dataclass(frozen=True)
 class WholeOrder:
-    """An order of a node at a vendor: units by `slot` and `item` of its lines, and what became of it."""
+    """An order of a node at a vendor: its lines, their units, and what became of it."""
 
     vendor: str
     node: str
@@ -26,36 +79,32 @@ class WholeOrder:
     status: str
 
 
-def bind_orders(instance: Instance) -> bool:
-    """Whether vendors have rules for whole orders, and all items are there to be ordered together."""
-    return bool(instance.census.rhythms) and len(instance.items) == instance.census.items
-
-
 def whole_orders(
-    instance: Instance, bought: np.ndarray, leaves: dict[str, np.ndarray]
-) -> tuple[np.ndarray, list["WholeOrder"]]:
-    """Orders of all items `[offers, items]` by the rules of their vendors, and each whole order.
+    instance: Instance, lines: pl.DataFrame, rhythms: tuple[Rhythm, ...]
+) -> tuple[pl.DataFrame, list[WholeOrder]]:
+    """Orders of vendors with rules.
 
     Args:
-        instance: All items of a catalog.
-        bought: What each item is to be ordered without rules.
-        leaves: Arrays of the items by their names in `ItemBlock`, over all items.
+        instance: Whose network, tables of vendors and nodes these are; its items are not looked at.
+        lines: What orders can hold, of all items of a catalog (`order_lines`).
+        rhythms: How nodes order from these vendors.
+
+    Returns:
+        Units that are ordered by `item_id, vendor_id, node_id`, a row for every line, and each whole order.
     """
-    facts = _Facts.of(instance, leaves)
-    bought, found = bought.copy(), []
-    rhythm = {(one.vendor, one.node): one for one in instance.census.rhythms}
+    rhythm = {(one.vendor, one.node): one for one in rhythms}
     gaps = dict(instance.tables.nodes.select("node_id", "review_period").iter_rows())
-    for row in vendor_rules(instance.tables.vendors, instance.tables.offers).iter_rows(named=True):
+    # In the order of ids, whatever parts they come from.
+    groups = lines.sort("item_id").partition_by(_PAIR, as_dict=True, maintain_order=True)
+    decided, found = [lines.clear().select("item_id", *_PAIR, "units")], []
+    for row in vendor_rules(instance.tables.vendors, lines).iter_rows(named=True):
         pair = row["vendor_id"], row["node_id"]
-        if pair not in rhythm:
-            continue
         rules = Rules.of(row, usual=rhythm[pair].units, gap=int(gaps[pair[1]]), every=rhythm[pair].every)
-        at = facts.lines_of(*pair)
-        lines = facts.lines(at, bought)
-        units, status = whole_order(lines, rules)
-        bought[at] = np.rint(units).astype(bought.dtype)
-        found.append(WholeOrder(*pair, rules, lines, units, status))
-    return bought, found
+        own = lines_of(groups[pair])
+        units, status = whole_order(own, rules)
+        decided.append(groups[pair].select("item_id", *_PAIR, units=pl.Series(np.rint(units), dtype=pl.Float64)))
+        found.append(WholeOrder(*pair, rules, own, units, status))
+    return pl.concat(decided), found
 
 
 @dataclass(frozen=True)
@@ -81,14 +130,6 @@ class _Facts:
         free, fixed = _decided(instance, leaves, active)
         lasting = leaves["bought_until"] >= network.horizon
         return cls(instance, leaves, free, fixed, part * mean, node, lasting)
-
-    def lines_of(self, vendor: str, node: str) -> tuple[np.ndarray, np.ndarray]:
-        """Offer slots and items of a vendor at a node."""
-        ids = self.instance.ids
-        mine = self.leaves["offer_vendor"].astype(int) == ids.vendors.index(vendor)
-        there = (self.node == ids.node_index[node])[:, None]
-        slot, item = np.nonzero(mine & there & self.leaves["offer_active"].astype(bool))
-        return slot, item
 
     def lines(self, at: tuple[np.ndarray, np.ndarray], bought: np.ndarray) -> Lines:
         """The lines of an order of these offer slots and items."""

@@ -12,9 +12,11 @@ import polars as pl
 from meio_jax.distributed.processes import gather, is_first
 from meio_jax.planner.finished import PartPlan, Plan, part_frames
 from meio_jax.planner.model import Model
+from meio_jax.plans.bound_orders import ORDER_LINES, ORDERS, VENDOR_ORDERS, with_decided
 from meio_jax.plans.exceptions import capacity_exceptions
 from meio_jax.plans.flows import ORDER, merged_flows, own_flows
 from meio_jax.plans.names import with_names
+from meio_jax.plans.vendor_orders import whole_order_frame, whole_orders
 from meio_jax.solver.solve import Solution
 from meio_jax.tables import write_table
 
@@ -29,6 +31,7 @@ class PlanFiles:
     def __init__(self, model: Model, solution: Solution, folder: Path, earlier_prices: np.ndarray | None) -> None:
         self._model, self._solution, self._earlier = model, solution, earlier_prices
         self._folder, self._parts = folder, folder / "plan" / ".parts"
+        self._lines = folder / "plan" / ".lines"
         self._flows: dict[str, pl.DataFrame] = {}
 
     def receive(self, part: PartPlan) -> None:
@@ -37,6 +40,10 @@ class PlanFiles:
             if name in ORDER:
                 before = [self._flows[name]] if name in self._flows else []
                 self._flows[name] = merged_flows([*before, frame], name) if before else frame
+            elif name == ORDER_LINES:
+                # Of a streamed catalog a file for each part, else one for each process.
+                number = part.number if self._model.streamed else jax.process_index()
+                write_table(frame, self._lines / f"{number:05d}.parquet")
             else:
                 write_table(frame, self._place(name, part.number))
 
@@ -56,7 +63,23 @@ class PlanFiles:
             for part in sorted(self._parts.glob("*")):
                 _put_together(part, self._folder / "plan" / f"{part.name}.parquet")
             shutil.rmtree(self._parts, ignore_errors=True)
+        if is_first() and self._lines.is_dir():
+            self._bind_orders()
         gather({"plan": "written"})
+
+    def _bind_orders(self) -> None:
+        """Change the orders of all parts by the rules of vendors for whole orders; their lines are held in memory."""
+        parts = {path.name: pl.read_parquet(path, glob=False) for path in sorted(self._lines.glob("*.parquet"))}
+        instance = self._model.instance
+        decided, whole = whole_orders(instance, pl.concat(parts.values()), instance.census.rhythms)
+        write_table(whole_order_frame(whole), self._folder / f"{VENDOR_ORDERS}.parquet")
+        files = {self._folder / ORDERS / f"part-{name}": [lines] for name, lines in parts.items()}
+        if not self._model.streamed:
+            files = {self._folder / f"{ORDERS}.parquet": list(parts.values())}
+        for path, lines in files.items():
+            orders = pl.read_parquet(path, glob=False)
+            write_table(with_decided(orders, pl.concat(lines), decided), path)
+        shutil.rmtree(self._lines)
 
     def _write_capacity_exceptions(self, plan: Plan) -> None:
         """Exceptions of the capacities of a streamed catalog, which no part of it can tell, as a part of their own."""

@@ -16,6 +16,10 @@ def vendor_rules(vendors: pl.DataFrame, offers: pl.DataFrame) -> pl.DataFrame:
     """A row for every vendor and node with rules, in the columns of `vendors`; sorted by vendor and node.
 
     Rows that name a node count in place of those that do not.
+
+    Args:
+        vendors: The table `vendors`.
+        offers: Who delivers to which node: rows of `vendor_id, node_id`.
     """
     known = offers.select(_PAIR).unique()
     named = vendors.filter(pl.col("node_id").is_not_null()).join(known, on=_PAIR, how="semi")
