@@ -13,7 +13,15 @@ from rich.text import Text
 from meio_jax.cli.console import escape
 from meio_jax.plans.names import called
 from meio_jax.results import Result
-from meio_jax.runs.today import Today, next_order_text, read_exceptions, read_overrides, read_today
+from meio_jax.runs.today import (
+    Today,
+    next_order_text,
+    read_exceptions,
+    read_overrides,
+    read_today,
+    read_vendor_orders,
+    vendor_orders_text,
+)
 from meio_jax.tables.schema import FLOOR_KINDS
 
 EXCEPTIONS_SHOWN = OVERRIDES_SHOWN = 10
@@ -106,6 +114,8 @@ def summary(certificate: dict[str, Any], run: str) -> RenderableType:
     if count:
         parts.append(_exceptions(listed, count))
     parts += [Text(line) for line in today_lines(read_today(Path(run)))]
+    if rules := vendor_orders_text(read_vendor_orders(Path(run))):
+        parts.append(Text(rules))
     return Group(*parts)
 
 

@@ -34,6 +34,7 @@ OPTIONAL = (
     "plan/calendar",
     "plan/exceptions",
     "plan/overrides",
+    "plan/vendor_orders",
 )
 """Tables that runs of earlier versions do not have."""
 
@@ -53,6 +54,7 @@ COLUMNS = {
     "plan/planned_transfers": "item_id from_node to_node bucket units units_p10 units_p90 cost ship_date due_date",
     "plan/exceptions": "item_id node_id kind units money what mend",
     "plan/overrides": "override_id kind item_id node_id status expires units cost_a_week reason",
+    "plan/vendor_orders": "vendor_id node_id status units",
     "plan/calendar": "date order_items order_units order_cost transfer_units",
 }
 """Columns of each table by which other commands work."""

@@ -9,7 +9,10 @@ from pathlib import Path
 import polars as pl
 
 from meio_jax.plans.planned import NextOrder, next_order, says_when
+from meio_jax.plans.whole_order import FILLED, PLACED, POSTPONED, TOO_SMALL
 from meio_jax.runs.data import read_table
+
+_TOLD = (PLACED, FILLED, POSTPONED, TOO_SMALL)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,34 @@ def read_overrides(run: Path) -> pl.DataFrame:
     if not (run / "plan" / "overrides.parquet").is_file() and not (run / "plan" / "overrides").is_dir():
         return pl.DataFrame()
     return read_table(run, "plan/overrides").sort("cost_a_week", descending=True, nulls_last=True, maintain_order=True)
+
+
+def read_vendor_orders(run: Path) -> pl.DataFrame | None:
+    """What became of the orders of vendors with rules for whole orders; None where no vendor has any."""
+    if not (run / "plan" / "vendor_orders.parquet").is_file():
+        return None
+    return read_table(run, "plan/vendor_orders")
+
+
+def vendor_orders_text(orders: pl.DataFrame | None) -> str:
+    """How many orders at vendors with rules are placed, filled up, put off or too small, and which a vendor refuses."""
+    if orders is None:
+        return ""
+    counts = dict(orders.group_by("status").len().iter_rows())
+    told = [f"{counts[status]:,} {status}" for status in _TOLD if counts.get(status)]
+    if not told:
+        return "Orders at vendors with rules for whole orders: nothing to order."
+    text = f"Orders at vendors with rules for whole orders: {', '.join(told)}."
+    # What planners have fixed is ordered whatever the rules.
+    below = orders.filter((pl.col("status") == TOO_SMALL) & (pl.col("units") > 0))
+    if below.is_empty():
+        return text
+    named = ", ".join(f"{row['vendor_id']} at {row['node_id']}" for row in below.head(3).iter_rows(named=True))
+    more = f" and {below.height - 3} more" if below.height > 3 else ""
+    return (
+        f"{text} Fixed or frozen orders, and too small to be taken: {named}{more} (plan/vendor_orders); fix more "
+        "units, or talk to the vendor."
+    )
 
 
 def next_order_text(found: NextOrder | None) -> str:

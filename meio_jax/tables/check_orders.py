@@ -24,9 +24,13 @@ def check_price_breaks(context: Context) -> None:
         named.join(known, on=_OFFER, how="anti"),
         everywhere.join(known, on=_OFFER[:2], how="anti"),
     ]
+    without = pl.concat(absent)
+    if items := context.get("items"):
+        # An item that nobody knows is told by itself.
+        without = without.join(items[0].frame.lazy(), on="item_id", how="semi")
     context.findings.add_rows(
         breaks,
-        pl.concat(absent).collect(),
+        without.sort(ROW).collect(),
         "vendor_id",
         "a vendor with an offer of the item (table offers)",
         "add the offer, or correct the row",

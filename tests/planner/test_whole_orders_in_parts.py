@@ -18,8 +18,10 @@ from meio_jax.instance.vendor_rhythm import key_of, merged_loads
 from meio_jax.plans.bound_orders import ORDER_LINES, with_decided
 from meio_jax.plans.tables import decision_frames, part_decision_frames
 from meio_jax.plans.vendor_orders import whole_order_frame, whole_orders
+from meio_jax.plans.whole_order import PLACED, POSTPONED, TOO_SMALL
 from meio_jax.progress import Silent
 from meio_jax.runs.run import run_solve
+from meio_jax.runs.today import vendor_orders_text
 
 PRICES = [{"item_id": "C", "vendor_id": "v", "from_units": 120, "unit_cost": 0.5}]
 OPTIONS = GenerateOptions(
@@ -103,3 +105,12 @@ def test_a_least_order_that_no_horizon_fills_is_refused_in_parts_as_well(tmp_pat
     instance = with_vendors(tmp_path / "instance", min_order_value=1e12)
     with jax.numpy_dtype_promotion("standard"), pytest.raises(InputError, match="fills up within the horizon"):
         run_solve(configuration(instance, tmp_path / "parts", above_items=5, part_items=10), Silent())
+
+
+def test_orders_that_planners_fixed_below_a_least_order_are_named() -> None:
+    rows = [("v", "a", PLACED, 10), ("v", "b", POSTPONED, 0), ("w", "a", TOO_SMALL, 5), ("w", "b", TOO_SMALL, 0)]
+    found = vendor_orders_text(pl.DataFrame(rows, schema=["vendor_id", "node_id", "status", "units"], orient="row"))
+    assert "1 placed, 1 postponed, 2 too small" in found
+    assert "w at a (plan/vendor_orders)" in found
+    assert "w at b" not in found
+    assert vendor_orders_text(None) == ""

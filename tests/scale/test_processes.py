@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from launch import config_in, finish, instance_in, start
+from polars.testing import assert_frame_equal
 
 import meio_jax.distributed.processes
 from meio_jax.config import load_config
@@ -112,6 +113,27 @@ def test_two_processes_stream_one_catalog(home: Path, one: Path) -> None:
     ours, theirs = (read_certificate(folder) for folder in (run, one))
     for name in ("holdout_cost", "lagrangian", "coupling_gap", "largest_violation"):
         assert ours[name] == pytest.approx(theirs[name], rel=SAME, abs=SAME), name
+
+
+@pytest.mark.slow
+def test_two_processes_put_the_orders_of_a_vendor_together(tmp_path: Path) -> None:
+    """In memory and in parts: whole orders are those of one process, which has all items."""
+    instance = instance_in(tmp_path)
+    offers = pl.concat(map(pl.read_parquet, sorted(instance.glob("offers/*.parquet"))))
+    rules = offers.select("vendor_id").unique().sort("vendor_id").with_columns(min_order_value=6.0, order_cost=3.0)
+    rules.write_csv(instance / "vendors.csv")
+    steps = {"solve": {"max_steps": 2, "min_steps": 2}}
+    truth = solved_here(config_in(tmp_path, "one", 1, **steps))
+    parts = {"memory": {}, "streamed": {"above_items": 10, "part_items": 16}}
+    for name, stream in parts.items():
+        ended = finish(start(["solve", config_in(tmp_path, name, 1, stream=stream, **steps)], 2))
+        assert [process.status for process in ended] == [Result.MAX_STEPS.value] * 2, ended
+        for table in ("plan/orders", "plan/vendor_orders"):
+            ours, theirs = (rows_of(run, table).sort(pl.all()) for run in (tmp_path / name, truth))
+            # What passes in a period is summed in another order.
+            assert_frame_equal(ours, theirs, rel_tol=1e-9)
+        assert not (tmp_path / name / "plan" / ".lines").exists()
+    assert rows_of(truth, "plan/vendor_orders")["units"].sum() > 0
 
 
 def test_parts_of_a_catalog_are_enough_for_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,11 @@ def test_a_price_without_an_offer_is_refused() -> None:
     assert "offer" in told
 
 
+def test_an_item_that_nobody_knows_is_told_once() -> None:
+    (told,) = problems(price_breaks=[{**price(10, 0.5), "item_id": "nothing"}])
+    assert "nothing" in told
+
+
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
@@ -157,7 +162,12 @@ def test_the_census_keeps_the_rhythm() -> None:
     assert float(np.asarray(made.catalog.block.ordering.share).max()) > 0
 
 
-def test_several_processes_refuse_rules_for_whole_orders() -> None:
+def test_the_rhythm_of_several_processes_is_that_of_what_all_of_them_order() -> None:
+    """Twice the items make twice the order: its cost is spread over twice the units, or there are more orders."""
     given = tables(vendors=[{"vendor_id": offers()[0]["vendor_id"], "order_cost": 3.0}])
-    with pytest.raises(InputError, match="one process"):
-        build_instance(given, block_items=4, gather=lambda own: [own, own])
+    alone = build_instance(given, block_items=4).census.rhythms
+    both = build_instance(given, block_items=4, gather=lambda own: [own, own]).census.rhythms
+    assert [(one.vendor, one.node) for one in both] == [(one.vendor, one.node) for one in alone]
+    for ours, theirs in zip(both, alone, strict=True):
+        assert ours.every <= theirs.every
+        assert ours.unit_cost * ours.every == pytest.approx(theirs.unit_cost * theirs.every / 2)

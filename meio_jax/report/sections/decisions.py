@@ -12,7 +12,7 @@ from meio_jax.report.sections.exceptions import exceptions
 from meio_jax.report.sections.expected_orders import expected_orders
 from meio_jax.report.sections.overrides import overrides
 from meio_jax.runs.data import RunData
-from meio_jax.runs.today import next_order_text
+from meio_jax.runs.today import next_order_text, vendor_orders_text
 
 _ROWS = 12
 
@@ -79,12 +79,14 @@ def decisions(data: RunData) -> Markup:
     calendar = data.optional("plan/calendar")
     known = calendar is not None and says_when(calendar)
     coming = next_order_text(next_order(calendar)) if calendar is not None and known else ""
+    rules = vendor_orders_text(data.optional("plan/vendor_orders"))
     return section(
         "decisions",
         "Decisions of today",
         cards(_orders(orders, data.currency, coming), _transfers(transfers)),
         _largest(orders, data.currency),
         tag("p", coming, class_="lead") if coming and orders.height else None,
+        tag("p", rules, class_="lead") if rules else None,
         overrides(data),
         exceptions(data),
         expected_orders(data),
