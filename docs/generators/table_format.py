@@ -120,7 +120,8 @@ def format_page() -> str:
             parts += [_table(table, f"### forecast: {form}") for form, table in FORECASTS.items()]
         else:
             table = table_schema(name, "mean")
-            parts.append(_table(table, f"## {name}" + (" (optional)" if table.optional else "")))
+            free = table.optional or bool(table.without)
+            parts.append(_table(table, f"## {name}" + (" (optional)" if free else "")))
     return "\n".join(parts)
 
 
@@ -161,7 +162,8 @@ def _bounds(metadata: list[Any]) -> str:
 
 
 def _table(table: Table, heading: str) -> str:
-    lines = [f"{heading}\n", f"{table.meaning}\n"]
+    without = f" Without the table: {table.without}." if table.without else ""
+    lines = [f"{heading}\n", f"{table.meaning}{without}\n"]
     if table.key:
         lines.append(f"Key: {_names(table.key)}.")
     for reference in table.references:

@@ -32,12 +32,14 @@ from meio_jax.tables.sources import stamps
 class AbstractSource(abc.ABC):
     """A catalog of `items` items in parts of `part_items` (the last may be smaller).
 
-    `warnings` say what was found in the tables that all parts share.
+    `warnings` say what was found in the tables that all parts share, `assumed` what was taken in place of those that
+    were left out.
     """
 
     items: int
     part_items: int
     warnings: tuple[InputWarning, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     @property
     def parts(self) -> int:
@@ -61,7 +63,7 @@ class FolderSource(AbstractSource):
         self._stamps = stamps(folder)
         self.items = count_item_rows(folder)
         self._network = read_network(folder)
-        self.warnings = self._network.warnings
+        self.warnings, self.assumed = self._network.warnings, self._network.assumed
         check_item_files(folder, self._network)
 
     def tables(self, part: int) -> Tables:

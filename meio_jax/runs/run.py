@@ -31,7 +31,7 @@ from meio_jax.runs.plan_files import PlanFiles
 from meio_jax.runs.resume import check_bases, identity, own_parts, search_saved, table_digests, write_basis
 from meio_jax.runs.saved_run import read_saved_run
 from meio_jax.runs.streamed_run import scratch_files, stream_source, streamed_task
-from meio_jax.runs.task import Order, Task, heed
+from meio_jax.runs.task import Order, Task, heed, tell_assumed
 from meio_jax.runs.warm import WarmStart
 from meio_jax.solver.solve import Solution
 from meio_jax.tables import (
@@ -231,6 +231,7 @@ def _task_in_memory(order: Order) -> Task:
     config, progress, warm = order.config, order.progress, order.warm
     tables, instance = load_tables(config)
     heed(tables.warnings, progress, strict=order.strict)
+    tell_assumed(tables.assumed, progress)
     progress.check()
     progress.stage("preparing arrays and scenarios")
     model = prepare(tables, config, start_prices=None if warm is None else warm.prices_at, gather=gather)

@@ -22,7 +22,7 @@ from meio_jax.runs.files import read_about
 from meio_jax.runs.folder import RunFolder
 from meio_jax.runs.memory import check_memory, fits
 from meio_jax.runs.resume import check_bases, table_digests, write_basis
-from meio_jax.runs.task import Order, Task, heed
+from meio_jax.runs.task import Order, Task, heed, tell_assumed
 from meio_jax.runs.warm import warm_stream
 from meio_jax.solver.file_store import PartFiles
 from meio_jax.solver.subproblem import ItemState
@@ -99,6 +99,7 @@ def streamed_task(order: Order, source: AbstractSource, files: PartFiles) -> Tas
     parts = own_range(source.parts, "parts of the catalog", "lower `stream.part_items`, or start fewer processes")
     counted = count_stream(source, config, files, progress=progress, parts=parts, gather=gather)
     heed(counted.warnings, progress, strict=order.strict)
+    tell_assumed(source.assumed, progress)
     digests = table_digests(source.folder, gather=gather) if isinstance(source, FolderSource) else {}
     check_bases(order.folder.checkpoints, (Part(number, source.parts) for number in parts))
     if is_first():

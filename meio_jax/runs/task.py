@@ -56,6 +56,12 @@ class Task:
     digests: dict[str, str]
 
 
+def tell_assumed(assumed: Sequence[str], progress: AbstractProgress) -> None:
+    """Say what is taken in place of tables that were left out."""
+    for text in assumed:
+        progress.stage(f"no table {text}")
+
+
 def heed(warnings: Sequence[InputWarning], progress: AbstractProgress, *, strict: bool) -> None:
     """Show what was found in the input that is probably not meant.
 

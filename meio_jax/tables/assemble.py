@@ -13,6 +13,7 @@ from meio_jax.tables.columns import Table
 from meio_jax.tables.conform import conform
 from meio_jax.tables.context import Context, Scope
 from meio_jax.tables.dated import with_periods, without_own_columns
+from meio_jax.tables.defaults import with_defaults
 from meio_jax.tables.findings import Findings, Source, View
 from meio_jax.tables.frames import Frame, as_polars
 from meio_jax.tables.nearest import nearest
@@ -49,17 +50,18 @@ def assemble(
     form = settings.forecast if settings is not None else "mean"
     views: dict[str, View] = dict(given or {})
     sound: dict[str, View] = dict(given or {})
+    absent: list[str] = []
     for name in TABLE_NAMES:
         unknowable = name == "forecast" and settings is None
         if name in views or unknowable or (scope is Scope.NETWORK and name in ITEM_TABLES):
             continue
         table = table_schema(name, form)
-        if name not in parts:
+        if name not in parts and table.without:
+            absent.append(name)
+        elif name not in parts:
             views[name] = sound[name] = View(table, Source(name), table.empty())
             if not table.optional:
-                wanted = f"a table {name}.parquet, {name}.csv, {name}.xlsx or {name}/ with Parquet parts"
-                purpose = table.meaning.split(".")[0].lower()
-                findings.add(name, "", "", "", wanted, f"add the table ({purpose})")
+                _missing(table, findings)
                 del sound[name]
         elif (pieces := parts[name]) is not None:
             kept = [without_own_columns(table, one, settings) for one in pieces]
@@ -74,6 +76,12 @@ def assemble(
             if not table.optional and view.frame.height == 0 and scope is not Scope.BLOCK:
                 findings.add(view.source.label, "", "", Note("no rows"), "at least one row", "fill in the table")
                 del sound[name]
+    if settings is not None:
+        sound, findings.assumed = with_defaults(sound, absent, settings)
+        views.update({name: sound[name] for name in absent if name in sound})
+        for name in absent if not findings.problems else ():
+            if name not in sound:
+                _missing(table_schema(name, form), findings)
     if settings is not None and "items" in sound and "forecast" in sound and scope is not Scope.NETWORK:
         views["forecast"] = sound["forecast"] = with_new_items(
             sound["items"], sound["forecast"], settings, scope, findings
@@ -84,6 +92,14 @@ def assemble(
     if settings is not None and form == "history":
         frames["forecast"] = spread_rows(frames["forecast"], settings.history_row_days)
     return frames
+
+
+def _missing(table: Table, findings: Findings) -> None:
+    """Tell that a table that has to be there is not."""
+    name = table.name
+    wanted = f"a table {name}.parquet, {name}.csv, {name}.xlsx or {name}/ with Parquet parts"
+    purpose = table.meaning.split(".")[0].lower()
+    findings.add(name, "", "", "", wanted, f"add the table ({purpose})")
 
 
 def parts_of(frames: Mapping[str, Frame], findings: Findings) -> dict[str, Sequence[Part] | None]:

@@ -107,8 +107,9 @@ class Reference:
 class Table:
     """One table: its columns in order, its key (no two rows alike in it; () = none) and its references.
 
-    `optional` tables may be absent or empty. `item_column` names the column that holds the item of a row,
-    for tables that grow with the catalog. Columns in `unread` may be there and are not read.
+    `optional` tables may be absent or empty. Tables with a text `without` may be absent: it says what is taken in their
+    place (`defaults`). `item_column` names the column that holds the item of a row, for tables that grow with the
+    catalog. Columns in `unread` may be there and are not read.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Table:
     key: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
     optional: bool = False
+    without: str = ""
     item_column: str = ""
     unread: tuple[str, ...] = ()
 

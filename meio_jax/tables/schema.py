@@ -112,7 +112,7 @@ ITEMS = Table(
         _money("downgrade_cost", "cost of a downgrade to the next slower speed", "money per unit", default=0.0),
         _string("storage_class", "class of storage the item needs", default="ambient"),
         _string("item_class", "class of the item (such as A, B, C), for service floors", default="all"),
-        _string("profile", "profile in `shares` by which demand is split"),
+        _string("profile", "profile in `shares` by which demand is split", default="all"),
         _date(
             "phase_out",
             "day from which on nothing more is bought of the item: what there is is sold, and moved to where it sells; "
@@ -225,6 +225,7 @@ REGIONS = Table(
         _COUNTRY,
     ),
     key=("region_id",),
+    without="the regions that `transit` or `shares` name, else one region `everywhere`",
 )
 
 SPEEDS = Table(
@@ -237,6 +238,7 @@ SPEEDS = Table(
         _float("cost_factor", "multiplies the outbound cost of `transit`", gt=0, default=1.0),
     ),
     key=("speed_id",),
+    without="one promise, `standard` or the only one that `shares` and `cutoffs` name, which every connection keeps",
 )
 
 TRANSIT = Table(
@@ -253,6 +255,8 @@ TRANSIT = Table(
     ),
     key=("node_id", "region_id"),
     references=(_NODE, _REGION),
+    without="a region with the id of a node is served by that node, any other by every node that supplies no other; "
+    "within 24 hours, at no cost",
 )
 
 CUTOFFS = Table(
@@ -267,6 +271,7 @@ CUTOFFS = Table(
     ),
     key=("node_id", "speed_id"),
     references=(_NODE, _SPEED),
+    without="nodes that ship to customers offer every speed, with orders until midnight",
 )
 
 OFFERS = Table(
@@ -385,6 +390,8 @@ SHARES = Table(
     ),
     key=("profile", "region_id", "speed_id", "wave"),
     references=(_REGION, _SPEED),
+    without="one split for all items, `all`: by the population of the regions (evenly where none is given), at the "
+    "slowest speed, by the hours of the waves",
 )
 
 RESOURCES = Table(

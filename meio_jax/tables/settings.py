@@ -54,6 +54,7 @@ class InstanceSettings(BaseModel):
     )
     warmup_periods: int = Field(default=0, ge=0, description="first periods, simulated but not charged")
     wave_ends: Annotated[tuple[float, ...], Field(strict=False)] = Field(
+        default=(24.0,),
         min_length=1,
         max_length=96,
         description="ends of the waves in hours of the day, ascending, the last 24; wave w holds the orders "

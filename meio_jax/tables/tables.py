@@ -30,7 +30,8 @@ class Tables:
     does not concern a row of `overrides`, only.
 
     `warnings` are what was found that can be used but is probably not meant, `digests` those of the bytes that
-    were read (by name of the file or folder), and `read_from` names the file of each table that was read.
+    were read (by name of the file or folder), `read_from` names the file of each table that was read, and `assumed`
+    says what was taken in place of tables that were left out.
     """
 
     settings: InstanceSettings
@@ -59,6 +60,7 @@ class Tables:
     warnings: tuple[InputWarning, ...] = field(default=(), compare=False)
     digests: Mapping[str, str] = field(default_factory=dict, compare=False)
     read_from: Mapping[str, str] = field(default_factory=dict, compare=False)
+    assumed: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def from_frames(cls, settings: InstanceSettings, **frames: Frame) -> Tables:
@@ -96,7 +98,7 @@ class Tables:
         assert settings is not None  # else there were findings
         labels = {name: pieces[0].source.whole for name, pieces in parts.items() if pieces}
         tables = cls(settings=settings, **frames)  # type: ignore[arg-type]
-        return replace(tables, warnings=findings.merged_warnings(), read_from=labels)
+        return replace(tables, warnings=findings.merged_warnings(), read_from=labels, assumed=findings.assumed)
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """All tables by name.

@@ -23,9 +23,12 @@ from meio_jax.runs.run import run_solve
 
 # Each list is run in one folder, in order; `api.md` has tests of its own.
 ON_THE_SHOP = ("tutorial.md", "new_policy.md")
+JOURNEYS = ("from_orders.md", "from_freight.md", "from_weekly_sales.md")
 ON_THE_QUICKSTART = ("explain.md", "reruns.md", "../README.md")
 # The pages ask for prices and levels; what levels could still save is not on them.
 FEW_STEPS = {"max_steps": 2, "min_steps": 2, "feasibility_steps": 0, "slack_items": 0}
+# Tables of a first instance, besides `instance.yaml`.
+TABLES = 5
 FENCED = re.compile(r"```(python|sh)\n(.*?)```", re.DOTALL)
 
 
@@ -39,12 +42,14 @@ def run_command(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return 0
 
 
-def run_page(name: str, monkeypatch: pytest.MonkeyPatch, *, commands: bool) -> dict[str, Any]:
-    """Run the blocks of a page in one module; what it leaves behind."""
+def run_page(name: str, monkeypatch: pytest.MonkeyPatch, *, commands: bool, until: str = "") -> dict[str, Any]:
+    """Run the blocks of a page in one module, up to the first command `until`; what it leaves behind."""
     found: dict[str, Any] = {"__name__": name}
     for number, (language, code) in enumerate(FENCED.findall((DOCS / name).read_text(encoding="utf-8"))):
         if language == "python":
             exec(compile(code, f"docs/{name}, block {number}", "exec"), found)
+        elif until and code.startswith(until):
+            break
         elif commands:
             for line in code.strip().splitlines():
                 assert run_command(line, monkeypatch) in (0, Result.MAX_STEPS.value), line
@@ -78,6 +83,28 @@ def test_the_tutorial_and_the_page_that_builds_on_it(
     assert under_way["units"].sum() == shop["orders"]["units"].sum()
 
 
+@pytest.mark.parametrize("name", JOURNEYS)
+def test_a_journey_comes_to_a_valid_instance(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first one has five tables at most."""
+    monkeypatch.chdir(tmp_path)
+    run_page(name, monkeypatch, commands=True, until="meio solve")
+    if name != "from_freight.md":
+        run_page_again = tmp_path / "first"
+        run_page_again.mkdir()
+        monkeypatch.chdir(run_page_again)
+        run_page(name, monkeypatch, commands=False, until="meio validate")
+        assert len(list(run_page_again.glob("*/*.csv"))) <= TABLES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", JOURNEYS)
+def test_a_journey_comes_to_orders(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with usual_promotion():
+        found = run_page(name, monkeypatch, commands=True)
+    assert found["bought"]["units"].sum() > 0
+
+
 @pytest.mark.slow
 def test_pages_that_ask_a_finished_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The quickstart has few items and steps here."""
@@ -104,7 +131,7 @@ def test_pages_that_ask_a_finished_quickstart(tmp_path: Path, monkeypatch: pytes
 
 
 def test_no_page_with_python_is_left_out() -> None:
-    run = {"api.md", *ON_THE_SHOP, *(Path(name).name for name in ON_THE_QUICKSTART)}
+    run = {"api.md", *JOURNEYS, *ON_THE_SHOP, *(Path(name).name for name in ON_THE_QUICKSTART)}
     assert {page.name for page in PAGES if blocks(page)} == run
 
 

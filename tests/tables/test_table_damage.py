@@ -266,7 +266,7 @@ def test_damaged_settings_are_named(name, tmp_path):
 
 def test_missing_keys_are_named(tmp_path):
     text = message(write_raw(tmp_path, tiny_frames(), {"name": "a", "forecast": "mean"}))
-    for key in ("start_date", "periods", "wave_ends"):
+    for key in ("start_date", "periods"):
         assert f"instance.yaml, key {key}: found nothing" in text
 
 
