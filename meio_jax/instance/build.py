@@ -43,6 +43,7 @@ from meio_jax.instance.item_arrays import (
     size_array,
     slotted_offers,
     source_shares,
+    spare_arrays,
     stock_arrays,
     supplied_nodes,
 )
@@ -55,7 +56,7 @@ from meio_jax.instance.vendor_rhythm import Loads, key_of, load_table, merged_lo
 from meio_jax.model.catalog import Catalog
 from meio_jax.model.flow_shares import flow_shares
 from meio_jax.model.leads import order_gaps, source_leads
-from meio_jax.model.network import Bounds, ItemBlock, Network, OrderCosts, Overrides, ShelfLife
+from meio_jax.model.network import Bounds, ItemBlock, Network, OrderCosts, Overrides, ShelfLife, Spare
 from meio_jax.model.resources import Resources
 from meio_jax.scenarios.leadtimes import LeadTimes
 from meio_jax.scenarios.sampling import item_keys
@@ -303,6 +304,7 @@ def _item_block(
         group_sizes=None if sizes is None else to_jax(np.stack([g.mean_sizes(len(sizes)) for g in groups]), dtype),
         item_class=None if classes is None else to_jax(layout.cut(classes), dtype),
         shelf=_shelf(tables, shared, layout, census),
+        spare=_spare(tables, shared, own, layout),
         ordering=_order_costs(tables, network, offers, (mean, flow, sources), layout) if census.ordering else None,
     )
 
@@ -373,6 +375,16 @@ def _shelf(tables: Tables, shared: Shared, layout: Layout, census: Census) -> Sh
         return None
     found = shelf_arrays(tables, shared.ids, network, lives)
     return ShelfLife(**arrays(dtype, **{name: layout.cut(leaf) for name, leaf in found.items()}))
+
+
+def _spare(tables: Tables, shared: Shared, own: _Items, layout: Layout) -> Spare | None:
+    """What transshipment needs to know of items, in blocks; None in networks without it."""
+    stock, dtype = own.stock, np.asarray(shared.network.holding_factor).dtype
+    ends = (stock.stockable, stock.orderable)
+    found = spare_arrays(tables, shared.network, own.offers, ends, stock.lanes)
+    if found is None:
+        return None
+    return Spare(**arrays(dtype, **{name: layout.cut(leaf) for name, leaf in found.items()}))
 
 
 def _overrides(tables: Tables, shared: Shared, layout: Layout, census: Census) -> Overrides:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -197,11 +197,23 @@ def supplied_nodes(
     """
     supplied = on_hand > 0
     np.logical_or.at(supplied, np.asarray(network.offer_node, int), active)
-    for tier in reversed(network.tiers):
-        for lane, (origin, target) in enumerate(zip(network.lane_from, network.lane_to, strict=True)):
-            if origin in tier:
-                supplied[target] |= supplied[origin] & kept[target] & lanes[lane]
+    for lane, (origin, target) in _from_above(network):
+        supplied[target] |= supplied[origin] & kept[target] & lanes[lane]
     return supplied
+
+
+def _from_above(network: Network) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Lanes with their ends in such an order that what is brought to a node is known before what it passes on.
+
+    Lanes of transshipment may lead in circles: all lanes come once for every node.
+    """
+    ends = list(enumerate(zip(network.lane_from, network.lane_to, strict=True)))
+    if network.transship:
+        for _ in range(network.nodes):
+            yield from ends
+        return
+    for tier in reversed(network.tiers):
+        yield from (one for one in ends if one[1][0] in tier)
 
 
 def source_shares(
@@ -244,11 +256,9 @@ def landed_costs(network: Network, offers: OfferArrays, weight: np.ndarray, othe
     for slot, node in enumerate(network.offer_node):
         landed[node] = np.minimum(landed[node], price[slot] + inbound[node])
     unit, kg = np.asarray(network.lane_cost_unit, float), np.asarray(network.lane_cost_kg, float)
-    for tier in reversed(network.tiers):
-        for lane, (origin, target) in enumerate(zip(network.lane_from, network.lane_to, strict=True)):
-            if origin in tier:
-                through = landed[origin] + unit[lane] + kg[lane] * weight + inbound[target]
-                landed[target] = np.minimum(landed[target], through)
+    for lane, (origin, target) in _from_above(network):
+        through = landed[origin] + unit[lane] + kg[lane] * weight + inbound[target]
+        landed[target] = np.minimum(landed[target], through)
     return np.where(np.isfinite(landed), landed, otherwise)
 
 
@@ -268,6 +278,30 @@ def end_values(tables: Tables, network: Network, offers: OfferArrays) -> tuple[n
         # What is phased out by then is not bought again, so what is left saves nothing.
         held = np.where(bought_until(tables) < network.horizon, 0.0, held)
     return held, np.minimum(held, np.maximum(landed - np.asarray(network.inbound_cost, float)[:, None], 0))
+
+
+def spare_arrays(
+    tables: Tables, network: Network, offers: OfferArrays, ends: tuple[np.ndarray, np.ndarray], lanes_open: np.ndarray
+) -> dict[str, np.ndarray] | None:
+    """The fields of a `Spare`, their last axis that of the items; None in networks without transshipment.
+
+    Args:
+        tables: The items.
+        network: The network.
+        offers: The offers of the items.
+        ends: Whether a node may have an item, and whether it may order it `[nodes, items]`.
+        lanes_open: Lanes that an item may use `[lanes, items]`.
+    """
+    if not network.transship:
+        return None
+    stockable, orderable = ends
+    lanes = list(network.transship_lanes)
+    origin, target = (np.asarray(side, int)[lanes] for side in (network.lane_from, network.lane_to))
+    unit_cost, weight = (tables.items[name].to_numpy().astype(float) for name in ("unit_cost", "weight_kg"))
+    return {
+        "open": stockable[origin] & orderable[target] & lanes_open[lanes],
+        "landed": landed_costs(network, offers, weight, unit_cost),
+    }
 
 
 def reach_array(tables: Tables, ids: Ids, network: Network, rhythms: Sequence[Rhythm] = ()) -> np.ndarray:

@@ -12,19 +12,59 @@ from meio_jax.instance.ids import Ids, positions
 from meio_jax.instance.resource_arrays import build_node_floors
 from meio_jax.model.network import Network
 from meio_jax.tables import Tables
+from meio_jax.tables.lane_use import transships
 
 
-def tier_levels(ids: Ids) -> list[int]:
-    """Height of every node above the customers: 0 where a node supplies nobody, else one more than those below."""
+def tier_levels(ids: Ids, transships: np.ndarray) -> list[int]:
+    """Height of every node above the customers: 0 where a node supplies nobody, else one more than those below.
+
+    Args:
+        ids: Nodes and lanes.
+        transships: Lanes that are no supply.
+    """
     index = ids.node_index
+    pairs = [(index[origin], index[target]) for origin, target in ids.lanes]
     below: dict[int, list[int]] = {node: [] for node in range(len(ids.nodes))}
-    for origin, target in ids.lanes:
-        below[index[origin]].append(index[target])
+    for (origin, target), beside in zip(pairs, transships, strict=True):
+        if not beside:
+            below[origin].append(target)
     level = [0] * len(ids.nodes)
-    # Lanes form a DAG (checked by the reader), so as many passes as nodes are enough.
+    # Lanes of supply form a DAG (checked by the reader), so as many passes as nodes are enough.
     for _ in range(len(ids.nodes)):
         level = [max((level[t] + 1 for t in below[n]), default=0) for n in range(len(ids.nodes))]
+    return _side_by_side(level, below, [pair for pair, beside in zip(pairs, transships, strict=True) if beside])
+
+
+def _side_by_side(level: list[int], below: dict[int, list[int]], lanes: list[tuple[int, int]]) -> list[int]:
+    """Heights with nodes that transship to each other at one, so that what they can spare is known to both.
+
+    Nodes of which one supplies the other keep theirs, and so do all where there are no such heights.
+    """
+    both = [(a, b) for a, b in lanes if (b, a) in lanes]
+    found = list(level)
+    # No height is above the number of nodes where they exist; raising one of a pair raises all above it.
+    for _ in range(len(level) + 1):
+        raised = [max([found[n], *(found[t] + 1 for t in below[n])]) for n in range(len(level))]
+        for a, b in both:
+            raised[a] = raised[b] = max(raised[a], raised[b])
+        if raised == found:
+            return found
+        found = raised
     return level
+
+
+def transship_rounds(tables: Tables, transships: np.ndarray) -> tuple[tuple[int, ...], ...]:
+    """Lanes of transshipment in rounds: of the lanes into a node the cheapest (of a kilogram) is in the first."""
+    lanes, rounds = tables.lanes, []
+    cost = (lanes["cost_per_unit"] + lanes["cost_per_kg"]).to_numpy()
+    target = lanes["to_node"].to_list()
+    taken: dict[str, int] = {}
+    for lane in sorted(np.flatnonzero(transships).tolist(), key=lambda k: (cost[k], lanes["lead_time"][k], k)):
+        turn = taken.get(target[lane], 0)
+        taken[target[lane]] = turn + 1
+        rounds += [[] for _ in range(turn + 1 - len(rounds))]
+        rounds[turn].append(lane)
+    return tuple(tuple(sorted(lanes)) for lanes in rounds)
 
 
 def eligibility(tables: Tables, ids: Ids) -> np.ndarray:
@@ -134,7 +174,8 @@ def offer_slots(census: Census, ids: Ids) -> tuple[tuple[int, ...], tuple[int, .
 def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Network:
     """The network of an instance, as numpy arrays of the given float type."""
     nodes, settings = tables.nodes, tables.settings
-    level = tier_levels(ids)
+    beside = transships(tables.lanes, nodes)
+    level = tier_levels(ids, beside)
     index = ids.node_index
     lane_from = tuple(index[origin] for origin, _ in ids.lanes)
     lane_to = tuple(index[target] for _, target in ids.lanes)
@@ -153,7 +194,7 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
         return np.asarray(values, dtype)
 
     lanes = tables.lanes
-    share = real(lanes["share"])
+    share = np.where(beside, 0, real(lanes["share"])).astype(dtype)
     total: np.ndarray = np.zeros(len(ids.nodes), dtype)
     np.add.at(total, np.asarray(lane_to, int), share)
     share = share / np.maximum(total[np.asarray(lane_to, int)], 1e-12)
@@ -201,6 +242,7 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
         calendar=build_calendar(tables, ids.vendors, offer_node, day.shape[0], dtype, census.rhythms),
         lines=_counts_orders(tables) or census.ordering,
         price_breaks=census.breaks > 0,
+        transship=transship_rounds(tables, beside),
     )
 
 

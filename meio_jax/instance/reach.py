@@ -10,6 +10,7 @@ import polars as pl
 from meio_jax.instance.calendar import longest_waits
 from meio_jax.instance.vendor_rhythm import Rhythm, rhythm_table
 from meio_jax.tables import Tables
+from meio_jax.tables.lane_use import transships
 
 _LONGEST = pl.col("lead_time_mean") + 4 * pl.col("lead_time_sd")
 
@@ -49,8 +50,9 @@ def order_reach(tables: Tables, rhythms: Sequence[Rhythm] = ()) -> pl.DataFrame:
 def _days_below(tables: Tables) -> dict[str, float]:
     """Periods that goods take from a node to the last node that it supplies, by node id."""
     below = dict.fromkeys(tables.nodes["node_id"].to_list(), 0.0)
-    lanes = list(zip(*(tables.lanes[name].to_list() for name in ("from_node", "to_node", "lead_time")), strict=True))
-    # Lanes form no circle (checked by the reader), so as many passes as nodes are enough.
+    supply = tables.lanes.filter(pl.Series(~transships(tables.lanes, tables.nodes), dtype=pl.Boolean))
+    lanes = list(zip(*(supply[name].to_list() for name in ("from_node", "to_node", "lead_time")), strict=True))
+    # Lanes of supply form no circle (checked by the reader), so as many passes as nodes are enough.
     for _ in below:
         for origin, target, lead in lanes:
             below[origin] = max(below[origin], below[target] + float(lead))

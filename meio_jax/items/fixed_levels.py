@@ -12,13 +12,15 @@ from meio_jax.instance import build_instance
 from meio_jax.planner.block_size import items_per_block
 from meio_jax.planner.model import per_step
 from meio_jax.plans.levels import policy_of_tables
+from meio_jax.plans.spare_tables import NAME as SPARE
+from meio_jax.plans.spare_tables import spare_of_table
 from meio_jax.plans.tables import decision_frames
 from meio_jax.runs.run import config_of_run
 from meio_jax.tables import Tables
 from meio_jax.tables.own_files import read_own
 from meio_jax.tables.settings import InstanceSettings
 
-_PER_BUCKET = ("plan/targets", "plan/protection", "plan/shares", "plan/node_values", "prices")
+_PER_BUCKET = ("plan/targets", "plan/protection", "plan/shares", "plan/node_values", SPARE, "prices")
 
 
 class FixedLevels:
@@ -67,7 +69,10 @@ class FixedLevels:
         instance = build_instance(tables, block_items=items, bands=bands, dtype=dtype)
         chosen = self.config.policy
         policy = policy_of_tables(instance, chosen.name, self._frames, self.bucket(tables), chosen.correction)
-        return dict(decision_frames(instance, policy))
+        spare = None
+        if instance.network.transship:
+            spare = spare_of_table(instance, self._frames[SPARE], self.bucket(tables))
+        return dict(decision_frames(instance, policy, spare))
 
     def today(self, tables: Tables) -> dict[str, pl.DataFrame]:
         """The run's tables of levels and prices for the first day of an instance, as its only bucket (number 0)."""

@@ -40,6 +40,7 @@ from meio_jax.planner.model import settings_of
 from meio_jax.planner.override_costs import Pricing
 from meio_jax.plans.names import with_names
 from meio_jax.plans.policy_tables import policy_frames
+from meio_jax.plans.decisions import spare_of
 from meio_jax.plans.tables import decision_frames
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import Silent
@@ -133,7 +134,8 @@ class Replanner:
         policy = _together([block.policy for block in blocks], instance.layout.blocks)
         change = _used([block.after for block in blocks]) - _used(before)
         usage = usage_change(instance, self._prices, np.asarray(change))
-        frames = {**dict(policy_frames(instance, policy)), **dict(decision_frames(instance, policy))}
+        spare = spare_of(instance, np.asarray(self._around.list_prices))
+        frames = {**dict(policy_frames(instance, policy)), **dict(decision_frames(instance, policy, spare))}
         if options.overrides and instance.census.overridden:
             pricing = Pricing(self.config, instance, policy, self._family, self._around, Silent())
             frames |= dict(with_names(instance, [("plan/overrides", pricing.frame())]))
@@ -194,7 +196,8 @@ class Replanner:
                     sides.append(other._levels.of_block(instance, number, self._shapes[instance.layout.item.shape[1]]))
                 jobs.append(pool.submit(self._best_of, one, sides, options))
             levels = [job.result() for job in jobs]
-        return dict(decision_frames(instance, _together(levels, instance.layout.blocks)))
+        spare = spare_of(instance, np.asarray(self._around.list_prices))
+        return dict(decision_frames(instance, _together(levels, instance.layout.blocks), spare))
 
     def _best_of(self, one: tuple, sides: list[SavedBlock], options: ReplanOptions) -> AbstractPolicy:
         """Of each item of a block the first of some levels, unless later ones are clearly better."""

@@ -62,6 +62,9 @@ class Network(eqx.Module):
     order, `late_receipts` that something on order is due later than anything that could be ordered now, `lines` that
     some capacity counts orders, shipments or receipts, or that orders have a fixed cost, `price_breaks` that some price
     depends on the quantity.
+
+    `transship` are the lanes of transshipment in rounds: the cheapest into every node first, then the second cheapest,
+    and so on. They have a share of nothing in what nodes order, and may lead anywhere; all others lead down the tiers.
     """
 
     # -- sizes and topology, known when the program is compiled
@@ -110,6 +113,7 @@ class Network(eqx.Module):
     calendar: Calendar | None = None
     lines: bool = eqx.field(static=True, default=False)
     price_breaks: bool = eqx.field(static=True, default=False)
+    transship: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=())
 
     # -- floors that look at nodes; None: there are none
     floors: NodeFloors | None = None
@@ -149,6 +153,11 @@ class Network(eqx.Module):
     @property
     def lanes(self) -> int:
         return len(self.lane_from)
+
+    @property
+    def transship_lanes(self) -> tuple[int, ...]:
+        """Lanes of transshipment, in the order of their numbers."""
+        return tuple(sorted(lane for lanes in self.transship for lane in lanes))
 
     @property
     def offers(self) -> int:
@@ -262,6 +271,18 @@ class OrderCosts(eqx.Module):
     unit_cost: Float[Array, "*blocks breaks offers items"]
 
 
+class Spare(eqx.Module):
+    """What transshipment needs to know of items.
+
+    Attributes:
+        open: Whether a lane of transshipment carries an item (`Network.transship_lanes`).
+        landed: Least money that brings a unit to a node.
+    """
+
+    open: Bool[Array, "*blocks transship items"]
+    landed: Float[Array, "*blocks nodes items"]
+
+
 class ItemBlock(eqx.Module):
     """What the planner knows of each item of a block; the item axis is last everywhere.
 
@@ -283,7 +304,8 @@ class ItemBlock(eqx.Module):
     item; None where no item is phased out. `overrides` are planners' decisions that change from day to day; None where
     there are none. `item_class` is the number of the item's class among those that floors name, -1 of another class;
     None where no floor names a class. `shelf` is None where all items keep for longer than anything is simulated.
-    `ordering` is None where orders of no item cost anything beside their units at the price of the offer.
+    `ordering` is None where orders of no item cost anything beside their units at the price of the offer. `spare` is
+    None in networks without transshipment.
     """
 
     volume: Float[Array, "*blocks items"]
@@ -334,6 +356,7 @@ class ItemBlock(eqx.Module):
     item_class: Int[Array, "*blocks items"] | None = None
     shelf: ShelfLife | None = None
     ordering: OrderCosts | None = None
+    spare: Spare | None = None
 
     @property
     def lowest_cost(self) -> Float[Array, "*blocks offers items"]:

@@ -16,7 +16,7 @@ from meio_jax.instance import KINDS, Instance
 from meio_jax.model.resources import Usage
 from meio_jax.plans.bound_orders import ORDER_LINES, bound
 from meio_jax.plans.dates import order_dates
-from meio_jax.plans.decisions import decide, joined
+from meio_jax.plans.decisions import decide, joined, spare_of
 from meio_jax.plans.exceptions import Judged, exception_frame
 from meio_jax.plans.flows import flow_frames
 from meio_jax.plans.names import with_names
@@ -24,32 +24,46 @@ from meio_jax.plans.order_prices import price_of
 from meio_jax.plans.order_system import fulfilment_frame, node_value_frame, unit_value_frame
 from meio_jax.plans.planned import planned_frames
 from meio_jax.plans.policy_tables import KEPT_ABOVE, policy_frames
+from meio_jax.plans.spare_tables import NAME as SPARE
+from meio_jax.plans.spare_tables import spare_frame
 from meio_jax.plans.vendor_orders import order_lines
 from meio_jax.policy import AbstractPolicy
+from meio_jax.simulation.spare_numbers import SpareNumbers
 from meio_jax.solver.solve import Solution
 from meio_jax.solver.subproblem import Settings
 
 
-def decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:
+def decision_frames(
+    instance: Instance, policy: AbstractPolicy, spare: SpareNumbers | None = None
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """Purchase orders and transfers to place today, in whole units, with names where there are any.
 
     Rules of vendors for whole orders are kept where all items of the catalog are there; some items alone cannot know
     what others add to an order.
+
+    Args:
+        instance: The instance that was planned, or a part of it.
+        policy: Parameters in units; leaves have a leading block axis.
+        spare: The rule of transshipment (`spare_of`), in networks that have it.
     """
-    frames = _decision_frames(instance, policy, lines=len(instance.items) == instance.census.items)
+    frames = _decision_frames(instance, policy, spare, lines=len(instance.items) == instance.census.items)
     yield from with_names(instance, bound(instance, frames))
 
 
-def part_decision_frames(instance: Instance, policy: AbstractPolicy) -> Iterator[tuple[str, pl.DataFrame]]:
+def part_decision_frames(
+    instance: Instance, policy: AbstractPolicy, spare: SpareNumbers | None
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """Decisions of a part of a catalog, whose orders the rules of vendors change once all parts are there.
 
     What they need to know for that is the table `ORDER_LINES`.
     """
-    yield from with_names(instance, _decision_frames(instance, policy, lines=True))
+    yield from with_names(instance, _decision_frames(instance, policy, spare, lines=True))
 
 
-def _decision_frames(instance: Instance, policy: AbstractPolicy, *, lines: bool) -> Iterator[tuple[str, pl.DataFrame]]:
-    decisions = decide(instance, policy)
+def _decision_frames(
+    instance: Instance, policy: AbstractPolicy, spare: SpareNumbers | None, *, lines: bool
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    decisions = decide(instance, policy, spare)
     network, ids, block = instance.network, instance.ids, instance.catalog.block
     items, nodes = np.asarray(instance.items), np.asarray(ids.nodes)
     bought = decisions.bought
@@ -334,8 +348,12 @@ def plan_frames(
         settings: Static choices of the item problems, for what orders are assigned by; None: by cost alone.
         part: Whether other parts of the catalog are to come, with which orders are put together.
     """
+    spare = spare_of(instance, np.asarray(solution.list_prices))
+    decided = part_decision_frames if part else decision_frames
     yield from policy_frames(instance, policy)
-    yield from part_decision_frames(instance, policy) if part else decision_frames(instance, policy)
+    yield from decided(instance, policy, spare)
+    if spare is not None:
+        yield SPARE, spare_frame(instance, spare)
     yield from expected_frames(instance, holdout)
     yield from flow_frames(instance, holdout)
     yield from with_names(instance, planned_frames(instance, holdout, daily=daily))

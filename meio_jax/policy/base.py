@@ -127,6 +127,13 @@ class AbstractPolicy(eqx.Module):
     def order(self, view: View) -> Float[Array, "sources batch"]:
         """Units that the rows of a tier ask of each of their sources now."""
 
+    def below_level(self, view: View) -> Float[Array, "rows batch"]:
+        """Units by which the rows are below the levels that they order up to; negative: above.
+
+        Networks with transshipment need it: what is above a level is what a node can give to others.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say what is above a level (below_level)")
+
     @property
     def looks_ahead(self) -> bool:
         """Whether the policy needs `View.arrival`, which costs time to work out."""

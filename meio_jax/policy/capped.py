@@ -23,6 +23,9 @@ class CappedBaseStock(AbstractReplenishment):
         per_review = at.demand_rate * order_gaps(network, block.offer_active, block.offer_vendor)
         return cls(at.scale, jnp.minimum(jnp.maximum(per_review, 1e-3 * at.scale), at.scale))
 
+    def below_level(self, view: View) -> Float[Array, "rows batch"]:
+        return view.own(self.target) - view.position
+
     def order(self, view: View) -> Float[Array, "sources batch"]:
         wanted = shortfall(view.own(self.target), view.position)
         return view.split(jnp.minimum(wanted, view.own(self.order_cap)))

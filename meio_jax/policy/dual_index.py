@@ -25,6 +25,10 @@ class DualIndex(AbstractReplenishment):
     def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "DualIndex":
         return cls(at.scale, at.scale)
 
+    def below_level(self, view: View) -> Float[Array, "rows batch"]:
+        """Of the full position: what the faster offer is for is no reason to transship."""
+        return view.own(self.target) - view.position
+
     def order(self, view: View) -> Float[Array, "sources batch"]:
         rows = jnp.asarray(view.source_row, int)
         fast = view.source_expedited[:, None] & view.has_expedited[rows]

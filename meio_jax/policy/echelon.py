@@ -19,5 +19,8 @@ class EchelonBaseStock(AbstractReplenishment):
     def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "EchelonBaseStock":
         return cls(at.scale)
 
+    def below_level(self, view: View) -> Float[Array, "rows batch"]:
+        return view.own(self.target) - view.echelon_position
+
     def order(self, view: View) -> Float[Array, "sources batch"]:
         return view.split(shortfall(view.own(self.target), view.echelon_position))

@@ -50,12 +50,20 @@ class Neural(AbstractReplenishment):
     def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "Neural":
         return cls(level_scale(network, block, at))
 
+    def below_level(self, view: View) -> Float[Array, "rows batch"]:
+        level, stock = self._level(view)
+        return level - stock
+
     def order(self, view: View) -> Float[Array, "sources batch"]:
+        return view.split(shortfall(*self._level(view)))
+
+    def _level(self, view: View) -> tuple[Float[Array, "rows batch"], Float[Array, "rows batch"]]:
+        """The level of the day, and the stock that is expected at arrival."""
         assert view.arrival is not None, "the caller must look ahead: see AbstractPolicy.looks_ahead"
         level = view.arrival.level(view.own(self.target))
         if self.correction is not None:
             level = level + _trained(self.correction, view.arrival, level)
-        return view.split(shortfall(level, view.arrival.stock))
+        return level, view.arrival.stock
 
 
 class NeuralFamily(eqx.Module):

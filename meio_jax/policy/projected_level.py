@@ -33,6 +33,10 @@ class ProjectedLevel(AbstractReplenishment):
     def scales(cls, network: Network, block: ItemBlock, at: StartingPoint) -> "ProjectedLevel":
         return cls(level_scale(network, block, at))
 
+    def below_level(self, view: View) -> Float[Array, "rows batch"]:
+        assert view.arrival is not None, "the caller must look ahead: see AbstractPolicy.looks_ahead"
+        return view.arrival.level(view.own(self.target)) - view.arrival.stock
+
     def order(self, view: View) -> Float[Array, "sources batch"]:
         assert view.arrival is not None, "the caller must look ahead: see AbstractPolicy.looks_ahead"
         level = view.arrival.level(view.own(self.target))

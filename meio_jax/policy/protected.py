@@ -27,6 +27,9 @@ class Protected(AbstractPolicy):
     def order(self, view: View) -> Float[Array, "sources batch"]:
         return self.replenishment.order(view)
 
+    def below_level(self, view: View) -> Float[Array, "rows batch"]:
+        return self.replenishment.below_level(view)
+
     @property
     def looks_ahead(self) -> bool:
         return self.replenishment.looks_ahead

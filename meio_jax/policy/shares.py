@@ -29,6 +29,9 @@ class FixedShares(AbstractReplenishment):
         weight = source_open(block, network).astype(at.scale.dtype)
         return cls(at.scale, jnp.broadcast_to(weight, (at.scale.shape[0], *weight.shape)))
 
+    def below_level(self, view: View) -> Float[Array, "rows batch"]:
+        return view.own(self.target) - view.position
+
     def order(self, view: View) -> Float[Array, "sources batch"]:
         rows = jnp.asarray(view.source_row, int)
         weight = self.source_weight[jnp.asarray(view.source_index, int)]

@@ -16,6 +16,7 @@ from meio_jax.simulation.outlook import Expectation
 from meio_jax.simulation.pipelines import Near, look_ahead
 from meio_jax.simulation.preferences import PreferenceLists
 from meio_jax.simulation.replenish import replenish
+from meio_jax.simulation.spare_numbers import SpareNumbers
 from meio_jax.simulation.state import Pipelines, Stock
 from meio_jax.simulation.supply import Ordered
 
@@ -43,17 +44,18 @@ class Bucket(eqx.Module):
     lists: PreferenceLists
     bounds: Bounds | None = None
     values: NodeValues | None = None
+    spare: SpareNumbers | None = None
 
     def spread_over(self, scenarios: int) -> "Bucket":
         """The same for items spread over scenarios; preference lists are of the block."""
         wide = lambda leaf: jnp.repeat(leaf, scenarios, axis=-1)
-        own = jax.tree.map(wide, (self.policy, self.bounds, self.values))
-        return Bucket(own[0], self.lists, own[1], own[2])
+        policy, *others = jax.tree.map(wide, (self.policy, self.bounds, self.values, self.spare))
+        return Bucket(policy, self.lists, *others)
 
 
 def ahead(network: Network, constants: Constants, pipelines: Pipelines, *, by_value: bool = False) -> Near:
-    """What the pipelines bring now, soon and late; by day as well where the policy or the assignment looks ahead."""
-    by_day = by_value or constants.flow is not None
+    """What the pipelines bring now, soon and late; by day as well where somebody looks ahead."""
+    by_day = by_value or constants.flow is not None or bool(network.transship)
     life = None if constants.shelf is None else constants.shelf.life
     return look_ahead(network, pipelines, constants.expedited_lead, constants.reach, by_day=by_day, life=life)
 
@@ -85,6 +87,7 @@ def decide(
         moment.days,
         expect,
         bucket.bounds,
+        bucket.spare,
         whole=program.whole,
     )
 

@@ -52,6 +52,12 @@ class Decided(eqx.Module):
         """Where the policy orders nothing."""
         return self.fixed | self.closed | self.frozen
 
+    def without(self, sources: tuple[int, ...]) -> "Decided":
+        """The decisions of all other sources."""
+        at = jnp.asarray(sources, int)
+        units, fixed = self.units.at[at].set(0), self.fixed.at[at].set(values=False)
+        return Decided(units, fixed, self.closed, self.frozen)
+
     def by_node(self, into: tuple[int, ...], nodes: int) -> Float[Array, "nodes batch"]:
         """Units that are fixed by the node that orders; `into` is the node of each source."""
         table = jnp.zeros((nodes, self.units.shape[-1]), self.units.dtype)

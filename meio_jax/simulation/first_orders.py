@@ -12,11 +12,14 @@ from meio_jax.simulation.inputs import Moment, first_row
 from meio_jax.simulation.outcome import Record
 from meio_jax.simulation.outlook import flow_of, outlooks
 from meio_jax.simulation.preferences import PreferenceLists, preference_lists
+from meio_jax.simulation.spare_numbers import SpareNumbers
 from meio_jax.simulation.state import initial_state, receive
 from meio_jax.simulation.supply import Ordered, order_days
 
 
-def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> Ordered:
+def first_orders(
+    network: Network, policy: AbstractPolicy, block: ItemBlock, spare: SpareNumbers | None = None
+) -> Ordered:
     """What a policy orders and ships now, from the stock at the start, in whole units and packs.
 
     This is the first decision of every simulated scenario, made by the same function: in the morning of period 0, after
@@ -26,13 +29,14 @@ def first_orders(network: Network, policy: AbstractPolicy, block: ItemBlock) -> 
         network: The shared network.
         policy: Parameters of the first bucket, in units, without a bucket axis.
         block: The items, with their stock at the start.
+        spare: The rule of transshipment of the first bucket, without a bucket axis; None in networks without it.
     """
     program = Program(network, 1, "sparse", Record(), whole=True)
     flow = flow_of(network, block, ages=policy.sees_ages) if policy.looks_ahead else None
     constants = constants_of(network, block, 1, flow)
     stock, pipelines = initial_state(network, block, 1)
     bounds = jax.tree.map(lambda leaf: leaf[0], block.bounds)
-    bucket = Bucket(policy, _first_lists(network, block), bounds)
+    bucket = Bucket(policy, _first_lists(network, block), bounds, spare=spare)
     if network.evening:
         stock, pipelines = seen_from_evening(stock, pipelines)
         near = ahead(network, constants, pipelines)

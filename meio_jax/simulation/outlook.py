@@ -1,5 +1,7 @@
 """What nodes expect: forecast sales of the days ahead, and stock on the day on which an order of now arrives."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -90,6 +92,13 @@ def due_by_day(
     return table
 
 
+def mean_demand_on(network: Network, block: ItemBlock, day: Int[Array, "*days"]) -> Float[Array, "*days items"]:
+    """Mean demand of days, those after the horizon included: it goes on like its last bucket."""
+    horizon, last = network.horizon, min(network.bucket_periods, network.horizon)
+    beyond = horizon - last + (day - horizon) % last
+    return block.mean_demand[jnp.where(day < horizon, jnp.maximum(day, 0), beyond)]
+
+
 def outlooks(network: Network, block: ItemBlock, flow: Flow, *, before: bool) -> Outlook:
     """Forecasts at the decisions of all simulated periods, or (`before`) of the evening before period 0 alone.
 
@@ -102,13 +111,8 @@ def outlooks(network: Network, block: ItemBlock, flow: Flow, *, before: bool) ->
     Returns:
         One row for each decision; forecasts beyond the horizon go on like its last bucket.
     """
-    horizon, last = network.horizon, min(network.bucket_periods, network.horizon)
-
-    def on(day: Array) -> Float[Array, "..."]:
-        """Mean demand of days, those after the horizon included."""
-        beyond = horizon - last + (day - horizon) % last
-        return block.mean_demand[jnp.where(day < horizon, jnp.maximum(day, 0), beyond)]
-
+    horizon = network.horizon
+    on = partial(mean_demand_on, network, block)
     first = jnp.arange(horizon, dtype=jnp.int32) - (1 if before else 0)
     ahead = on((first[:1] if before else first)[:, None] + jnp.arange(longest_lead(network), dtype=jnp.int32))
     reach = horizon + longest_lead(network) + network.horizon + 1

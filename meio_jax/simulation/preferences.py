@@ -7,6 +7,7 @@ from meio_kernels.random import threefry, unit_interval
 
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.simulation.node_values import NodeValues, node_values
+from meio_jax.simulation.spare_numbers import SpareNumbers
 
 
 class PreferenceLists(eqx.Module):
@@ -14,7 +15,7 @@ class PreferenceLists(eqx.Module):
 
     `node == network.nodes` marks the end of a list: nobody is asked. Where orders are assigned by the value of what is
     given up, `rank` is the priced cost of every entry, without dither, and `values` are those of the items; else both
-    are None.
+    are None. `spare` is the rule of transshipment at the same prices; None in networks without it.
     """
 
     node: Int[Array, "*lead waves speeds rounds regions"]
@@ -23,6 +24,7 @@ class PreferenceLists(eqx.Module):
     carbon: Float[Array, "*lead waves speeds rounds regions"]
     rank: Float[Array, "*lead waves speeds rounds regions"] | None = None
     values: NodeValues | None = None
+    spare: SpareNumbers | None = None
 
 
 def preference_lists(

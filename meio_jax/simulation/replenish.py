@@ -15,8 +15,10 @@ from meio_jax.simulation.bounded import packs_within, within_bounds
 from meio_jax.simulation.decided import Decided
 from meio_jax.simulation.outlook import Expectation
 from meio_jax.simulation.pipelines import Near
+from meio_jax.simulation.spare_numbers import SpareNumbers
 from meio_jax.simulation.state import Stock
 from meio_jax.simulation.supply import OrderDays, Ordered, Supply
+from meio_jax.simulation.transship import Sides, levels_of, near_due, near_stock, spare_stock, tier_lanes, transship
 from meio_jax.simulation.view import tier_sources, view_of
 
 # A position below this many units is empty: what is left of it is rounding in floating point.
@@ -34,10 +36,13 @@ def replenish(
     days: OrderDays,
     expect: Expectation | None = None,
     bounds: Bounds | None = None,
+    spare: SpareNumbers | None = None,
     *,
     whole: bool,
 ) -> tuple[Stock, Ordered]:
     """Order and allocate: downstream tiers ask first, their suppliers ship what they can, then order themselves.
+
+    Before it orders a tier gets what other nodes can spare (transshipment).
 
     What an upstream node cannot ship is not owed: it is asked for again at the next review.
 
@@ -52,6 +57,7 @@ def replenish(
         days: Who orders now.
         expect: What nodes expect of the days ahead, for a policy that looks ahead; `near.due` comes with it.
         bounds: Least and most stock of the bucket by node, spread over the batch; None where nothing is bounded.
+        spare: The rule of transshipment of the bucket, spread over the batch; None in networks without it.
         whole: Whether orders and shipments are whole units; else only packs and least orders round.
 
     Returns:
@@ -61,9 +67,19 @@ def replenish(
     offer_units = jnp.zeros((network.offers, batch), stock.on_hand.dtype)
     lane_units = jnp.zeros((network.lanes, batch), stock.on_hand.dtype)
     by_life = None if stock.old is None else jnp.zeros((stock.old.shape[0], *lane_units.shape), lane_units.dtype)
-    decided = supply.decided(days, network.offers + network.lanes)
+    every = decided = supply.decided(days, network.offers + network.lanes)
+    if every is not None and network.transship:
+        # What is fixed there ships with what other nodes can spare.
+        decided = every.without(tuple(network.offers + lane for lane in network.transship_lanes))
     limits = None if bounds is None else bounds.on(days.day)
+    if (spare is None) != (not network.transship):
+        raise ValueError("the lists of a network with transshipment have its rule (PreferenceLists.spare): block_lists")
     for rows in network.tiers:
+        if spare is not None and tier_lanes(network, rows):
+            known = _Known(supply, near, echelon, waiting, days, expect, limits, (every, decided))
+            stock, moved, sent = _level_out(network, policy, spare, stock, rows, known, whole=whole)
+            lane_units = lane_units + moved
+            by_life = None if by_life is None or sent is None else by_life + sent
         offers, lanes = tier_sources(network, rows)
         if not offers and not lanes:
             continue
@@ -103,6 +119,64 @@ def replenish(
             stock = Stock(stock.on_hand, add_rows(stock.on_order, bought, target), stock.backlog, stock.old)
             offer_units = add_rows(offer_units, bought, offers)
     return stock, Ordered(offer_units, lane_units, by_life)
+
+
+class _Known(eqx.Module):
+    """What a tier knows before it orders (arguments of `replenish`); decisions of all lanes, and of those of supply."""
+
+    supply: Supply
+    near: Near
+    echelon: Float[Array, "nodes nodes"]
+    waiting: Float[Array, "nodes batch"] | None
+    days: OrderDays
+    expect: Expectation | None
+    limits: tuple[Array, Array] | None
+    decided: tuple[Decided | None, Decided | None]
+
+
+def _level_out(
+    network: Network,
+    policy: AbstractPolicy,
+    spare: SpareNumbers,
+    stock: Stock,
+    rows: tuple[int, ...],
+    known: _Known,
+    *,
+    whole: bool,
+) -> tuple[Stock, Float[Array, "lanes batch"], Float[Array, "lives lanes batch"] | None]:
+    """Transshipment into the nodes `rows`: stock after it, units by lane, and those by life (None: nothing expires)."""
+    before, supply, near = stock, known.supply, known.near
+    rounds, lanes = tier_lanes(network, rows), network.transship_lanes
+    fixed, open_lanes = jnp.zeros((network.lanes, stock.on_hand.shape[-1]), stock.on_hand.dtype), None
+    every, decided = known.decided
+    into = tuple(lane for lane in lanes if network.lane_to[lane] in rows)
+    if every is not None:
+        source = network.offers + jnp.asarray(into, int)
+        stock, sent = _ship(network, stock, supply, every.units[source], into, whole=whole)
+        fixed = add_rows(fixed, sent, into)
+        open_lanes = ~every.settled[network.offers + jnp.asarray(lanes, int)]
+    nodes = tuple(sorted({end for lane in into for end in (network.lane_from[lane], network.lane_to[lane])}))
+    seen = stock if decided is None else _with_fixed(network, stock, decided, nodes)
+    view = view_of(network, seen, supply, near, known.echelon, known.waiting, known.expect, nodes)
+    at = jnp.asarray(nodes, int)
+    limits = None if known.limits is None else (known.limits[0][at], known.limits[1][at])
+    below = levels_of(policy, view, (seen.on_hand + seen.on_order)[at], limits)
+    net = stock.on_hand if known.waiting is None else stock.on_hand - known.waiting
+    asked_now = known.days.lanes(network, lanes)
+    sides = Sides(
+        below=jnp.zeros_like(stock.on_hand).at[at].set(below),
+        spare=spare_stock(network, spare, net, near_due(near), _free(stock, supply)),
+        near=near_stock(network, spare, stock.on_hand, known.waiting, near_due(near)),
+        open=asked_now if open_lanes is None else asked_now & open_lanes,
+    )
+    shipped = fixed + transship(network, spare, sides, rounds, whole=whole)
+    on_hand = add_rows(before.on_hand, -shipped, network.lane_from)
+    on_order = add_rows(before.on_order, shipped, network.lane_to)
+    after = Stock(on_hand, on_order, before.backlog, before.old)
+    if before.old is None or supply.outlive is None:
+        return after, shipped, None
+    after, sent = sent_by_life(before, after, supply.outlive, shipped, network.lane_from)
+    return after, shipped, sent
 
 
 def _with_fixed(network: Network, stock: Stock, decided: Decided, rows: tuple[int, ...]) -> Stock:
@@ -146,10 +220,7 @@ def _ship(
     ids = jnp.asarray(lanes, int)
     origin, target = origins(network, lanes), tuple(network.lane_to[k] for k in lanes)
     source = jnp.asarray(origin, int)
-    free = stock.on_hand if supply.own_demand is None else jax.nn.relu(stock.on_hand - supply.own_demand)
-    if stock.old is not None and supply.outlive is not None:
-        # What would expire on its way stays.
-        free = least_of(free, that_outlive(stock, supply.outlive)[0])
+    free = _free(stock, supply)
     shipped, left = allocate(asked, free, source, network.lane_urgency[ids], network.priority_ranks)
     all_free = supply.own_demand is None and stock.old is None
     on_hand = left if all_free else stock.on_hand - free + left
@@ -157,3 +228,11 @@ def _ship(
         shipped = whole_shipments(shipped, free, source)
         on_hand = add_rows(stock.on_hand, -shipped, origin)
     return Stock(on_hand, add_rows(stock.on_order, shipped, target), stock.backlog, stock.old), shipped
+
+
+def _free(stock: Stock, supply: Supply) -> Float[Array, "nodes batch"]:
+    """Stock that may be shipped: beyond what customers of the day will ask, but for what would expire on its way."""
+    free = stock.on_hand if supply.own_demand is None else jax.nn.relu(stock.on_hand - supply.own_demand)
+    if stock.old is not None and supply.outlive is not None:
+        free = least_of(free, that_outlive(stock, supply.outlive)[0])
+    return free

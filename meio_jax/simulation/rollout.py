@@ -100,9 +100,9 @@ def rollout(
     constants = constants_of(network, block, samples, flow)
     outlook = None if flow is None else outlooks(network, block, flow, before=False)
     spread = lambda leaf: with_tail(network, leaf)
-    values, lists = lists.values, eqx.tree_at(lambda one: one.values, lists, None, is_leaf=lambda leaf: leaf is None)
-    own, lists, values = jax.tree.map(spread, (policy, lists, values))
-    buckets = Bucket(own, lists, block.bounds, values)
+    values, spare = lists.values, lists.spare
+    own, lists, values, spare = jax.tree.map(spread, (policy, _of_groups(lists), values, spare))
+    buckets = Bucket(own, lists, block.bounds, values, spare)
     inputs = inputs_of(network, block, scenarios, outlook)
     running, early = _at_start(network, block, samples), None
     if network.evening:
@@ -116,6 +116,12 @@ def rollout(
         simulated = jax.tree.map(lambda leaf: leaf[: network.buckets], simulated)
     running, kept = jax.lax.scan(over_bucket, running, simulated)
     return _outcome(program, constants, running, kept, early)
+
+
+def _of_groups(lists: PreferenceLists) -> PreferenceLists:
+    """Lists without what belongs to single items."""
+    own = lambda one: (one.values, one.spare)
+    return eqx.tree_at(own, lists, (None, None), is_leaf=lambda leaf: leaf is None)
 
 
 def _at_start(network: Network, block: ItemBlock, samples: int) -> _Running:

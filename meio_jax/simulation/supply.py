@@ -46,6 +46,12 @@ class OrderDays(eqx.Module):
         bought = jnp.asarray([True] * len(offers) + [False] * len(lanes))[:, None]
         return due & ~(bought & (self.period >= supply.bought_until))
 
+    def lanes(self, network: Network, lanes: tuple[int, ...]) -> Bool[Array, " lanes #batch"]:
+        """Whether lanes may be asked now: their target reviews, and both ends work."""
+        if self.lane is not None:
+            return self.lane[jnp.asarray(lanes, int)][:, None]
+        return self.node[jnp.asarray(network.lane_to, int)[jnp.asarray(lanes, int)]][:, None]
+
     def _reviewed(
         self, view: View, offers: tuple[int, ...], lanes: tuple[int, ...], calendar: Int[Array, "offers batch"] | None
     ) -> Bool[Array, " sources #batch"]:

@@ -13,9 +13,10 @@ from meio_jax.simulation.supply import Supply
 
 
 def tier_sources(network: Network, rows: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Offer slots and lanes that feed one of the nodes `rows`."""
+    """Offer slots, and lanes of supply, that feed one of the nodes `rows`."""
+    beside = network.transship_lanes
     offers = tuple(k for k, node in enumerate(network.offer_node) if node in rows)
-    lanes = tuple(k for k, node in enumerate(network.lane_to) if node in rows)
+    lanes = tuple(k for k, node in enumerate(network.lane_to) if node in rows and k not in beside)
     return offers, lanes
 
 

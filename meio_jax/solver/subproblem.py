@@ -23,6 +23,7 @@ from meio_jax.simulation.gradients import GradientMode, checkpointed
 from meio_jax.simulation.outcome import Outcome
 from meio_jax.simulation.preferences import PreferenceLists, group_dither, preference_lists
 from meio_jax.simulation.rollout import rollout
+from meio_jax.simulation.spare_numbers import spare_numbers
 from meio_jax.solver.optimiser import SearchOptions, optimiser
 from meio_jax.solver.price_scale import natural_price_scale, service_price_scale
 
@@ -148,7 +149,9 @@ def block_lists(
         group = (block.group_weight, block.group_stockable)
         return preference_lists(network, *group, at_bucket, dither, settings.rounds, settings.tiers, valued=valued)
 
-    return jax.vmap(lists)(priced)
+    found = jax.vmap(lists)(priced)
+    spare = spare_numbers(network, resources, block, prices)
+    return found if spare is None else replace(found, spare=spare)
 
 
 def scenario_costs(block: ItemBlock, costs: CostTerms, units: UnitTerms) -> ScenarioCosts:

@@ -6,6 +6,7 @@ import polars as pl
 
 from meio_jax.tables.context import Context
 from meio_jax.tables.findings import ROW
+from meio_jax.tables.lane_use import TRANSSHIPMENT, supply_pairs, transships
 from meio_jax.tables.reach import ranked_speeds, served
 
 SHARE_TOLERANCE = 1e-6
@@ -36,19 +37,22 @@ def _check_reviews(context: Context) -> None:
 
 
 def _check_cycles(context: Context) -> None:
-    if not (found := context.get("lanes")):
+    """Lanes of supply form no cycle; lanes of transshipment may, but none leads from a node to itself."""
+    if not (found := context.get("lanes", "nodes")):
         return
-    (lanes,) = found
-    pairs = lanes.frame.select("from_node", "to_node").drop_nulls().rows()
-    cycle = find_cycle(pairs)
+    lanes, nodes = found
+    known = lanes.frame.drop_nulls(["from_node", "to_node"])
+    loops = [(a, b) for a, b in known.select("from_node", "to_node").iter_rows() if a == b]
+    cycle = [*loops[0]] if loops else find_cycle(supply_pairs(known, nodes.frame))
     if cycle:
         bad = lanes.rows((pl.col("from_node") == cycle[-2]) & (pl.col("to_node") == cycle[-1])).head(1)
+        mend = "remove it" if loops else f"remove one lane of the cycle, or write {TRANSSHIPMENT} in its column use"
         context.findings.add_rows(
             lanes,
             bad,
             "from_node, to_node",
-            "lanes without a cycle",
-            "remove one lane of the cycle",
+            "lanes of supply without a cycle",
+            mend,
             note=" -> ".join(cycle).replace("{", "{{").replace("}", "}}"),
         )
 
@@ -83,9 +87,12 @@ def find_cycle(pairs: list[tuple[str, str]]) -> list[str]:
 
 
 def _check_lane_shares(context: Context) -> None:
-    if found := context.get("lanes"):
-        (lanes,) = found
-        zero = lanes.rows((pl.col("share").sum() == 0).over("to_node")).unique("to_node", keep="first")
+    """Every node that lanes supply takes a share from one of them."""
+    if found := context.get("lanes", "nodes"):
+        lanes, nodes = found
+        supplies = pl.Series("__supplies", ~transships(lanes.frame, nodes.frame), dtype=pl.Boolean)
+        numbered = lanes.numbered().collect().with_columns(supplies).filter(pl.col("__supplies"))
+        zero = numbered.filter((pl.col("share").sum() == 0).over("to_node")).unique("to_node", keep="first")
         context.findings.add_rows(
             lanes,
             zero,

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from meio_jax.tables.columns import MOST, Column, ColumnType, Reference, Table
+from meio_jax.tables.lane_use import USES
 from meio_jax.tables.measures import MEASURES
 from meio_jax.tables.settings import LONGEST
 
@@ -182,7 +183,8 @@ NODES = Table(
 
 LANES = Table(
     "lanes",
-    "Supply of one node by another. Lanes form no cycle.",
+    "Supply of one node by another, and transshipment of what a node has too much of. Lanes of supply form no cycle; a "
+    "lane of transshipment may lead anywhere, also back to where the goods came from.",
     (
         _string("from_node", "node that ships"),
         _string("to_node", "node that receives"),
@@ -200,9 +202,17 @@ LANES = Table(
         _float("carbon_kg_per_kg", "emission", "kg CO2e per kg shipped", ge=0, default=0.0),
         _float(
             "share",
-            "weight of this lane in what `to_node` asks for, over its inbound lanes",
+            "weight of this lane in what `to_node` asks for, over its inbound lanes of supply",
             ge=0,
             default=1.0,
+        ),
+        _string(
+            "use",
+            "`supply`: `to_node` orders from `from_node`; `transshipment`: it gets what `from_node` has too much of, or "
+            "can spare when it is about to run out. Empty: `supply`, but on a cycle of lanes only for those that lead "
+            "down (from a dc to an fc, from there to a same_day node)",
+            nullable=True,
+            allowed=USES,
         ),
     ),
     key=("from_node", "to_node"),
