@@ -15,6 +15,7 @@ from meio_jax.backtest.limits import MEASURES
 from meio_jax.backtest.lookup import bad, integers, numbers, optional_rows, rows_of, solid, texts
 from meio_jax.backtest.network import World
 from meio_jax.backtest.plan_shares import offer_items, order_sizes, plan_shares
+from meio_jax.backtest.spare import SPARE, spare_rules
 from meio_jax.backtest.unit_values import unit_values
 from meio_jax.tables.frames import Frame, as_polars
 from meio_jax.tables.own_files import read_own
@@ -34,6 +35,7 @@ class Levels(NamedTuple):
     item follows. `offer_share [B, offers]` and `lane_share [B, items, lanes]` are parts of what a node orders,
     -1 where the plan leaves them to the data (shapes `[1, 1]` and `[1, 1, 1]` if it has none at all). `size [offers]`
     is what an order has at least (no entries: any size will do).
+    `spare [B, items, lanes, 5]` is when units are transshipped (`SPARE`); of one entry without a rule.
     `value [B, items, nodes, 7]` is what a unit given up is worth (`UNIT_VALUES`), and `ahead [items, nodes, 3]` what is
     expected of a node on a day (`look_ahead`); of one entry without values.
     """
@@ -50,11 +52,13 @@ class Levels(NamedTuple):
     value: np.ndarray
     ahead: np.ndarray
     size: np.ndarray
+    spare: np.ndarray
     has_fast: int
     has_cap: int
     has_protection: int
     has_shares: int
     has_values: int
+    has_spare: int
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class PlanTable:
         vendors: `vendor_id, node_id, usual_units, every`: units below which an order of all items is put off, for at
             most so many days.
         sizes: `item_id, vendor_id, node_id, units`: what an order has at least, if there is one.
+        transshipment: as the run folder's `plan/transshipment`: when units are transshipped; None: never.
         echelon: nodes whose target counts the stock of the nodes that they supply as well.
         name: for reports.
         chosen: items (ids) that follow `other` instead, if this is a mixture.
@@ -90,13 +95,14 @@ class PlanTable:
     values: Frame | None = None
     sizes: Frame | None = None
     vendors: Frame | None = None
+    transshipment: Frame | None = None
     echelon: frozenset[str] = frozenset()
     name: str = "plan"
     chosen: frozenset[str] = field(default_factory=frozenset)
     other: "PlanTable | None" = None
 
     def __post_init__(self) -> None:
-        for name in ("targets", "protection", "prices", "shares", "values", "sizes", "vendors"):
+        for name in ("targets", "protection", "prices", "shares", "values", "sizes", "vendors", "transshipment"):
             frame = getattr(self, name)
             if frame is not None:
                 object.__setattr__(self, name, as_polars(frame, name))
@@ -151,6 +157,7 @@ def _levels(plan: PlanTable, world: World) -> Levels:
     split = pl.DataFrame() if plan.shares is None else plan.shares
     offer_share, lane_share = plan_shares(split, world) if split.height else (np.full((1, 1), -1.0), none * 1.0)
     worth = pl.DataFrame() if plan.values is None else plan.values
+    moves = plan.transshipment if len(world.supply.beside) else None
     shape = (1, len(world.nodes))
     echelon = np.zeros(shape, np.bool_)
     echelon[0] = [node in plan.echelon for node in world.nodes]
@@ -167,11 +174,13 @@ def _levels(plan: PlanTable, world: World) -> Levels:
         value=unit_values(worth, world),
         ahead=np.zeros((1, 1, 3)),
         size=order_sizes(plan.sizes, world),
+        spare=np.zeros((1, 1, 1, 1)) if moves is None else spare_rules(moves, world),
         has_fast=int(fast),
         has_cap=int(cap),
         has_protection=int(guarded),
         has_shares=int(split.height > 0),
         has_values=int(worth.height > 0),
+        has_spare=int(moves is not None),
     )
 
 
@@ -264,8 +273,8 @@ def _mix(mine: Levels, theirs: Levels, pick: np.ndarray, owner: np.ndarray) -> L
         a, b = (np.broadcast_to(x, shape) for x in (a, b))
         return np.ascontiguousarray(np.where(pick.reshape((1, -1) + (1,) * (len(shape) - 2)), b, a))
 
-    flags = Levels._fields[-5:]
-    fast, cap, guarded, split, valued = (max(getattr(mine, flag), getattr(theirs, flag)) for flag in flags)
+    flags = Levels._fields[-6:]
+    fast, cap, guarded, split, valued, moves = (max(getattr(mine, flag), getattr(theirs, flag)) for flag in flags)
     return Levels(
         target=blend(mine.target, theirs.target),
         fast=blend(mine.fast, theirs.fast, fast),
@@ -279,12 +288,23 @@ def _mix(mine: Levels, theirs: Levels, pick: np.ndarray, owner: np.ndarray) -> L
         value=blend(mine.value, theirs.value, valued),
         ahead=mine.ahead,
         size=_mixed_sizes(mine.size, theirs.size, pick[owner]),
+        spare=blend(_or_never(mine), _or_never(theirs), moves),
         has_fast=fast,
         has_cap=cap,
         has_protection=guarded,
         has_shares=split,
         has_values=valued,
+        has_spare=moves,
     )
+
+
+def _or_never(levels: Levels) -> np.ndarray:
+    """The rule of transshipment of a plan; of one without, that nothing is shipped."""
+    if levels.has_spare:
+        return levels.spare
+    never = np.zeros((1, 1, 1, len(SPARE)))
+    never[..., 0], never[..., -1] = np.inf, 1
+    return never
 
 
 def _mixed_sizes(mine: np.ndarray, theirs: np.ndarray, pick: np.ndarray) -> np.ndarray:
@@ -321,6 +341,7 @@ def read_run(folder: str | Path) -> PlanTable:
         vendors=there(folder / "plan" / "vendor_orders.parquet"),
         prices=there(folder / "prices.parquet"),
         values=there(folder / "plan" / "node_values.parquet"),
+        transshipment=there(folder / "plan" / "transshipment.parquet"),
         echelon=echelon,
         name=folder.name,
     )

@@ -24,6 +24,7 @@ from meio_jax.backtest.compiled import compiled, inlined
 from meio_jax.backtest.limits import STORAGE, use
 from meio_jax.backtest.lots import able_to_ship, first_able
 from meio_jax.backtest.prices import unit_price
+from meio_jax.backtest.spare import level_out
 from meio_jax.backtest.supply import arrival, asks, buys, lane_lead, offer_lead
 
 NEAREST, UP = 0, 1
@@ -32,12 +33,13 @@ NEAREST, UP = 0, 1
 class Rules(NamedTuple):
     """How orders are placed: share of every node's stock in the echelon of another (`below [nodes,
     nodes]`), rounding to packs (`NEAREST` or `UP`), whether stock under way is charged holding (0 or 1),
-    and the random state."""
+    the random state, and whether nodes order in the morning (0 or 1)."""
 
     below: np.ndarray
     rounding: int
     pipeline_holding: int
     seed: np.uint64
+    morning: int
 
 
 class Shipments(NamedTuple):
@@ -56,12 +58,28 @@ class Shipments(NamedTuple):
 
 class Desk(NamedTuple):
     """Scratch of one item's review: units asked of and sent by each lane (-1: as asked), units asked of
-    each upstream node; `due [nodes]` says whose review day it is."""
+    each upstream node; `due [nodes]` says whose review day it is. Of transshipment: what lanes are asked for and give in
+    a turn, and have moved in all; what is above the level of each node, by how much all are below it, which nodes
+    are of the tier, and the number of the item's first shipment of the day."""
 
     ask: np.ndarray
     sent: np.ndarray
     asked_of: np.ndarray
     due: np.ndarray
+    wish: np.ndarray
+    gift: np.ndarray
+    moved: np.ndarray
+    over: np.ndarray
+    below: np.ndarray
+    into: np.ndarray
+    first: np.ndarray
+
+
+def blank_desk(lanes: int, due: np.ndarray) -> Desk:
+    """An empty desk, for nodes whose review day it is."""
+    nodes, whole = len(due), lambda: np.zeros(lanes, np.int64)
+    amounts = np.zeros(nodes), np.zeros(nodes), np.zeros(nodes, np.bool_), np.zeros(1, np.int64)
+    return Desk(whole(), np.full(lanes, -1), np.zeros(nodes, np.int64), due, np.zeros(lanes), whole(), whole(), *amounts)
 
 
 @inlined
@@ -394,6 +412,34 @@ def _ship_asked(network, limited, supply_side, kept, desk, task):
     desk.asked_of[:] = 0
 
 
+@inlined
+def _level_out(network, limited, supply_side, kept, levels, desk, task):
+    """Transshipment into the nodes of a tier; `task` is (item, tier, clock)."""
+    sites = network[1]
+    supply, rules = supply_side
+    state = kept[0]
+    item, tier, clock = task
+    some = False
+    desk.into[:] = False
+    for at in range(sites.tier_start[tier], sites.tier_start[tier + 1]):
+        desk.into[sites.tier_nodes[at]] = True
+    for lane in supply.beside:
+        some = some or (desk.into[supply.lane_to[lane]] and desk.due[supply.lane_to[lane]])
+    if not some:
+        return
+    for node in range(len(desk.below)):
+        position = _position(state, levels, rules.below, item, node)
+        owned = state.on_hand[item, node] + state.on_order[item, node]
+        desk.below[node] = min(
+            _level(levels.target, clock.bucket, item, node) - position, supply.most[item, node] - owned
+        )
+    rule = levels.spare[min(clock.bucket, levels.spare.shape[0] - 1), item]
+    level_out(supply, (state, kept[2], desk.first[0]), rule, desk, desk.below, (item, clock.day, rules.morning))
+    for lane in supply.beside:
+        if desk.moved[lane] > 0:
+            send(network, limited, supply_side, kept, (item, lane, desk.moved[lane]), clock)
+
+
 @compiled
 def review(network, limited, supply_side, kept, levels, desk, task):
     """Review a span of items.
@@ -414,7 +460,10 @@ def review(network, limited, supply_side, kept, levels, desk, task):
     begin, end, clock = task
     for item in range(begin, end):
         kind = catalog.storage_class[item]
+        desk.first[0] = kept[2].filled[0]
         for tier in range(len(sites.tier_start) - 1):
+            if levels.has_spare:
+                _level_out(network, limited, supply_side, kept, levels, desk, (item, tier, clock))
             asks = False
             for at in range(sites.tier_start[tier], sites.tier_start[tier + 1]):
                 node = sites.tier_nodes[at]

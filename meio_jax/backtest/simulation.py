@@ -25,7 +25,7 @@ from meio_jax.backtest.plan import Levels, PlanSource, PlanTable, Snapshot
 from meio_jax.backtest.plan_shares import offer_items
 from meio_jax.backtest.prices import unit_prices
 from meio_jax.backtest.receive import receive
-from meio_jax.backtest.review import NEAREST, UP, Desk, Rules, Shipments, review
+from meio_jax.backtest.review import NEAREST, UP, Rules, Shipments, blank_desk, review
 from meio_jax.backtest.serve import serve
 from meio_jax.backtest.supply import Supply, with_recorded
 from meio_jax.backtest.unit_values import look_ahead
@@ -74,7 +74,7 @@ class Simulation:
         supply = world.supply
         if options.lead_times is not None:
             supply = solid(with_recorded(supply, options.lead_times, world.vendors, world.periods))
-        rules = Rules(_below(world), UP if options.rounding == "up" else NEAREST, int(world.pipeline_holding), seed)
+        rules = Rules(_below(world), UP if options.rounding == "up" else NEAREST, int(world.pipeline_holding), seed, int(options.ordering == "morning"))
         self.supply_side = (supply, rules)
         resources = len(world.limits.kind)
         self.used = unused(world.limits)
@@ -250,7 +250,7 @@ class Simulation:
             return []
         done = []
         lanes = len(supply.lane_from)
-        desk = Desk(np.zeros(lanes, np.int64), np.full(lanes, -1), np.zeros(len(due), np.int64), due)
+        desk = blank_desk(lanes, due)
         for first in range(0, len(world.items), self.options.chunk_items):
             last = min(first + self.options.chunk_items, len(world.items))
             room = int(supply.offer_start[last] - supply.offer_start[first])
@@ -400,14 +400,16 @@ def _below(world: World) -> np.ndarray:
 
 
 def _due_rows(world: World, levels: Levels | None, planned_later: bool) -> tuple[int, np.ndarray]:
-    """Rows of the calendar of arrivals, kept only for item and node pairs with more than one offer."""
-    if not planned_later and not (levels and levels.has_fast):
-        return 0, np.zeros((1, 1), np.int64)
+    """Rows of the calendar of arrivals, kept only for item and node pairs with more than one offer, or for all where
+    nodes transship."""
     supply = world.supply
+    transships = bool(len(supply.beside)) and (planned_later or bool(levels and levels.has_spare))
+    if not transships and not planned_later and not (levels and levels.has_fast):
+        return 0, np.zeros((1, 1), np.int64)
     count = np.zeros((len(world.items), len(world.nodes)), np.int64)
     owner = np.repeat(np.arange(len(world.items)), np.diff(supply.offer_start))
     np.add.at(count, (owner, supply.offer_node), 1)
-    several = count > 1
+    several = (count > 1) | transships
     rows = np.full(count.shape, -1, np.int64)
     rows[several] = np.arange(int(several.sum()))
     return int(several.sum()), rows

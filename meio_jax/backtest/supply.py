@@ -10,6 +10,7 @@ from meio_jax.backtest.compiled import compiled
 from meio_jax.backtest.lookup import bad, compressed, frame, integers, numbers, rows_of, texts
 from meio_jax.backtest.prices import read_steps
 from meio_jax.backtest.sales import id_keys
+from meio_jax.tables.lane_use import transships
 from meio_jax.tables.open_days import Schedule, schedule
 
 LAWS = ("fixed", "gamma", "empirical")
@@ -23,7 +24,8 @@ class Supply(NamedTuple):
     Inbound lanes of node n are `into[into_start[n]:into_start[n + 1]]`; offers of item i are rows
     `offer_start[i]:offer_start[i + 1]`. `open` is `[items, lanes]`: the lane can carry the item because its
     upstream node may hold it and is itself supplied with it. `lane_rank` orders lanes where stock is shared
-    by priority. Observed lead times of vendor v are `seen_days[seen_start[v]:...]` with cumulative weights
+    by priority. `beside` are the lanes of transshipment, which no node orders from; `turn [lanes]` says when each is
+    asked, the cheapest into a node first, of so many `turns` (-1: a lane of supply). Observed lead times of vendor v are `seen_days[seen_start[v]:...]` with cumulative weights
     `seen_weight`; `recorded` is `[vendors, days]` (0: sample). `most` is
     `[items, nodes]`: most stock on hand and on order that an order may lead to. From the day
     `offer_until` on nothing is bought through an offer. With a calendar, `offer_calendar` is
@@ -75,6 +77,9 @@ class Supply(NamedTuple):
     asked: np.ndarray
     received: np.ndarray
     outlive: np.ndarray
+    beside: np.ndarray
+    turn: np.ndarray
+    turns: int
     limit: int
 
 
@@ -116,13 +121,46 @@ def tiers_of(nodes: int, lane_from: np.ndarray, lane_to: np.ndarray) -> list[lis
     raise bad("lanes", "", "from_node, to_node", "lanes without a cycle")
 
 
+def _level_tiers(tiers: list[list[int]], supply: tuple, beside: tuple) -> list[list[int]]:
+    """Tiers in which nodes that transship to each other stand side by side, if that keeps suppliers above."""
+    depth = {node: k for k, tier in enumerate(tiers) for node in tier}
+    pairs = set(zip(*(ends.tolist() for ends in beside), strict=True))
+    mutual = [pair for pair in pairs if pair[::-1] in pairs]
+    supplies = list(zip(*(ends.tolist() for ends in supply), strict=True))
+    found = dict(depth)
+    while max(found.values(), default=0) <= len(depth):
+        before = dict(found)
+        for origin, target in supplies:
+            found[origin] = max(found[origin], found[target] + 1)
+        for one, other in mutual:
+            found[one] = found[other] = max(found[one], found[other])
+        if found == before:
+            return [sorted(n for n in found if found[n] == k) for k in range(max(found.values(), default=0) + 1)]
+    return tiers
+
+
+def _turns(lanes: pl.DataFrame, target: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """Place of every lane of transshipment among those into its target, by the cost of a kilogram (-1: of supply)."""
+    cost = numbers(lanes, "cost_per_unit") + numbers(lanes, "cost_per_kg")
+    order = np.lexsort((np.arange(len(target)), numbers(lanes, "lead_time", 1.0), cost))
+    turn, asked = np.full(len(target), -1, np.int64), dict.fromkeys(target.tolist(), 0)
+    for lane in order[beside[order]].tolist():
+        turn[lane] = asked[int(target[lane])]
+        asked[int(target[lane])] += 1
+    return turn
+
+
 def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, list[list[int]]]:
     """Sources of supply of an instance, and the nodes by tier."""
     lanes, offers = frame(tables, "lanes"), frame(tables, "offers")
     origin = rows_of(lanes["from_node"], nodes, "lanes") if lanes.height else np.zeros(0, np.int64)
     target = rows_of(lanes["to_node"], nodes, "lanes") if lanes.height else np.zeros(0, np.int64)
-    tiers = tiers_of(len(nodes), origin, target)
-    into_start, into = compressed(target, len(nodes))
+    beside = transships(lanes, frame(tables, "nodes")) if lanes.height else np.zeros(0, np.bool_)
+    tiers = tiers_of(len(nodes), origin[~beside], target[~beside])
+    tiers = _level_tiers(tiers, (origin[~beside], target[~beside]), (origin[beside], target[beside]))
+    regular = np.flatnonzero(~beside)
+    into_start, into = compressed(target[~beside], len(nodes))
+    turn = _turns(lanes, target, beside)
     most, kept = _assortment(frame(tables, "assortment"), items, nodes)
     if offers.height:
         at = rows_of(offers["item_id"], items, "offers"), rows_of(offers["node_id"], nodes, "offers")
@@ -150,12 +188,12 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         lane_cost_unit=numbers(lanes, "cost_per_unit"),
         lane_cost_kg=numbers(lanes, "cost_per_kg"),
         lane_carbon=numbers(lanes, "carbon_kg_per_kg"),
-        lane_share=_lane_shares(numbers(lanes, "share", 1.0), target, len(nodes)),
+        lane_share=_lane_shares(numbers(lanes, "share", 1.0), target, len(nodes), beside),
         lane_rank=np.array([rank[node] for node in target.tolist()], np.int64),
         lane_key=id_keys([f"{nodes[a]}\n{nodes[b]}" for a, b in zip(origin, target, strict=True)]),
         into_start=into_start,
-        into=into,
-        open=_open_lanes(tables, (item[order], node), (origin, target), tiers, (items, nodes), kept),
+        into=regular[into],
+        open=_open_lanes(tables, (item[order], node), (origin, target), (tiers, beside), (items, nodes), kept),
         outlive=_outlive(tables, origin, len(nodes)),
         offer_start=offer_start,
         offer_node=node,
@@ -183,6 +221,9 @@ def read_supply(tables, items: list[str], nodes: list[str]) -> tuple[Supply, lis
         bought=np.zeros((0, 1, len(nodes)), np.bool_) if days is None else days.offers,
         asked=np.zeros((0, len(origin)), np.bool_) if days is None else days.lanes,
         received=np.zeros((0, len(nodes)), np.int64) if days is None else days.received,
+        beside=np.flatnonzero(beside),
+        turn=turn,
+        turns=int(turn.max(initial=-1)) + 1,
         limit=int(tables.settings.lead_time_limit),
     )
     return supply, tiers
@@ -265,11 +306,14 @@ def with_recorded(supply: Supply, record: pl.DataFrame, vendors: list[str], peri
     return supply._replace(recorded=days)
 
 
-def _lane_shares(share: np.ndarray, target: np.ndarray, nodes: int) -> np.ndarray:
-    """Shares that sum to 1 over the inbound lanes of a node; equal where all are 0."""
-    total = np.bincount(target, share, minlength=nodes)[target] if len(target) else np.zeros(0)
-    count = np.bincount(target, minlength=nodes)[target] if len(target) else np.ones(0)
-    return np.where(total > 0, share / np.where(total > 0, total, 1.0), 1.0 / count)
+def _lane_shares(share: np.ndarray, target: np.ndarray, nodes: int, beside: np.ndarray) -> np.ndarray:
+    """Shares that sum to 1 over the inbound lanes of supply of a node; equal where all are 0."""
+    if not len(target):
+        return np.zeros(0)
+    share = np.where(beside, 0.0, share)
+    total = np.bincount(target, share, minlength=nodes)[target]
+    count = np.maximum(np.bincount(target, ~beside, minlength=nodes)[target], 1.0)
+    return np.where(beside, 0.0, np.where(total > 0, share / np.where(total > 0, total, 1.0), 1.0 / count))
 
 
 def _seen(table: pl.DataFrame, vendors: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -294,11 +338,11 @@ def _assortment(table: pl.DataFrame, items: list[str], nodes: list[str]) -> tupl
 
 
 def _open_lanes(
-    tables, offers: tuple, lanes: tuple, tiers: list[list[int]], sizes: tuple, kept: np.ndarray
+    tables, offers: tuple, lanes: tuple, order: tuple, sizes: tuple, kept: np.ndarray
 ) -> np.ndarray:
     """`[items, lanes]`: both ends accept the item, the lower end may order it (`kept`), it is still good there, and the
     upstream end has stock, an offer or an open lane of it."""
-    names, nodes = sizes
+    (names, nodes), (tiers, beside) = sizes, order
     items = len(names)
     classes = np.array(texts(frame(tables, "items"), "storage_class", "ambient"))
     supplied = np.zeros((items, len(nodes)), bool)
@@ -314,8 +358,9 @@ def _open_lanes(
             accepts[:, n] = np.isin(classes, named)
     supplied &= accepts
     open_lanes, good = np.zeros((items, len(lanes[0])), bool), _in_time(tables)[1]
-    for tier in reversed(tiers):
-        for lane in np.flatnonzero(np.isin(lanes[0], tier)):
-            open_lanes[:, lane] = supplied[:, lanes[0][lane]] & (accepts & kept)[:, lanes[1][lane]] & good[:, lane]
-            supplied[:, lanes[1][lane]] |= open_lanes[:, lane]
+    downward = [lane for tier in reversed(tiers) for lane in np.flatnonzero(np.isin(lanes[0], tier)).tolist()]
+    # Lanes of transshipment may lead in circles, so all come once for every node.
+    for lane in downward * (len(nodes) if beside.any() else 1):
+        open_lanes[:, lane] = supplied[:, lanes[0][lane]] & (accepts & kept)[:, lanes[1][lane]] & good[:, lane]
+        supplied[:, lanes[1][lane]] |= open_lanes[:, lane]
     return open_lanes

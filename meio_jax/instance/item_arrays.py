@@ -143,13 +143,12 @@ def stock_arrays(tables: Tables, ids: Ids, network: Network) -> tuple[np.ndarray
     if due.height:
         node = positions(due["node_id"], ids.nodes)
         item = positions(due["item_id"], items)
-        for rows, pipeline in ((network.vendor_nodes, vendor), (network.lane_nodes, lane)):
+        # A node with offers keeps everything on order in its vendor pipeline.
+        bought = np.isin(node, network.vendor_nodes)
+        for rows, pipeline, own in ((network.vendor_nodes, vendor, bought), (network.lane_nodes, lane, ~bought)):
             row_of = np.full(network.nodes, -1)
             row_of[list(rows)] = np.arange(len(rows))
-            # A node with offers keeps everything on order in its vendor pipeline.
-            mine = row_of[node] >= 0
-            if rows == network.lane_nodes:
-                mine &= ~np.isin(node, network.vendor_nodes)
+            mine = own & (row_of[node] >= 0)
             when = np.minimum(due["period_due"].to_numpy(), pipeline.shape[1] - 1)
             np.add.at(pipeline, (row_of[node][mine], when[mine], item[mine]), due["units"].to_numpy()[mine])
     return on_hand, vendor, lane

@@ -155,7 +155,7 @@ def _simulate_bucket(
     @gradient
     def one_period(policy: AbstractPolicy, stock: Stock, near: Near, now: Inputs) -> tuple[Stock, Done]:
         wide = eqx.tree_at(lambda i: i.moment, now, now.moment.spread_over(samples))
-        own = Bucket(policy, bucket.lists, bucket.bounds, bucket.values).spread_over(samples)
+        own = Bucket(policy, bucket.lists, bucket.bounds, bucket.values, bucket.spare).spread_over(samples)
         return simulate_period(program, constants, own, stock, near, wide)
 
     def step(before: _Running, now: Inputs) -> tuple[_Running, tuple[Moved | tuple, Array, Timing | None]]:

@@ -58,9 +58,10 @@ def spare_numbers(
     if not network.transship or block.spare is None:
         return None
     flow = flow_of(network, block)
-    known = jnp.sum(_by_node(network, block.source_share), axis=0) > 0
+    into = jnp.asarray((*network.offer_node, *network.lane_to), int)
+    known = jnp.zeros_like(flow.through).at[into].add(block.source_share) > 0
     lead = jnp.where(known, flow.lead, network.horizon)
-    money = _money(network, resources, block, prices, lead)
+    money = _money(network, resources, block, prices, lead.astype(flow.through.dtype))
     rate = flow.through * _daily(network, block)
     lanes = jnp.asarray(network.transship_lanes, int)
     target = jnp.asarray(network.lane_to, int)[lanes]
@@ -77,12 +78,6 @@ def spare_numbers(
         days=buckets(jnp.maximum(days, 1).astype(jnp.int32)),
     )
     return jax.lax.stop_gradient(found)
-
-
-def _by_node(network: Network, source_share: Array) -> Float[Array, "sources nodes items"]:
-    """The shares of sources, each in the row of the node that it supplies."""
-    at = jnp.asarray((*network.offer_node, *network.lane_to), int)
-    return source_share[:, None] * (at[:, None] == jnp.arange(network.nodes))[..., None]
 
 
 def _daily(network: Network, block: ItemBlock) -> Float[Array, "buckets one items"]:
@@ -137,7 +132,7 @@ def _kept(
     whole = jnp.floor(days).astype(jnp.int32)
     item = jnp.arange(block.items, dtype=jnp.int32)
     sold = until[first + whole, item] - until[first, item]
-    sold = sold + (days - whole) * (until[first + whole + 1, item] - until[first + whole, item])
+    sold = sold + (days - jnp.floor(days)) * (until[first + whole + 1, item] - until[first + whole, item])
     return flow.through[origin] * sold + money.never
 
 
