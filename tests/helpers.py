@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from meio_jax.model.network import ItemBlock, Network, ShelfLife
+from meio_jax.model.network import ItemBlock, Network, ShelfLife, Spare
 from meio_jax.policy import AbstractPolicy, StartingPoint, policy_family
 from meio_jax.scenarios import Scenarios
 from meio_jax.simulation.preferences import PreferenceLists, preference_lists
+from meio_jax.simulation.spare_numbers import SpareNumbers
 
 NODES, LANES, OFFERS, REGIONS, SPEEDS, WAVES, PERIODS = 4, 3, 3, 2, 2, 2, 8
 LANE_FROM, LANE_TO = (0, 0, 1), (1, 2, 3)
@@ -192,6 +193,38 @@ def perishable(case: Case, lives: tuple[int, ...], *, seed: int = 5) -> Case:
     )
     block = eqx.tree_at(lambda b: b.shelf, block, shelf, is_leaf=lambda leaf: leaf is None)
     return replace(case, block=block)
+
+
+def transshipping(case: Case, *, seed: int = 7) -> Case:
+    """The case with lanes of transshipment between nodes 2 and 3, and from 3 back to 1, and numbers of a rule."""
+    rng, network, block, kind = np.random.default_rng(seed), case.network, case.block, case.block.volume.dtype
+    start, end = (2, 3, 3), (3, 2, 1)
+
+    def real(*shape: int, low: float = 0.1, high: float = 1.0) -> jax.Array:
+        return jnp.asarray(rng.uniform(low, high, shape), kind)
+
+    more = {"lane_share": jnp.zeros(3, kind), "lane_lead": jnp.asarray([1.0, 2.0, 1.0], kind)}
+    more |= {name: real(3) for name in ("lane_cost_unit", "lane_cost_kg", "lane_carbon_kg")}
+    more["lane_urgency"] = jnp.zeros(3, jnp.int32)
+    joined = {name: jnp.concatenate([getattr(network, name), leaf]) for name, leaf in more.items()}
+    ends = {"lane_from": LANE_FROM + start, "lane_to": LANE_TO + end, "transship": ((3, 4, 5),)}
+    network = replace(network, **joined, **ends)
+    items = block.items
+    spare = Spare(jnp.ones((3, items), bool), block.end_value)
+    share = jnp.concatenate([block.source_share, jnp.zeros((3, items), kind)])
+    block = replace(block, source_share=share, spare=spare)
+    lead = case.scenarios.lane_lead
+    new = jnp.asarray(rng.integers(1, LANE_LIMIT + 1, (lead.shape[0], 3, lead.shape[2])), jnp.int32)
+    scenarios = eqx.tree_at(lambda s: s.lane_lead, case.scenarios, jnp.concatenate([lead, new], axis=1))
+    shape = (network.buckets, 3, items)
+    numbers = SpareNumbers(
+        keep=real(*shape, low=0, high=2),
+        cover=real(*shape, low=0, high=4),
+        used=real(*shape),
+        rate=real(network.buckets, NODES, items, low=0, high=0.6),
+        days=jnp.full((network.buckets, NODES, items), 3, jnp.int32),
+    )
+    return Case(network, block, scenarios, replace(case.lists, spare=numbers), case.samples)
 
 
 def make_lists(network: Network, block: ItemBlock) -> PreferenceLists:

@@ -358,9 +358,12 @@ def _open_lanes(
             accepts[:, n] = np.isin(classes, named)
     supplied &= accepts
     open_lanes, good = np.zeros((items, len(lanes[0])), bool), _in_time(tables)[1]
-    downward = [lane for tier in reversed(tiers) for lane in np.flatnonzero(np.isin(lanes[0], tier)).tolist()]
-    # Lanes of transshipment may lead in circles, so all come once for every node.
-    for lane in downward * (len(nodes) if beside.any() else 1):
-        open_lanes[:, lane] = supplied[:, lanes[0][lane]] & (accepts & kept)[:, lanes[1][lane]] & good[:, lane]
-        supplied[:, lanes[1][lane]] |= open_lanes[:, lane]
+    for tier in reversed(tiers):
+        for lane in np.flatnonzero(np.isin(lanes[0], tier) & ~beside):
+            open_lanes[:, lane] = supplied[:, lanes[0][lane]] & (accepts & kept)[:, lanes[1][lane]] & good[:, lane]
+            supplied[:, lanes[1][lane]] |= open_lanes[:, lane]
+    # Transshipment brings an item to no node that has no supply of it.
+    for lane in np.flatnonzero(beside):
+        origin, target = lanes[0][lane], lanes[1][lane]
+        open_lanes[:, lane] = (supplied[:, origin] & supplied[:, target]) & kept[:, target] & good[:, lane]
     return open_lanes

@@ -187,6 +187,8 @@ def supplied_nodes(
 ) -> np.ndarray:
     """Nodes that have an item or can receive it: by an offer, or from a node above that has or can receive it.
 
+    Transshipment brings an item to no node that has no supply of it.
+
     Args:
         network: The network.
         active: Offers that may be used `[offers, items]`.
@@ -197,7 +199,8 @@ def supplied_nodes(
     supplied = on_hand > 0
     np.logical_or.at(supplied, np.asarray(network.offer_node, int), active)
     for lane, (origin, target) in _from_above(network):
-        supplied[target] |= supplied[origin] & kept[target] & lanes[lane]
+        if lane not in network.transship_lanes:
+            supplied[target] |= supplied[origin] & kept[target] & lanes[lane]
     return supplied
 
 
@@ -207,12 +210,9 @@ def _from_above(network: Network) -> Iterator[tuple[int, tuple[int, int]]]:
     Lanes of transshipment may lead in circles: all lanes come once for every node.
     """
     ends = list(enumerate(zip(network.lane_from, network.lane_to, strict=True)))
-    if network.transship:
-        for _ in range(network.nodes):
-            yield from ends
-        return
-    for tier in reversed(network.tiers):
-        yield from (one for one in ends if one[1][0] in tier)
+    for _ in range(network.nodes if network.transship else 1):
+        for tier in reversed(network.tiers):
+            yield from (one for one in ends if one[1][0] in tier)
 
 
 def source_shares(

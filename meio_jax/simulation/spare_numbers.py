@@ -48,6 +48,7 @@ def spare_numbers(
     holding it so long would cost more than the shipment, and what the sender pays for a unit later beyond what the
     receiver saves now. A node that is about to run out is raised to the newsvendor quantity of the days until its next
     review: short it loses sales (or customers wait until its regular order arrives), over it has paid the shipment.
+    That is for what its own customers ask; a node without any is not raised.
 
     Args:
         network: The shared network.
@@ -72,7 +73,7 @@ def spare_numbers(
     buckets = lambda leaf: jnp.broadcast_to(leaf, (network.buckets, *leaf.shape))
     found = SpareNumbers(
         keep=_kept(network, block, flow, money),
-        cover=_cover(flow, money, rate[:, target], target),
+        cover=_cover(flow, money, (flow.own * _daily(network, block))[:, target], target),
         used=before * rate[:, target],
         rate=rate,
         days=buckets(jnp.maximum(days, 1).astype(jnp.int32)),

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
 
+from meio_jax.tables.lane_use import supply_pairs
 from meio_jax.tables.settings import InstanceSettings
 
 Cell = tuple[str, str, int]
@@ -25,7 +26,7 @@ class Reach:
         weight: Share of the demand of each profile in each cell.
         exact: Whether a node serves a cell at its speed.
         slower: Whether a node serves a cell at its speed or a slower one.
-        lanes: Whether a lane leads from the first node to the second.
+        lanes: Whether a lane of supply leads from the first node to the second.
     """
 
     nodes: list[str]
@@ -113,7 +114,7 @@ def network_reach(settings: InstanceSettings, frames: dict[str, pl.DataFrame]) -
     exact, slower = _served_cells(settings, frames, nodes, cells)
     lanes = np.zeros((len(nodes), len(nodes)), bool)
     at_node = {name: number for number, name in enumerate(nodes)}
-    for start, end in frames["lanes"].select("from_node", "to_node").iter_rows():
+    for start, end in supply_pairs(frames["lanes"], frames["nodes"]):
         if start in at_node and end in at_node:
             lanes[at_node[start], at_node[end]] = True
     return Reach(nodes, cells, profiles, weight, exact, slower, lanes)
