@@ -58,8 +58,8 @@ class Shipments(NamedTuple):
 
 class Desk(NamedTuple):
     """Scratch of one item's review: units asked of and sent by each lane (-1: as asked), units asked of
-    each upstream node; `due [nodes]` says whose review day it is. Of transshipment: what lanes are asked for and give in
-    a turn, and have moved in all; what is above the level of each node, by how much all are below it, which nodes
+    each upstream node; `due [nodes]` says whose review day it is. Of transshipment: what lanes are asked for and give
+    in a turn, and have moved in all; what is above the level of each node, by how much all are below it, which nodes
     are of the tier, and the number of the item's first shipment of the day."""
 
     ask: np.ndarray
@@ -79,7 +79,9 @@ def blank_desk(lanes: int, due: np.ndarray) -> Desk:
     """An empty desk, for nodes whose review day it is."""
     nodes, whole = len(due), lambda: np.zeros(lanes, np.int64)
     amounts = np.zeros(nodes), np.zeros(nodes), np.zeros(nodes, np.bool_), np.zeros(1, np.int64)
-    return Desk(whole(), np.full(lanes, -1), np.zeros(nodes, np.int64), due, np.zeros(lanes), whole(), whole(), *amounts)
+    return Desk(
+        whole(), np.full(lanes, -1), np.zeros(nodes, np.int64), due, np.zeros(lanes), whole(), whole(), *amounts
+    )
 
 
 @inlined

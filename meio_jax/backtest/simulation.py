@@ -74,7 +74,13 @@ class Simulation:
         supply = world.supply
         if options.lead_times is not None:
             supply = solid(with_recorded(supply, options.lead_times, world.vendors, world.periods))
-        rules = Rules(_below(world), UP if options.rounding == "up" else NEAREST, int(world.pipeline_holding), seed, int(options.ordering == "morning"))
+        rules = Rules(
+            _below(world),
+            UP if options.rounding == "up" else NEAREST,
+            int(world.pipeline_holding),
+            seed,
+            int(options.ordering == "morning"),
+        )
         self.supply_side = (supply, rules)
         resources = len(world.limits.kind)
         self.used = unused(world.limits)

@@ -84,7 +84,7 @@ def _near_units(supply, kept, rule, lane, when):
     state = kept[0]
     node = supply.lane_to[lane]
     near = max(state.on_hand[item, node] - rule[_USED], 0.0) - state.waiting[item, node]
-    for ahead in range(1, int(math.floor(supply.lane_mean[lane] + 0.5)) + 1):
+    for ahead in range(1, math.floor(supply.lane_mean[lane] + 0.5) + 1):
         near += _due(kept, item, node, day + ahead)
     return near
 

@@ -25,9 +25,9 @@ class Supply(NamedTuple):
     `offer_start[i]:offer_start[i + 1]`. `open` is `[items, lanes]`: the lane can carry the item because its
     upstream node may hold it and is itself supplied with it. `lane_rank` orders lanes where stock is shared
     by priority. `beside` are the lanes of transshipment, which no node orders from; `turn [lanes]` says when each is
-    asked, the cheapest into a node first, of so many `turns` (-1: a lane of supply). Observed lead times of vendor v are `seen_days[seen_start[v]:...]` with cumulative weights
-    `seen_weight`; `recorded` is `[vendors, days]` (0: sample). `most` is
-    `[items, nodes]`: most stock on hand and on order that an order may lead to. From the day
+    asked, the cheapest into a node first, of so many `turns` (-1: a lane of supply). Observed lead times of vendor v
+    are `seen_days[seen_start[v]:...]` with cumulative weights `seen_weight`; `recorded` is `[vendors, days]` (0:
+    sample). `most` is `[items, nodes]`: most stock on hand and on order that an order may lead to. From the day
     `offer_until` on nothing is bought through an offer. With a calendar, `offer_calendar` is
     that of the vendor of each offer, `bought` `[days, calendars, nodes]` and `asked` `[days, lanes]` say whether
     orders are made on a day, those that waited included, and `received` `[days, nodes]` is the day on which a node
@@ -337,9 +337,7 @@ def _assortment(table: pl.DataFrame, items: list[str], nodes: list[str]) -> tupl
     return most, kept
 
 
-def _open_lanes(
-    tables, offers: tuple, lanes: tuple, order: tuple, sizes: tuple, kept: np.ndarray
-) -> np.ndarray:
+def _open_lanes(tables, offers: tuple, lanes: tuple, order: tuple, sizes: tuple, kept: np.ndarray) -> np.ndarray:
     """`[items, lanes]`: both ends accept the item, the lower end may order it (`kept`), it is still good there, and the
     upstream end has stock, an offer or an open lane of it."""
     (names, nodes), (tiers, beside) = sizes, order

@@ -55,7 +55,8 @@ def _side_by_side(level: list[int], below: dict[int, list[int]], lanes: list[tup
 
 def transship_rounds(tables: Tables, transships: np.ndarray) -> tuple[tuple[int, ...], ...]:
     """Lanes of transshipment in rounds: of the lanes into a node the cheapest (of a kilogram) is in the first."""
-    lanes, rounds = tables.lanes, []
+    lanes = tables.lanes
+    rounds: list[list[int]] = []
     cost = (lanes["cost_per_unit"] + lanes["cost_per_kg"]).to_numpy()
     target = lanes["to_node"].to_list()
     taken: dict[str, int] = {}
@@ -194,7 +195,7 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
         return np.asarray(values, dtype)
 
     lanes = tables.lanes
-    share = np.where(beside, 0, real(lanes["share"])).astype(dtype)
+    share: np.ndarray = np.where(beside, 0, real(lanes["share"])).astype(dtype)
     total: np.ndarray = np.zeros(len(ids.nodes), dtype)
     np.add.at(total, np.asarray(lane_to, int), share)
     share = share / np.maximum(total[np.asarray(lane_to, int)], 1e-12)

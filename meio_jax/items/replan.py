@@ -38,9 +38,9 @@ from meio_jax.items.replan_results import (
 from meio_jax.items.run_levels import RunLevels, SavedBlock
 from meio_jax.planner.model import settings_of
 from meio_jax.planner.override_costs import Pricing
+from meio_jax.plans.decisions import spare_of
 from meio_jax.plans.names import with_names
 from meio_jax.plans.policy_tables import policy_frames
-from meio_jax.plans.decisions import spare_of
 from meio_jax.plans.tables import decision_frames
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import Silent

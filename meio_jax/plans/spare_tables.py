@@ -58,7 +58,9 @@ def spare_of_table(instance: Instance, table: pl.DataFrame, bucket: int) -> Spar
     lanes = {ids.lanes[lane]: row for row, lane in enumerate(network.transship_lanes)}
     known = pl.col("item_id").is_in(pl.Series(instance.items, dtype=pl.String).implode())
     rows = table.filter((pl.col("bucket") == bucket) & known)
-    rows = rows.filter(pl.Series([pair in lanes for pair in rows.select("from_node", "to_node").iter_rows()], dtype=pl.Boolean))
+    rows = rows.filter(
+        pl.Series([pair in lanes for pair in rows.select("from_node", "to_node").iter_rows()], dtype=pl.Boolean)
+    )
     item = positions(rows["item_id"], instance.items)
     lane = np.asarray([lanes[pair] for pair in rows.select("from_node", "to_node").iter_rows()], int)
     found = {name: np.zeros((len(lanes), len(instance.items))) for name in _BY_LANE}

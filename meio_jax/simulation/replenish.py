@@ -73,7 +73,7 @@ def replenish(
         decided = every.without(tuple(network.offers + lane for lane in network.transship_lanes))
     limits = None if bounds is None else bounds.on(days.day)
     if (spare is None) != (not network.transship):
-        raise ValueError("the lists of a network with transshipment have its rule (PreferenceLists.spare): block_lists")
+        raise ValueError("a network with transshipment has its rule in the lists (PreferenceLists.spare): block_lists")
     for rows in network.tiers:
         if spare is not None and tier_lanes(network, rows):
             known = _Known(supply, near, echelon, waiting, days, expect, limits, (every, decided))

@@ -1,4 +1,4 @@
-"""When transshipment pays, by lane and bucket: what a sender keeps, and what a receiver that runs short is raised to."""
+"""When transshipment pays, by lane and bucket: what a sender keeps, and to what a receiver is raised."""
 
 import equinox as eqx
 import jax
@@ -120,9 +120,7 @@ def _money(network: Network, resources: Resources, block: ItemBlock, prices: Arr
     )
 
 
-def _kept(
-    network: Network, block: ItemBlock, flow: Flow, money: _Money
-) -> Float[Array, "buckets transship items"]:
+def _kept(network: Network, block: ItemBlock, flow: Flow, money: _Money) -> Float[Array, "buckets transship items"]:
     """What a sender will sell while holding a unit costs no more than shipping it."""
     horizon, origin = network.horizon, jnp.asarray(network.lane_from, int)[jnp.asarray(network.transship_lanes, int)]
     days = jnp.clip(money.again / jnp.maximum(money.hold, _SMALL), 0, horizon)

@@ -208,9 +208,9 @@ LANES = Table(
         ),
         _string(
             "use",
-            "`supply`: `to_node` orders from `from_node`; `transshipment`: it gets what `from_node` has too much of, or "
-            "can spare when it is about to run out. Empty: `supply`, but on a cycle of lanes only for those that lead "
-            "down (from a dc to an fc, from there to a same_day node)",
+            "`supply`: `to_node` orders from `from_node`; `transshipment`: it gets what `from_node` has too much of, "
+            "or can spare when it is about to run out. Empty: `supply`, but on a cycle of lanes only for those that "
+            "lead down (from a dc to an fc, from there to a same_day node)",
             nullable=True,
             allowed=USES,
         ),

@@ -35,7 +35,8 @@ def parts_of(case: Case) -> tuple:
 
 
 @pytest.mark.parametrize(
-    ("name", "evening"), some_slow([("base_stock", False), ("projected_level", False), ("echelon", True)], quick=[("base_stock", False)])
+    ("name", "evening"),
+    some_slow([("base_stock", False), ("projected_level", False), ("echelon", True)], quick=[("base_stock", False)]),
 )
 def test_the_derivative_is_that_of_differences(x64: None, name: str, evening: bool) -> None:
     case = transshipping(make_case(backorder=(False, True), evening=evening))
@@ -60,7 +61,9 @@ def test_no_unit_is_made_or_lost_on_the_way(x64: None, lives: str) -> None:
     found = outcome_of(parts_of(case), make_policy(case, "base_stock"), whole=True)
     split = lambda leaf: np.asarray(leaf).reshape(-1, case.block.items, case.samples).mean(-1)
     left = split(found.final.on_hand).sum(0) + split(found.final.on_order).sum(0)
-    start = np.asarray(case.block.on_hand.sum(0) + case.block.vendor_pipeline.sum((0, 1)) + case.block.lane_pipeline.sum((0, 1)))
+    start = np.asarray(
+        case.block.on_hand.sum(0) + case.block.vendor_pipeline.sum((0, 1)) + case.block.lane_pipeline.sum((0, 1))
+    )
     bought = np.asarray(found.flows.offer.sum((0, 1)))
     sold = split(found.units.shipped).sum(0)
     wasted = 0 if lives == "keep" else np.asarray(found.flows.wasted.sum((0, 1)))
