@@ -20,7 +20,8 @@ def check_reach(context: Context) -> None:
     if context.settings is None or context.get(*_NETWORK) is None:
         return
     frames = {name: context.views[name].frame for name in _NETWORK}
-    if any(frame.null_count().sum_horizontal().item() for name, frame in frames.items() if name != "nodes"):
+    given = {**frames, "lanes": frames["lanes"].drop("use", strict=False)}
+    if any(frame.null_count().sum_horizontal().item() for name, frame in given.items() if name != "nodes"):
         return
     reach = network_reach(context.settings, frames)
     if context.scope is not Scope.BLOCK:

@@ -54,7 +54,10 @@ CELLS = {
 }  # fmt: skip
 
 CROSS = {
-    "cycle": (add("lanes", from_node="fc1", to_node="dc1", use="supply"), "lanes", "fc1", "dc1 -> fc1", "column use"),
+    "cycle": (
+        lambda f: [add("lanes", from_node="fc1", to_node="dc1")(f), column("lanes", "use", ["supply"] * 3)(f)],
+        "lanes", "fc1", "dc1 -> fc1", "column use",
+    ),
     "self lane": (add("lanes", to_node="dc1"), "lanes", "row 3", "dc1 -> dc1", "without a cycle"),
     "lane shares 0": (put("lanes", 1, share=0.0), "lanes", "to_node=fc2", "share > 0", "fc2"),
     "review offset": (put("nodes", 2, review_offset=2), "nodes", "node_id=fc2", "2", "review_period = 2"),
