@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array
 
 from meio_jax.certify.holdout import Holdout
+from meio_jax.certify.waits import DockFigures
 from meio_jax.model.capacity import bound_of, excess_over, relative
 from meio_jax.model.resources import Resources
 
@@ -31,7 +32,8 @@ class Certificate:
     `lagrangian_label` is "bound" only where the item problems are convex and solved, else "estimate".
     `coupling_gap`, `slack` (what items could still save at the prices, estimated on `slack_items` of them; None where
     it was not) and their sum `total_gap` are shares of gross cost (`CostTerms.gross`). `clairvoyant_bound` holds
-    against any policy whatsoever; None where it was not computed.
+    against any policy whatsoever; None where it was not computed. `docks` says how long goods wait at docks that queue;
+    None where nothing does.
     """
 
     holdout_cost: float
@@ -56,6 +58,7 @@ class Certificate:
     infeasible: list[dict]
     steps: int
     seconds: float
+    docks: DockFigures | None = None
 
     def as_dict(self) -> dict:
         """Plain data for JSON."""

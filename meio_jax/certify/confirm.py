@@ -55,7 +55,8 @@ def confirmation(
         if not near(given, store.resources, config, averaging, state, report):
             return Answer(None)
         ranking, usual = state.shared.mean.list_prices, np.asarray(state.shared.usual)
-        sample = sample_of(store, state.items, True, ranking, chunk)
+        now = store.at_docks(state.shared.docks)
+        sample = sample_of(now, state.items, True, ranking, chunk)
         answer = None
         while answer is None:
             if should_stop():
@@ -67,7 +68,7 @@ def confirmation(
             return Answer(None, sample.scenarios)
         if sample.scenarios < config.scenarios.holdout:
             return Answer(sample, sample.scenarios)
-        judged = sample_of(store, state.items, True, ranking, chunk, HOLDOUT)
+        judged = sample_of(now, state.items, True, ranking, chunk, HOLDOUT)
         while judged.scenarios < config.scenarios.holdout:
             if should_stop():
                 return Answer(None, sample.scenarios + judged.scenarios)

@@ -10,11 +10,13 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from meio_jax.certify.docks import in_scenarios, part_of
 from meio_jax.certify.item_results import ItemResults
 from meio_jax.certify.order_times import OrderTimes, OrderTimesSum
 from meio_jax.certify.plan_sweep import scenario_numbers, sweep_plan, unstored
 from meio_jax.distributed.sharding import own_part
 from meio_jax.model.costs import CostTerms
+from meio_jax.model.queues import Shares
 from meio_jax.model.resources import Usage
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import HOLDOUT, purpose_of
@@ -56,6 +58,7 @@ class HoldoutEvaluation:
         chunk: Scenarios simulated together.
         check: Called before each of them; it may raise to end the work.
         times: Whether the results say when items are ordered.
+        shares: What passes docks that queue, by scenario; None: as the problem has it.
     """
 
     def __init__(
@@ -67,8 +70,9 @@ class HoldoutEvaluation:
         check: Callable[[], None] = lambda: None,
         *,
         times: bool = False,
+        shares: Shares | None = None,
     ) -> None:
-        self.check = check
+        self.check, self._shares = check, shares
         self._problem = unstored(problem)
         self._policy, self._prices, self._chunk = policy, prices, chunk
         self._total: Any = None
@@ -85,10 +89,15 @@ class HoldoutEvaluation:
         """Simulate the next scenarios."""
         self.check()
         ids = scenario_numbers(self.scenarios, self._chunk)
-        swept, timing = sweep_plan(self._problem, self._policy, self._prices, ids, purpose_of(HOLDOUT))
+        problem = in_scenarios(self._problem, self._chunk)
+        if self._shares is not None:
+            problem = problem.at_docks(part_of(self._shares, self.scenarios, self._chunk))
+        (results, (usage, regional, _)), timing = sweep_plan(
+            problem, self._policy, self._prices, ids, purpose_of(HOLDOUT)
+        )
         if self._times is not None:
             self._times.add(jax.tree.map(own_part, timing))
-        part = jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), swept)
+        part = jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), (results, (usage, regional)))
         mean_square = part[0].terms.total ** 2 + part[0].cost_variance
         part = eqx.tree_at(lambda pair: pair[0].cost_variance, part, mean_square)
         self._total = part if self._total is None else jax.tree.map(np.add, self._total, part)
@@ -122,6 +131,7 @@ def evaluate_holdout(
     chunk: int = 16,
     check: Callable[[], None] = lambda: None,
     times: bool = False,
+    shares: Shares | None = None,
 ) -> Holdout:
     """Simulate a plan on holdout scenarios: a `HoldoutEvaluation` in one call."""
-    return HoldoutEvaluation(problem, policy, prices, chunk, check, times=times).upto(scenarios)
+    return HoldoutEvaluation(problem, policy, prices, chunk, check, times=times, shares=shares).upto(scenarios)

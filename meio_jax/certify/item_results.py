@@ -13,7 +13,9 @@ class ItemResults(eqx.Module):
     period by node, the other node tables are units over the horizon; `speed_*` have rows speed x nodes + node.
     `by_bucket` are units ordered and shipped, by offer slot and lane. `wasted` are units that expired at each node;
     None where no item has a shelf life. `paid` is money for what was bought through each offer slot, None where no
-    price depends on the quantity; `lines` are orders of each, None where an order costs nothing by itself.
+    price depends on the quantity; `lines` are orders of each, None where an order costs nothing by itself. Of docks
+    that queue `received` and `shipped` are what is brought to them, `stock` has what waits to leave, and `outside` is
+    mean units per charged period that wait in front of each node; None where nothing queues.
     """
 
     objective: Float[Array, "*blocks items"]
@@ -31,3 +33,4 @@ class ItemResults(eqx.Module):
     wasted: Float[Array, "*blocks nodes items"] | None = None
     paid: Float[Array, "*blocks offers items"] | None = None
     lines: Float[Array, "*blocks offers items"] | None = None
+    outside: Float[Array, "*blocks nodes items"] | None = None

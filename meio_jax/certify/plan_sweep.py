@@ -18,12 +18,16 @@ from meio_jax.model.network import Network
 from meio_jax.model.resources import Resources, Usage, usage
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
+from meio_jax.simulation.docks import no_loads
 from meio_jax.simulation.inputs import reaching
 from meio_jax.simulation.outcome import Record
 from meio_jax.simulation.rollout import rollout
 from meio_jax.simulation.serve import Regional
 from meio_jax.simulation.timing import Timing
 from meio_jax.solver.subproblem import InventorySubproblem, Settings, block_lists, reported_costs
+
+PlanTotals = tuple[Usage, Regional, Array | None]
+"""What all items use, do by region, and bring to docks that queue by period, load and scenario (None: nothing does)."""
 
 
 def unstored(problem: InventorySubproblem) -> InventorySubproblem:
@@ -43,7 +47,7 @@ def sweep_plan(
     prices: Float[Array, "buckets resources"],
     ids: Int[Array, " scenarios"],
     purpose: UInt32[Array, ""],
-) -> tuple[tuple[ItemResults, tuple[Usage, Regional]], Timing]:
+) -> tuple[tuple[ItemResults, PlanTotals], Timing]:
     """Simulate a plan on some scenarios.
 
     Args:
@@ -54,7 +58,8 @@ def sweep_plan(
         purpose: What they are for (`purpose_of`).
 
     Returns:
-        Results of every item, what all items use together, and when orders are made.
+        Results of every item; what all items use together, do by region and bring to docks that queue (None: nothing
+        does); and when orders are made.
     """
     settings = problem.settings
     dtype = problem.item_scale.dtype
@@ -63,10 +68,10 @@ def sweep_plan(
     buckets = problem.network.buckets
     regional = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (buckets, *leaf.shape)), nothing)
 
-    def local(shared: tuple, at: tuple) -> tuple[tuple[Usage, Regional], tuple[ItemResults, Timing]]:
+    def local(shared: tuple, at: tuple) -> tuple[PlanTotals, tuple[ItemResults, Timing]]:
         network, resources, profiles, zeros, prices, ids, purpose = shared
 
-        def one_block(total: tuple, at: tuple) -> tuple[tuple[Usage, Regional], tuple[ItemResults, Timing]]:
+        def one_block(total: tuple, at: tuple) -> tuple[PlanTotals, tuple[ItemResults, Timing]]:
             leaves, block_policy = at
             # The tail is not simulated, and to draw its demand would take longer than all else.
             reported = replace(settings.scenarios, periods=network.periods)
@@ -77,7 +82,7 @@ def sweep_plan(
 
         return jax.lax.scan(one_block, zeros, at)
 
-    zeros = (Usage(table, table), regional)
+    zeros = (Usage(table, table), regional, no_loads(problem.network, ids.shape[0], dtype))
     shared = (problem.network, problem.resources, problem.catalog.profiles, zeros, prices, ids, purpose)
     used, (results, timing) = over_items(local, problem.mesh)(shared, (problem.catalog.per_block(), policy))
     return (results, used), timing
@@ -85,7 +90,7 @@ def sweep_plan(
 
 def _block_results(
     network: Network, resources: Resources, settings: Settings, scenarios: Scenarios, at: tuple, prices: Array
-) -> tuple[tuple[ItemResults, Timing], tuple[Usage, Regional]]:
+) -> tuple[tuple[ItemResults, Timing], PlanTotals]:
     block, policy = at
     lists = block_lists(network, resources, settings, block, prices)
     samples = scenarios.demand.shape[-1] // block.items
@@ -115,10 +120,11 @@ def _block_results(
         by_bucket=block.live * jnp.concatenate([outcome.flows.offer, outcome.flows.lane], axis=1),
         wasted=flows.wasted,
         paid=flows.paid,
+        outside=None if flows.outside is None else flows.outside / days,
         lines=None if block.ordering is None or flows.lines is None else flows.lines[: network.offers],
     )
     timing = outcome.timing
     assert timing is not None  # it was asked for
     live = lambda leaf: block.live * leaf
     timing = Timing(live(timing.daily), live(timing.lines), block.live[:, None] * timing.kept)
-    return (results, timing), (usage(resources, outcome.flows, block), outcome.regional)
+    return (results, timing), (usage(resources, outcome.flows, block), outcome.regional, outcome.loads)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
+from meio_jax.certify.docks import in_scenarios
 from meio_jax.certify.plan_sweep import scenario_numbers, sweep_plan, unstored
 from meio_jax.distributed.sharding import own_part, sum_over_processes
 from meio_jax.model.costs import CostTerms
@@ -60,7 +61,8 @@ class Sample:
         """Simulate the next scenarios of all parts."""
         ids, group = scenario_numbers(self.scenarios, self._chunk), None
         for problem, policy in self._plans():
-            (results, (used, _)), _ = sweep_plan(unstored(problem), policy, self._prices, ids, self._purpose)
+            at = in_scenarios(unstored(problem), self._chunk)
+            (results, (used, _, _)), _ = sweep_plan(at, policy, self._prices, ids, self._purpose)
             summed = lambda leaf: np.asarray(own_part(leaf), np.float64).sum()
             sums = jax.tree.map(summed, (results.objective, results.terms))
             own = (jax.tree.map(lambda leaf: np.asarray(own_part(leaf), np.float64), used), sums)

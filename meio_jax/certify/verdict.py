@@ -9,6 +9,7 @@ import numpy as np
 from meio_jax.certify.certificate import Certificate, cost_interval, excess_on_host, relative_violation, worst_by_kind
 from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.slack import Slack
+from meio_jax.certify.waits import DockFigures
 from meio_jax.config.settings import Config
 from meio_jax.instance import KINDS, Instance
 from meio_jax.model.capacity import charge, gap
@@ -103,6 +104,7 @@ def make_certificate(
     infeasible: list[dict],
     bound: float | None,
     seconds: float,
+    docks: DockFigures | None = None,
 ) -> Certificate:
     """The certificate; a capacity in `infeasible` makes it one of an instance that has no plan."""
     cost, interval = cost_interval(holdout)
@@ -134,4 +136,5 @@ def make_certificate(
         infeasible=infeasible,
         steps=solution.steps,
         seconds=seconds,
+        docks=docks,
     )

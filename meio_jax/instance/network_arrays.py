@@ -8,6 +8,7 @@ import polars as pl
 from meio_jax.instance.calendar import build_calendar, longest_waits
 from meio_jax.instance.census import Census
 from meio_jax.instance.convert import arrays
+from meio_jax.instance.dock_arrays import build_docks
 from meio_jax.instance.ids import Ids, positions
 from meio_jax.instance.resource_arrays import build_node_floors
 from meio_jax.model.network import Network
@@ -133,7 +134,9 @@ def lane_limits(tables: Tables, census: Census) -> tuple[int, int]:
             vendor_limit = max(vendor_limit, last)
         else:
             lane_limit = max(lane_limit, last)
-    return max(lane_limit, 1), max(vendor_limit, 1)
+    # What waits at a dock is due on the next day.
+    least = 2 if tables.settings.docks == "queue" else 1
+    return max(lane_limit, least), max(vendor_limit, least)
 
 
 def tail_length(tables: Tables, census: Census) -> int:
@@ -199,6 +202,7 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
     total: np.ndarray = np.zeros(len(ids.nodes), dtype)
     np.add.at(total, np.asarray(lane_to, int), share)
     share = share / np.maximum(total[np.asarray(lane_to, int)], 1e-12)
+    calendar = build_calendar(tables, ids.vendors, offer_node, day.shape[0], dtype, census.rhythms)
     return Network(
         **arrays(
             dtype,
@@ -240,10 +244,11 @@ def build_network(tables: Tables, ids: Ids, census: Census, dtype: type) -> Netw
             region_group=positions(tables.regions["region_group"], ids.groups).astype(np.int32),
         ),
         floors=build_node_floors(tables, ids, dtype),
-        calendar=build_calendar(tables, ids.vendors, offer_node, day.shape[0], dtype, census.rhythms),
+        calendar=calendar,
         lines=_counts_orders(tables) or census.ordering,
         price_breaks=census.breaks > 0,
         transship=transship_rounds(tables, beside),
+        docks=build_docks(tables, ids, calendar, dtype),
     )
 
 

@@ -109,7 +109,9 @@ class Flows(eqx.Module):
     floors that look at nodes (`NodeFloors`): demand served as promised from these nodes and all demand in scope, and
     item x node x periods that ended with a unit in stock and all of them; None where there are no such floors.
     `wasted` are units that expired at a node; None where no item has a shelf life. `paid` is money for what is bought
-    through an offer slot, at prices by quantity; None where no price depends on the quantity.
+    through an offer slot, at prices by quantity; None where no price depends on the quantity. Of docks that queue
+    `inbound` and `outbound` are what is brought to them, whenever it passes, `stock` has what waits to leave, and
+    `outside` (unit-periods) are units that wait in front of a node; None where nothing queues.
     """
 
     stock: Float[Array, "*buckets nodes items"]
@@ -124,3 +126,4 @@ class Flows(eqx.Module):
     asked: Float[Array, "*buckets floors items"] | None = None
     wasted: Float[Array, "*buckets nodes items"] | None = None
     paid: Float[Array, "*buckets offers items"] | None = None
+    outside: Float[Array, "*buckets nodes items"] | None = None

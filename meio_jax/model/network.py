@@ -4,6 +4,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from meio_jax.model.queues import Docks
+
 
 class Calendar(eqx.Module):
     """Days on which things are not done.
@@ -117,6 +119,9 @@ class Network(eqx.Module):
 
     # -- floors that look at nodes; None: there are none
     floors: NodeFloors | None = None
+
+    # -- docks at which goods wait; None: capacities of docks hold by their prices alone
+    docks: Docks | None = None
 
     @property
     def buckets(self) -> int:

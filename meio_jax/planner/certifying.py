@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -12,11 +13,13 @@ import numpy as np
 import polars as pl
 
 from meio_jax.certify.clairvoyant import capacity_rent, clairvoyant_bound
+from meio_jax.certify.docks import QueuedDocks, queued_docks, with_mean
 from meio_jax.certify.feasibility import OutOfReach, out_of_reach
 from meio_jax.certify.holdout import Holdout, evaluate_holdout
 from meio_jax.certify.slack import Effort, Slack, estimate_slack
 from meio_jax.certify.unit_values import UnitValues, unit_values
 from meio_jax.certify.verdict import Verdict, doubts_feasibility, feasibility_steps, judge_plan, make_certificate
+from meio_jax.certify.waits import dock_figures
 from meio_jax.config.settings import Config
 from meio_jax.distributed.sharding import own_part, sum_over_processes
 from meio_jax.instance import Instance
@@ -26,6 +29,7 @@ from meio_jax.planner.finished import PartPlan, Plan
 from meio_jax.planner.fixed_orders import with_fixed_orders
 from meio_jax.planner.model import Model, newsvendor_at, per_step
 from meio_jax.planner.override_costs import Pricing
+from meio_jax.plans.docks import waits_in
 from meio_jax.policy import AbstractPolicy
 from meio_jax.progress import AbstractProgress, Silent
 from meio_jax.results import Result
@@ -122,6 +126,7 @@ def certify(
     config, sums = model.config, _Sums()
     kept: list[PartPlan] = []
     bounded = config.scenarios.clairvoyant and clairvoyance_holds(model.instance.network)
+    model, docks = _at_docks(model, solution, progress)
     progress.stage("holdout and clairvoyant bound" if bounded else "holdout")
     plans = model.given.plans(solution.state.items, solution.improved)
     parts = zip(model.store.numbers, plans, model.instances(), strict=True)
@@ -134,12 +139,17 @@ def certify(
             chunk=per_step(config),
             check=progress.check,
             times=True,
+            shares=None if docks is None else docks.days.shares,
         )
         values = values_of_units(problem, policy, solution, config, progress)
         if bounded:
             sums.bounds.append(_bound_of(problem, solution, config, progress))
         sums.add(holdout)
         own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
+        if docks is not None:
+            # What is decided today knows what passes the docks this morning.
+            network = eqx.tree_at(lambda n: n.docks.shares, instance.network, docks.mean())
+            instance = dataclasses.replace(instance, network=network)
         overridden = _overrides_of(model, solution, instance, own, progress)
         (kept.append if receive is None else receive)(PartPlan(number, instance, own, holdout, values, overridden))
     total = sums.over_all(model.store)
@@ -155,8 +165,32 @@ def certify(
         infeasible=with_fixed_orders((own.tables for own in model.instances()), [one.as_dict() for one in infeasible]),
         bound=sums.bound(model.instance.resources, solution.prices),
         seconds=solution.seconds + time.perf_counter() - started,
+        docks=None if docks is None else dock_figures(docks, waits_in(model.instance, docks), model.instance.ids.nodes),
     )
-    return Plan(model, solution, total, certificate, tuple(kept))
+    return Plan(model, solution, total, certificate, tuple(kept), docks=docks)
+
+
+def _at_docks(model: Model, solution: Solution, progress: AbstractProgress) -> tuple[Model, QueuedDocks | None]:
+    """The model at the queues that its plan causes on holdout scenarios, and these; as it is where nothing queues."""
+    shares = solution.state.shared.docks
+    if shares is None:
+        return model, None
+    progress.stage("queues at docks")
+    model = dataclasses.replace(model, store=model.store.at_docks(shares))
+    docks = queued_docks(
+        model.given,
+        solution.state.items,
+        solution.improved,
+        solution.list_prices,
+        model.config.scenarios.holdout,
+        per_step(model.config),
+        progress.check,
+    )
+    if docks is None:
+        return model, None
+    if not docks.settled:
+        progress.stage(f"queues at docks still move by {docks.change:.3f} periods after {docks.sweeps} sweeps")
+    return dataclasses.replace(model, store=with_mean(docks, model.store)), docks
 
 
 def _infeasible(

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from meio_jax.certify.certificate import Certificate
+from meio_jax.certify.docks import QueuedDocks
 from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.unit_values import UnitValues
 from meio_jax.instance import Instance
@@ -40,7 +41,7 @@ class Plan:
     """A finished plan: solution, holdout results of all items together, certificate, and its parts.
 
     There is one part for a catalog in memory. The parts of a larger one are passed on as they are judged
-    (`certify(receive=...)`), and none is kept.
+    (`certify(receive=...)`), and none is kept. `docks` is what waits at docks that queue; None where nothing does.
     """
 
     model: Model
@@ -49,6 +50,7 @@ class Plan:
     certificate: Certificate
     parts: tuple[PartPlan, ...] = ()
     earlier_prices: np.ndarray | None = None
+    docks: QueuedDocks | None = None
 
     @property
     def result(self) -> Result:
@@ -77,7 +79,8 @@ class Plan:
 
     def shared_frames(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """The tables that do not grow with the catalog."""
-        return shared_frames(self.model.instance, self.solution, self.holdout, self.model.problem.settings.rounds)
+        rounds = self.model.problem.settings.rounds
+        return shared_frames(self.model.instance, self.solution, self.holdout, rounds, self.docks)
 
 
 def part_frames(

@@ -119,7 +119,8 @@ def found_by_sample(begin: SampledStart, progress: AbstractProgress) -> State:
     model, sample = begin.model, begin.sample
     progress.stage(begin.line)
     start = model.store.start()
-    store = sample.given(_share(model, sample, start))
+    # What few items bring to a dock says little about its queue: the search of all items finds that at once.
+    store = sample.given(_share(model, sample, start)).altered(lambda problem: problem.without_queues())
     # Sweeps of a sample move its items; those of the others are there beside them, as they are.
     items = model.store.changed(start, lambda part: part.items, "sampled")
     steps = model.config.solve.sample_steps

@@ -103,7 +103,7 @@ def probed(model: Model, solution: Solution) -> Solution:
     """
     if solution.result in (Result.INTERRUPTED, Result.NUMERICAL_FAILURE):
         return solution
-    store, chunk = model.given, per_step(model.config)
+    store, chunk = model.given.at_docks(solution.state.shared.docks), per_step(model.config)
     ids = jnp.arange(-(-4 * chunk // 8) * 8, dtype=jnp.int32)
     moved = jax.process_count() > 1
 

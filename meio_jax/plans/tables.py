@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from meio_jax.certify.certificate import relative_violation
+from meio_jax.certify.docks import QueuedDocks
 from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.unit_values import UnitValues
 from meio_jax.config.settings import ExceptionPart
@@ -17,6 +18,7 @@ from meio_jax.model.resources import Usage
 from meio_jax.plans.bound_orders import ORDER_LINES, bound
 from meio_jax.plans.dates import order_dates
 from meio_jax.plans.decisions import decide, joined, spare_of
+from meio_jax.plans.docks import dock_frame
 from meio_jax.plans.exceptions import Judged, exception_frame
 from meio_jax.plans.flows import flow_frames
 from meio_jax.plans.names import with_names
@@ -191,6 +193,9 @@ def _node_frame(instance: Instance, holdout: Holdout) -> pl.DataFrame:
         "transfer_cost": to_node(lane_to, lane * lane_cost),
         "holding_cost": stock * days * holding,
     }
+    if results.outside is not None:
+        columns["outside"] = joined(instance, results.outside)
+        columns["holding_cost"] = columns["holding_cost"] + columns["outside"] * days * holding
     if results.lines is not None and block.ordering is not None:
         lines = joined(instance, results.lines)
         columns["order_lines"] = to_node(offer_node, lines)
@@ -310,12 +315,17 @@ def metrics_frame(solution: Solution) -> pl.DataFrame:
 
 
 def shared_frames(
-    instance: Instance, solution: Solution, holdout: Holdout, rounds: int
+    instance: Instance, solution: Solution, holdout: Holdout, rounds: int, docks: QueuedDocks | None = None
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """The tables of a plan that do not grow with the catalog; arguments as of `plan_frames`, of all items together."""
+    """The tables of a plan that do not grow with the catalog.
+
+    Arguments as of `plan_frames`, of all items together; `docks` is what waits at docks that queue, if anything does.
+    """
     prices = np.asarray(solution.prices)
     yield "plan/fulfilment", fulfilment_frame(instance, prices, rounds)
     yield "prices", prices_frame(instance, prices, holdout, solution.usual)
+    if docks is not None:
+        yield "plan/docks", dock_frame(instance, docks)
     yield "metrics", metrics_frame(solution)
 
 

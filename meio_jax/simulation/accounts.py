@@ -9,6 +9,7 @@ from meio_kernels.lines import order_lines
 from meio_jax.model.costs import CostTerms, UnitTerms
 from meio_jax.model.network import Network
 from meio_jax.simulation.constants import Constants
+from meio_jax.simulation.docks import EveningDocks
 from meio_jax.simulation.serve import Served
 from meio_jax.simulation.state import Stock
 from meio_jax.simulation.supply import Ordered
@@ -27,6 +28,7 @@ def period_costs(
     stock: Stock,
     inbound: Array,
     wasted: Array | None = None,
+    docks: EveningDocks | None = None,
 ) -> CostTerms:
     """What a period costs, per item and scenario.
 
@@ -40,9 +42,11 @@ def period_costs(
         stock: Stock and backlog at the end of the day.
         inbound: Units received.
         wasted: Units that expired, by node; None where nothing expires.
+        docks: What waits at docks in the evening; None where nothing queues.
     """
     lane_cost = network.lane_cost_unit[:, None] + network.lane_cost_kg[:, None] * constants.customer.weight
-    holding = jnp.sum(network.holding_factor[:, None] * stock.on_hand, axis=0)
+    held = stock.on_hand if docks is None else stock.on_hand + docks.outside + docks.leaving
+    holding = jnp.sum(network.holding_factor[:, None] * held, axis=0)
     if network.pipeline_holding:
         factor = network.holding_factor[jnp.asarray(network.lane_from, int)][:, None]
         holding = holding + jnp.sum(factor * lane_lead.astype(holding.dtype) * bought.lane, axis=0)
@@ -56,7 +60,7 @@ def period_costs(
         outbound=served.outbound_cost,
         downgrade=constants.downgrade_cost * served.downgraded,
         lost_sale=constants.lost_sale * lost,
-        backorder=constants.backorder_cost * waiting(stock),
+        backorder=constants.backorder_cost * waiting(stock, docks),
         terminal=jnp.zeros_like(lost),
         waste=_disposal(constants, wasted),
         ordering=_ordering(constants, bought),
@@ -103,9 +107,10 @@ def early_costs(
     return spent, eqx.tree_at(lambda units: units.carbon, UnitTerms.zeros(batch, dtype, waste=waste), carbon)
 
 
-def waiting(stock: Stock) -> Float[Array, " batch"]:
-    """Units of demand that wait."""
-    return jnp.zeros_like(stock.on_hand[0]) if stock.backlog is None else jnp.sum(stock.backlog, axis=(0, 1))
+def waiting(stock: Stock, docks: EveningDocks | None = None) -> Float[Array, " batch"]:
+    """Units of demand that wait: for stock, or to leave a full dock."""
+    owed = jnp.zeros_like(stock.on_hand[0]) if stock.backlog is None else jnp.sum(stock.backlog, axis=(0, 1))
+    return owed if docks is None else owed + jnp.sum(docks.leaving, axis=0)
 
 
 def credit_of(constants: Constants, stock: Stock) -> Float[Array, " batch"]:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from meio_jax.model.network import ItemBlock, Network, OrderCosts, ShelfLife
+from meio_jax.simulation.docks import DockItems
 from meio_jax.simulation.node_floors import stocked_pairs
 from meio_jax.simulation.outlook import Flow
 from meio_jax.simulation.pipelines import expedited_leads
@@ -14,7 +15,10 @@ from meio_jax.simulation.supply import Supply
 
 
 class Constants(eqx.Module):
-    """Per-batch constants of a rollout (items spread over so many `scenarios`); costs in money per unit."""
+    """Per-batch constants of a rollout (items spread over so many `scenarios`); costs in money per unit.
+
+    `docks` is by item, and None where nothing queues.
+    """
 
     customer: Customer
     echelon: Float[Array, "nodes nodes"]
@@ -36,6 +40,7 @@ class Constants(eqx.Module):
     stocked: Float[Array, "nodes batch"] | None = None
     shelf: ShelfLife | None = None
     ordering: OrderCosts | None = None
+    docks: DockItems | None = None
     scenarios: int = eqx.field(static=True, default=1)
 
 
@@ -78,5 +83,6 @@ def constants_of(network: Network, block: ItemBlock, scenarios: int, flow: Flow 
         stocked=None if network.floors is None or not network.floors.stocks else spread(stocked_pairs(network, block)),
         shelf=jax.tree.map(spread, block.shelf),
         ordering=jax.tree.map(spread, block.ordering),
+        docks=DockItems.of(network, block),
         scenarios=scenarios,
     )

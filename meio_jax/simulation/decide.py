@@ -9,6 +9,7 @@ from meio_kernels.assignment import FORMS
 from meio_jax.model.network import Bounds, Network
 from meio_jax.policy.base import AbstractPolicy
 from meio_jax.simulation.constants import Constants
+from meio_jax.simulation.docks import AtDocks
 from meio_jax.simulation.inputs import Moment
 from meio_jax.simulation.node_values import NodeValues
 from meio_jax.simulation.outcome import Record
@@ -53,11 +54,22 @@ class Bucket(eqx.Module):
         return Bucket(policy, self.lists, *others)
 
 
-def ahead(network: Network, constants: Constants, pipelines: Pipelines, *, by_value: bool = False) -> Near:
-    """What the pipelines bring now, soon and late; by day as well where somebody looks ahead."""
+def ahead(
+    network: Network,
+    constants: Constants,
+    pipelines: Pipelines,
+    *,
+    by_value: bool = False,
+    docks: AtDocks | None = None,
+) -> Near:
+    """What the pipelines bring now, soon and late; by day as well where somebody looks ahead.
+
+    `docks` is what the day knows of docks that queue.
+    """
     by_day = by_value or constants.flow is not None or bool(network.transship)
     life = None if constants.shelf is None else constants.shelf.life
-    return look_ahead(network, pipelines, constants.expedited_lead, constants.reach, by_day=by_day, life=life)
+    near = look_ahead(network, pipelines, constants.expedited_lead, constants.reach, by_day=by_day, life=life)
+    return near if docks is None else eqx.tree_at(lambda n: n.docks, near, docks, is_leaf=lambda leaf: leaf is None)
 
 
 def decide(

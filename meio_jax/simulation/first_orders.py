@@ -5,15 +5,16 @@ import jax.numpy as jnp
 
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.policy.base import AbstractPolicy
-from meio_jax.simulation.constants import constants_of
+from meio_jax.simulation.constants import Constants, constants_of
 from meio_jax.simulation.decide import Bucket, Program, ahead, decide
+from meio_jax.simulation.docks import Queues, at_docks, dock_shares
 from meio_jax.simulation.evening import seen_from_evening
 from meio_jax.simulation.inputs import Moment, first_row
 from meio_jax.simulation.outcome import Record
 from meio_jax.simulation.outlook import flow_of, outlooks
 from meio_jax.simulation.preferences import PreferenceLists, preference_lists
 from meio_jax.simulation.spare_numbers import SpareNumbers
-from meio_jax.simulation.state import initial_state, receive
+from meio_jax.simulation.state import Pipelines, initial_state, receive
 from meio_jax.simulation.supply import Ordered, order_days
 
 
@@ -41,6 +42,7 @@ def first_orders(
         stock, pipelines = seen_from_evening(stock, pipelines)
         near = ahead(network, constants, pipelines)
     else:
+        pipelines = _past_docks(network, constants, pipelines)
         near = ahead(network, constants, pipelines)
         stock = receive(stock, near.inbound, near.old)
     outlook = None
@@ -49,6 +51,15 @@ def first_orders(
     days = first_row(order_days(network, block))
     moment = Moment(days.evening_before() if network.evening else days, block.mean_demand[0], outlook)
     return decide(program, constants, bucket, stock, near, moment)[1]
+
+
+def _past_docks(network: Network, constants: Constants, pipelines: Pipelines) -> Pipelines:
+    """The pipelines of the first morning: what does not pass the docks is due tomorrow."""
+    shares, items = dock_shares(network), constants.docks
+    empty = Queues.empty(network, constants.holding.shape[0], constants.holding.dtype)
+    if shares is None or items is None or empty is None:
+        return pipelines
+    return at_docks(network, items, pipelines, empty, first_row(shares))[0]
 
 
 def _first_lists(network: Network, block: ItemBlock) -> PreferenceLists:

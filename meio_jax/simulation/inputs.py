@@ -11,7 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from meio_jax.model.network import ItemBlock, Network
+from meio_jax.model.queues import Shares
 from meio_jax.scenarios.sampling import Scenarios
+from meio_jax.simulation.docks import dock_shares
 from meio_jax.simulation.outlook import Outlook
 from meio_jax.simulation.received import received_leads
 from meio_jax.simulation.supply import OrderDays, order_days
@@ -33,7 +35,7 @@ class Moment(eqx.Module):
 
 
 class Inputs(eqx.Module):
-    """What changes from period to period."""
+    """What changes from period to period; `shares` of docks that queue, None where nothing does."""
 
     demand: Float[Array, "*lead waves speeds regions batch"]
     vendor_lead: Int[Array, "*lead offers batch"]
@@ -41,6 +43,7 @@ class Inputs(eqx.Module):
     moment: Moment
     charged: Float[Array, "*lead"]
     within: Bool[Array, "*lead"]
+    shares: Shares | None = None
 
 
 def inputs_of(network: Network, block: ItemBlock, scenarios: Scenarios, outlook: Outlook | None) -> Inputs:
@@ -54,6 +57,7 @@ def inputs_of(network: Network, block: ItemBlock, scenarios: Scenarios, outlook:
         Moment(order_days(network, block), block.mean_demand, outlook),
         jnp.concatenate([network.charged, jnp.ones(network.tail, network.charged.dtype)]),
         jnp.ones(network.horizon, bool),
+        dock_shares(network),
     )
     return jax.tree.map(lambda leaf: _by_bucket(network, leaf), lists)
 

@@ -29,6 +29,7 @@ class Outcome(eqx.Module):
     credited; `whole_costs` and `whole_units` are the same with the tail, which is what a plan is optimised for. `flows`
     are per bucket of the horizon, averaged over scenarios, and `tail_flows` those of the whole tail. `speed_units` and
     `speed_cost` (money) are per node x speed and item, `stock` per period: empty if not recorded, as is `timing`.
+    `loads` is what all items bring to docks that queue, by period of the horizon (`Docks`); None where nothing does.
     """
 
     costs: CostTerms
@@ -43,3 +44,4 @@ class Outcome(eqx.Module):
     regional: Regional
     stock: Float[Array, "simulated_buckets bucket_periods stock_nodes batch"]
     timing: Timing | None = None
+    loads: Float[Array, "periods loads samples"] | None = None

@@ -23,14 +23,16 @@ def unpacked(network: Network, rows: Float[Array, "rows last"]) -> Flows:
     floors = () if network.floors is None else ((network.floors.count,),) * 2
     shapes = (nodes, nodes, nodes, (network.lanes,), (network.offers,), groups, groups, *lines, *floors)
     ends = list(itertools.accumulate(map(math.prod, shapes)))
-    rest, paid = rows[ends[-1] :], None
+    rest, paid, outside = rows[ends[-1] :], None, None
+    if network.docks is not None:
+        rest, outside = rest[: -network.nodes], rest[-network.nodes :]
     if network.price_breaks:
         rest, paid = rest[: -network.offers], rest[-network.offers :]
     # What is left is there only where something expires.
     wasted = rest if rest.shape[0] else None
     parts = (rows[end - math.prod(shape) : end] for shape, end in zip(shapes, ends, strict=True))
     found = (part.reshape(*shape, rows.shape[-1]) for part, shape in zip(parts, shapes, strict=True))
-    return Flows(**dict(zip(_names(network), found, strict=True)), wasted=wasted, paid=paid)
+    return Flows(**dict(zip(_names(network), found, strict=True)), wasted=wasted, paid=paid, outside=outside)
 
 
 def _names(network: Network) -> tuple[str, ...]:

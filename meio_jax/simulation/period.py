@@ -12,6 +12,7 @@ from meio_jax.simulation.accounts import over_scenarios, paid, period_costs, wai
 from meio_jax.simulation.ageing import after_sales, expired, tomorrow
 from meio_jax.simulation.constants import Constants
 from meio_jax.simulation.decide import Bucket, Program, decide
+from meio_jax.simulation.docks import loads_of
 from meio_jax.simulation.inputs import Inputs
 from meio_jax.simulation.node_floors import node_floors
 from meio_jax.simulation.node_values import worth_of
@@ -32,13 +33,24 @@ class Moved(eqx.Module):
     regional: Regional
 
 
+class DockDay(eqx.Module):
+    """What a day did at docks that queue: units that wait to leave, by node, and what was brought to the docks."""
+
+    leaving: Float[Array, "nodes batch"]
+    loads: Float[Array, "loads samples"]
+
+
 class Done(eqx.Module):
-    """What one period did: costs and units per scenario, orders, and what was moved on average."""
+    """What one period did: costs and units per scenario, orders, and what was moved on average.
+
+    `docks` is None where nothing queues.
+    """
 
     costs: CostTerms
     units: UnitTerms
     ordered: Ordered
     moved: Moved
+    docks: DockDay | None = None
 
 
 def simulate_period(
@@ -64,14 +76,16 @@ def simulate_period(
     worth = None
     if bucket.values is not None and near.due is not None:
         worth = worth_of(bucket.values, stock.on_hand, near.due)
-    on_hand, unmet, served = serve_period(program, constants, bucket, stock, inputs.demand, worth)
+    at_once = None if near.docks is None else near.docks.at_once
+    on_hand, unmet, served = serve_period(program, constants, bucket, stock, inputs.demand, worth, at_once)
     backlog = None if unmet.by_class is None else unmet.by_class * constants.backorder
     lost = unmet.total * (1 - constants.backorder)
     stock = after_sales(stock, on_hand, backlog)
     stock, wasted = expired(stock, near.old)
     if network.evening:
         stock, bought = decide(program, constants, bucket, stock, near, inputs.moment)
-    costs = period_costs(network, constants, bought, inputs.lane_lead, served, lost, stock, near.inbound, wasted)
+    docks = None if near.docks is None else near.docks.evening(served.outbound)
+    costs = period_costs(network, constants, bought, inputs.lane_lead, served, lost, stock, near.inbound, wasted, docks)
     carbon = served.carbon + jnp.sum(network.lane_carbon_kg[:, None] * bought.lane, 0) * constants.customer.weight
     wanted = _by_group(network, jnp.sum(inputs.demand, axis=0))
     units = UnitTerms(
@@ -84,21 +98,27 @@ def simulate_period(
         wasted=None if wasted is None else jnp.sum(wasted, axis=0),
     )
     kept, asked = _node_floors(program, constants, inputs, stock, served)
+    # Docks are priced by what is brought to them on a day, whenever it passes; what waits to leave lies in the hall.
+    due = near.inbound if near.docks is None else near.docks.due
     flows = Flows(
-        stock=stock.on_hand,
-        inbound=near.inbound,
+        stock=stock.on_hand if docks is None else stock.on_hand + docks.leaving,
+        inbound=due,
         outbound=served.outbound,
         lane=bought.lane,
         offer=bought.offer,
         served=served.on_time,
         wanted=wanted,
-        lines=_lines(program, bought, near.inbound) if network.lines else None,
+        lines=_lines(program, bought, due) if network.lines else None,
         kept=kept,
         asked=asked,
         wasted=wasted,
         paid=paid(constants, bought) if network.price_breaks else None,
+        outside=None if docks is None else docks.outside,
     )
-    return tomorrow(stock), Done(costs, units, bought, _moved(program, inputs, flows, served))
+    passed = None
+    if docks is not None and constants.docks is not None:
+        passed = DockDay(docks.leaving, loads_of(network, constants.docks, due, served.outbound))
+    return tomorrow(stock), Done(costs, units, bought, _moved(program, inputs, flows, served), passed)
 
 
 def _lines(program: Program, bought: Ordered, inbound: Float[Array, "nodes batch"]) -> Float[Array, "line_rows batch"]:

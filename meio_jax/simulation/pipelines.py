@@ -8,6 +8,7 @@ from meio_kernels.pipeline import advance, due_within
 from meio_kernels.rows import add_rows
 
 from meio_jax.model.network import Network
+from meio_jax.simulation.docks import AtDocks
 from meio_jax.simulation.lives import fresh_units, next_day, with_row
 from meio_jax.simulation.outlook import due_by_day
 from meio_jax.simulation.state import Pipelines
@@ -20,6 +21,7 @@ class Near(eqx.Module):
     `inbound` arrives now, `soon` within the lead time of the faster offer, and `far` so late that it does not count in
     a position (None where nothing on order is due that late). `due` is what arrives by day; None where the policy does
     not look ahead. `old` are units of `inbound` that live for at most 0, 1, ... periods; None where nothing expires.
+    `docks` is what the day knows of docks that queue; None where nothing does.
     """
 
     inbound: Float[Array, "nodes batch"]
@@ -27,6 +29,7 @@ class Near(eqx.Module):
     far: Float[Array, "nodes batch"] | None
     due: Float[Array, "nodes days batch"] | None = None
     old: Float[Array, "due_lives nodes batch"] | None = None
+    docks: AtDocks | None = None
 
 
 def pipeline_sources(network: Network) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:

@@ -22,6 +22,7 @@ from meio_jax.scenarios.sampling import Scenarios
 from meio_jax.simulation.accounts import credit_of, credited, early_costs, over_scenarios, paid
 from meio_jax.simulation.constants import Constants, constants_of
 from meio_jax.simulation.decide import Bucket, Program, ahead
+from meio_jax.simulation.docks import Queues, at_docks
 from meio_jax.simulation.evening import evening_before, evening_inputs
 from meio_jax.simulation.gradients import GradientMode, checkpointed
 from meio_jax.simulation.inputs import Inputs, first_row, inputs_of, with_tail
@@ -37,12 +38,16 @@ from meio_jax.simulation.timing import Timing, timing_of, whole_timing
 
 
 class _Running(eqx.Module):
-    """What is carried from period to period: stock, pipelines, and sums of costs and units so far."""
+    """What is carried from period to period: stock, pipelines, and sums of costs and units so far.
+
+    `queues` is what waits at docks; None where nothing queues.
+    """
 
     stock: Stock
     pipelines: Pipelines
     costs: CostTerms
     units: UnitTerms
+    queues: Queues | None = None
 
 
 class _SoFar(eqx.Module):
@@ -54,12 +59,16 @@ class _SoFar(eqx.Module):
 
 
 class _Buckets(eqx.Module):
-    """What a rollout keeps of each bucket; `ends` is None without a tail, `times` where they are not recorded."""
+    """What a rollout keeps of each bucket.
+
+    `ends` is None without a tail, `times` where they are not recorded, `loads` of the docks where nothing queues.
+    """
 
     moved: Moved
     stock: Float[Array, "*lead bucket_periods stock_nodes batch"]
     ends: _SoFar | None
     times: Timing | None
+    loads: Float[Array, "*lead bucket_periods loads samples"] | None = None
 
 
 def rollout(
@@ -130,7 +139,7 @@ def _at_start(network: Network, block: ItemBlock, samples: int) -> _Running:
     batch, dtype = block.items * samples, block.volume.dtype
     costs = CostTerms.zeros(batch, dtype, **optional_terms(block))
     units = UnitTerms.zeros(batch, dtype, waste=block.shelf is not None)
-    return _Running(stock, pipelines, costs, units)
+    return _Running(stock, pipelines, costs, units, Queues.empty(network, batch, dtype))
 
 
 def _after_evening(
@@ -142,7 +151,7 @@ def _after_evening(
     spent, moved = early_costs(network, constants, early, inputs.lane_lead)
     charged = network.charged[0]
     costs, units = running.costs.plus(spent, charged), running.units.plus(moved, charged)
-    return _Running(stock, pipelines, costs, units), early
+    return _Running(stock, pipelines, costs, units, running.queues), early
 
 
 def _simulate_bucket(
@@ -158,28 +167,34 @@ def _simulate_bucket(
         own = Bucket(policy, bucket.lists, bucket.bounds, bucket.values, bucket.spare).spread_over(samples)
         return simulate_period(program, constants, own, stock, near, wide)
 
-    def step(before: _Running, now: Inputs) -> tuple[_Running, tuple[Moved | tuple, Array, Timing | None]]:
+    def step(before: _Running, now: Inputs) -> tuple[_Running, tuple]:
         # Pipelines and running sums stay outside the differentiated step: they are linear, so nothing of them
         # needs to be kept for the way back.
-        near = ahead(network, constants, before.pipelines, by_value=bucket.values is not None)
+        pipelines, docks, queues = before.pipelines, None, before.queues
+        if queues is not None and constants.docks is not None and now.shares is not None:
+            pipelines, docks, queues = at_docks(network, constants.docks, pipelines, queues, now.shares)
+        near = ahead(network, constants, pipelines, by_value=bucket.values is not None, docks=docks)
         stock, done = one_period(bucket.policy, before.stock, near, now)
-        pipelines = send(network, before.pipelines, done.ordered, now.vendor_lead, now.lane_lead)
+        pipelines = send(network, pipelines, done.ordered, now.vendor_lead, now.lane_lead)
         costs, units = before.costs.plus(done.costs, now.charged), before.units.plus(done.units, now.charged)
-        after = _Running(stock, pipelines, costs, units)
+        loads = None
+        if queues is not None and done.docks is not None:
+            queues, loads = Queues(queues.vendor, queues.lane, done.docks.leaving), done.docks.loads
+        after = _Running(stock, pipelines, costs, units, queues)
         if network.periods % network.bucket_periods:
             # The days that fill up a short last bucket must not move stock or serve backlog.
             after = jax.tree.map(lambda new, old: jnp.where(now.within, new, old), after, before)
         kept = stock.on_hand if record.stock else stock.on_hand[:0]
         times = timing_of(done.ordered, now.charged, samples, record.orders) if record.orders else None
-        return after, (_kept_of(program, done.moved), kept, times)
+        return after, (_kept_of(program, done.moved), kept, times, loads)
 
-    running, (moved, stock, times) = jax.lax.scan(step, running, inputs)
+    running, (moved, stock, times, loads) = jax.lax.scan(step, running, inputs)
     ends = None
     if network.tail_buckets and program.tail:
         ends = _SoFar(running.costs, running.units, credit_of(constants, running.stock))
     if times is not None:
         times = Timing(times.daily, times.lines, jnp.sum(times.kept, axis=0))
-    return running, _Buckets(_summed(program, moved), stock, ends, times)
+    return running, _Buckets(_summed(program, moved), stock, ends, times, loads)
 
 
 def _kept_of(program: Program, moved: Moved) -> Moved | tuple:
@@ -221,6 +236,7 @@ def _outcome(program: Program, constants: Constants, final: _Running, kept: _Buc
         regional=moved.regional,
         stock=kept.stock,
         timing=None if kept.times is None else _timing(program, kept.times, early),
+        loads=None if kept.loads is None else kept.loads.reshape(-1, *kept.loads.shape[2:])[: network.periods],
     )
 
 

@@ -113,6 +113,7 @@ def _from_nodes(
     nodes: Int[Array, "rounds regions"],
     form: str,
     by_value: Asked | None,
+    at_once: Float[Array, "nodes batch"] | None,
 ) -> Float[Array, "fills batch"]:
     """Demand of a speed that is served as promised from the nodes of each fill rate: the rounds once more.
 
@@ -125,12 +126,15 @@ def _from_nodes(
         nodes: Preference lists; a number beyond the last node is no node.
         form: Of the rounds.
         by_value: What the rounds by value shipped; None where there are none.
+        at_once: Share that leaves each node on the day; None: all.
     """
     own = part_of(asked, wanted)
     member = jnp.pad(floors.fill_nodes, ((0, 0), (0, 1)))
     total = jnp.zeros((floors.fills, wanted.shape[-1]), wanted.dtype)
     if by_value is not None:
         units = jnp.sum(by_value.shipped, axis=0).reshape(*nodes.shape, -1) * own
+        if at_once is not None:
+            units = units * _at_nodes(at_once, nodes)
         counts = member[:, jnp.minimum(nodes, member.shape[1] - 1)] * scope[:, None]
         total = jnp.einsum("fpr,prb->fb", counts, units)
         wanted, usable = by_value.open_demand, by_value.usable
@@ -138,9 +142,42 @@ def _from_nodes(
         share, usable, _ = assign_round(wanted, usable, nodes[p], form)
         shipped = wanted * share
         counts = member[:, jnp.minimum(nodes[p], member.shape[1] - 1)] * scope
-        total = total + counts @ (shipped * own)
+        leaving = shipped * own if at_once is None else shipped * own * _at_nodes(at_once, nodes[p])
+        total = total + counts @ leaving
         wanted = wanted - shipped
     return total
+
+
+def _at_nodes(at_once: Float[Array, "nodes batch"], nodes: Int[Array, "..."]) -> Float[Array, "... batch"]:
+    """Shares of the nodes of a preference list; where it names none, nothing is shipped."""
+    return at_once[jnp.minimum(nodes, at_once.shape[0] - 1)]
+
+
+def _leaving_at_once(
+    at_once: Float[Array, "nodes batch"],
+    asked: Float[Array, "regions batch"],
+    wanted: Float[Array, "regions batch"],
+    usable: Float[Array, "nodes batch"],
+    nodes: Int[Array, "rounds regions"],
+    form: str,
+    by_value: Asked | None,
+) -> Float[Array, "regions batch"]:
+    """Demand of a speed that leaves its node on the day it was promised for: the rounds once more.
+
+    Arguments as of `_from_nodes`; `at_once` is the share that leaves each node on the day.
+    """
+    total = jnp.zeros_like(wanted)
+    own = part_of(asked, wanted)
+    if by_value is not None:
+        units = jnp.sum(by_value.shipped, axis=0).reshape(*nodes.shape, -1)
+        total = jnp.sum(units * _at_nodes(at_once, nodes), axis=0)
+        wanted, usable = by_value.open_demand, by_value.usable
+    for p in range(nodes.shape[0]):
+        share, usable, _ = assign_round(wanted, usable, nodes[p], form)
+        shipped = wanted * share
+        total = total + shipped * _at_nodes(at_once, nodes[p])
+        wanted = wanted - shipped
+    return total * own
 
 
 class _Turn(eqx.Module):
@@ -185,6 +222,7 @@ def serve_waves(
     record: bool,
     late: int = 0,
     worth: Worth | None = None,
+    at_once: Float[Array, "nodes batch"] | None = None,
 ) -> tuple[Float[Array, "nodes batch"], Unmet, Served]:
     """Serve waves in turn; speeds from fast to slow, and what is left at a speed may accept the next slower one.
 
@@ -202,6 +240,7 @@ def serve_waves(
         record: Whether units and costs by speed, node and region are kept.
         late: How many of the first waves were promised on an earlier day: to serve them keeps no promise of this one.
         worth: What units are worth at the nodes, where orders are assigned by the value of what is given up.
+        at_once: Share of what customers are promised that leaves each node on the day: the rest is late. None: all.
 
     Returns:
         Stock left, demand that nobody served, after downgrades, and what was done.
@@ -231,7 +270,7 @@ def serve_waves(
             downgraded=sums.downgraded + jnp.sum(moved, axis=0),
             unmet=sums.unmet + jnp.sum(missed, axis=0),
         )
-        kept = _kept(network, at, wanted, usable, left, missed, customer, form, asked, record=record)
+        kept = _kept(network, at, wanted, usable, left, missed, customer, form, asked, at_once, record=record)
         on_hand = after if at.reserved is None else jax.nn.relu(on_hand - usable) + after
         return (on_hand, moved, sums), kept
 
@@ -271,6 +310,7 @@ def _kept(
     customer: Customer,
     form: str,
     asked: Asked | None,
+    at_once: Array | None,
     *,
     record: bool,
 ) -> _Kept:
@@ -278,10 +318,13 @@ def _kept(
     on_time = from_nodes = tables = promised = None
     if network.region_groups or record:
         kept = at.demand * (1 - part_of(left, wanted, otherwise=1.0))
+        if at_once is not None:
+            kept = _leaving_at_once(at_once, at.demand, wanted, usable, at.lists.node, form, asked)
     if network.region_groups:
         on_time = FORMS[form][0](kept, network.region_group, network.region_groups)
     if at.scope is not None and network.floors is not None:
-        from_nodes = _from_nodes(network.floors, at.scope, at.demand, wanted, usable, at.lists.node, form, asked)
+        own = (at.demand, wanted, usable, at.lists.node)
+        from_nodes = _from_nodes(network.floors, at.scope, *own, form, asked, at_once)
     if record:
         tables = _tables(network, wanted, usable, at.lists, customer, form, asked)
         promised = (kept @ customer.counted, at.demand @ customer.counted)

@@ -18,8 +18,12 @@ def serve_period(
     stock: Stock,
     demand: Float[Array, "waves speeds regions batch"],
     worth: Worth | None = None,
+    at_once: Float[Array, "nodes batch"] | None = None,
 ) -> tuple[Float[Array, "nodes batch"], Unmet, Served]:
-    """Serve the waves in turn; backlog goes first, as a wave of its own that uses the first wave's lists."""
+    """Serve the waves in turn; backlog goes first, as a wave of its own that uses the first wave's lists.
+
+    `at_once` is the share of the day's orders that leaves each node on the day; None: all of them.
+    """
     network, lists, late = program.network, bucket.lists, 0
     if stock.backlog is not None:
         late = 1
@@ -36,4 +40,5 @@ def serve_period(
         record=program.record.by_speed,
         late=late,
         worth=worth,
+        at_once=at_once,
     )

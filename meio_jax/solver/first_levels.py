@@ -16,6 +16,7 @@ from meio_jax.model.resources import Resources, rents
 from meio_jax.policy import AbstractPolicy
 from meio_jax.policy.registry import PolicyFamily
 from meio_jax.scenarios.sampling import TRAINING
+from meio_jax.simulation.docks import no_loads
 from meio_jax.simulation.outcome import Outcome
 from meio_jax.simulation.rollout import rollout
 from meio_jax.solver.start import LARGEST_FRACTILE, starting_point
@@ -63,7 +64,8 @@ class Start(eqx.Module):
             totals = totals_of(resources, settings.objective, block, outcome)
             return compensated_add(carry, totals), FirstLevels(first, scale, _item_costs(block, outcome))
 
-        zeros = Totals.zeros(resources, prices.dtype, **optional_terms(at[0]))
+        loads = no_loads(network, settings.scenarios_per_step, prices.dtype)
+        zeros = Totals.zeros(resources, prices.dtype, loads, **optional_terms(at[0]))
         (totals, _), starts = jax.lax.scan(one_block, (zeros, zeros), at)
         return totals, starts
 

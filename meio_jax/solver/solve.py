@@ -15,12 +15,17 @@ from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.dual.base import Observation, Progress, Tolerances
 from meio_jax.dual.best import BestSoFar, BestState
 from meio_jax.model.capacity import charge, gap, size_of
+from meio_jax.model.docks import mean_shares, queue_up
+from meio_jax.model.queues import Docks, Shares
 from meio_jax.model.resources import Resources
 from meio_jax.progress import AbstractProgress, Silent, Step
 from meio_jax.results import Result
 from meio_jax.solver.price_scale import bounded_scale, usual_size
 from meio_jax.solver.store import AbstractStore, Items, Moment
 from meio_jax.solver.subproblem import Evaluation, Totals, evaluation_of, ranking_prices, unit_of_prices
+
+# Least weight of what a step brings to docks in the means that the next step sees: plans move, and queues with them.
+_LEAST_NEW = 0.1
 
 # How many validation scenarios take as long as one scenario of a step: those are simulated forward only, without the
 # tail, but drawn anew and recorded by speed and order (measured on the quickstart).
@@ -48,7 +53,8 @@ class SharedState(eqx.Module):
 
     `list_prices` rank the fulfilment options: a running mean of the prices, because lists that follow every move of a
     price swing between near-equal nodes. `price_scale` and `usual` come from the first evaluation: a price at which
-    every capacity would matter, and what an excess over a capacity of nothing is measured against.
+    every capacity would matter, and what an excess over a capacity of nothing is measured against. `docks` are running
+    means of what passes docks that queue; None where nothing does.
     """
 
     step: Int[Array, ""]
@@ -59,6 +65,7 @@ class SharedState(eqx.Module):
     best_list_prices: Float[Array, "buckets resources"]
     price_scale: Float[Array, "buckets resources"]
     usual: Float[Array, "buckets resources"]
+    docks: Shares | None = None
 
 
 class State(eqx.Module, Generic[Items]):
@@ -152,6 +159,7 @@ def initial_state(
         best_list_prices=ranking,
         price_scale=zeros,
         usual=zeros,
+        docks=None if store.docks is None else store.docks.shares,
     )
     return State(store.start() if items is None else items, store.everywhere(shared))
 
@@ -163,7 +171,7 @@ def joint_step(store: AbstractStore[Items], method: BestSoFar, kind: Array, stat
     """
     at = _moment(method, store.damping, state.shared)
     totals, items = store.sweep(at, state.items)
-    shared, trace = shared_step(store.resources, method, kind, state.shared, at, totals)
+    shared, trace = shared_step(store.resources, method, kind, state.shared, at, totals, store.docks)
     return State(items, shared), trace
 
 
@@ -173,12 +181,18 @@ def _moment(method: BestSoFar, damping: float, shared: SharedState) -> Moment:
     prices = method.prices(shared.dual)
     weight = averaging_weight(shared.step, method.averaging, prices.dtype)
     ranking = ranking_prices(shared.list_prices, prices, damping)
-    return Moment(prices, ranking, shared.step, weight, shared.dual.improved)
+    return Moment(prices, ranking, shared.step, weight, shared.dual.improved, shared.docks)
 
 
 @kept_jit
 def shared_step(
-    resources: Resources, method: BestSoFar, kind: Array, before: SharedState, at: Moment, totals: Totals
+    resources: Resources,
+    method: BestSoFar,
+    kind: Array,
+    before: SharedState,
+    at: Moment,
+    totals: Totals,
+    docks: Docks | None = None,
 ) -> tuple[SharedState, Trace]:
     """Judge what the items add up to, and move the prices."""
     evaluation = evaluation_of(resources, totals)
@@ -202,8 +216,18 @@ def shared_step(
         best_list_prices=keep(mean.list_prices, before.best_list_prices),
         price_scale=price_scale,
         usual=usual,
+        docks=_passing(docks, before.docks, totals.loads, at.weight),
     )
     return after, Trace(mean.evaluation, mean.prices, judged.relative, totals.undefined)
+
+
+def _passing(docks: Docks | None, before: Shares | None, loads: Array | None, weight: Array) -> Shares | None:
+    """Running means of what passes the docks: that of the first step, and then mixed with those of later ones."""
+    if docks is None or before is None or loads is None:
+        return None
+    now = mean_shares(docks, loads, queue_up(docks, loads))
+    part = jnp.clip(weight, _LEAST_NEW, 1)
+    return jax.tree.map(lambda old, new: old + part * (new - old), before, now)
 
 
 def trace_of(shared: SharedState) -> Trace:

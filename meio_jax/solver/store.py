@@ -18,6 +18,7 @@ from meio_kernels.projection import nonnegative
 from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import local_devices, own_part, place_blocks, sum_over_processes
 from meio_jax.model.network import optional_terms
+from meio_jax.model.queues import Docks, Shares
 from meio_jax.model.resources import Resources
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import TRAINING, purpose_of
@@ -32,8 +33,8 @@ class Moment(eqx.Module):
     """What a step tells the items.
 
     Prices, and those that rank fulfilment options; the number of the step, which says whose turn it is among the
-    scenarios; the weight of its parameters in their running mean; and whether the step before found that mean to be
-    the best so far.
+    scenarios; the weight of its parameters in their running mean; whether the step before found that mean to be the
+    best so far; and what passes docks that queue (None: nothing queues).
     """
 
     prices: Float[Array, "buckets resources"]
@@ -41,6 +42,7 @@ class Moment(eqx.Module):
     step: Int[Array, ""]
     weight: Float[Array, ""]
     improved: Bool[Array, ""]
+    docks: Shares | None = None
 
 
 class AbstractStore(eqx.Module, Generic[Items]):
@@ -60,6 +62,11 @@ class AbstractStore(eqx.Module, Generic[Items]):
     def terms(self) -> dict[str, bool]:
         """Which terms of cost there are of those that only some instances have (`optional_terms`)."""
         return {}
+
+    @property
+    def docks(self) -> Docks | None:
+        """Docks that queue; None where nothing does."""
+        return None
 
     @property
     def scenarios(self) -> int:
@@ -123,6 +130,10 @@ class AbstractInventoryStore(AbstractStore[Items]):
         return optional_terms(self.problem.catalog.block)
 
     @property
+    def docks(self) -> Docks | None:
+        return self.problem.network.docks
+
+    @property
     def scenarios(self) -> int:
         return self.problem.settings.scenarios_per_step
 
@@ -160,6 +171,10 @@ class AbstractInventoryStore(AbstractStore[Items]):
     def altered(self, change: ProblemChange) -> AbstractInventoryStore[Items]:
         """The same items with another problem, of which what all parts share was changed."""
         return eqx.tree_at(lambda store: store.problem, self, change(self.problem))
+
+    def at_docks(self, shares: Shares | None) -> AbstractInventoryStore[Items]:
+        """The same items with other shares that pass docks which queue; None: as they are."""
+        return self if shares is None else self.altered(lambda problem: problem.at_docks(shares))
 
     def with_scenarios(self, count: int) -> AbstractInventoryStore[Items]:
         """The same items, with so many scenarios in every step."""
@@ -238,6 +253,7 @@ def part_step(problem: InventorySubproblem, items: ItemState, at: Moment) -> tup
     """Evaluate the items of a part, and move their parameters by one step of the optimiser."""
     first = (at.step % problem.chunks) * problem.settings.scenarios_per_step
     inputs = SweepInputs(at.prices, at.list_prices, first, purpose_of(TRAINING), jnp.zeros_like(at.weight))
+    problem = problem.at_docks(at.docks)
     totals, slopes = part_sweep(problem, problem.everywhere(inputs), items.raw)
     return totals, _moved(problem.search, items, at, slopes.levels)
 

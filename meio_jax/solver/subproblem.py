@@ -15,10 +15,12 @@ from meio_jax.distributed.sharding import over_items, place_blocks, place_copies
 from meio_jax.model.catalog import Catalog, draw
 from meio_jax.model.costs import CostTerms, UnitTerms
 from meio_jax.model.network import ItemBlock, Network, optional_terms
+from meio_jax.model.queues import Shares
 from meio_jax.model.resources import Resources, Usage, bound, excess, outbound_price, tail_charge, usage
 from meio_jax.objective import AbstractObjective, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios, ScenarioSettings
+from meio_jax.simulation.docks import no_loads
 from meio_jax.simulation.gradients import GradientMode, checkpointed
 from meio_jax.simulation.outcome import Outcome
 from meio_jax.simulation.preferences import PreferenceLists, group_dither, preference_lists
@@ -122,19 +124,21 @@ class Slopes(eqx.Module):
 class Totals(eqx.Module):
     """Sums over items that an evaluation needs; the only thing that devices exchange.
 
-    `undefined` is how many derivatives by levels were no finite numbers: those were taken as zero.
+    `undefined` is how many derivatives by levels were no finite numbers: those were taken as zero. `loads` is what the
+    items bring to docks that queue (`Docks`); None where nothing does.
     """
 
     value: Float[Array, ""]
     usage: Usage
     terms: CostTerms
     undefined: Float[Array, ""] | float = 0.0
+    loads: Float[Array, "periods loads samples"] | None = None
 
     @classmethod
-    def zeros(cls, resources: Resources, dtype: jnp.dtype, **terms: bool) -> "Totals":
+    def zeros(cls, resources: Resources, dtype: jnp.dtype, loads: Array | None = None, **terms: bool) -> "Totals":
         """Sums over no items; `terms` are the optional ones that there are (`optional_terms`)."""
         table, number = jnp.zeros(resources.capacity.shape, dtype), jnp.zeros((), dtype)
-        return cls(number, Usage(table, table), CostTerms.all_of(number, **terms), number)
+        return cls(number, Usage(table, table), CostTerms.all_of(number, **terms), number, loads)
 
 
 def block_lists(
@@ -271,7 +275,7 @@ def totals_of(resources: Resources, objective: AbstractObjective, block: ItemBlo
     samples = outcome.costs.purchase.shape[0] // block.items
     live = jnp.repeat(block.live, samples) / samples
     terms = jax.tree.map(lambda leaf: jnp.sum(leaf * live), outcome.costs)
-    return Totals(reported, usage(resources, outcome.flows, block), terms, jnp.zeros_like(reported))
+    return Totals(reported, usage(resources, outcome.flows, block), terms, jnp.zeros_like(reported), outcome.loads)
 
 
 def compensated_add(total: tuple, new: Totals) -> tuple:
@@ -380,6 +384,21 @@ class InventorySubproblem(eqx.Module):
         """Prices of a problem without capacities."""
         return jnp.zeros_like(self.resources.capacity)
 
+    def at_docks(self, shares: Shares | None) -> "InventorySubproblem":
+        """The same problem with other shares that pass docks which queue; None: as they are."""
+        if shares is None or self.network.docks is None:
+            return self
+        network = eqx.tree_at(lambda n: n.docks.shares, self.network, self.everywhere(shares))
+        # A leaf is replaced and no constructor is called: those of a part are arrays of the host.
+        return eqx.tree_at(lambda p: p.network, self, network)
+
+    def without_queues(self) -> "InventorySubproblem":
+        """The same problem at docks that can take anything on a day."""
+        docks = self.network.docks
+        if docks is None:
+            return self
+        return eqx.tree_at(lambda p: p.network.docks.capacity, self, jnp.full_like(docks.capacity, jnp.inf))
+
     def with_scenarios(self, count: int) -> "InventorySubproblem":
         """The same problem with so many scenarios in every step, a divisor of those it has: all have their turn."""
         settings, size = self.settings, self.settings.scenarios_per_step
@@ -395,7 +414,9 @@ class InventorySubproblem(eqx.Module):
     def sweep(self, inputs: SweepInputs, raw: AbstractPolicy) -> tuple[Totals, Slopes]:
         """Sum over all blocks that are swept, and the derivatives of every item."""
         settings = self.settings
-        zeros = Totals.zeros(self.resources, self.item_scale.dtype, **optional_terms(self.catalog.block))
+        samples, terms = settings.scenarios_per_step, optional_terms(self.catalog.block)
+        loads = no_loads(self.network, samples, self.item_scale.dtype)
+        zeros = Totals.zeros(self.resources, self.item_scale.dtype, loads, **terms)
 
         def local(shared: tuple, at: tuple) -> tuple[Totals, Slopes]:
             network, resources, profiles, zeros, inputs = shared

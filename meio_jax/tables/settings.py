@@ -98,6 +98,12 @@ class InstanceSettings(BaseModel):
         description="when nodes order: in the morning, after the day's receipts and before its sales, or in the "
         "evening after them; stock at the start is that of the morning of period 0, or of the evening before it",
     )
+    docks: Literal["price", "queue"] = Field(
+        default="price",
+        description="what happens at a dock, inbound or outbound, on a day that asks for more than its capacity: "
+        "`price`: it is done nevertheless, and capacities hold by their prices, on average over a bucket; `queue`: "
+        "what exceeds the capacity of the day waits (docs/everyday.md)",
+    )
     terminal: Literal["continue", "liquidate"] = Field(
         default="continue",
         description="what comes after the horizon: business goes on (demand continues the forecast, and decisions of "

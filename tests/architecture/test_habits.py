@@ -27,6 +27,7 @@ from meio_jax.registry import choose, discover
 # Sweeps over blocks, days or chunks; the solver's own loop is a Python loop in `solve`.
 LOOPS = {
     "meio_jax.model.catalog",
+    "meio_jax.model.docks",
     "meio_jax.certify.clairvoyant",
     "meio_jax.certify.flow_bound",
     "meio_jax.certify.potentials",
