@@ -17,17 +17,19 @@ WASTE, ORDERING, TERMINAL = range(9, 12)
 
 COUNTS = (
     "demand", "shipped", "on_time", "late", "lost", "downgraded", "backordered", "purchased", "received",
-    "transferred", "waited", "wasted", "order_lines",
+    "transferred", "waited", "wasted", "order_lines", "held",
 )  # fmt: skip
 C_DEMAND, C_SHIPPED, C_ON_TIME, C_LATE, C_LOST, C_DOWNGRADED, C_BACKORDERED = range(7)
-C_PURCHASED, C_RECEIVED, C_TRANSFERRED, C_WAITED, C_WASTED, C_LINES = range(7, 13)
+C_PURCHASED, C_RECEIVED, C_TRANSFERRED, C_WAITED, C_WASTED, C_LINES, C_HELD = range(7, 14)
 
 
 class State(NamedTuple):
     """Physical state: stock and units on order `[items, nodes]` (what waits at a dock is still on order),
     backlog by the node that would serve it first `[items, nodes]`, and units due by day for nodes with a
     fast offer. `lots [items with a shelf life, nodes, days + 1]` is stock by the last day on which it can be sold (the
-    last column: on any later day); `lot_row [items]` is the row of an item there, -1 of one that keeps."""
+    last column: on any later day); `lot_row [items]` is the row of an item there, -1 of one that keeps. `leaving` are
+    units that customers are promised and that wait for an outbound dock `[items, nodes]`, no part of the stock on hand;
+    empty where nothing does."""
 
     on_hand: np.ndarray
     on_order: np.ndarray
@@ -36,6 +38,28 @@ class State(NamedTuple):
     due_row: np.ndarray
     lots: np.ndarray
     lot_row: np.ndarray
+    leaving: np.ndarray
+
+
+class Held(NamedTuple):
+    """Units that are promised and do not leave on the day, one entry a shipment, the first ones first; `filled [1]`
+    is the number of entries in use."""
+
+    item: np.ndarray
+    node: np.ndarray
+    units: np.ndarray
+    filled: np.ndarray
+
+    def used(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The entries in use."""
+        count = int(self.filled[0])
+        return self.item[:count], self.node[:count], self.units[:count]
+
+
+def blank_held(room: int) -> Held:
+    """Room for that many entries."""
+    item, node, units = (np.zeros(room, np.int64) for _ in range(3))
+    return Held(item, node, units, np.zeros(1, np.int64))
 
 
 class Books(NamedTuple):
@@ -45,11 +69,11 @@ class Books(NamedTuple):
     `km` and `carbon` `[items]`, `site [nodes, speeds, 3]` units, outbound and handling cost, `service
     [regions, speeds, buckets, 2]` demand and served as promised, `promise [speeds, 5]` demand, on time,
     downgraded, backordered, lost (by the speed asked for), `speed_km [speeds, 2]` units and unit-km by the
-    speed used, `stock [days, nodes, 4]` units, m3, units waiting at the dock and their m3 at the end of the
-    day, `detail [items, nodes, speeds, 2]` units and outbound cost (empty unless asked for), `level [items,
-    nodes]` unit-days of stock (likewise), `kept [items, speeds, 2]` demand and on time by the speed asked for
-    (likewise), `floor [floors, buckets, 2]` what the share of a floor of an item class or of nodes refers to, and what
-    counts for it (`Floors`).
+    speed used, `stock [days, nodes, 6]` units, m3, units waiting at the dock and their m3, and of the first
+    two what is promised and waits to leave, at the end of the day, `detail [items, nodes, speeds, 2]` units
+    and outbound cost (empty unless asked for), `level [items, nodes]` unit-days of stock (likewise), `kept
+    [items, speeds, 2]` demand and on time by the speed asked for (likewise), `floor [floors, buckets, 2]` what
+    the share of a floor of an item class or of nodes refers to, and what counts for it (`Floors`).
     """
 
     cost: np.ndarray
@@ -91,7 +115,7 @@ def empty_books(
         service=np.zeros((regions, speeds, days[1], 2), np.int64),
         promise=np.zeros((speeds, 5), np.int64),
         speed_km=np.zeros((speeds, 2)),
-        stock=np.zeros((days[0], nodes, 4)),
+        stock=np.zeros((days[0], nodes, 6)),
         detail=np.zeros((wide, nodes, speeds, 2)),
         level=np.zeros((wide, nodes)),
         kept=np.zeros((wide, speeds, 2), np.int64),
@@ -115,6 +139,14 @@ def close_day(network, limited, kept, clock):
     for i in range(items):
         for n in range(nodes):
             units = state.on_hand[i, n]
+            if state.leaving.shape[0] > 0 and state.leaving[i, n] > 0:
+                held = state.leaving[i, n]
+                units += held
+                books.stock[clock.day, n, 4] += held
+                books.stock[clock.day, n, 5] += held * catalog.volume[i]
+                if clock.charged:
+                    books.cost[i, BACKORDER] += held * catalog.backorder_cost[i]
+                    books.tally[i, C_HELD] += held
             if units == 0:
                 continue
             books.stock[clock.day, n, 0] += units
@@ -138,8 +170,8 @@ def close_day(network, limited, kept, clock):
 def opened(used: Used, limits, mode: tuple[str, str, str], clock: Clock, periods: int, bucket_periods: int) -> None:
     """Set the room of every resource for a new day.
 
-    `mode` says for storage, inbound and outbound: `day` (the capacity of a day holds every day), `bucket`
-    (days of a bucket may lend each other) or `measure` (no limit).
+    `mode` says for storage, inbound and outbound: `day` (the capacity of a day holds every day), `queue` (the
+    same; what exceeds it waits), `bucket` (days of a bucket may lend each other) or `measure` (no limit).
     """
     days = min(bucket_periods, periods - clock.bucket * bucket_periods)
     first = clock.day % bucket_periods == 0
@@ -149,7 +181,8 @@ def opened(used: Used, limits, mode: tuple[str, str, str], clock: Clock, periods
             used.today[r] = 0.0
             continue
         capacity = limits.capacity[r, clock.bucket]
-        used.room[r] = {"day": capacity, "bucket": capacity * days, "measure": np.inf}[mode[kind]] * (1 + 1e-12)
+        rooms = {"day": capacity, "queue": capacity, "bucket": capacity * days, "measure": np.inf}
+        used.room[r] = rooms[mode[kind]] * (1 + 1e-12)
         if kind != STORAGE:
             used.today[r] = 0.0
             if mode[kind] != "bucket" or first:

@@ -20,7 +20,7 @@ class Day:
         day: Number of the day, from 0.
         cost: Money by term.
         units: By name: `demand, shipped, on_time, late, lost, downgraded, backordered, purchased, received,
-            transferred, waited` (unit-days), `wasted`.
+            transferred, waited` and `held` (unit-days), `wasted`.
         promises: By speed asked for, `[speeds, 5]`: see `PROMISES`.
         usage: Of every resource, in the measure of its capacity, `[resources]`; spend: money of the day; service: 0.
         stock: Units on hand at the end of the day, `[nodes]`.

@@ -8,6 +8,7 @@ import polars as pl
 from meio_jax.backtest.lookup import bad
 
 Enforcement = Literal["day", "bucket", "measure"]
+Outbound = Literal["day", "queue", "bucket", "measure"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Options:
             days of a bucket may lend each other capacity (an average, as the planner counts it); `measure`:
             no limit, only counted.
             Goods that find no room at a dock or in a hall wait outside; an order that a node cannot ship any
-            more goes to the next cheapest node.
+            more goes to the next cheapest node, or with `outbound: queue` waits there and leaves on a later day: it is
+            late, costs as a backorder meanwhile, and is held in the hall.
         ordering: when nodes order up to the levels of a plan: in the `evening`, on what the day's sales have
             left, or in the `morning` before them (as tables are executed).
         actual: recorded sales to use instead of the forecast: `item_id`, `units` and `period` or `ds`. They
@@ -42,7 +44,7 @@ class Options:
 
     storage: Literal["day", "measure"] = "day"
     inbound: Enforcement = "day"
-    outbound: Enforcement = "day"
+    outbound: Outbound = "day"
     ordering: Literal["evening", "morning"] = "evening"
     actual: pl.DataFrame | None = None
     orders: pl.DataFrame | None = None
@@ -59,7 +61,7 @@ class Options:
         choices = {
             "storage": ("day", "measure"),
             "inbound": ("day", "bucket", "measure"),
-            "outbound": ("day", "bucket", "measure"),
+            "outbound": ("day", "queue", "bucket", "measure"),
             "rounding": ("nearest", "up"),
             "ordering": ("evening", "morning"),
             "small_orders": ("refuse", "fill"),

@@ -34,7 +34,8 @@ class Outcome:
 
     Attributes:
         items: per item: the cost terms and `total` (money), units (`demand, shipped, on_time, late, lost,
-            downgraded, backordered` and `waited` in unit-days, `purchased, received, transferred, wasted`),
+            downgraded, backordered`, `waited` outside and `held` before outbound docks in unit-days, `purchased,
+            received, transferred, wasted`),
             `unit_km`, `carbon_kg`.
         replications: the same, summed over items, per replication; also `orders`, `seconds`, and of vendors with rules
             for whole orders `vendor_orders`, their `trucks`, `refused_orders` and `postponed_orders`.
@@ -46,7 +47,8 @@ class Outcome:
         promises: by speed asked for: demand, on_time, downgraded, lost; `km` is the mean distance at that
             speed.
         service: demand and on_time by region, speed and bucket.
-        stock: per day and node at the end of the day: units, m3, and what waits outside (units, m3).
+        stock: per day and node at the end of the day: units, m3, what waits outside (units, m3), and what of the first
+            is promised and waits to leave (units, m3).
         capacity: per resource and bucket: usage in the unit of its capacity, `peak` (largest day), capacity,
             `violation` (relative, of the mean usage) and `excess` (relative, of the peak day).
         transfers: units by lane and bucket.
@@ -195,7 +197,7 @@ def _service(world: World, books: list[Books]) -> pl.DataFrame:
 
 def _stock(world: World, books: list[Books]) -> pl.DataFrame:
     stock = _mean([b.stock for b in books])
-    names = ("units", "m3", "waiting_units", "waiting_m3")
+    names = ("units", "m3", "waiting_units", "waiting_m3", "held_units", "held_m3")
     table = _table(
         {"day": list(range(world.periods)), "node_id": world.nodes},
         {n: stock[..., k] for k, n in enumerate(names)},

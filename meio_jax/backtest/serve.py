@@ -62,7 +62,10 @@ def _pick(network, limited, state, levels, ask, units, clock):
             cost += worth_of_unit(levels.value[period, item, n], levels.ahead[item, n], state.on_hand[item, n])
         if cost < best_cost:
             fit = units
-            if units > 0:
+            if units > 0 and state.leaving.shape[0] > 0:
+                # What the dock cannot take today leaves on a later day.
+                fit = min(units, stock)
+            elif units > 0:
                 where = OUTBOUND * limits.nodes + n
                 fit = units_that_fit(limits, used, kind, item, where, min(units, stock))
             if fit > 0 or units == 0:
@@ -72,16 +75,24 @@ def _pick(network, limited, state, levels, ask, units, clock):
 
 @inlined
 def _ship(network, limited, kept, ask, entry, units, clock):
-    """Take units from stock and book the shipment of `entry`."""
+    """Take units from stock and book the shipment of `entry`; returns the units that leave today."""
     catalog, sites, reach = network
     limits, used = limited
-    state, books, _ = kept
+    state, books, _, held = kept
     item, _region, speed, _hour = ask
     n, kind = reach.node[entry], catalog.storage_class[item]
     state.on_hand[item, n] -= units
     take_oldest(state, item, n, units, clock.day)
-    use(limits, used, kind, item, OUTBOUND * limits.nodes + n, units)
-    use(limits, used, kind, item, STORAGE * limits.nodes + n, -units)
+    leaving = units
+    if state.leaving.shape[0] > 0:
+        leaving = units_that_fit(limits, used, kind, item, OUTBOUND * limits.nodes + n, units)
+        if leaving < units:
+            state.leaving[item, n] += units - leaving
+            at = held.filled[0]
+            held.item[at], held.node[at], held.units[at] = item, n, units - leaving
+            held.filled[0] = at + 1
+    use(limits, used, kind, item, OUTBOUND * limits.nodes + n, leaving)
+    use(limits, used, kind, item, STORAGE * limits.nodes + n, -leaving)
     books.flow[item, 1] += units
     if clock.charged:
         cost = units * (reach.cost_unit[entry] + reach.cost_kg[entry] * catalog.weight[item])
@@ -99,6 +110,7 @@ def _ship(network, limited, kept, ask, entry, units, clock):
         if books.detail.shape[0] > 0:
             books.detail[item, n, speed, 0] += units
             books.detail[item, n, speed, 1] += cost
+    return leaving
 
 
 @inlined
@@ -136,7 +148,7 @@ def _serve_one(network, limited, kept, levels, ask, order, clock):
     """Serve one order of `order = (units, coin, late)`; what must wait is written to the backlog from entry
     `order[3]` on. Returns the number of entries written so far."""
     catalog, _sites, reach = network
-    state, books, backlog = kept
+    state, books, backlog, _held = kept
     item, region, asked, hour = ask
     left, coin, late, filled = order
     speed = asked
@@ -146,10 +158,12 @@ def _serve_one(network, limited, kept, levels, ask, order, clock):
             entry, units = _pick(network, limited, state, levels, now, left, clock)
             if entry < 0:
                 break
-            _ship(network, limited, kept, now, entry, units, clock)
+            leaving = _ship(network, limited, kept, now, entry, units, clock)
             left -= units
             if clock.charged and speed == asked:
-                _promised(limited[0], books, now, reach.node[entry], late, units, clock)
+                _promised(limited[0], books, now, reach.node[entry], late, leaving, clock)
+                books.tally[item, C_LATE] += units - leaving
+                books.promise[speed, 3] += 0 if late else units - leaving
         accepting = 0
         if left > 0 and speed + 1 < reach.speeds and catalog.downgrade_share[item] > 0.0:
             for _ in range(left):
@@ -177,8 +191,8 @@ def serve(network, limited, kept, levels, orders, clock):
     Args:
         network: `(catalog, sites, reach)`.
         limited: `(limits, used)`.
-        kept: `(state, books, backlog)`: stock, books, and room for the orders that wait until tomorrow;
-            changed.
+        kept: `(state, books, backlog, held)`: stock, books, and room for the orders that wait until tomorrow, and for
+            shipments that do not leave today; changed.
         levels: The plan.
         orders: Orders, waiting ones first.
         clock: The day.
@@ -187,7 +201,7 @@ def serve(network, limited, kept, levels, orders, clock):
         Number of entries of `backlog` in use.
     """
     catalog, _sites, reach = network
-    state, books, backlog = kept
+    state, books, backlog, _held = kept
     filled = 0
     for k in range(len(orders.item)):
         item, region, speed = orders.item[k], orders.region[k], orders.speed[k]

@@ -11,8 +11,19 @@ from typing import NamedTuple
 import numpy as np
 
 from meio_jax.backtest import draws
-from meio_jax.backtest.books import C_PURCHASED, INBOUND, PURCHASE, Clock, State, close_day, empty_books, opened
+from meio_jax.backtest.books import (
+    C_PURCHASED,
+    INBOUND,
+    PURCHASE,
+    Clock,
+    State,
+    blank_held,
+    close_day,
+    empty_books,
+    opened,
+)
 from meio_jax.backtest.deliveries import Deliveries
+from meio_jax.backtest.depart import depart
 from meio_jax.backtest.limits import unused
 from meio_jax.backtest.lookup import bad, solid
 from meio_jax.backtest.lots import expire
@@ -101,6 +112,7 @@ class Simulation:
         self.flows = np.zeros((len(supply.lane_from) + len(supply.offer_node), world.buckets), np.int64)
         self.backlog = _owed_orders(world, seed)
         self.queue = no_shipment()
+        self.held = blank_held(0).used()
         self.due: dict[int, list[Shipment]] = {}
         self.under_way: list[list[Shipment]] = []
         self.deliveries = Deliveries(world, options, seed)
@@ -121,7 +133,8 @@ class Simulation:
         if rows:
             row = due_row[item, node]
             np.add.at(ahead, (row[row >= 0], np.minimum(due[row >= 0], ahead.shape[1] - 1)), units[row >= 0])
-        state = State(world.on_hand.copy(), on_order, _waiting(world), ahead, due_row, *lots_at_start(world))
+        leaving = np.zeros(world.on_hand.shape if self.options.outbound == "queue" else (0, 0), np.int64)
+        state = State(world.on_hand.copy(), on_order, _waiting(world), ahead, due_row, *lots_at_start(world), leaving)
         scratch = empty_books(len(world.items), len(world.nodes), 1, 1, (1, 1), False)
         close_day((world.catalog, world.sites), self.limited, (state, scratch), Clock(0, 0, 0))
         return state
@@ -217,6 +230,7 @@ class Simulation:
     def serve(self, fresh: Orders, clock: Clock) -> None:
         """Serve those who wait and the day's orders, one by one; then what can be sold no longer is disposed of."""
         world = self.world
+        self._depart(clock)
         self._look_ahead(clock)
         self.orders_served += len(fresh.item)
         orders = joined(self.backlog, fresh) if len(self.backlog.item) else fresh
@@ -226,9 +240,21 @@ class Simulation:
         waits = blank_orders(room)
         waits.late[:] = True
         network = (world.catalog, world.sites, world.reach)
-        filled = serve(network, self.limited, (self.state, self.books, waits), self.levels, orders, clock)
+        splits = int(np.minimum(orders.units, len(world.nodes) * len(world.speeds)).sum())
+        held = blank_held(splits if self.options.outbound == "queue" else 0)
+        filled = serve(network, self.limited, (self.state, self.books, waits, held), self.levels, orders, clock)
         self.backlog = Orders(*[column[:filled] for column in waits])
+        item, node, units = (np.concatenate(both) for both in zip(self.held, held.used(), strict=True))
+        self.held = (item, node, units)
         expire((world.catalog, world.sites), self.limited, (self.state, self.books), clock)
+
+    def _depart(self, clock: Clock) -> None:
+        """What waits to leave does so, as far as the docks can take it."""
+        item, node, units = self.held
+        if len(item):
+            depart(self.world.catalog, self.limited, self.state, (item, node, units))
+            waits = units > 0
+            self.held = (item[waits], node[waits], units[waits])
 
     def _look_ahead(self, clock: Clock) -> None:
         """What nodes expect from this morning on, where a plan says what units are worth.

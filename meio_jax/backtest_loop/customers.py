@@ -43,10 +43,11 @@ def ground(tables: Tables, folder: Path, part: BacktestPart) -> Ground:
         InputError: If customers are asked for that are not there, or a recorded file cannot be used.
     """
     kind = _kind(tables, folder, part)
+    queues = tables.settings.docks == "queue"
     options = Options(
         storage=part.storage,
-        inbound=part.inbound,
-        outbound=part.outbound,
+        inbound=part.inbound or ("day" if queues else "bucket"),
+        outbound=part.outbound or ("queue" if queues else "bucket"),
         lead_times=_if_given(part.lead_times, "backtest.lead_times"),
         deliveries=_if_given(part.deliveries, "backtest.deliveries"),
         short_deliveries=(part.short_chance, part.short_share),

@@ -50,6 +50,7 @@ def _daily(life: Life, world: World) -> pl.DataFrame:
         row: dict[str, object] = {"arm": life.name, "day": day.day, "date": _date(world, day.day)}
         row |= {"total": sum(costs.values())} | costs | {name: day.units[name] for name in _UNITS}
         row |= {"transferred": day.units["transferred"], "waiting_unit_days": day.units["waited"]}
+        row |= {"held_unit_days": day.units["held"]}
         row |= {"stock": stock, "stock_value": day.stock_value, "on_order": day.on_order}
         rows.append(row | {"days_of_cover": stock / rate if rate > 0 else None, "short_transfers": step.short})
     return pl.DataFrame(rows, schema_overrides={"days_of_cover": pl.Float64})
@@ -102,12 +103,16 @@ def _capacity(life: Life) -> pl.DataFrame:
 
 
 def _docks(life: Life) -> pl.DataFrame:
-    """Goods that wait outside of a node in the evening, since dock or hall are full or it is closed; rows with any."""
-    stock = life.outcome.stock.filter(pl.col("waiting_units") > 0)
-    rows = stock.select(
-        "day", "node_id", pl.col("waiting_units").cast(pl.Float64), pl.col("waiting_m3").cast(pl.Float64)
-    )
-    return rows.select(pl.lit(life.name).alias("arm"), pl.all())
+    """Goods that wait in the evening; rows with any.
+
+    `inbound`: outside of a node, since dock or hall are full or it is closed; `outbound`: for customers, to leave.
+    """
+    parts = []
+    for direction, name in (("inbound", "waiting"), ("outbound", "held")):
+        here = life.outcome.stock.filter(pl.col(f"{name}_units") > 0)
+        found = {f"waiting_{size}": pl.col(f"{name}_{size}").cast(pl.Float64) for size in ("units", "m3")}
+        parts.append(here.select("day", "node_id", direction=pl.lit(direction), **found))
+    return pl.concat(parts).select(pl.lit(life.name).alias("arm"), pl.all())
 
 
 def _prices(life: Life) -> pl.DataFrame:

@@ -46,7 +46,8 @@ def _arm(life: Life, world: World) -> dict[str, Any]:
         "days_of_cover": float(stock.mean() / sold) if sold > 0 else None,
         "turns_per_year": year * sold / float(stock.mean()) if stock.mean() > 0 else None,
         "violation": _violation(life),
-        "docks": _docks(life),
+        "docks": _docks(life, "waiting_units", "received"),
+        "outbound_docks": _docks(life, "held_units", "shipped"),
         "refused_orders": int(life.outcome.replications["refused_orders"].sum()),
         "short_transfers": int(sum(step.short for step in life.steps)),
         "seconds": float(sum(step.seconds for step in life.steps)),
@@ -56,15 +57,21 @@ def _arm(life: Life, world: World) -> dict[str, Any]:
     }
 
 
-def _docks(life: Life) -> dict[str, Any]:
-    """Goods that wait outside of nodes: in all, how long a unit received waits on average, and the worst evening."""
-    table, received = life.outcome.stock, float(life.outcome.items["received"].sum())
-    waiting = table["waiting_units"].to_numpy().astype(float)
+def _docks(life: Life, waits: str, passed: str) -> dict[str, Any]:
+    """Goods that wait at docks: in all, how long a unit that passes waits on average, and the worst evening.
+
+    Args:
+        life: Of an arm.
+        waits: Column of what waits, of the stock of every evening.
+        passed: Column of what passes, of the items.
+    """
+    table, units = life.outcome.stock, float(life.outcome.items[passed].sum())
+    waiting = table[waits].to_numpy().astype(float)
     worst = table.row(int(np.argmax(waiting)), named=True) if waiting.any() else None
     return {
         "waiting_unit_days": float(waiting.sum()),
-        "mean_delay_days": float(waiting.sum() / received) if received > 0 else None,
-        "worst": worst and {name: worst[name] for name in ("node_id", "day", "waiting_units")},
+        "mean_delay_days": float(waiting.sum() / units) if units > 0 else None,
+        "worst": worst and {"node_id": worst["node_id"], "day": worst["day"], "waiting_units": worst[waits]},
     }
 
 

@@ -90,15 +90,20 @@ def _headline(summary: dict[str, Any], folder: str) -> str:
         # Backtests of earlier versions do not say it.
         if arm.get("docks", {}).get("worst"):
             text += f"\n{escape(name)}: {delays(arm['docks'], str(summary.get('period', 'day')))}"
+        if arm.get("outbound_docks", {}).get("worst"):
+            found = delays(
+                arm["outbound_docks"], str(summary.get("period", "day")), "what customers are promised waits"
+            )
+            text += f"\n{escape(name)}: {found}"
     return text
 
 
-def delays(docks: dict[str, Any], period: str) -> str:
+def delays(docks: dict[str, Any], period: str, what: str = "goods wait outside") -> str:
     """How long goods wait before full docks, in words."""
     worst, delay = docks["worst"], docks["mean_delay_days"]
     mean = "" if delay is None else f", {delay:.2f} {period}s for a unit on average"
     return (
-        f"goods wait outside for {docks['waiting_unit_days']:,.0f} unit-{period}s{mean}; most on {period} "
+        f"{what} for {docks['waiting_unit_days']:,.0f} unit-{period}s{mean}; most on {period} "
         f"{worst['day']} at {escape(str(worst['node_id']))}: {worst['waiting_units']:,.0f} units."
     )
 

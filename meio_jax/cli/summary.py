@@ -54,9 +54,22 @@ def _headline(certificate: dict[str, Any], run: str) -> Table:
         ("clairvoyant bound", _money(certificate["clairvoyant_bound"])),
         ("largest violation", _share(certificate["largest_violation"], _beyond(certificate))),
     ]
+    # Runs of earlier versions do not say it.
+    if certificate.get("docks"):
+        rows.append(("waits at docks", docks_line(certificate["docks"])))
     for name, value in rows:
         table.add_row(name, value)
     return table
+
+
+def docks_line(docks: dict[str, Any]) -> str:
+    """How long goods wait at docks that queue, in words."""
+    mean = f"{docks['waited_share']:.1%} of what is brought to them, {docks['mean_wait']:.2f} periods on average"
+    if docks["node"] is None:
+        return "nothing"
+    longest = f"{docks['longest_wait']:.1f} periods at {docks['node']} ({docks['direction']}, bucket {docks['bucket']})"
+    moving = "" if docks["settled"] else "; queues and plan do not agree yet"
+    return escape(f"{mean}; longest {longest}{moving}")
 
 
 def _slack(certificate: dict[str, Any]) -> str:

@@ -369,10 +369,16 @@ class BacktestPart(_Part):
     storage: Literal["day", "measure"] = Field(
         default="day", description="storage: its capacity holds every `day`, or is only measured"
     )
-    inbound: Literal["day", "bucket", "measure"] = Field(
-        default="bucket", description="docks: capacity holds every day, on average over a bucket, or is only measured"
+    inbound: Literal["day", "bucket", "measure"] | None = Field(
+        default=None,
+        description="docks: capacity holds every day (what exceeds it waits outside), on average over a bucket, or is "
+        "only measured; empty: `day` where the instance says `docks: queue`, else `bucket`",
     )
-    outbound: Literal["day", "bucket", "measure"] = Field(default="bucket", description="outbound: the same")
+    outbound: Literal["day", "queue", "bucket", "measure"] | None = Field(
+        default=None,
+        description="outbound: the same; what exceeds the capacity of a day goes to another node (`day`) or waits and "
+        "leaves later (`queue`); empty: `queue` where the instance says `docks: queue`, else `bucket`",
+    )
 
 
 class OutputPart(_Part):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -139,6 +139,7 @@ def item_of_run(run: Path, folder: Path, config: Config, item: str) -> ItemOfRun
     dtype = np.dtype(config.precision).type
     bands = config.fulfilment.weight_bands
     instance = build_instance(tables, block_items=1, bands=bands, dtype=dtype, census=census_of(run, folder, bands))
+    instance = replace(instance, network=earlier.at_docks(instance.network))
     settings = settings_of(config, instance)
     axes = _axes(instance)
     prices, listed = (

@@ -273,7 +273,7 @@ class Replanner:
             return jnp.asarray(prices_of(self._priced, axes, found), instance.resources.capacity.dtype)
 
         return Surroundings(
-            network=instance.network,
+            network=self._priced.at_docks(instance.network),
             resources=instance.resources,
             profiles=instance.catalog.profiles,
             prices=table(self._priced.prices),

@@ -106,6 +106,9 @@ def _days(daily: pl.DataFrame) -> Markup:
     ]
     if daily["waiting_unit_days"].sum() > 0:
         charts.append(_by_arm(daily, "waiting_unit_days", "Units that wait outside of full docks and halls"))
+    # Backtests of earlier versions do not have it.
+    if "held_unit_days" in daily.columns and daily["held_unit_days"].sum() > 0:
+        charts.append(_by_arm(daily, "held_unit_days", "Units that are promised and wait for full outbound docks"))
     return section("days", "Days", cards(*charts))
 
 

@@ -7,9 +7,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
 from meio_jax.errors import InputError, Note, Problem
+from meio_jax.model.network import Network
+from meio_jax.model.queues import Shares
 from meio_jax.runs.checkpoint import Restored, newest, read_items, saved_items
 from meio_jax.runs.portable import ITEMS, SHARED, Basis
 
@@ -48,6 +52,17 @@ class SavedRun:
     def list_prices(self) -> np.ndarray | None:
         """Prices that rank its fulfilment options; None where there are none."""
         return self.saved.arrays.get(f"{SHARED}.best_list_prices")
+
+    def at_docks(self, network: Network) -> Network:
+        """A network with what passed its docks in the search, where these queued on the same days; else as it is."""
+        docks, held = network.docks, self.saved.arrays
+        found = (held.get(f"{SHARED}.docks.waiting"), held.get(f"{SHARED}.docks.due"))
+        if docks is None or found[0] is None or found[1] is None:
+            return network
+        if any(one.shape != docks.shares.due.shape for one in found if one is not None):
+            return network
+        shares = Shares(*(jnp.asarray(one, docks.shares.due.dtype) for one in found))
+        return eqx.tree_at(lambda n: n.docks.shares, network, shares)
 
     @property
     def gradient_steps(self) -> int:

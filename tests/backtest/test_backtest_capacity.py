@@ -128,3 +128,40 @@ def test_lane_vendor_spend_and_service_are_measured() -> None:
     assert [use["fast", b] for b in (0, 1)] == pytest.approx(shares)
     short = outcome.capacity.filter(pl.col("kind") == "service")["violation"].to_numpy()
     assert short == pytest.approx(np.maximum(1 - np.array(shares) / 0.95, 0))
+
+
+def test_what_exceeds_an_outbound_dock_leaves_later_and_is_late() -> None:
+    tables = single_node(
+        0.0, settings={"periods": 4}, resources=limited("outbound", 4.0), start=20.0, item={"backorder_cost": 2.0}
+    )
+    rows = orders(("i", "r", "s", 0, 9.0, 10), ("i", "r", "s", 1, 9.0, 3))
+    outcome = simulate(tables, PLAN, options=Options(orders=rows, outbound="queue"))
+    assert outcome.stock["held_units"].to_list() == [6, 5, 1, 0]
+    # What waits lies in the hall: 20 less what has left, 4 a day.
+    assert outcome.stock["units"].to_list() == [16, 12, 8, 7]
+    done = outcome.metrics()
+    assert (done["on_time"], done["late"], done["lost"], done["held"]) == (4, 9, 0, 12)
+    assert done["holding"] == pytest.approx(16 + 12 + 8 + 7)
+    assert done["backorder"] == pytest.approx(2.0 * 12)
+    assert outcome.capacity["peak"].to_list() == [4.0]
+    elsewhere = simulate(tables, PLAN, options=Options(orders=rows)).metrics()
+    assert (elsewhere["on_time"], elsewhere["lost"], elsewhere["held"]) == (7, 6, 0)
+
+
+def test_the_first_promise_leaves_first_and_frees_its_room() -> None:
+    """Two items at a dock of two units a day and a hall of six: what leaves makes room for what waits outside."""
+    tables = single_node(
+        0.0,
+        items=2,
+        settings={"periods": 4},
+        start=3.0,
+        resources=[*limited("outbound", 2.0), {**limited("storage", 6.0)[0], "resource_id": "hall"}],
+        on_order=[{"item_id": "i0", "node_id": "n", "period_due": 0, "units": 3.0}],
+    )
+    rows = orders(("i1", "r", "s", 0, 9.0, 3), ("i0", "r", "s", 0, 10.0, 2))
+    outcome = simulate(tables, PlanTable(same_targets(tables, n=0)), options=Options(orders=rows, outbound="queue"))
+    # Three of i1 come first, of which two leave; then the third, and one of i0; then the last.
+    assert outcome.stock["held_units"].to_list() == [3, 1, 0, 0]
+    # Two leave on day 0, two on day 1, one on day 2; what waits outside comes in on the mornings after.
+    assert outcome.stock["waiting_units"].to_list() == [3, 1, 0, 0]
+    assert outcome.stock["units"].to_list() == [4, 4, 4, 4]

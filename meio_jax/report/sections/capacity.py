@@ -98,10 +98,48 @@ def capacity(data: RunData, figures: Figures) -> Markup:
     )
     hint = tag("p", lead, tag("code", "meio whatif RUN --resource ID --capacity +10%"), class_="lead")
     kinds = figures.capacity["kind"].unique(maintain_order=True).to_list()
+    waits = data.optional("plan/docks")
     if not kinds:
         return section("capacity", "Capacity", empty("The instance has no shared capacities."))
     panels = []
     for kind in kinds:
         frame = figures.capacity.filter(kind=kind)
         panels.append((f"{kind} ({frame['resource_id'].n_unique()})", _panel(frame, data)))
+    if waits is not None:
+        panels.append(("waits at docks", _waits(waits, data)))
     return section("capacity", "Capacity", hint, tabs("capacity", "Kind of capacity", panels))
+
+
+def _waits(waits: pl.DataFrame, data: RunData) -> Markup:
+    """What waits at docks that queue, the longest waits first."""
+    shown = waits.sort("longest_wait", "mean_wait", "node_id", descending=[True, True, False]).head(_ROWS)
+    period = f"{data.period}s"
+    columns = [
+        Column("Dock"),
+        Column("Direction"),
+        Column(data.bucket_word.capitalize(), True),
+        Column("Units", True, "brought to the dock"),
+        Column("Not on the day", True, "share of them that waits"),
+        Column("Mean wait", True, period),
+        Column("Longest wait", True, period),
+        Column("Largest queue", True, "units that wait in an evening at most"),
+    ]
+    body = [
+        [
+            name_cell(row["node_id"] + (f", {row['storage_class']}" if row["storage_class"] else "")),
+            cell(row["direction"]),
+            cell(str(row["bucket"] + 1), figure=True, sort=row["bucket"]),
+            cell(number(row["units"]), figure=True, sort=row["units"]),
+            cell(share(row["waited_units"] / row["units"]), figure=True, sort=row["waited_units"] / row["units"]),
+            *(
+                cell(number(row[name]), figure=True, sort=row[name])
+                for name in ("mean_wait", "longest_wait", "largest_queue")
+            ),
+        ]
+        for row in shown.iter_rows(named=True)
+    ]
+    lead = "What exceeds the capacity of a day waits, the longest waiting first. Means over holdout scenarios."
+    parts = [tag("p", lead, class_="quiet"), table(columns, body, label="Waits at docks")]
+    if waits.height > shown.height:
+        parts.append(empty(f"{waits.height - shown.height} more with shorter waits are in plan/docks.parquet."))
+    return tag("div", parts)
