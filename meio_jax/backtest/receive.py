@@ -1,11 +1,19 @@
 """Start of a day: what has arrived is unloaded as far as the dock and the storage have room; the rest
 waits."""
 
+from meio_jax.backtest import draws
 from meio_jax.backtest.books import C_RECEIVED, C_WAITED, HOLDING, INBOUND
 from meio_jax.backtest.compiled import compiled
 from meio_jax.backtest.limits import INBOUND as DOCK
 from meio_jax.backtest.limits import STORAGE, units_that_fit, use
 from meio_jax.backtest.lots import dispose, last_day, put_away
+
+
+@compiled
+def turns(state, key, item_of, turn):
+    """When what arrives on a day is unloaded: `turn` `[arrivals]` is filled with draws by item, the least go first."""
+    for k in range(len(item_of)):
+        _, turn[k] = draws.uniform(draws.key(state, key[item_of[k]]))
 
 
 @compiled

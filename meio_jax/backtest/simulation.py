@@ -35,7 +35,7 @@ from meio_jax.backtest.outcome import Run
 from meio_jax.backtest.plan import Levels, PlanSource, PlanTable, Snapshot
 from meio_jax.backtest.plan_shares import offer_items
 from meio_jax.backtest.prices import unit_prices
-from meio_jax.backtest.receive import receive
+from meio_jax.backtest.receive import receive, turns
 from meio_jax.backtest.review import NEAREST, UP, Rules, Shipments, blank_desk, review
 from meio_jax.backtest.serve import serve
 from meio_jax.backtest.supply import Supply, with_recorded
@@ -211,7 +211,7 @@ class Simulation:
         """Unload what has arrived, as far as there is room."""
         for lacking in self.missing.pop(clock.day, []):
             self._take_back(lacking, clock)
-        parts = [self.queue, *self.due.pop(clock.day, [])]
+        parts = [self.queue, *self._in_turn(self.due.pop(clock.day, []), clock)]
         item, node, units, promised, last = (np.concatenate([part[k] for part in parts]) for k in range(5))
         if len(item):
             network, arrivals = (self.world.catalog, self.world.sites), (item, node, units, last)
@@ -219,6 +219,17 @@ class Simulation:
         waits = units > 0
         self.queue = (item[waits], node[waits], units[waits], promised[waits], last[waits])
         self.under_way = [[self.queue], *(list(parts) for parts in self.due.values())]
+
+    def _in_turn(self, parts: list[Shipment], clock: Clock) -> list[Shipment]:
+        """What arrives today in a random order: where a dock is full no item is always the last one."""
+        if not parts or not len(self.world.limits.member):
+            return parts
+        item, node, units, promised, last = (np.concatenate([part[k] for part in parts]) for k in range(5))
+        turn = np.zeros(len(item))
+        state = draws.derived(self.supply_side[1].seed, draws.UNLOAD, clock.day)
+        turns(state, self.world.catalog.key, item, turn)
+        order = np.argsort(turn, kind="stable")
+        return [(item[order], node[order], units[order], promised[order], last[order])]
 
     def _closed(self, day: int) -> np.ndarray:
         """Nodes that receive nothing on a day."""
