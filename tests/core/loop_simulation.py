@@ -105,13 +105,54 @@ def ask_round(wanted: dict, stock: np.ndarray, asked_node: dict) -> dict:
     return got
 
 
-def serve_wave(net, item, lists, demand, stock, book, bucket, *, promised, reserved):
-    """Serve one wave: `demand[speed, region]`; returns what is left of it after downgrades."""
+class DockQueues:
+    """Docks of one item and scenario: what passes on a day by node, and what waits outside and to leave."""
+
+    def __init__(self, case: Case, scenario: int) -> None:
+        docks, nodes = case.network.docks, case.network.nodes
+        self.passes = np.ones((2, 2, case.network.periods, nodes))
+        self.outside = {kind: np.zeros(nodes) for kind in ("vendor", "lane")}
+        self.old: dict[int, dict[float, float]] = {node: {} for node in range(nodes)}
+        self.leaving = np.zeros(nodes)
+        if docks is not None:
+            for queue, (node, out) in enumerate(zip(docks.node, docks.outbound, strict=True)):
+                for which, share in enumerate((docks.shares.waiting, docks.shares.due)):
+                    own = np.asarray(share)[:, queue]
+                    self.passes[int(out), which, :, node] = own[:, min(scenario, own.shape[1] - 1)]
+
+    def unload(self, kind: str, t: int, node: int, due: float) -> float:
+        """Units of a pipeline that pass: of what waits and of what is due."""
+        waiting, fresh = self.passes[0, :, t, node]
+        before = self.outside[kind][node]
+        received = waiting * before + fresh * due
+        self.outside[kind][node] = before + due - received
+        return received
+
+    def unload_by_life(self, node: int, due: dict[float, float], received: float) -> dict[float, float]:
+        """Lots of lanes that pass: of all that stand there the same part."""
+        there = self.old[node]
+        for last, units in due.items():
+            there[last] = there.get(last, 0.0) + units
+        part = received / total if (total := sum(there.values())) > 0 else 0.0
+        self.old[node] = {last: units * (1 - part) for last, units in there.items()}
+        return {last: units * part for last, units in there.items()}
+
+    def close(self, t: int, shipped: np.ndarray) -> None:
+        """What was promised and does not leave waits."""
+        waiting, fresh = self.passes[1, :, t]
+        self.leaving = self.leaving * (1 - waiting) + shipped * (1 - fresh)
+
+
+def serve_wave(net, item, lists, demand, stock, book, bucket, *, promised, reserved, leaves):
+    """Serve one wave: `demand[speed, region]`; returns what is left of it after downgrades.
+
+    `leaves` is the share of what is promised that leaves each node on the day.
+    """
     left = np.zeros_like(demand)
     arrived = np.zeros(net.regions)
     for s in range(net.speeds):
         wanted = {r: demand[s, r] + arrived[r] for r in range(net.regions)}
-        first_wanted = dict(wanted)
+        first_wanted, at_once = dict(wanted), dict.fromkeys(wanted, 0.0)
         usable = np.maximum(stock - reserved[s], 0.0)
         kept = stock - usable
         for p in range(lists.node.shape[1]):
@@ -123,12 +164,13 @@ def serve_wave(net, item, lists, demand, stock, book, bucket, *, promised, reser
                 book.unit("carbon", units * lists.carbon[s, p, r])
                 book.unit("shipped", units)
                 book.flow("outbound", bucket, node, units)
+                at_once[r] += units * leaves[node] if units else 0.0
                 wanted[r] -= units
         stock[:] = kept + usable
         for r in range(net.regions):
             if promised and first_wanted[r] > 0:
                 # A downgraded unit counts as promised at its own speed only.
-                share = 1 - wanted[r] / first_wanted[r]
+                share = at_once[r] / first_wanted[r]
                 book.flow("served", bucket, s, net.region_group[r], demand[s, r] * share)
             moved = wanted[r] * item.downgrade_share if s + 1 < net.speeds else 0.0
             book.cost("downgrade", moved * item.downgrade_cost)
@@ -228,6 +270,7 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
         # What is between nodes at the start counts as received on day 0.
         lane = {n: [(due, units, {lots.life - 1: units}) for due, units, _ in lane[n]] for n in range(net.nodes)}
     backlog = np.zeros((net.speeds, net.regions))
+    docks = DockQueues(case, scenario)
     book, silent = Ledger(), Ledger()
 
     def decide(t, bucket, lists, now, placed_on):
@@ -249,18 +292,22 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
         lists = numpy_of(case.lists, (bucket,))
         wasted = np.zeros(net.nodes)
         for node in range(net.nodes):
-            due = sum(u for when, u, _ in vendor[node] + lane[node] if when == t)
-            on_hand[node] += due
-            on_order[node] -= due
-            for when, units, parts in vendor[node] + lane[node] if lots is not None else ():
-                if when == t:
-                    for last, part in ({t + lots.life - 1: units} if parts is None else parts).items():
-                        lots.add(node, last, part)
+            bought, moved = (sum(u for when, u, _ in rows[node] if when == t) for rows in (vendor, lane))
+            received = [docks.unload(kind, t, node, u) for kind, u in (("vendor", bought), ("lane", moved))]
+            on_hand[node] += sum(received)
+            on_order[node] -= sum(received)
             if lots is not None:
+                lots.add(node, t + lots.life - 1, received[0])
+                due: dict[float, float] = {}
+                for when, _, parts in lane[node]:
+                    for last, part in (parts if when == t else {}).items():
+                        due[last] = due.get(last, 0.0) + part
+                for last, part in docks.unload_by_life(node, due, received[1]).items():
+                    lots.add(node, last, part)
                 wasted[node] = lots.expire(node, t - 1)
                 on_hand[node] -= wasted[node]
-            now.cost("inbound", due * net.inbound_cost[node])
-            now.flow("inbound", bucket, node, due)
+            now.cost("inbound", sum(received) * net.inbound_cost[node])
+            now.flow("inbound", bucket, node, bought + moved)
         if not net.evening:
             decide(t, bucket, lists, now, t)
         reserved = np.zeros((net.speeds, net.nodes))
@@ -273,8 +320,10 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
             waves.insert(0, (numpy_of(lists, (0,)), backlog, False))
         for wave_lists, arriving, promised in waves:
             unmet += serve_wave(
-                net, item, wave_lists, arriving, on_hand, now, bucket, promised=promised, reserved=reserved
-            )
+                net, item, wave_lists, arriving, on_hand, now, bucket, promised=promised, reserved=reserved,
+                leaves=docks.passes[1, 1, t],
+            )  # fmt: skip
+        docks.close(t, morning - on_hand)
         for s in range(net.speeds):
             for r in range(net.regions):
                 now.flow("wanted", bucket, s, net.region_group[r], demand[t, :, s, r].sum())
@@ -291,14 +340,16 @@ def simulate(case: Case, target: np.ndarray, which: int, scenario: int, protecti
             now.unit("wasted", wasted.sum())
         if net.evening:
             decide(t, bucket, lists, now, t)
-        now.cost("holding", item.holding_cost * (net.holding_factor * on_hand).sum())
+        outside = docks.outside["vendor"] + docks.outside["lane"]
+        now.cost("holding", item.holding_cost * (net.holding_factor * (on_hand + outside + docks.leaving)).sum())
         now.cost("lost_sale", gone * item.lost_sale_cost)
-        now.cost("backorder", backlog.sum() * item.backorder_cost)
+        now.cost("backorder", (backlog.sum() + docks.leaving.sum()) * item.backorder_cost)
         now.unit("lost", gone)
         now.unit("backordered", backlog.sum())
         now.unit("demand", demand[t].sum())
         for node in range(net.nodes):
-            now.flow("stock", bucket, node, on_hand[node])
+            now.flow("stock", bucket, node, on_hand[node] + docks.leaving[node])
+            now.flow("outside", bucket, node, outside[node])
         book.stock.append(on_hand.copy())
     credit = (item.end_value * on_hand + item.end_value_due * on_order).sum() - item.end_value.max() * backlog.sum()
     book.cost("terminal", -credit)

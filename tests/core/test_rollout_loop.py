@@ -38,7 +38,8 @@ def compare(case: Case, outcome, ledgers: list[list[Ledger]]) -> None:
         for name, values in told.items():
             expected = [getattr(book, kind).get(name, 0.0) for item in ledgers for book in item]
             close(values, np.asarray(expected), tolerance=ROUNDING, what=f"{kind}.{name}")
-    for name in (*FLOWS, "wasted") if case.block.shelf is not None else FLOWS:
+    more = [("wasted", case.block.shelf), ("outside", case.network.docks)]
+    for name in (*FLOWS, *(name for name, there in more if there is not None)):
         values = np.asarray(getattr(outcome.flows, name))
         expected = np.zeros_like(values)
         for i, item in enumerate(ledgers):
