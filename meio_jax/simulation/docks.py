@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from meio_kernels.lines import order_lines
+from meio_kernels.parts import part_of
 from meio_kernels.rows import add_rows
 
 from meio_jax.model.docks import item_loads, members
@@ -137,9 +138,7 @@ def at_docks(
 
 def _held_by_life(old: Array, lane: Array, stays: Array) -> Float[Array, "due_lives lane_nodes lane_due batch"]:
     """The lane pipeline by life, what stays outside in the next slot: of all lives the same part."""
-    there = lane[:, 0]
-    part = jnp.where(there > 0, stays / jnp.where(there > 0, there, 1), 0)
-    back = old[:, :, 0] * part
+    back = old[:, :, 0] * part_of(stays, lane[:, 0])
     return old.at[:, :, 0].add(-back).at[:, :, 1].add(back)
 
 

@@ -317,8 +317,9 @@ def _kept(
     """What is kept of a turn."""
     on_time = from_nodes = tables = promised = None
     if network.region_groups or record:
-        kept = at.demand * (1 - part_of(left, wanted, otherwise=1.0))
-        if at_once is not None:
+        if at_once is None:
+            kept = at.demand * (1 - part_of(left, wanted, otherwise=1.0))
+        else:
             kept = _leaving_at_once(at_once, at.demand, wanted, usable, at.lists.node, form, asked)
     if network.region_groups:
         on_time = FORMS[form][0](kept, network.region_group, network.region_groups)
