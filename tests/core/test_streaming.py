@@ -163,6 +163,26 @@ def test_parts_are_probed_confirmed_and_certified_as_the_whole(folder: Path, tmp
 
 
 @pytest.mark.slow
+def test_queues_at_docks_are_those_of_the_whole(tmp_path: Path) -> None:
+    """What all parts bring to a dock makes one queue, in the search and on holdout scenarios."""
+    folder = generate_instance(OPTIONS, tmp_path / "instance")
+    settings = folder / "instance.yaml"
+    settings.write_text(f"{settings.read_text()}docks: queue\n")
+    models = [
+        prepare(read_instance(folder), configuration()),
+        prepare_stream(FolderSource(folder, 16), configuration(), tmp_path / "scratch"),
+    ]
+    plans = [certify(model, search(model)) for model in models]
+    whole, parts = plans
+    same_levels(*(levels(plan.model.instances(), plan.model, plan.solution) for plan in (parts, whole)))
+    assert parts.docks is not None
+    assert whole.docks is not None
+    np.testing.assert_allclose(parts.docks.days.waiting, whole.docks.days.waiting, rtol=1e-3, atol=1e-2)
+    assert whole.docks.days.waiting.sum() > 1
+    assert parts.certificate.holdout_cost == pytest.approx(whole.certificate.holdout_cost, rel=1e-4)
+
+
+@pytest.mark.slow
 def test_a_search_of_parts_stops_when_its_plan_is_confirmed(folder: Path, tmp_path: Path) -> None:
     config = configuration(max_steps=8, min_steps=2, check_every=2, violation=50.0, gap=50.0, confirm=True)
     model = prepare_stream(FolderSource(folder, 16), config, tmp_path / "scratch")

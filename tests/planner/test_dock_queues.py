@@ -6,12 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from lived import DAYS, built, lived, policy_of
+from one_node import demand, instance, item, offer
 
-from meio_jax.instance import Instance
+from meio_jax.certify.docks import QueuedDocks
+from meio_jax.certify.waits import dock_figures, waits_of
+from meio_jax.cli.summary import docks_line
+from meio_jax.instance import Instance, build_instance
 from meio_jax.model.docks import DockDays, mean_shares, queue_up
 from meio_jax.model.queues import Docks, Shares
 from meio_jax.policy.base_stock import BaseStock
@@ -156,3 +161,68 @@ def test_customers_wait_before_a_full_outbound_dock() -> None:
     assert float(np.asarray(outcome.flows.stock).sum()) == pytest.approx(free.sum() + waits.sum(), rel=1e-5)
     assert float(outcome.units.shipped[0]) == pytest.approx(10 * DAYS, rel=1e-5)
     assert float(np.asarray(outcome.flows.outbound).sum()) == pytest.approx(10 * DAYS, rel=1e-5)
+
+
+def test_waits_of_a_hundred_at_a_dock_of_thirty() -> None:
+    """30 pass at once, 30 after a day, 30 after two, 10 after three: 1.2 days on average, three at most."""
+    docks = plain_docks([30.0] * 8)
+    due = np.zeros((8, 2, 2))
+    due[1], due[5, :, 1] = 100.0, 10.0
+    queued = QueuedDocks(docks, due, jax.tree.map(np.asarray, queue_up(docks, jnp.asarray(due))), 0.0, 2)
+    waits = waits_of(queued, np.ones(8), 4)
+    np.testing.assert_allclose(waits.due[:, 0], [100, 5], rtol=1e-6)
+    np.testing.assert_allclose(waits.waited[:, 0], [70, 0], atol=1e-4)
+    # The last ten wait for the evening of day 3, which is in the first bucket.
+    np.testing.assert_allclose(waits.unit_periods[:, 0], [120, 0], atol=1e-4)
+    np.testing.assert_allclose(waits.largest[:, 0], [70, 0], atol=1e-4)
+    np.testing.assert_allclose(waits.longest[:, 0], [3, 0])
+    found = dock_figures(queued, waits, ["site"])
+    assert (found.node, found.direction, found.bucket, found.settled) == ("site", "inbound", 0, True)
+    assert found.waited_share == pytest.approx(70 / 105, rel=1e-5)
+    assert found.mean_wait == pytest.approx(120 / 105, rel=1e-5)
+    assert "66.7%" in docks_line(found.as_dict())
+    assert "3.0 periods at site" in docks_line(found.as_dict())
+
+
+def test_days_that_are_not_charged_are_left_out() -> None:
+    docks = plain_docks([30.0] * 4)
+    due = np.zeros((4, 2, 1))
+    due[0] = 100.0
+    queued = QueuedDocks(docks, due, jax.tree.map(np.asarray, queue_up(docks, jnp.asarray(due))), 0.0, 2)
+    waits = waits_of(queued, np.asarray([0.0, 0.0, 1.0, 1.0]), 4)
+    np.testing.assert_allclose(waits.unit_periods[:, 0], [10], atol=1e-4)
+    assert float(waits.due.sum()) == 0
+
+
+def test_storage_classes_that_capacities_name_queue_by_themselves() -> None:
+    """20 cold units at a dock of 5 a day for them, and 60 others, at one of 50 for all."""
+    days = 21
+    tables = instance(
+        [item("c", storage_class="cold"), item("d", storage_class="dry")],
+        [offer("c", 2), offer("d", 2)],
+        [row for name in "cd" for row in demand(name, 0.0, days=days)],
+        days=days,
+        settings={"terminal": "liquidate", "docks": "queue"},
+        resources=[dock("inbound", 5.0, storage_class="cold"), {**dock("inbound", 50.0), "resource_id": "all"}],
+        on_order=[
+            {"item_id": name, "node_id": "site", "period_due": 1, "units": units}
+            for name, units in (("c", 20.0), ("d", 60.0))
+        ],
+    )
+    made = build_instance(tables, block_items=1, dtype=np.float32)
+    docks = made.network.docks
+    assert docks is not None
+    assert (docks.node, docks.load_queue) == ((0, 0), (0, 0, 0, 1, 1))
+    classes = made.ids.classes
+    cold = [int(np.asarray(docks.member)[queue, classes.index("cold")]) for queue in (0, 1)]
+    assert cold == [1, 0]
+    due = np.zeros((days, 5, 1))
+    due[1] = np.asarray([20, 20, 20, 60, 60])[:, None]
+    waiting = queue_up(docks, jnp.asarray(due, jnp.float32)).waiting
+    # 5 of 20 cold units pass, and 50 of 80 of all: 37.5 of the others; all of these on the next day.
+    np.testing.assert_allclose(waiting[1:5, 0, 0], [15, 10, 5, 0], atol=1e-4)
+    np.testing.assert_allclose(waiting[1:3, 3, 0], [22.5, 0], atol=1e-4)
+
+
+def test_without_the_line_nothing_queues() -> None:
+    assert built(["a"], EVERYWHERE, resources=[dock("inbound", 5.0)]).network.docks is None
