@@ -20,11 +20,10 @@ _UNITS, _LINES = MEASURES.index("units"), MEASURES.index("lines")
 
 @dataclass(frozen=True)
 class _Queue:
-    """Goods of a node that the same capacities count: their classes (row of `Docks.member`), and these capacities."""
+    """Goods at a dock, and the capacities that count them."""
 
     node: int
     outbound: bool
-    classes: np.ndarray
     rows: tuple[int, ...]
 
 
@@ -35,7 +34,8 @@ def build_docks(tables: Tables, ids: Ids, calendar: Calendar | None, dtype: type
     rows = dock_rows(tables)
     if not rows:
         return None
-    queues = [queue for node in range(len(ids.nodes)) for kind in _KINDS for queue in _queues(rows, ids, node, kind)]
+    docks = [(node, kind, _capacities(rows, ids, node, kind)) for node in range(len(ids.nodes)) for kind in _KINDS]
+    queues = [_Queue(node, kind == "outbound", own) for node, kind, own in docks if own]
     loads = [(at, row) for at, queue in enumerate(queues) for row in (-1, *queue.rows)]
     measures = [_UNITS if row < 0 else MEASURES.index(rows[row]["measure"] or "units") for _, row in loads]
     capacity = jnp.asarray(_by_day(tables, rows, ids, calendar).astype(dtype))
@@ -47,7 +47,6 @@ def build_docks(tables: Tables, ids: Ids, calendar: Calendar | None, dtype: type
         load_row=tuple(row for _, row in loads),
         measure=tuple(measures),
         lines=tuple(m == _LINES and not queues[at].outbound for m, (at, _) in zip(measures, loads, strict=True)),
-        member=jnp.asarray(np.stack([queue.classes for queue in queues]).astype(dtype)),
         capacity=capacity,
         shares=Shares(one, one),
     )
@@ -59,19 +58,9 @@ def dock_rows(tables: Tables) -> list[dict[str, Any]]:
     return [row for row in first.iter_rows(named=True) if row["kind"] in _KINDS]
 
 
-def _queues(rows: list[dict[str, Any]], ids: Ids, node: int, kind: str) -> list[_Queue]:
-    """The queues of a dock: one for every storage class that a capacity names, and one for all other goods."""
-    own = [at for at, row in enumerate(rows) if row["kind"] == kind and row["node_id"] == ids.nodes[node]]
-    named = sorted({ids.classes.index(c) for at in own if (c := rows[at]["storage_class"]) in ids.classes})
-    found = []
-    for number in [*named, None]:
-        classes = np.zeros(len(ids.classes) + 1)
-        classes[[at for at in range(len(ids.classes)) if at not in named] if number is None else [number]] = 1
-        name = None if number is None else ids.classes[number]
-        counted = tuple(at for at in own if rows[at]["storage_class"] in (None, name))
-        if counted and classes.any():
-            found.append(_Queue(node, kind == "outbound", classes, counted))
-    return found
+def _capacities(rows: list[dict[str, Any]], ids: Ids, node: int, kind: str) -> tuple[int, ...]:
+    """Positions of the capacities of a dock."""
+    return tuple(at for at, row in enumerate(rows) if row["kind"] == kind and row["node_id"] == ids.nodes[node])
 
 
 def _by_day(tables: Tables, rows: list[dict[str, Any]], ids: Ids, calendar: Calendar | None) -> np.ndarray:

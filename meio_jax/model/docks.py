@@ -25,18 +25,13 @@ def item_loads(docks: Docks, block: ItemBlock) -> Float[Array, "loads items"]:
     """What a unit of each item adds to every load: 1, volume, weight, ...; of loads that count lines 1 a line."""
     table = unit_table(block.volume, block.weight, block.sizes)
     each = jnp.stack([jnp.ones_like(block.volume) if docks.lines[at] else table[docks.measure[at]] for at in docks.all])
-    return each * members(docks, block)[jnp.asarray(docks.load_queue, int)] * block.live
-
-
-def members(docks: Docks, block: ItemBlock) -> Float[Array, "queues items"]:
-    """Whether the units of an item stand in a queue (1, else 0)."""
-    return docks.member[:, block.storage_class]
+    return each * block.live
 
 
 def queue_up(docks: Docks, due: Float[Array, "periods loads samples"]) -> DockDays:
     """Shares that pass, day after day, if so much is due: what waits goes first, then what is due on the day.
 
-    Goods of a queue that several capacities count wait for the one with least room.
+    Goods that several capacities count wait for the one with least room.
 
     Args:
         docks: The queues, and what their capacities can take on a day.

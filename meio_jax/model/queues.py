@@ -15,9 +15,8 @@ class Shares(eqx.Module):
 class Docks(eqx.Module):
     """Queues at docks, inbound and outbound.
 
-    Goods that the same capacities of a dock count stand in one *queue*: all goods of a node, or where capacities are of
-    a storage class those of a class. A *load* is what a queue brings to a capacity, in the measure of that capacity;
-    the first load of a queue is its units, and counts against none.
+    All goods at the dock of a node stand in one *queue*, inbound or outbound. A *load* is what they bring to a
+    capacity, in the measure of that capacity; the first load of a queue is its units, and counts against none.
 
     Attributes:
         node: Node of each queue.
@@ -26,7 +25,6 @@ class Docks(eqx.Module):
         load_row: Capacity that it counts against, of the rows of `capacity`; -1: none.
         measure: Number of its measure, in `MEASURES`.
         lines: Whether it counts receipts and not units.
-        member: Whether goods of a storage class stand in a queue (1, else 0); the last class is that of no item.
         capacity: What each capacity takes on a day, 0 on days on which the dock is closed; inf: no limit.
         shares: What passes, as the items see it: by period of the horizon and queue, in every scenario alike (one
             sample) or by scenario.
@@ -38,7 +36,6 @@ class Docks(eqx.Module):
     load_row: tuple[int, ...] = eqx.field(static=True)
     measure: tuple[int, ...] = eqx.field(static=True)
     lines: tuple[bool, ...] = eqx.field(static=True)
-    member: Float[Array, "queues classes"]
     capacity: Float[Array, "periods rows"]
     shares: Shares
 

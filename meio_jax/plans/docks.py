@@ -23,16 +23,13 @@ def dock_frame(instance: Instance, queued: QueuedDocks) -> pl.DataFrame:
     `waiting_unit_periods` what waits in the evenings, `mean_wait` and `longest_wait` are periods, and `largest_queue`
     is the most units that wait in an evening; all are means over holdout scenarios.
     """
-    waits, classes = waits_in(instance, queued), instance.ids.classes
+    waits = waits_in(instance, queued)
     bucket, queue = np.nonzero(waits.due > 0)
     at = (bucket, queue)
-    member = np.asarray(queued.docks.member)[:, : len(classes)] > 0
-    held = [";".join(name for name, one in zip(classes, row, strict=True) if one) for row in member]
     return pl.DataFrame(
         {
             "node_id": [instance.ids.nodes[queued.docks.node[number]] for number in queue],
             "direction": [direction(queued, int(number)) for number in queue],
-            "storage_class": [None if member[number].all() else held[number] for number in queue],
             "bucket": bucket,
             "units": waits.due[at],
             "waited_units": waits.waited[at],
@@ -41,5 +38,5 @@ def dock_frame(instance: Instance, queued: QueuedDocks) -> pl.DataFrame:
             "longest_wait": waits.longest[at],
             "largest_queue": waits.largest[at],
         },
-        schema_overrides={"node_id": pl.String, "direction": pl.String, "storage_class": pl.String},
+        schema_overrides={"node_id": pl.String, "direction": pl.String},
     )

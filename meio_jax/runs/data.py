@@ -57,7 +57,7 @@ COLUMNS = {
     "plan/overrides": "override_id kind item_id node_id status expires units cost_a_week reason",
     "plan/vendor_orders": "vendor_id node_id status units",
     "plan/calendar": "date order_items order_units order_cost transfer_units",
-    "plan/docks": "node_id direction storage_class bucket units waited_units mean_wait longest_wait largest_queue",
+    "plan/docks": "node_id direction bucket units waited_units mean_wait longest_wait largest_queue",
 }
 """Columns of each table by which other commands work."""
 

@@ -1,5 +1,7 @@
 """A day at docks that queue: what arrives and leaves, and what waits."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,16 +10,15 @@ from meio_kernels.lines import order_lines
 from meio_kernels.parts import part_of
 from meio_kernels.rows import add_rows
 
-from meio_jax.model.docks import item_loads, members
+from meio_jax.model.docks import item_loads
 from meio_jax.model.network import ItemBlock, Network
 from meio_jax.model.queues import Docks, Shares
 from meio_jax.simulation.state import Pipelines
 
 
 class DockItems(eqx.Module):
-    """The items of a block at the docks: in which queues they stand, and what a unit adds to each load."""
+    """The items of a block at the docks: what a unit adds to each load."""
 
-    member: Float[Array, "queues items"]
     load: Float[Array, "loads items"]
 
     @classmethod
@@ -25,7 +26,7 @@ class DockItems(eqx.Module):
         """Those of a block; None where nothing queues."""
         if network.docks is None:
             return None
-        return cls(members(network.docks, block), item_loads(network.docks, block))
+        return cls(item_loads(network.docks, block))
 
 
 class Queues(eqx.Module):
@@ -82,17 +83,15 @@ def dock_shares(network: Network) -> Shares | None:
 
 
 def _by_node(
-    network: Network, docks: Docks, items: DockItems, share: Float[Array, "queues samples"], samples: int, out: bool
+    network: Network, docks: Docks, share: Float[Array, "queues samples"], items: int, samples: int, out: bool
 ) -> Float[Array, "nodes batch"]:
-    """The share that passes by node and item, of inbound or outbound docks; without a capacity all."""
+    """The share that passes by node, of inbound or outbound docks; without a capacity all."""
     own = tuple(at for at in range(docks.queues) if docks.outbound[at] == out)
-    batch = items.member.shape[-1] * samples
-    all_pass = jnp.ones((network.nodes, batch), share.dtype)
+    all_pass = jnp.ones((network.nodes, items * samples), share.dtype)
     if not own:
         return all_pass
-    at = jnp.asarray(own, int)
-    stay = items.member[at][:, :, None] * jnp.broadcast_to(1 - share[at], (len(own), samples))[:, None, :]
-    return add_rows(all_pass, -stay.reshape(len(own), batch), tuple(docks.node[queue] for queue in own))
+    stay = jnp.broadcast_to(1 - share[jnp.asarray(own, int)], (len(own), samples))
+    return add_rows(all_pass, -jnp.tile(stay, (1, items)), tuple(docks.node[queue] for queue in own))
 
 
 def at_docks(
@@ -112,9 +111,10 @@ def at_docks(
     """
     docks, batch = network.docks, queues.leaving.shape[-1]
     assert docks is not None  # nothing queues otherwise
-    samples = batch // items.member.shape[-1]
-    inward = [_by_node(network, docks, items, one, samples, out=False) for one in (shares.waiting, shares.due)]
-    outward = [_by_node(network, docks, items, one, samples, out=True) for one in (shares.waiting, shares.due)]
+    count = items.load.shape[-1]
+    by_node = partial(_by_node, network, docks, items=count, samples=batch // count)
+    inward = [by_node(share=one, out=False) for one in (shares.waiting, shares.due)]
+    outward = [by_node(share=one, out=True) for one in (shares.waiting, shares.due)]
     due = outside = jnp.zeros((network.nodes, batch), queues.leaving.dtype)
     held, kept = [], []
     rows = (network.vendor_nodes, network.lane_nodes)
@@ -160,7 +160,7 @@ def loads_of(
     """
     docks = network.docks
     assert docks is not None  # nothing queues otherwise
-    count = items.member.shape[-1]
+    count = items.load.shape[-1]
     samples = due.shape[-1] // count
     both = jax.lax.stop_gradient(jnp.concatenate([due, ordered]))
     at = [docks.node[queue] + network.nodes * docks.outbound[queue] for queue in docks.load_queue]

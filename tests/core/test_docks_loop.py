@@ -35,7 +35,6 @@ def with_docks(case: Case, *, seed: int = 7) -> Case:
         load_row=(-1,) * count,
         measure=(0,) * count,
         lines=(False,) * count,
-        member=jnp.ones((count, 2), kind),
         capacity=jnp.full((network.periods, 1), jnp.inf, kind),
         shares=shares,
     )

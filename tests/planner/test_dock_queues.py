@@ -11,12 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from lived import DAYS, built, lived, policy_of
-from one_node import demand, instance, item, offer
 
 from meio_jax.certify.docks import QueuedDocks
 from meio_jax.certify.waits import dock_figures, waits_of
 from meio_jax.cli.summary import docks_line
-from meio_jax.instance import Instance, build_instance
+from meio_jax.instance import Instance
 from meio_jax.model.docks import DockDays, mean_shares, queue_up
 from meio_jax.model.queues import Docks, Shares
 from meio_jax.policy.base_stock import BaseStock
@@ -36,7 +35,7 @@ def plain_docks(capacity: list[float], loads: int = 1) -> Docks:
     one = jnp.ones((rows.shape[0], 1, 1))
     return Docks(
         (0,), (False,), (0,) * (loads + 1), (-1, *range(loads)), (0,) * (loads + 1), (False,) * (loads + 1),
-        jnp.ones((1, 2)), rows, Shares(one, one),
+        rows, Shares(one, one),
     )  # fmt: skip
 
 
@@ -192,36 +191,6 @@ def test_days_that_are_not_charged_are_left_out() -> None:
     waits = waits_of(queued, np.asarray([0.0, 0.0, 1.0, 1.0]), 4)
     np.testing.assert_allclose(waits.unit_periods[:, 0], [10], atol=1e-4)
     assert float(waits.due.sum()) == 0
-
-
-def test_storage_classes_that_capacities_name_queue_by_themselves() -> None:
-    """20 cold units at a dock of 5 a day for them, and 60 others, at one of 50 for all."""
-    days = 21
-    tables = instance(
-        [item("c", storage_class="cold"), item("d", storage_class="dry")],
-        [offer("c", 2), offer("d", 2)],
-        [row for name in "cd" for row in demand(name, 0.0, days=days)],
-        days=days,
-        settings={"terminal": "liquidate", "docks": "queue"},
-        resources=[dock("inbound", 5.0, storage_class="cold"), {**dock("inbound", 50.0), "resource_id": "all"}],
-        on_order=[
-            {"item_id": name, "node_id": "site", "period_due": 1, "units": units}
-            for name, units in (("c", 20.0), ("d", 60.0))
-        ],
-    )
-    made = build_instance(tables, block_items=1, dtype=np.float32)
-    docks = made.network.docks
-    assert docks is not None
-    assert (docks.node, docks.load_queue) == ((0, 0), (0, 0, 0, 1, 1))
-    classes = made.ids.classes
-    cold = [int(np.asarray(docks.member)[queue, classes.index("cold")]) for queue in (0, 1)]
-    assert cold == [1, 0]
-    due = np.zeros((days, 5, 1))
-    due[1] = np.asarray([20, 20, 20, 60, 60])[:, None]
-    waiting = queue_up(docks, jnp.asarray(due, jnp.float32)).waiting
-    # 5 of 20 cold units pass, and 50 of 80 of all: 37.5 of the others; all of these on the next day.
-    np.testing.assert_allclose(waiting[1:5, 0, 0], [15, 10, 5, 0], atol=1e-4)
-    np.testing.assert_allclose(waiting[1:3, 3, 0], [22.5, 0], atol=1e-4)
 
 
 def test_without_the_line_nothing_queues() -> None:

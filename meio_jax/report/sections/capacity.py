@@ -126,7 +126,7 @@ def _waits(waits: pl.DataFrame, data: RunData) -> Markup:
     ]
     body = [
         [
-            name_cell(row["node_id"] + (f", {row['storage_class']}" if row["storage_class"] else "")),
+            name_cell(row["node_id"]),
             cell(row["direction"]),
             cell(str(row["bucket"] + 1), figure=True, sort=row["bucket"]),
             cell(number(row["units"]), figure=True, sort=row["units"]),
