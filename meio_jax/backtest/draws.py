@@ -17,7 +17,7 @@ _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(
 _UNIT = 1.0 / 9007199254740992.0
 
 # What a key is for: different purposes never share draws.
-DEMAND, SPLIT, FACTOR, TILT, VENDOR_LEAD, LANE_LEAD, SHARES, TIES, SHORT, UNLOAD = range(1, 11)
+DEMAND, SPLIT, FACTOR, TILT, VENDOR_LEAD, LANE_LEAD, SHARES, TIES, SHORT, UNLOAD, WORLD = range(1, 12)
 
 
 @compiled

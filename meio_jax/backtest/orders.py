@@ -126,11 +126,28 @@ def _day_orders(split, profile, keys, sales, shared, out):
     return n
 
 
+def world_factors(settings, state: np.uint64) -> np.ndarray:
+    """Factors by week on the demand of all items together, lognormal of mean 1, their logarithms AR(1).
+
+    Args:
+        settings: Of the instance.
+        state: Random state of the replication.
+    """
+    keep = settings.world_factor_persistence
+    spread = np.sqrt(np.log(1 + settings.world_factor_cv**2))
+    shocks = [draws.normal(draws.derived(state, draws.WORLD, week))[1] for week in range(settings.periods)]
+    states = [shocks[0]]
+    for shock in shocks[1:]:
+        states.append(keep * states[-1] + np.sqrt(1 - keep**2) * shock)
+    return np.exp(spread * np.array(states) - spread**2 / 2)
+
+
 def sampled_orders(world: World, demand: Forecast | np.ndarray, state: np.uint64, lot: int = 1) -> OrderSource:
     """Orders drawn from a forecast, or from recorded sales `[items, days]`, split by the shares.
 
     With a shared factor, all demand of an item in a week is scaled by one gamma factor, and its regions by
-    factors of their own that week (normalised); recorded sales are split by the plain shares.
+    factors of their own that week (normalised); recorded sales are split by the plain shares. With a world factor,
+    the demand of all items is scaled by one factor more.
 
     Args:
         world: The instance.
@@ -145,6 +162,8 @@ def sampled_orders(world: World, demand: Forecast | np.ndarray, state: np.uint64
         scale = np.ones((len(world.items), world.periods) if varied else (1, 1))
         if varied:
             _weekly_factors(cv, catalog.key, state, factor_periods, scale)
+        if world.settings.world_factor_cv > 0:
+            scale = scale * world_factors(world.settings, state)[np.arange(world.periods) // factor_periods]
         sales = sample_sales(demand, catalog.key, scale, state)
     else:
         sales = demand

@@ -50,7 +50,8 @@ class Outcome:
         stock: per day and node at the end of the day: units, m3, what waits outside (units, m3), and what of the first
             is promised and waits to leave (units, m3).
         capacity: per resource and bucket: usage in the unit of its capacity, `peak` (largest day), capacity,
-            `violation` (relative, of the mean usage) and `excess` (relative, of the peak day).
+            `violation` (relative, of the mean usage), `excess` (relative, of the peak day), and `kept_in`, the share of
+            the replications in which the bucket keeps it (null for floors).
         transfers: units by lane and bucket.
         purchases: units by vendor, node and bucket.
         detail: units and outbound cost by item, node and speed (empty unless asked for).
@@ -224,6 +225,9 @@ def _capacity(world: World, runs: list[Run]) -> pl.DataFrame:
         usage[number] = _share(world, runs, int(number))
     peak[floors] = usage[floors]
     capacity = world.limits.capacity
+    most = np.where((kind == "spend")[:, None], capacity, capacity * days)
+    kept = _mean([np.where(run.usage[0] <= most + 1e-9, 1.0, 0.0) for run in runs])
+    kept[floors] = np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
         over, extreme = (np.where(capacity > 0, x / capacity - 1, np.where(x > 0, np.inf, 0)) for x in (usage, peak))
         short = np.where(np.isfinite(capacity) & (capacity > 0), 1 - usage / capacity, 0)
@@ -235,9 +239,11 @@ def _capacity(world: World, runs: list[Run]) -> pl.DataFrame:
         "capacity": capacity,
         "violation": np.maximum(over, 0),
         "excess": np.maximum(extreme, 0),
+        "kept_in": kept,
     }
     names = {"resource_id": rows["resource_id"].to_list(), "bucket": list(range(world.buckets))}
-    return _table(names, values).join(rows.select("resource_id", "kind", "measure"), on="resource_id", how="left")
+    table = _table(names, values).with_columns(pl.col("kept_in").fill_nan(None))
+    return table.join(rows.select("resource_id", "kind", "measure"), on="resource_id", how="left")
 
 
 def _share(world: World, runs: list[Run], number: int) -> np.ndarray:

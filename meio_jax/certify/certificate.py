@@ -1,12 +1,13 @@
 """What can be said about a plan: cost with its uncertainty, violations, Lagrangian value, coupling gap, bound."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from jaxtyping import Array
 
 from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.waits import DockFigures
+from meio_jax.certify.worlds import HeldIn, RiskOfTotal, error_of_mean
 from meio_jax.model.capacity import bound_of, excess_over, relative
 from meio_jax.model.resources import Resources
 
@@ -33,7 +34,9 @@ class Certificate:
     `coupling_gap`, `slack` (what items could still save at the prices, estimated on `slack_items` of them; None where
     it was not) and their sum `total_gap` are shares of gross cost (`CostTerms.gross`). `clairvoyant_bound` holds
     against any policy whatsoever; None where it was not computed. `docks` says how long goods wait at docks that queue;
-    None where nothing does.
+    None where nothing does. `held` are the
+    capacities that are held in a share of the scenarios, whose use is a quantile in all other figures; `total_risk` is
+    the risk of the total cost, None where none was asked for.
     """
 
     holdout_cost: float
@@ -59,6 +62,8 @@ class Certificate:
     steps: int
     seconds: float
     docks: DockFigures | None = None
+    held: list[HeldIn] = field(default_factory=list)
+    total_risk: RiskOfTotal | None = None
 
     def as_dict(self) -> dict:
         """Plain data for JSON."""
@@ -128,8 +133,18 @@ def worst_by_kind(
     return found
 
 
-def cost_interval(holdout: Holdout) -> tuple[float, tuple[float, float]]:
-    """Mean holdout cost and its 95 % interval; items are independent, so their variances add."""
+def cost_interval(holdout: Holdout, parts: np.ndarray | None = None) -> tuple[float, tuple[float, float]]:
+    """Mean holdout cost and its 95 % interval.
+
+    Items are independent, so their variances add, unless they share a factor: then totals of scenarios tell.
+
+    Args:
+        holdout: The results.
+        parts: What orders scenarios by the factor that all items share (`parts_of`); None: they share none.
+    """
     cost = sum(float(term) for term in holdout.sums.terms.by_name().values())
-    half = _Z95 * float(np.sqrt(holdout.sums.cost_variance / holdout.scenarios))
+    error = float(np.sqrt(holdout.sums.cost_variance / holdout.scenarios))
+    if parts is not None and holdout.usage.worlds is not None:
+        error = float(error_of_mean(np.asarray(holdout.usage.worlds.cost, float), parts))
+    half = _Z95 * error
     return cost, (cost - half, cost + half)

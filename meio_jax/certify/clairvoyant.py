@@ -90,6 +90,17 @@ def clairvoyant_bound(
     )
 
 
+def free_of_held(resources: Resources, prices: Float[Array, "buckets resources"]) -> Float[Array, "buckets resources"]:
+    """The prices without those of capacities that are held in a share of the scenarios.
+
+    Such a capacity may be exceeded in some, and on average: what is charged for it bounds nothing. Any prices give a
+    bound, also none.
+    """
+    if not resources.held_index:
+        return prices
+    return prices.at[:, jnp.asarray(resources.held_index, int)].set(0)
+
+
 def capacity_rent(resources: Resources, prices: Float[Array, "buckets resources"]) -> float:
     """What all capacities together are worth at the prices; floors have no rent."""
     rented = np.asarray(resources.present) & ~np.asarray(resources.is_service)

@@ -9,8 +9,9 @@ from jaxtyping import Array
 
 from meio_jax.certify.certificate import excess_on_host, relative_violation
 from meio_jax.certify.sample import Sample, sample_of
+from meio_jax.certify.worlds import together, without_one
 from meio_jax.config.settings import Config
-from meio_jax.model.capacity import charge, excess_over, gap, relative, used_at
+from meio_jax.model.capacity import charge, excess_over, gap, relative, size_of, used_at
 from meio_jax.model.resources import Resources, Usage
 from meio_jax.progress import Step
 from meio_jax.scenarios.sampling import HOLDOUT
@@ -73,7 +74,7 @@ def confirmation(
             if should_stop():
                 return Answer(None, sample.scenarios + judged.scenarios)
             judged.advance()
-        found, _ = relative_violation(given, *_mean(judged.usage), usual)
+        found, _ = relative_violation(given, *_mean(given, judged.usage), usual)
         passed = found.max(initial=0) <= options.violation
         return Answer(sample if passed else None, sample.scenarios + judged.scenarios)
 
@@ -156,11 +157,24 @@ def violations(resources: Resources, usage: Sequence[Usage], usual: np.ndarray) 
         usage: Their usage in each group; of one alone the error is 0.
         usual: What an excess over a capacity of nothing is a share of.
     """
-    mean, _ = relative_violation(resources, *_mean(usage), usual)
+    mean, _ = relative_violation(resources, *_mean(resources, usage), usual)
     each = np.stack([relative_violation(resources, one.used, one.wanted, usual)[0] for one in usage])
     # Of one group nothing is known of how far groups differ.
     spread = each.var(axis=0, ddof=1) if len(usage) > 1 else np.zeros_like(mean)
-    return mean, _pooled(resources, spread / len(usage))
+    variance = spread / len(usage)
+    if resources.held_index and len(usage) > 1:
+        variance[:, list(resources.held_index)] = _held_variance(resources, usage, usual)
+    return mean, _pooled(resources, variance)
+
+
+def _held_variance(resources: Resources, usage: Sequence[Usage], usual: np.ndarray) -> np.ndarray:
+    """Variance of the relative violation of held capacities `[buckets, held]`, by leaving out each group in turn.
+
+    The jackknife (Quenouille 1956) holds for quantiles that are smooth means of order statistics.
+    """
+    columns, count = list(resources.held_index), len(usage)
+    left = without_one(resources, usage) / size_of(np.asarray(resources.capacity, float), usual)[:, columns]
+    return (count - 1) / count * np.square(left - left.mean(axis=0)).sum(axis=0)
 
 
 def _pooled(resources: Resources, variance: np.ndarray) -> np.ndarray:
@@ -172,11 +186,11 @@ def _pooled(resources: Resources, variance: np.ndarray) -> np.ndarray:
 
 def coupling_gap(resources: Resources, sample: Sample, prices: Array) -> float:
     """Money that prices charge for what is used beyond the capacities, or not used of them, as a share of the cost."""
-    charged = charge(np.asarray(prices, float), excess_on_host(resources, *_mean(sample.usage)))
+    charged = charge(np.asarray(prices, float), excess_on_host(resources, *_mean(resources, sample.usage)))
     return float(gap(charged, sample.gross()))
 
 
-def _mean(usage: Sequence[Usage]) -> tuple[np.ndarray, np.ndarray]:
-    """What is used and wanted on average over groups of scenarios."""
-    used, wanted = (np.mean([getattr(one, name) for one in usage], axis=0, dtype=float) for name in ("used", "wanted"))
-    return used, wanted
+def _mean(resources: Resources, usage: Sequence[Usage]) -> tuple[np.ndarray, np.ndarray]:
+    """What is used and wanted on average over groups of scenarios, of held capacities at their quantiles."""
+    found = together(resources, usage)
+    return np.asarray(found.used), np.asarray(found.wanted)

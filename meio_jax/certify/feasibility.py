@@ -156,7 +156,8 @@ def out_of_reach(
     found = []
     for at in worst:
         bucket, column = (int(i) for i in np.unravel_index(at, relative.shape))
-        if relative[bucket, column] <= tolerance:
+        # Least use on average says nothing of a capacity that is held in a share of the scenarios.
+        if relative[bucket, column] <= tolerance or column in store.resources.held_index:
             continue
         service = bool(store.resources.is_service[column])
         most = np.full(relative.shape, np.inf) if service else allowed

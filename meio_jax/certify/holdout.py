@@ -14,6 +14,7 @@ from meio_jax.certify.docks import in_scenarios, part_of
 from meio_jax.certify.item_results import ItemResults
 from meio_jax.certify.order_times import OrderTimes, OrderTimesSum
 from meio_jax.certify.plan_sweep import scenario_numbers, sweep_plan, unstored
+from meio_jax.certify.worlds import beside
 from meio_jax.distributed.sharding import own_part
 from meio_jax.model.costs import CostTerms
 from meio_jax.model.queues import Shares
@@ -35,8 +36,9 @@ class ItemSums(eqx.Module):
 class Holdout(eqx.Module):
     """Results of the items of this process and what they add up to; usage and flows by region of all its devices.
 
-    `grouped` is the usage of each group of scenarios, from which its standard error follows. `times` says when the
-    items of this process are ordered; None where that was not asked for.
+    `grouped` is the usage of each group of scenarios, from which its standard error follows. Usage is a mean, also of
+    capacities that are held in a share of the scenarios, until that of all parts is there (`at_share`). `times` says
+    when the items of this process are ordered; None where that was not asked for.
     """
 
     items: ItemResults
@@ -112,6 +114,7 @@ class HoldoutEvaluation:
 
     def _results(self) -> Holdout:
         results, (used, regional) = jax.tree.map(lambda leaf: leaf / self._groups, self._total)
+        used = beside(used, self._grouped)
         variance = np.maximum(results.cost_variance - results.terms.total**2, 0)
         variance = variance * self.scenarios / max(self.scenarios - 1, 1)
         items = eqx.tree_at(lambda r: r.cost_variance, results, variance)

@@ -14,8 +14,9 @@ from meio_jax.certify.order_times import KEPT
 from meio_jax.distributed.kept_programs import kept_jit
 from meio_jax.distributed.sharding import over_items
 from meio_jax.model.catalog import draw
+from meio_jax.model.held import held_of
 from meio_jax.model.network import Network
-from meio_jax.model.resources import Resources, Usage, usage
+from meio_jax.model.resources import Resources, Usage
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
 from meio_jax.simulation.docks import no_loads
@@ -24,7 +25,7 @@ from meio_jax.simulation.outcome import Record
 from meio_jax.simulation.rollout import rollout
 from meio_jax.simulation.serve import Regional
 from meio_jax.simulation.timing import Timing
-from meio_jax.solver.subproblem import InventorySubproblem, Settings, block_lists, reported_costs
+from meio_jax.solver.subproblem import InventorySubproblem, Settings, Totals, block_lists, reported_costs, usage_of
 
 PlanTotals = tuple[Usage, Regional, Array | None]
 """What all items use, do by region, and bring to docks that queue by period, load and scenario (None: nothing does)."""
@@ -38,6 +39,12 @@ def unstored(problem: InventorySubproblem) -> InventorySubproblem:
 def scenario_numbers(first: int, count: int) -> Int[Array, " scenarios"]:
     """Numbers of `count` scenarios from the `first` on."""
     return jnp.arange(first, first + count, dtype=jnp.int32)
+
+
+def follows_worlds(problem: InventorySubproblem) -> bool:
+    """Whether a judgement asks for what all items together do in single scenarios."""
+    asked = bool(problem.resources.held_index) or problem.settings.risk is not None
+    return asked or problem.settings.scenarios.world_factor_cv > 0
 
 
 @kept_jit
@@ -63,7 +70,7 @@ def sweep_plan(
     """
     settings = problem.settings
     dtype = problem.item_scale.dtype
-    table = jnp.zeros(problem.resources.capacity.shape, dtype)
+    worlds = follows_worlds(problem)
     nothing = Regional.zeros(problem.network, dtype, record=True)
     buckets = problem.network.buckets
     regional = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (buckets, *leaf.shape)), nothing)
@@ -77,26 +84,35 @@ def sweep_plan(
             reported = replace(settings.scenarios, periods=network.periods)
             scenarios = reaching(network, draw(reported, profiles, leaves, ids, purpose=purpose))
             one = (leaves[0], block_policy)
-            results, used = _block_results(network, resources, settings, scenarios, one, prices)
+            results, used = _block_results(network, resources, settings, scenarios, one, prices, worlds=worlds)
             return jax.tree.map(jnp.add, total, used), results
 
         return jax.lax.scan(one_block, zeros, at)
 
-    zeros = (Usage(table, table), regional, no_loads(problem.network, ids.shape[0], dtype))
+    used = Totals.zeros(problem.resources, dtype, scenarios=ids.shape[0] if worlds else 0).usage
+    zeros = (used, regional, no_loads(problem.network, ids.shape[0], dtype))
     shared = (problem.network, problem.resources, problem.catalog.profiles, zeros, prices, ids, purpose)
     used, (results, timing) = over_items(local, problem.mesh)(shared, (problem.catalog.per_block(), policy))
     return (results, used), timing
 
 
 def _block_results(
-    network: Network, resources: Resources, settings: Settings, scenarios: Scenarios, at: tuple, prices: Array
+    network: Network,
+    resources: Resources,
+    settings: Settings,
+    scenarios: Scenarios,
+    at: tuple,
+    prices: Array,
+    *,
+    worlds: bool,
 ) -> tuple[tuple[ItemResults, Timing], PlanTotals]:
     block, policy = at
     lists = block_lists(network, resources, settings, block, prices)
     samples = scenarios.demand.shape[-1] // block.items
     record = Record(by_speed=True, orders=min(KEPT, samples))
+    held = held_of(resources, block, samples) if worlds else None
     outcome = rollout(
-        network, policy, block, scenarios, lists, form=settings.form, record=record, whole=True, tail=False
+        network, policy, block, scenarios, lists, form=settings.form, record=record, whole=True, tail=False, held=held
     )
     costs = reported_costs(block, outcome)
     days = jnp.maximum(jnp.sum(network.charged), 1)
@@ -127,4 +143,4 @@ def _block_results(
     assert timing is not None  # it was asked for
     live = lambda leaf: block.live * leaf
     timing = Timing(live(timing.daily), live(timing.lines), block.live[:, None] * timing.kept)
-    return (results, timing), (usage(resources, outcome.flows, block), outcome.regional, outcome.loads)
+    return (results, timing), (usage_of(resources, block, outcome, worlds=worlds), outcome.regional, outcome.loads)

@@ -10,7 +10,9 @@ from meio_jax.certify.certificate import Certificate, cost_interval, excess_on_h
 from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.slack import Slack
 from meio_jax.certify.waits import DockFigures
+from meio_jax.certify.worlds import held_in, parts_of, risk_of_total
 from meio_jax.config.settings import Config
+from meio_jax.config.values import total_risk_of
 from meio_jax.instance import KINDS, Instance
 from meio_jax.model.capacity import charge, gap
 from meio_jax.results import Result
@@ -107,8 +109,22 @@ def make_certificate(
     docks: DockFigures | None = None,
 ) -> Certificate:
     """The certificate; a capacity in `infeasible` makes it one of an instance that has no plan."""
-    cost, interval = cost_interval(holdout)
-    worst = worst_by_kind(instance.resources, holdout, verdict.relative, instance.kinds, KINDS, instance.ids.resources)
+    declared, worlds = instance.tables.settings, holdout.usage.worlds
+    law = (declared.world_factor_cv, declared.world_factor_persistence)
+    parts = parts_of(*law, config.seed, holdout.scenarios)
+    cost, interval = cost_interval(holdout, parts if declared.world_factor_cv > 0 else None)
+    names = instance.ids.resources
+    kept = held_in(
+        instance.resources,
+        holdout.usage,
+        parts,
+        config.solve.violation,
+        [KINDS[kind] for kind in instance.kinds],
+        names,
+    )
+    risk = risk_of_total(total_risk_of(config), worlds, parts)
+    objective = float(holdout.sums.objective) if risk is None else risk.objective
+    worst = worst_by_kind(instance.resources, holdout, verdict.relative, instance.kinds, KINDS, names)
     result = Result.INFEASIBLE if infeasible else verdict.result
     if not np.isfinite(cost):
         # Whatever else is true of it: a plan whose cost is not a number is none.
@@ -116,10 +132,10 @@ def make_certificate(
     return Certificate(
         holdout_cost=cost,
         holdout_cost_ci95=interval,
-        holdout_objective=float(holdout.sums.objective),
+        holdout_objective=objective,
         holdout_scenarios=holdout.scenarios,
         in_sample_cost=float(solution.best_evaluation.value),
-        lagrangian=float(holdout.sums.objective) + verdict.charge,
+        lagrangian=objective + verdict.charge,
         lagrangian_label="estimate",
         coupling_gap=verdict.gap,
         slack=None if verdict.slack is None else verdict.slack.share,
@@ -137,4 +153,6 @@ def make_certificate(
         steps=solution.steps,
         seconds=seconds,
         docks=docks,
+        held=kept,
+        total_risk=risk,
     )

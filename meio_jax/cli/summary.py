@@ -57,6 +57,7 @@ def _headline(certificate: dict[str, Any], run: str) -> Table:
     # Runs of earlier versions do not say it.
     if certificate.get("docks"):
         rows.append(("waits at docks", docks_line(certificate["docks"])))
+    rows += _risk(certificate)
     for name, value in rows:
         table.add_row(name, value)
     return table
@@ -70,6 +71,37 @@ def docks_line(docks: dict[str, Any]) -> str:
     longest = f"{docks['longest_wait']:.1f} periods at {docks['node']} ({docks['direction']}, bucket {docks['bucket']})"
     moving = "" if docks["settled"] else "; queues and plan do not agree yet"
     return escape(f"{mean}; longest {longest}{moving}")
+
+
+def _risk(certificate: dict[str, Any]) -> list[tuple[str, str]]:
+    """The risk of the total cost, where one was asked for."""
+    risk = certificate.get("total_risk")
+    if risk is None:
+        return []
+    measure = f"CVaR at {risk['parameter']:.0%}" if risk["measure"] == "cvar" else f"entropic, {risk['parameter']:g}"
+    error = 1.96 * risk["risk_error"]
+    return [
+        (
+            f"risk of the total ({measure})",
+            f"{_money(risk['risk'])} ± {_money(error)} (95 %), {_money(risk['risk'] - risk['mean'])} above the mean",
+        )
+    ]
+
+
+def _held(held: list[dict[str, Any]]) -> Table:
+    """Capacities that are held in a share of the scenarios, in the bucket in which each is kept least."""
+    title = "Capacities held in a share of the scenarios, where each is kept least (holdout)"
+    table = Table(title=title, title_justify="left")
+    for name in ("kind", "resource", "bucket"):
+        table.add_column(name)
+    for name in ("kept in", "asked", "use there", "mean use"):
+        table.add_column(name, justify="right")
+    for row in held:
+        kept = f"{row['kept']:.1%} ± {1.96 * row['kept_error']:.1%}"
+        uses = (f"{row[name] / max(row['capacity'], 1e-12):.1%}" for name in ("use", "mean_use"))
+        place = (escape(str(row[name])) for name in ("kind", "resource", "bucket"))
+        table.add_row(*place, kept, f"{row['asked']:.1%}", *uses)
+    return table
 
 
 def _slack(certificate: dict[str, Any]) -> str:
@@ -118,7 +150,10 @@ def _terms(certificate: dict[str, Any]) -> Table:
 
 def summary(certificate: dict[str, Any], run: str) -> RenderableType:
     """Outcome, cost with its interval, bounds, violations by kind, cost by term, and what to do today."""
-    parts: list[RenderableType] = [_headline(certificate, run), _violations(certificate), _terms(certificate)]
+    parts: list[RenderableType] = [_headline(certificate, run), _violations(certificate)]
+    if certificate.get("held"):
+        parts.append(_held(certificate["held"]))
+    parts.append(_terms(certificate))
     parts += [Text(line, style="red") for line in unreachable(certificate)]
     overrides = read_overrides(Path(run))
     if overrides.height:

@@ -155,6 +155,21 @@ class ObjectivePart(Choice):
     name: Annotated[str, _member_of(OBJECTIVES)] = Field(default="expected_cost", description="name of an objective")
 
 
+class RiskPart(_Part):
+    """Risk of the total cost of all items, over the scenarios that they share (docs/objectives.md)."""
+
+    measure: Literal["none", "cvar", "entropic"] = Field(
+        default="none",
+        description="`none`: costs of items are added up; `cvar`: mean of the worst scenarios of the total; "
+        "`entropic`: its certainty equivalent under exponential utility",
+    )
+    level: float = Field(default=0.9, ge=0, lt=1, description="cvar: share of the scenarios that are not the worst")
+    aversion: float = Field(
+        default=1.0, gt=0, le=1e3, description="entropic: aversion, per unit of the mean total cost"
+    )
+    weight: float = Field(default=1.0, ge=0, le=1, description="weight of the risk; the rest is that of the mean")
+
+
 class DualPart(Choice):
     """How prices are found."""
 
@@ -460,6 +475,7 @@ class Config(_Part):
     scenarios: ScenarioPart = ScenarioPart()
     policy: PolicyPart = PolicyPart()
     objective: ObjectivePart = ObjectivePart()
+    risk: RiskPart = RiskPart()
     dual: DualPart = DualPart()
     fulfilment: FulfilmentPart = FulfilmentPart()
     solve: SolvePart = SolvePart()
@@ -470,6 +486,17 @@ class Config(_Part):
     exceptions: ExceptionPart = ExceptionPart()
     backtest: BacktestPart = BacktestPart()
     mlflow: MlflowPart = MlflowPart()
+
+    @model_validator(mode="after")
+    def _one_risk(self) -> Config:
+        """Risk of the total and of every item at once would have no meaning."""
+        if self.risk.measure != "none" and self.objective.name != "expected_cost":
+            raise ValueError(
+                f"`objective: {{name: expected_cost}}` beside `risk: {{measure: {self.risk.measure}}}`, which is that "
+                f"of the total cost of all items; or `risk: {{measure: none}}` for the objective "
+                f"{self.objective.name!r}"
+            )
+        return self
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

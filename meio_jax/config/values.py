@@ -10,6 +10,7 @@ from typing import Any
 from meio_jax.config.settings import Config, DualPart, ObjectivePart, PolicyPart
 from meio_jax.dual import DUAL_METHODS, AbstractDualMethod
 from meio_jax.model.correction import Correction
+from meio_jax.model.total_risk import TotalRisk
 from meio_jax.objective import OBJECTIVES, AbstractObjective
 from meio_jax.policy import POLICIES, AbstractReplenishment, PolicyFamily
 from meio_jax.policy.registry import family_of, policy_family
@@ -73,6 +74,14 @@ class Values:
         )
         dual = DualPart.model_construct(name=_name(DUAL_METHODS, type(self.dual)), options=_options(self.dual))
         return config.model_copy(update={"policy": policy, "objective": objective, "dual": dual})
+
+
+def total_risk_of(config: Config) -> TotalRisk | None:
+    """The risk of the total cost that a configuration asks for."""
+    risk = config.risk
+    if risk.measure == "none" or risk.weight == 0:
+        return None
+    return TotalRisk(risk.measure, risk.level, risk.aversion, risk.weight)
 
 
 def _name(family: Mapping[str, type], member: type) -> str:

@@ -1,6 +1,7 @@
 """What every form of forecast must provide: daily totals of each item in each scenario."""
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,20 +11,22 @@ from meio_kernels.draws import unit_gamma
 from meio_kernels.random import uniforms
 
 # Streams of random numbers: the high byte names the use, the rest counts periods.
-TOTAL, FACTOR, SPLIT, REGION, VENDOR, LANE, LEVEL = (np.uint32(use << 24) for use in range(1, 8))
+TOTAL, FACTOR, SPLIT, REGION, VENDOR, LANE, LEVEL, WHOLE = (np.uint32(use << 24) for use in range(1, 9))
 
 
 class Draws(eqx.Module):
     """Random numbers of a batch: every column (item and scenario) has its own key.
 
     `scenario` is the number of the scenario of each column, `factor` the column's weekly demand factor (mean
-    1) by period. `purpose` is what the scenarios are for: 0 training, 1 holdout, 2 validation.
+    1) by period. `purpose` is what the scenarios are for: 0 training, 1 holdout, 2 validation. `world` is the factor
+    that all items share (mean 1); None where there is none.
     """
 
     key: tuple[UInt32[Array, " batch"], UInt32[Array, " batch"]]
     scenario: UInt32[Array, " batch"]
     factor: Float[Array, "periods batch"]
     purpose: UInt32[Array, ""]
+    world: Float[Array, "periods batch"] | None = None
 
     def uniform(
         self, use: np.uint32, count: int, period: Array | int = 0, part: int = 0
@@ -46,7 +49,13 @@ class Draws(eqx.Module):
 
 
 class AbstractDemand(eqx.Module):
-    """A forecast of some items; leaves have the item axis last."""
+    """A forecast of some items; leaves have the item axis last.
+
+    `scales_rates` says whether `totals` scales the rates of its law by the factor that all items share (`Draws.world`);
+    where it does not, its totals are scaled.
+    """
+
+    scales_rates: ClassVar[bool] = False
 
     @abc.abstractmethod
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
@@ -81,3 +90,17 @@ def squared_spread(
     size = jnp.sum(mean * mean, axis=0)
     square = jnp.where(size > 0, jnp.sum(variance, axis=0) / jnp.where(size > 0, size, 1), 0)
     return jnp.stack([jnp.zeros_like(square), square])
+
+
+def in_world(
+    demand: AbstractDemand, draws: Draws, totals: Float[Array, "periods batch"], samples: int
+) -> Float[Array, "periods batch"]:
+    """Totals under the factor that all items share.
+
+    Whole units stay whole: they are rounded at random, so that means are kept.
+    """
+    if draws.world is None or demand.scales_rates:
+        return totals
+    scaled = totals * draws.world
+    rounding = draws.uniform(WHOLE, totals.shape[0])
+    return jnp.where(by_scenario(demand.whole(), samples), jnp.floor(scaled + rounding), scaled)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import equinox as eqx
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +42,7 @@ class FewPathDemand(AbstractDemand):
     def totals(self, draws: Draws, periods: int, samples: int) -> Float[Array, "periods batch"]:
         def fresh(draws: Draws) -> Float[Array, "periods batch"]:
             level = draws.gamma(LEVEL, by_scenario(self.lasting, samples)[None])
-            own = eqx.tree_at(lambda d: d.factor, draws, jnp.broadcast_to(level, draws.factor.shape))
+            own = replace(draws, factor=jnp.broadcast_to(level, draws.factor.shape), world=None)
             units = self.law.totals(own, periods, samples)
             return jnp.where(by_scenario(self.whole(), samples), jnp.round(units), units)
 

@@ -1,5 +1,7 @@
 """Form (c): mean and dispersion per item and period."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -16,8 +18,11 @@ class MeanDemand(AbstractDemand):
 
     negative_binomial: variance mean + dispersion x mean^2 (0: Poisson);
     normal: variance dispersion x mean^2, clipped at zero; gamma: the same variance; fixed: always the mean.
-    The mean of a day is multiplied by the scenario's weekly factor, which ties the days of a week.
+    The mean of a day is multiplied by the scenario's weekly factor, which ties the days of a week, and by the factor
+    that all items share.
     """
+
+    scales_rates: ClassVar[bool] = True
 
     mean: Float[Array, "*blocks periods items"]
     dispersion: Float[Array, "*blocks periods items"]
@@ -29,9 +34,11 @@ class MeanDemand(AbstractDemand):
         spread_out = counted | (law == LAWS.index("gamma"))
 
         def day(_: None, at: tuple) -> tuple[None, Array]:
-            number, mean, dispersion, factor = at
+            number, mean, dispersion, factor, *world = at
             uniform = [draws.uniform(TOTAL, 1, number, part)[0] for part in range(4)]
             rate = by_scenario(mean, samples) * factor
+            if world:
+                rate = rate * world[0]
             spread = by_scenario(dispersion, samples)
             # A negative binomial count is a Poisson count of a gamma mean.
             level = rate * unit_gamma(uniform[0], uniform[1], uniform[2], jnp.where(spread_out, spread, 0))
@@ -39,7 +46,8 @@ class MeanDemand(AbstractDemand):
             count = poisson(uniform[3], level)
             return None, jnp.where(counted, count, jnp.where(normal, bell, level))
 
-        at = (jnp.arange(periods), self.mean[:periods], self.dispersion[:periods], draws.factor)
+        shared = () if draws.world is None else (draws.world,)
+        at = (jnp.arange(periods), self.mean[:periods], self.dispersion[:periods], draws.factor, *shared)
         return jax.lax.scan(day, None, at)[1]
 
     def mean_total(self) -> Float[Array, " items"]:

@@ -176,10 +176,11 @@ def _variances(demand: AbstractDemand) -> Float[Array, "blocks 2 items"]:
 
 
 def _variance_terms(tables: Tables, demand: AbstractDemand) -> np.ndarray:
-    """Variance terms of every item's demand in blocks `[blocks, 2, items]`, the shared factor's part included."""
+    """Variance terms of every item's demand in blocks `[blocks, 2, items]`, with what shared factors add."""
     terms: np.ndarray = np.array(_variances(demand))
     if tables.settings.forecast == "mean":
         terms[:, 1] += tables.settings.shared_factor_cv**2
+    terms[:, 1] += tables.settings.world_factor_cv**2
     return terms
 
 

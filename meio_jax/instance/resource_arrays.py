@@ -103,6 +103,8 @@ def build_resources(tables: Tables, ids: Ids, network: Network, dtype: type) -> 
             order_index=tuple(order_index),
             floor_index=tuple(at for _, at, _ in node_floor_rows(tables)),
         ),
+        held_index=tuple(at for at, row in enumerate(first) if row["held_in"] is not None),
+        held_share=tuple(row["held_in"] for row in first if row["held_in"] is not None),
         item_class=_class_of_rows(tables, first),
     )
 

@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from meio_jax.config.values import family_of_part
+from meio_jax.config.settings import Config
+from meio_jax.config.values import family_of_part, total_risk_of
 from meio_jax.errors import InputError, Problem
 from meio_jax.instance import Instance, Shared, build_instance
 from meio_jax.instance.census import Census, widened
@@ -78,6 +79,7 @@ class Replanner:
         self.folder = unchanged_instance(run, about, instance)
         self.notes = [f"{note} Items are planned by it as it is now." for note in changed_since(self.folder, about)]
         self.network = read_network(self.folder)
+        self.notes += _approximations(self.config, self.network)
         self._tables = read_instance(self.folder) if self._census.items <= _IN_MEMORY else None
         # Of a large catalog only the items that are asked for are read, when they are.
         self._priced = read_saved_run(run, None if self._tables is not None else [])
@@ -344,6 +346,20 @@ class Replanner:
             first = jnp.asarray(options.scenarios, jnp.int32)
             before, after = (judge(self._around, one, levels, options.fresh, first) for levels in (old.levels, policy))
         return BlockLevels(jax.tree.map(np.asarray, policy), before, after, old.known)
+
+
+def _approximations(config: Config, network: Tables) -> list[str]:
+    """What the items of a run share that one of them alone does not see."""
+    found, resources = [], network.resources
+    held = resources.filter(pl.col("held_in").is_not_null())["resource_id"].unique(maintain_order=True).to_list()
+    if held:
+        found.append(
+            f"{', '.join(held[:3])}{' and others' if len(held) > 3 else ''}: held in a share of the scenarios by all "
+            "items together; here items are charged for their mean use at its price, which is an approximation."
+        )
+    if total_risk_of(config) is not None:
+        found.append("The run minimised a risk of the total cost; here items are planned for their mean cost.")
+    return found
 
 
 def _cores() -> int:

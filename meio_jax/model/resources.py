@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 from meio_jax.model.capacity import bound_of, excess_over, net_use
 from meio_jax.model.costs import Flows
 from meio_jax.model.network import ItemBlock
+from meio_jax.model.worlds import Worlds
 
 MEASURES = ("units", "m3", "kg", "money", "pallets", "hours", "lines")
 SIZES = ("pallets", "hours", "lines")
@@ -25,7 +26,8 @@ class Resources(eqx.Module):
     capacity inf (floors: 0).
 
     `floor_index` are the rows of the floors that look at nodes, in the order of `NodeFloors`; `item_class` is the class
-    of items that a row counts (-1: all), None where no row names one.
+    of items that a row counts (-1: all), None where no row names one. `held_index` are the rows that are to be kept in
+    a share of the scenarios, `held_share`, and not on average over them.
     """
 
     stock: Float[Array, "resources nodes"]
@@ -43,6 +45,8 @@ class Resources(eqx.Module):
     order_index: tuple[int, ...] = eqx.field(static=True)
     floor_index: tuple[int, ...] = eqx.field(static=True, default=())
     item_class: Int[Array, " resources"] | None = None
+    held_index: tuple[int, ...] = eqx.field(static=True, default=())
+    held_share: tuple[float, ...] = eqx.field(static=True, default=())
 
     @property
     def count(self) -> int:
@@ -81,10 +85,14 @@ def unit_table(
 
 
 class Usage(eqx.Module):
-    """Totals of a sweep over items, by bucket and resource; `wanted` is what the share of a floor refers to."""
+    """Totals of a sweep over items, by bucket and resource; `wanted` is what the share of a floor refers to.
+
+    `worlds` are totals by scenario, None where nothing is asked of single scenarios.
+    """
 
     used: Float[Array, "buckets resources"]
     wanted: Float[Array, "buckets resources"]
+    worlds: Worlds | None = None
 
 
 def usage(resources: Resources, flows: Flows, block: ItemBlock) -> Usage:
@@ -126,6 +134,11 @@ def _by_item(
     resources: Resources, flows: Flows, block: ItemBlock
 ) -> tuple[Float[Array, "buckets resources items"], Float[Array, "buckets resources items"]]:
     """What each item uses of every resource, and what the share of a floor refers to."""
+    return used_by_item(resources, flows, block), _wanted(resources, flows, block)
+
+
+def used_by_item(resources: Resources, flows: Flows, block: ItemBlock) -> Float[Array, "buckets resources items"]:
+    """What each item uses of every resource; of a floor what is served or in stock."""
     per_item = (
         jnp.einsum("rn,bni->bri", resources.stock, flows.stock)
         + jnp.einsum("rn,bni->bri", resources.inbound, flows.inbound)
@@ -136,12 +149,12 @@ def _by_item(
     if resources.order_index:
         ordered = _ordered(resources, flows.offer, block, flows.paid)
         per_item = per_item.at[:, jnp.asarray(resources.order_index, int)].add(ordered)
-    if flows.kept is not None:
+    if flows.kept is not None and resources.floor_index:
         per_item = per_item.at[:, jnp.asarray(resources.floor_index, int)].add(flows.kept)
     used = per_item * resources.item_weight(block)
     if flows.lines is not None:
         used = used + _lines(resources, flows.lines, block)
-    return used, _wanted(resources, flows, block)
+    return used
 
 
 def _wanted(resources: Resources, flows: Flows, block: ItemBlock) -> Float[Array, "buckets resources items"]:

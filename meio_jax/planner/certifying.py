@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from meio_jax.certify.clairvoyant import capacity_rent, clairvoyant_bound
+from meio_jax.certify.clairvoyant import capacity_rent, clairvoyant_bound, free_of_held
 from meio_jax.certify.docks import QueuedDocks, queued_docks, with_mean
 from meio_jax.certify.feasibility import OutOfReach, out_of_reach
 from meio_jax.certify.holdout import Holdout, evaluate_holdout
@@ -20,6 +20,7 @@ from meio_jax.certify.slack import Effort, Slack, estimate_slack
 from meio_jax.certify.unit_values import UnitValues, unit_values
 from meio_jax.certify.verdict import Verdict, doubts_feasibility, feasibility_steps, judge_plan, make_certificate
 from meio_jax.certify.waits import dock_figures
+from meio_jax.certify.worlds import at_share
 from meio_jax.config.settings import Config
 from meio_jax.distributed.sharding import own_part, sum_over_processes
 from meio_jax.instance import Instance
@@ -53,6 +54,9 @@ def _slack_of(model: Model, solution: Solution, progress: AbstractProgress) -> S
     """What items could still save at the final prices; None where that is not asked, or makes no sense any more."""
     config = model.config
     wanted = solution.result in (Result.CONVERGED, Result.MAX_STEPS) and jax.process_count() == 1
+    if model.store.memory is not None:
+        # What an item could save depends on what all others use, and cost, in the same scenarios.
+        return None
     if not config.solve.slack_items or not wanted:
         return None
     progress.stage("slack of the items")
@@ -87,8 +91,9 @@ class _Sums:
             raise ValueError("a catalog has at least one part")
         shared = lambda h: (h.sums, h.usage, h.regional, h.grouped)
         sums, *others = shared(self.holdout)
-        together = (sum_over_processes(sums), *store.summed(tuple(others)))
-        return eqx.tree_at(shared, self.holdout, together)
+        everything = (sum_over_processes(sums), *store.summed(tuple(others)))
+        whole = eqx.tree_at(shared, self.holdout, everything)
+        return dataclasses.replace(whole, usage=at_share(store.resources, whole.usage))
 
     def bound(self, resources: Resources, prices: jax.Array) -> float | None:
         """The clairvoyant bound of all items, less the rent of all capacities; None where there is none."""
@@ -128,6 +133,7 @@ def certify(
     bounded = config.scenarios.clairvoyant and clairvoyance_holds(model.instance.network)
     model, docks = _at_docks(model, solution, progress)
     progress.stage("holdout and clairvoyant bound" if bounded else "holdout")
+    charged = free_of_held(model.instance.resources, solution.prices)
     plans = model.given.plans(solution.state.items, solution.improved)
     parts = zip(model.store.numbers, plans, model.instances(), strict=True)
     for number, (problem, policy), instance in parts:
@@ -143,7 +149,7 @@ def certify(
         )
         values = values_of_units(problem, policy, solution, config, progress)
         if bounded:
-            sums.bounds.append(_bound_of(problem, solution, config, progress))
+            sums.bounds.append(_bound_of(problem, charged, config, progress))
         sums.add(holdout)
         own = jax.tree.map(lambda leaf: jnp.asarray(own_part(leaf)), policy)
         if docks is not None:
@@ -163,7 +169,7 @@ def certify(
         total,
         verdict,
         infeasible=with_fixed_orders((own.tables for own in model.instances()), [one.as_dict() for one in infeasible]),
-        bound=sums.bound(model.instance.resources, solution.prices),
+        bound=sums.bound(model.instance.resources, charged),
         seconds=solution.seconds + time.perf_counter() - started,
         docks=None if docks is None else dock_figures(docks, waits_in(model.instance, docks), model.instance.ids.nodes),
     )
@@ -213,10 +219,10 @@ def _infeasible(
     )
 
 
-def _bound_of(problem: InventorySubproblem, solution: Solution, config: Config, progress: AbstractProgress) -> float:
+def _bound_of(problem: InventorySubproblem, prices: jax.Array, config: Config, progress: AbstractProgress) -> float:
     """Clairvoyant bound of the items of a part that this process has, before any rent is taken off."""
     count, chunk = config.scenarios.clairvoyant, per_step(config)
-    found = clairvoyant_bound(problem, solution.prices, count, chunk=chunk, check=progress.check)
+    found = clairvoyant_bound(problem, prices, count, chunk=chunk, check=progress.check)
     return float(found.per_item.sum())
 
 

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from meio_jax.config.settings import Config
-from meio_jax.config.values import Values
+from meio_jax.config.values import Values, total_risk_of
 from meio_jax.distributed.compile_cache import drop_programs_if_many
 from meio_jax.distributed.sharding import item_mesh, local_devices
 from meio_jax.dual import BestSoFar, Tolerances
@@ -133,6 +133,8 @@ def settings_of(
             seed=config.seed,
             shared_factor_cv=declared.shared_factor_cv,
             factor_periods=PERIODS_PER_CYCLE[declared.period],
+            world_factor_cv=declared.world_factor_cv,
+            world_factor_persistence=declared.world_factor_persistence,
         ),
         rounds=min(config.fulfilment.rounds, instance.network.nodes),
         tiers=min(config.fulfilment.tiers, len(instance.ids.regions)),
@@ -144,6 +146,7 @@ def settings_of(
         whole_usage=instance.census.items >= MANY_ITEMS,
         by_value=config.fulfilment.by == "value",
         together=blocks_together(device),
+        risk=total_risk_of(config),
     )
 
 

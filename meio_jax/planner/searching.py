@@ -12,6 +12,7 @@ import numpy as np
 from meio_jax.certify.certificate import excess_on_host, relative_violation
 from meio_jax.certify.confirm import confirmation, near
 from meio_jax.certify.sample import sample_of
+from meio_jax.certify.worlds import risk_of_total, together
 from meio_jax.distributed.sharding import own_part
 from meio_jax.model.capacity import charge
 from meio_jax.planner.model import Model, early_scenarios, per_step
@@ -120,11 +121,13 @@ def probed(model: Model, solution: Solution) -> Solution:
 
     def merit(plan: Solution) -> tuple[float, float]:
         sample = sample_of(store, plan.state.items, plan.improved, solution.list_prices, chunk).upto(4 * chunk)
-        usage = sample.mean_usage()
+        usage = together(model.instance.resources, sample.usage)
         relative, _ = relative_violation(model.instance.resources, usage.used, usage.wanted, solution.usual)
         beyond = max(float(relative.max(initial=0)) - model.config.solve.violation, 0.0)
         over = np.maximum(excess_on_host(model.instance.resources, usage.used, usage.wanted), 0)
-        return beyond, sample.objective() + float(charge(elastic, over))
+        risk = risk_of_total(store.problem.settings.risk, usage.worlds, np.arange(sample.scenarios))
+        value = sample.objective() if risk is None else risk.objective
+        return beyond, value + float(charge(elastic, over))
 
     prices, ceiling = np.asarray(solution.prices, float), model.method.ceiling
     elastic = prices if ceiling is None else np.where(np.isfinite(ceiling), ceiling, prices)

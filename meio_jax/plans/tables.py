@@ -12,6 +12,7 @@ from meio_jax.certify.certificate import relative_violation
 from meio_jax.certify.docks import QueuedDocks
 from meio_jax.certify.holdout import Holdout
 from meio_jax.certify.unit_values import UnitValues
+from meio_jax.certify.worlds import kept_shares
 from meio_jax.config.settings import ExceptionPart
 from meio_jax.instance import KINDS, Instance
 from meio_jax.model.resources import Usage
@@ -252,7 +253,9 @@ def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout, usual
 
     Usage and capacity are in the unit of the resources table (storage: average, flows: per day, spend: total,
     service: share of demand; in_stock: share of item x node x periods); `scope` is what such a share is of, in all, and
-    `usage_error` the standard error of the share; null elsewhere. Violation is a share of the capacity, or of `usual`
+    `usage_error` the standard error of the share; null elsewhere. Where a capacity is held in a share of the scenarios,
+    `held_in`, its usage is the quantile at that share; `kept_in` is the share in which it is kept exactly, and
+    `mean_usage` the mean. Violation is a share of the capacity, or of `usual`
     (`Solution.usual`) where that is nothing; a price is money per unit of usage and day (spend: per unit of money).
     """
     resources = instance.resources
@@ -276,6 +279,7 @@ def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout, usual
         "node_group",
     ]
     at = (bucket, column)
+    held = _held_columns(instance, holdout, scale, at)
     return pl.DataFrame(
         {
             "resource_id": np.asarray(instance.ids.resources)[column],
@@ -288,10 +292,27 @@ def prices_frame(instance: Instance, prices: np.ndarray, holdout: Holdout, usual
             "scope": np.where(service, wanted, np.nan)[at],
             "usage_error": np.where(service, share_error(holdout.grouped), np.nan)[at],
             **{name: table[name].gather(column) for name in scope},
+            **held,
         },
         # Without capacities there are no texts to tell their type from.
         schema_overrides={"resource_id": pl.String, "kind": pl.String},
-    ).with_columns(pl.col("scope", "usage_error").fill_nan(None))
+    ).with_columns(pl.col("scope", "usage_error", *held).fill_nan(None))
+
+
+def _held_columns(
+    instance: Instance, holdout: Holdout, scale: np.ndarray, at: tuple[np.ndarray, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Further columns of the prices where some capacity is held in a share of the scenarios, not a number elsewhere."""
+    resources, worlds = instance.resources, holdout.usage.worlds
+    if worlds is None or not resources.held_index:
+        return {}
+    rows = list(resources.held_index)
+    found = {name: np.full(scale.shape, np.nan) for name in ("held_in", "kept_in", "mean_usage")}
+    found["held_in"][:, rows] = np.asarray(resources.held_share)
+    found["kept_in"][:, rows] = kept_shares(resources, holdout.usage, np.arange(worlds.cost.shape[-1]), 0.0)[0]
+    found["mean_usage"][:, rows] = np.mean(np.asarray(worlds.used, float), axis=-1)
+    found["mean_usage"] /= scale
+    return {name: table[at] for name, table in found.items()}
 
 
 def metrics_frame(solution: Solution) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -12,8 +13,9 @@ from jaxtyping import Array, Float, Int, UInt32
 from meio_kernels.draws import cumulative_share, spread_units
 from meio_kernels.random import as_words, derive
 
-from meio_jax.demand.base import FACTOR, REGION, SPLIT, AbstractDemand, Draws, by_scenario
+from meio_jax.demand.base import FACTOR, REGION, SPLIT, AbstractDemand, Draws, by_scenario, in_world
 from meio_jax.scenarios.leadtimes import LeadTimes
+from meio_jax.scenarios.worlds import world_factors
 
 # What scenarios are for; no two purposes share a draw. Plans are optimised on the first, judged on the second, and
 # compared with each other on the third.
@@ -41,13 +43,17 @@ class Scenarios(eqx.Module):
 
 
 class ScenarioSettings(eqx.Module):
-    """Length of the horizon, seed, the coefficient of variation of the shared gamma factors (0: none), and how many
-    periods share one: the days of a week, or a single longer period."""
+    """Length of the horizon, seed, the coefficient of variation of the gamma factors that the regions and days of an
+    item share (0: none), and how many periods share one: the days of a week, or a single longer period. The factor that
+    all items share in a scenario has a coefficient of variation (0: none) and a persistence of its own.
+    """
 
     periods: int = eqx.field(static=True)
     seed: int = eqx.field(static=True, default=0)
     shared_factor_cv: float = eqx.field(static=True, default=0.0)
     factor_periods: int = eqx.field(static=True, default=7)
+    world_factor_cv: float = eqx.field(static=True, default=0.0)
+    world_factor_persistence: float = eqx.field(static=True, default=1.0)
 
 
 def item_keys(ids: Sequence[str]) -> UInt32[np.ndarray, "items 2"]:
@@ -66,10 +72,23 @@ def _draws(
     purpose = jnp.asarray(purpose, jnp.uint32)
     key = derive(derive(item, low, high), scenario, purpose)
     draws = Draws(key, scenario, jnp.ones((periods, scenario.shape[0]), dtype), purpose)
+    if settings.world_factor_cv > 0:
+        draws = replace(draws, world=_worlds(settings, keys, scenario_ids, purpose, dtype))
     if settings.shared_factor_cv == 0:
         return draws
-    factor = _factors(settings, draws, FACTOR, 1)[:, 0]
-    return eqx.tree_at(lambda d: d.factor, draws, jnp.repeat(factor, settings.factor_periods, axis=0)[:periods])
+    return eqx.tree_at(lambda d: d.factor, draws, _by_period(settings, _factors(settings, draws, FACTOR, 1)[:, 0]))
+
+
+def _worlds(
+    settings: ScenarioSettings, keys: Array, scenario_ids: Array, purpose: Array, dtype: jnp.dtype
+) -> Float[Array, "periods batch"]:
+    """The factor that all items share, by period."""
+    law = (settings.world_factor_cv, settings.world_factor_persistence, _weeks(settings), settings.seed)
+    return jnp.tile(_by_period(settings, world_factors(*law, scenario_ids, purpose, dtype)), keys.shape[0])
+
+
+def _by_period(settings: ScenarioSettings, weekly: Float[Array, "weeks batch"]) -> Float[Array, "periods batch"]:
+    return jnp.repeat(weekly, settings.factor_periods, axis=0)[: settings.periods]
 
 
 def _weeks(settings: ScenarioSettings) -> int:
@@ -160,7 +179,7 @@ def sample_scenarios(
         drawn = sample_scenarios(settings, demand, shares, leads, keys, wider, purpose)
         return jax.tree.map(lambda leaf: _narrowed(leaf, keys.shape[0], samples), drawn)
     draws = _draws(settings, keys, scenario_ids, purpose, shares.dtype)
-    total = demand.totals(draws, periods, samples)
+    total = in_world(demand, draws, demand.totals(draws, periods, samples), samples)
     slow = by_scenario(demand.whole() & (demand.mean_total() < SLOW_BELOW), samples)
     classes = _split(settings, draws, total, by_scenario(shares, samples), slow)
     return Scenarios(classes, leads.vendor_leads(draws, periods, samples), leads.lane_leads(draws, periods))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from meio_kernels.assignment import FORMS
 
+from meio_jax.model.held import Held
 from meio_jax.model.network import Bounds, Network
 from meio_jax.policy.base import AbstractPolicy
 from meio_jax.simulation.constants import Constants
@@ -23,7 +24,7 @@ from meio_jax.simulation.supply import Ordered
 
 
 class Program(eqx.Module):
-    """The static choices of a rollout."""
+    """The static choices of a rollout; `held` are the capacities of which it records the use of every scenario."""
 
     network: Network
     scenarios: int = eqx.field(static=True)
@@ -31,6 +32,7 @@ class Program(eqx.Module):
     record: Record = eqx.field(static=True)
     whole: bool = eqx.field(static=True)
     tail: bool = eqx.field(static=True, default=True)
+    held: Held | None = None
 
     @property
     def packs(self) -> bool:

@@ -30,6 +30,8 @@ class Outcome(eqx.Module):
     are per bucket of the horizon, averaged over scenarios, and `tail_flows` those of the whole tail. `speed_units` and
     `speed_cost` (money) are per node x speed and item, `stock` per period: empty if not recorded, as is `timing`.
     `loads` is what all items bring to docks that queue, by period of the horizon (`Docks`); None where nothing does.
+    `held` is the use of capacities that are held in a share of the scenarios, by item and scenario; None where there
+    are none.
     """
 
     costs: CostTerms
@@ -45,3 +47,4 @@ class Outcome(eqx.Module):
     stock: Float[Array, "simulated_buckets bucket_periods stock_nodes batch"]
     timing: Timing | None = None
     loads: Float[Array, "periods loads samples"] | None = None
+    held: Float[Array, "buckets held batch"] | None = None

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 from meio_kernels.lines import order_lines
 
 from meio_jax.model.costs import CostTerms, Flows, UnitTerms
+from meio_jax.model.held import held_use
 from meio_jax.model.network import Network
 from meio_jax.simulation.accounts import over_scenarios, paid, period_costs, waiting
 from meio_jax.simulation.ageing import after_sales, expired, tomorrow
@@ -25,12 +26,17 @@ from meio_jax.simulation.supply import Ordered
 
 
 class Moved(eqx.Module):
-    """Expected units of the items over some time: flows, units and outbound cost by node x speed, and by region."""
+    """Expected units of the items over some time: flows, units and outbound cost by node x speed, and by region.
+
+    `held` is what each item and scenario uses of the capacities that are held in a share of the scenarios; None where
+    there are none.
+    """
 
     flows: Flows
     speed_units: Float[Array, "*lead speed_nodes items"]
     speed_cost: Float[Array, "*lead speed_nodes items"]
     regional: Regional
+    held: Float[Array, "*lead held batch"] | None = None
 
 
 class DockDay(eqx.Module):
@@ -146,7 +152,8 @@ def _moved(program: Program, inputs: Inputs, flows: Flows, served: Served) -> Mo
     by_speed = (mean(served.by_speed), mean(served.cost_by_speed))
     regional = jax.tree.map(lambda table: inputs.charged * table, served.regional)
     averaged = unpacked(program.network, mean(packed(flows))) if program.packs else jax.tree.map(mean, flows)
-    return Moved(averaged, *by_speed, regional)
+    held = None if program.held is None else inputs.charged * held_use(program.held, flows)
+    return Moved(averaged, *by_speed, regional, held)
 
 
 def _by_group(network: Network, demand: Float[Array, "speeds regions batch"]) -> Float[Array, "speeds groups batch"]:

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from meio_kernels.lines import order_lines
 
 from meio_jax.model.costs import CostTerms, Flows, UnitTerms
+from meio_jax.model.held import Held
 from meio_jax.model.network import ItemBlock, Network, optional_terms
 from meio_jax.policy.base import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios
@@ -83,6 +84,7 @@ def rollout(
     gradient: GradientMode = checkpointed,
     whole: bool = False,
     tail: bool = True,
+    held: Held | None = None,
 ) -> Outcome:
     """Simulate a block of items over its scenarios.
 
@@ -99,12 +101,13 @@ def rollout(
             orders round, and single units flow as fractions, which a search can follow.
         tail: Whether the simulation goes on after the reported horizon. Where it ends with it, which is less than half
             the work in long networks, `whole_costs` and `whole_units` are those of the horizon, and `tail_flows` zero.
+        held: Capacities of which the use of every scenario is recorded.
 
     Returns:
         Costs and units per item and scenario, expected flows per bucket and item, and the final stock.
     """
     samples = scenarios.demand.shape[-1] // block.items
-    program = Program(network, samples, form, record, whole, tail)
+    program = Program(network, samples, form, record, whole, tail, held)
     flow = flow_of(network, block, ages=policy.sees_ages) if policy.looks_ahead else None
     constants = constants_of(network, block, samples, flow)
     outlook = None if flow is None else outlooks(network, block, flow, before=False)
@@ -201,7 +204,7 @@ def _kept_of(program: Program, moved: Moved) -> Moved | tuple:
     """What was moved on a day, as it is kept until the end of the bucket."""
     if not program.packs:
         return moved
-    return packed(moved.flows), moved.speed_units, moved.speed_cost, moved.regional
+    return packed(moved.flows), moved.speed_units, moved.speed_cost, moved.regional, moved.held
 
 
 def _summed(program: Program, daily: Moved | tuple) -> Moved:
@@ -237,6 +240,7 @@ def _outcome(program: Program, constants: Constants, final: _Running, kept: _Buc
         stock=kept.stock,
         timing=None if kept.times is None else _timing(program, kept.times, early),
         loads=None if kept.loads is None else kept.loads.reshape(-1, *kept.loads.shape[2:])[: network.periods],
+        held=moved.held,
     )
 
 

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from meio_jax.distributed.sharding import sum_over_processes
 from meio_jax.policy import AbstractPolicy
-from meio_jax.solver.store import AbstractInventoryStore, Change, Moment, Part, Tree, part_step
+from meio_jax.solver.store import AbstractInventoryStore, Change, Moment, Part, Tree, part_look, part_step
 from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Totals
 
 Read = TypeVar("Read")
@@ -168,16 +168,28 @@ class FileStore(AbstractInventoryStore[str]):
         return _START
 
     def sweep(self, at: Moment, items: str) -> tuple[Totals, str]:
+        if at.memory is None:
+            return self._step(at, items)
+        sums: Any = None
+        for part in self.each(items):
+            sums = _added(sums, part_look(part.problem, part.items, at))
+        totals = self._total(sums)
+        stepped, after = self._step(self.weighed(at, totals), items)
+        return replace(totals, undefined=stepped.undefined), after
+
+    def _step(self, at: Moment, items: str) -> tuple[Totals, str]:
+        """Evaluate all items and move their parameters, part by part."""
         after = _NOW if items == _START else items
         sums: Any = None
         for part in self.each(items):
             totals, moved = part_step(part.problem, part.items, at)
-            # Float64 on the host: sums over many parts in float32 would drift.
-            own = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), totals)
-            sums = own if sums is None else jax.tree.map(np.add, sums, own)
+            sums = _added(sums, totals)
             self.files.write(after, part.number, moved)
-        total = jax.tree.map(lambda leaf: jnp.asarray(leaf, self.problem.item_scale.dtype), self.summed(sums))
-        return total, after
+        return self._total(sums), after
+
+    def _total(self, sums: Any) -> Totals:
+        """The sum over all processes, of what the parts of this one add up to."""
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, self.problem.item_scale.dtype), self.summed(sums))
 
     def each(self, items: str, *, first: bool = False) -> Iterator[Part]:
         names = (_DATA, items, _FIRST) if first else (_DATA, items)
@@ -196,6 +208,12 @@ class FileStore(AbstractInventoryStore[str]):
         own = (*data.leaves, data.scale, first, data.item_scale)
         # Leaves are replaced and no constructor is called: they stay arrays of the host until they are used.
         return eqx.tree_at(places, self.problem, own, is_leaf=lambda leaf: leaf is None)
+
+
+def _added(sums: Any, totals: Totals) -> Any:
+    """Totals of one part more, in float64 on the host: sums over many parts in float32 would drift."""
+    own = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), totals)
+    return own if sums is None else jax.tree.map(np.add, sums, own)
 
 
 def write_start(files: PartFiles, number: int, first: AbstractPolicy, items: ItemState) -> None:

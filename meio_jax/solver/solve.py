@@ -23,6 +23,7 @@ from meio_jax.results import Result
 from meio_jax.solver.price_scale import bounded_scale, usual_size
 from meio_jax.solver.store import AbstractStore, Items, Moment
 from meio_jax.solver.subproblem import Evaluation, Totals, evaluation_of, ranking_prices, unit_of_prices
+from meio_jax.solver.world_memory import WorldMemory, at_quantiles, risk_above_mean
 
 # Least weight of what a step brings to docks in the means that the next step sees: plans move, and queues with them.
 _LEAST_NEW = 0.1
@@ -55,6 +56,7 @@ class SharedState(eqx.Module):
     price swing between near-equal nodes. `price_scale` and `usual` come from the first evaluation: a price at which
     every capacity would matter, and what an excess over a capacity of nothing is measured against. `docks` are running
     means of what passes docks that queue; None where nothing does.
+    `memory` is what is known of single scenarios; None where nothing is asked of them.
     """
 
     step: Int[Array, ""]
@@ -66,6 +68,7 @@ class SharedState(eqx.Module):
     price_scale: Float[Array, "buckets resources"]
     usual: Float[Array, "buckets resources"]
     docks: Shares | None = None
+    memory: WorldMemory | None = None
 
 
 class State(eqx.Module, Generic[Items]):
@@ -160,6 +163,7 @@ def initial_state(
         price_scale=zeros,
         usual=zeros,
         docks=None if store.docks is None else store.docks.shares,
+        memory=store.memory,
     )
     return State(store.start() if items is None else items, store.everywhere(shared))
 
@@ -181,7 +185,7 @@ def _moment(method: BestSoFar, damping: float, shared: SharedState) -> Moment:
     prices = method.prices(shared.dual)
     weight = averaging_weight(shared.step, method.averaging, prices.dtype)
     ranking = ranking_prices(shared.list_prices, prices, damping)
-    return Moment(prices, ranking, shared.step, weight, shared.dual.improved, shared.docks)
+    return Moment(prices, ranking, shared.step, weight, shared.dual.improved, shared.docks, shared.memory)
 
 
 @kept_jit
@@ -195,6 +199,10 @@ def shared_step(
     docks: Docks | None = None,
 ) -> tuple[SharedState, Trace]:
     """Judge what the items add up to, and move the prices."""
+    memory = None
+    if before.memory is not None and totals.usage.worlds is not None:
+        memory = before.memory.extended(totals.usage.worlds)
+        totals = _of_worlds(resources, memory, totals)
     evaluation = evaluation_of(resources, totals)
     first = usual_size(evaluation.excess, evaluation.bound, kind)
     usual = jnp.where(before.step == 0, first, before.usual)
@@ -217,6 +225,7 @@ def shared_step(
         price_scale=price_scale,
         usual=usual,
         docks=_passing(docks, before.docks, totals.loads, at.weight),
+        memory=memory,
     )
     return after, Trace(mean.evaluation, mean.prices, judged.relative, totals.undefined)
 
@@ -228,6 +237,12 @@ def _passing(docks: Docks | None, before: Shares | None, loads: Array | None, we
     now = mean_shares(docks, loads, queue_up(docks, loads))
     part = jnp.clip(weight, _LEAST_NEW, 1)
     return jax.tree.map(lambda old, new: old + part * (new - old), before, now)
+
+
+def _of_worlds(resources: Resources, memory: WorldMemory, totals: Totals) -> Totals:
+    """The totals of a step with the use of held capacities at its quantile, and the risk of the total cost."""
+    used = at_quantiles(resources, memory, totals.usage)
+    return replace(totals, value=totals.value + risk_above_mean(memory, used), usage=used)
 
 
 def trace_of(shared: SharedState) -> Trace:

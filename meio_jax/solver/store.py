@@ -20,10 +20,12 @@ from meio_jax.distributed.sharding import local_devices, own_part, place_blocks,
 from meio_jax.model.network import optional_terms
 from meio_jax.model.queues import Docks, Shares
 from meio_jax.model.resources import Resources
+from meio_jax.model.worlds import Worlds, WorldWeights
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import TRAINING, purpose_of
 from meio_jax.solver.optimiser import SearchOptions, optimiser
 from meio_jax.solver.subproblem import InventorySubproblem, ItemState, Slopes, SweepInputs, Totals
+from meio_jax.solver.world_memory import WorldMemory, memory_of, weights_of
 
 Items = TypeVar("Items")
 Tree = TypeVar("Tree")
@@ -35,6 +37,8 @@ class Moment(eqx.Module):
     Prices, and those that rank fulfilment options; the number of the step, which says whose turn it is among the
     scenarios; the weight of its parameters in their running mean; whether the step before found that mean to be the
     best so far; and what passes docks that queue (None: nothing queues).
+    Where something is asked of single scenarios, also what is remembered of them, and from a look at all items the
+    weights of those of the step.
     """
 
     prices: Float[Array, "buckets resources"]
@@ -43,6 +47,8 @@ class Moment(eqx.Module):
     weight: Float[Array, ""]
     improved: Bool[Array, ""]
     docks: Shares | None = None
+    memory: WorldMemory | None = None
+    weights: WorldWeights | None = None
 
 
 class AbstractStore(eqx.Module, Generic[Items]):
@@ -72,6 +78,11 @@ class AbstractStore(eqx.Module, Generic[Items]):
     def scenarios(self) -> int:
         """Scenarios of every item that a step simulates."""
         return 1
+
+    @property
+    def memory(self) -> WorldMemory | None:
+        """What is remembered of single scenarios before the first step; None where nothing is asked of them."""
+        return None
 
     @abc.abstractmethod
     def start(self) -> Items:
@@ -137,8 +148,20 @@ class AbstractInventoryStore(AbstractStore[Items]):
     def scenarios(self) -> int:
         return self.problem.settings.scenarios_per_step
 
+    @property
+    def memory(self) -> WorldMemory | None:
+        problem = self.problem
+        return memory_of(problem.resources, problem.settings.risk, self.scenarios, problem.item_scale.dtype)
+
     def everywhere(self, tree: Any) -> Any:
         return self.problem.everywhere(tree)
+
+    def weighed(self, at: Moment, totals: Totals) -> Moment:
+        """What the step tells the items once their totals are known: the weights of its scenarios as well."""
+        memory, worlds = at.memory, totals.usage.worlds
+        if memory is None or worlds is None:
+            return at
+        return replace(at, weights=self.everywhere(_weights(self.problem.resources, memory, worlds)))
 
     @property
     @abc.abstractmethod
@@ -222,7 +245,11 @@ class MemoryStore(AbstractInventoryStore[ItemState]):
         return self.problem.begin(self.problem.first)
 
     def sweep(self, at: Moment, items: ItemState) -> tuple[Totals, ItemState]:
-        return part_step(self.problem, items, at)
+        if at.memory is None:
+            return part_step(self.problem, items, at)
+        totals = part_look(self.problem, items, at)
+        stepped, moved = part_step(self.problem, items, self.weighed(at, totals))
+        return replace(totals, undefined=stepped.undefined), moved
 
     def each(self, items: ItemState, *, first: bool = False) -> Iterator[Part]:
         yield Part(jax.process_index(), self.problem, items)
@@ -251,11 +278,34 @@ def every_nth(sizes: np.ndarray, groups: np.ndarray, share: float, devices: int)
 
 def part_step(problem: InventorySubproblem, items: ItemState, at: Moment) -> tuple[Totals, ItemState]:
     """Evaluate the items of a part, and move their parameters by one step of the optimiser."""
-    first = (at.step % problem.chunks) * problem.settings.scenarios_per_step
-    inputs = SweepInputs(at.prices, at.list_prices, first, purpose_of(TRAINING), jnp.zeros_like(at.weight))
     problem = problem.at_docks(at.docks)
-    totals, slopes = part_sweep(problem, problem.everywhere(inputs), items.raw)
-    return totals, _moved(problem.search, items, at, slopes.levels)
+    totals, slopes = part_sweep(problem, _inputs(problem, at), items.raw)
+    # What is remembered is no matter of the items.
+    alone = replace(at, memory=None, weights=None)
+    return totals, _moved(problem.search, items, alone, slopes.levels)
+
+
+def part_look(problem: InventorySubproblem, items: ItemState, at: Moment) -> Totals:
+    """What the items of a part add up to, also in every scenario; nothing is moved."""
+    return _looked(problem.at_docks(at.docks), _inputs(problem, at), items.raw)
+
+
+def _inputs(problem: InventorySubproblem, at: Moment) -> SweepInputs:
+    """Inputs of the sweep of a step."""
+    first = (at.step % problem.chunks) * problem.settings.scenarios_per_step
+    nothing = jnp.zeros_like(at.weight)
+    inputs = SweepInputs(at.prices, at.list_prices, first, purpose_of(TRAINING), nothing, at.weights)
+    return problem.everywhere(inputs)
+
+
+@kept_jit
+def _looked(problem: InventorySubproblem, inputs: SweepInputs, raw: AbstractPolicy) -> Totals:
+    return problem.look(inputs, raw)
+
+
+@kept_jit
+def _weights(resources: Resources, memory: WorldMemory, worlds: Worlds) -> WorldWeights:
+    return weights_of(resources, memory, worlds)
 
 
 @kept_jit

@@ -14,9 +14,12 @@ from jaxtyping import Array, ArrayLike, Float, Int, UInt32
 from meio_jax.distributed.sharding import over_items, place_blocks, place_copies
 from meio_jax.model.catalog import Catalog, draw
 from meio_jax.model.costs import CostTerms, UnitTerms
+from meio_jax.model.held import at_weights, held_of
 from meio_jax.model.network import ItemBlock, Network, optional_terms
 from meio_jax.model.queues import Shares
 from meio_jax.model.resources import Resources, Usage, bound, excess, outbound_price, tail_charge, usage
+from meio_jax.model.total_risk import TotalRisk
+from meio_jax.model.worlds import Worlds, WorldWeights
 from meio_jax.objective import AbstractObjective, ScenarioCosts
 from meio_jax.policy import AbstractPolicy
 from meio_jax.scenarios.sampling import Scenarios, ScenarioSettings
@@ -75,7 +78,8 @@ class Settings(eqx.Module):
     With `by_value` orders are assigned by cost and the value of the unit given up, else by cost alone.
     Each step simulates the next `scenarios_per_step` of the training scenarios. With `whole_usage` prices follow usage
     in whole units, as it is certified; else usage in fractions of units, which is continuous. `together` blocks at most
-    are simulated at once: on devices on which a step is bound by the number of kernels and not by what they do.
+    are simulated at once: on devices on which a step is bound by the number of kernels and not by what they do. `risk`
+    is that of the total cost; None: items are added up, each with its objective.
     """
 
     objective: AbstractObjective
@@ -90,6 +94,7 @@ class Settings(eqx.Module):
     whole_usage: bool = eqx.field(static=True, default=False)
     by_value: bool = eqx.field(static=True, default=False)
     together: int = eqx.field(static=True, default=1)
+    risk: TotalRisk | None = None
 
 
 class SweepInputs(eqx.Module):
@@ -101,6 +106,7 @@ class SweepInputs(eqx.Module):
         first: Number of the first of the scenarios; a step's worth follow on each other.
         purpose: What these are for (`TRAINING`, ...); of no account where training scenarios are stored.
         more: Units by which the stock of today is more than it is, at every node (less, if negative).
+        weights: By which the scenarios count where something is asked of single ones; None: all alike.
     """
 
     prices: Float[Array, "buckets resources"]
@@ -108,6 +114,7 @@ class SweepInputs(eqx.Module):
     first: Int[Array, ""]
     purpose: UInt32[Array, ""]
     more: Float[Array, ""]
+    weights: WorldWeights | None = None
 
 
 class Slopes(eqx.Module):
@@ -135,10 +142,23 @@ class Totals(eqx.Module):
     loads: Float[Array, "periods loads samples"] | None = None
 
     @classmethod
-    def zeros(cls, resources: Resources, dtype: jnp.dtype, loads: Array | None = None, **terms: bool) -> "Totals":
-        """Sums over no items; `terms` are the optional ones that there are (`optional_terms`)."""
-        table, number = jnp.zeros(resources.capacity.shape, dtype), jnp.zeros((), dtype)
-        return cls(number, Usage(table, table), CostTerms.all_of(number, **terms), number, loads)
+    def zeros(
+        cls, resources: Resources, dtype: jnp.dtype, loads: Array | None = None, scenarios: int = 0, **terms: bool
+    ) -> "Totals":
+        """Sums over no items.
+
+        Args:
+            resources: The capacities.
+            dtype: Floating type.
+            loads: What nothing brings to docks that queue; None: nothing queues.
+            scenarios: Of how many scenarios there are sums of their own; 0: of none.
+            terms: Optional terms that there are (`optional_terms`).
+        """
+        table, number, worlds = jnp.zeros(resources.capacity.shape, dtype), jnp.zeros((), dtype), None
+        if scenarios:
+            held = jnp.zeros((table.shape[0], len(resources.held_index), scenarios), dtype)
+            worlds = Worlds(held, jnp.zeros(scenarios, dtype))
+        return cls(number, Usage(table, table, worlds), CostTerms.all_of(number, **terms), number, loads)
 
 
 def block_lists(
@@ -234,17 +254,26 @@ def evaluate_block(
     lists: PreferenceLists,
     *,
     whole: bool = False,
+    weights: WorldWeights | None = None,
 ) -> tuple[Float[Array, ""], Totals]:
     """Priced objective of a block with its tail (what is differentiated), and the totals of the reported horizon.
 
-    With `whole` orders and shipments are in whole units; the derivative is that of what was wished for.
+    With `whole` orders and shipments are in whole units; the derivative is that of what was wished for. With `weights`
+    scenarios count by them, in the use of held capacities and, where there is a risk of the total, in the cost.
     """
+    samples = scenarios.demand.shape[-1] // block.items
+    held = None if weights is None else held_of(resources, block, samples)
     outcome = rollout(
-        network, policy, block, scenarios, lists, form=settings.form, gradient=settings.gradient, whole=whole
+        network, policy, block, scenarios, lists, form=settings.form, gradient=settings.gradient, whole=whole, held=held
     )
-    planned = jnp.sum(block.live * settings.objective(planned_costs(block, outcome)))
-    totals = totals_of(resources, settings.objective, block, outcome)
-    charge = jnp.sum(prices * excess(resources, totals.usage))
+    costs = planned_costs(block, outcome)
+    if weights is None or weights.cost is None:
+        planned = jnp.sum(block.live * settings.objective(costs))
+    else:
+        planned = jnp.mean(weights.cost * _together(block, costs.total))
+    totals = totals_of(resources, settings.objective, block, outcome, worlds=weights is not None)
+    used = totals.usage if weights is None else at_weights(resources, totals.usage, weights.used)
+    charge = jnp.sum(prices * excess(resources, used))
     if network.tail_buckets:
         charge = charge + jnp.sum(tail_charge(resources, outcome.tail_flows, block, prices))
     return planned + charge, totals
@@ -258,24 +287,51 @@ def whole_totals(
     block: ItemBlock,
     scenarios: Scenarios,
     lists: PreferenceLists,
+    *,
+    whole: bool = True,
+    worlds: bool = False,
 ) -> Totals:
     """Totals of the reported horizon with orders and shipments in whole units, as they will be issued.
+
+    With `worlds` also those of every scenario; without `whole` in fractions of units.
 
     Prices follow these. Levels follow the cost in fractions of units, whose slope leads past the steps of whole units;
     but small levels that are rounded use other capacities than small levels that are not: plans whose usage in
     fractions kept every capacity were 4 to 30 % over once their orders were whole.
     """
-    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, whole=True, tail=False)
-    return totals_of(resources, settings.objective, block, outcome)
+    held = held_of(resources, block, scenarios.demand.shape[-1] // block.items) if worlds else None
+    outcome = rollout(network, policy, block, scenarios, lists, form=settings.form, whole=whole, tail=False, held=held)
+    return totals_of(resources, settings.objective, block, outcome, worlds=worlds)
 
 
-def totals_of(resources: Resources, objective: AbstractObjective, block: ItemBlock, outcome: Outcome) -> Totals:
-    """Sums over the items of a block, of the reported horizon."""
+def totals_of(
+    resources: Resources, objective: AbstractObjective, block: ItemBlock, outcome: Outcome, *, worlds: bool = False
+) -> Totals:
+    """Sums over the items of a block, of the reported horizon; with `worlds` also in every scenario."""
     reported = jnp.sum(block.live * objective(reported_costs(block, outcome)))
     samples = outcome.costs.purchase.shape[0] // block.items
     live = jnp.repeat(block.live, samples) / samples
     terms = jax.tree.map(lambda leaf: jnp.sum(leaf * live), outcome.costs)
-    return Totals(reported, usage(resources, outcome.flows, block), terms, jnp.zeros_like(reported), outcome.loads)
+    used = usage_of(resources, block, outcome, worlds=worlds)
+    return Totals(reported, used, terms, jnp.zeros_like(reported), outcome.loads)
+
+
+def usage_of(resources: Resources, block: ItemBlock, outcome: Outcome, *, worlds: bool) -> Usage:
+    """What a block uses; with `worlds` also what it uses of held capacities, and costs, in every scenario."""
+    used = usage(resources, outcome.flows, block)
+    if not worlds:
+        return used
+    cost = _together(block, reported_costs(block, outcome).total)
+    if outcome.held is None:
+        held = jnp.zeros((used.used.shape[0], 0, cost.shape[0]), cost.dtype)
+    else:
+        held = jnp.sum(outcome.held.reshape(*outcome.held.shape[:2], block.items, -1), axis=2)
+    return replace(used, worlds=Worlds(held, cost))
+
+
+def _together(block: ItemBlock, costs: Float[Array, "items scenarios"]) -> Float[Array, " scenarios"]:
+    """What the items of a block cost together in every scenario."""
+    return jnp.sum(block.live[:, None] * costs, axis=0)
 
 
 def compensated_add(total: tuple, new: Totals) -> tuple:
@@ -305,12 +361,12 @@ def at_once(blocks: int, together: int) -> int:
 
 
 def over_blocks(
-    one_block: Callable[[tuple], tuple[Totals, Slopes]],
+    one_block: Callable[[tuple], tuple[Totals, Any]],
     zeros: Totals,
     at: tuple,
     together: int,
     swept: Float[Array, " blocks"],
-) -> tuple[Totals, Slopes]:
+) -> tuple[Totals, Any]:
     """Totals of all blocks, and what each of them returns: one block after the other, or some at once.
 
     Args:
@@ -323,17 +379,17 @@ def over_blocks(
     blocks = jax.tree.leaves(at)[0].shape[0]
     together = at_once(blocks, together)
 
-    def simulated(at: tuple, own: Array) -> tuple[Totals, Slopes]:
+    def simulated(at: tuple, own: Array) -> tuple[Totals, Any]:
         if together == 1:
             return one_block(at)
         only = lambda leaf: leaf * own.reshape(-1, *[1] * (leaf.ndim - 1))
         totals, kept = jax.tree.map(only, jax.vmap(one_block)(at))
         return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), totals), kept
 
-    def passed_over(at: tuple, own: Array) -> tuple[Totals, Slopes]:
+    def passed_over(at: tuple, own: Array) -> tuple[Totals, Any]:
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(simulated, at, own))
 
-    def some(carry: tuple, one: tuple) -> tuple[tuple, Slopes]:
+    def some(carry: tuple, one: tuple) -> tuple[tuple, Any]:
         at, own = one
         # A branch, and no product with zero: blocks that do not count cost nothing.
         found = jax.lax.cond(jnp.any(own > 0), simulated, passed_over, at, own)
@@ -412,11 +468,13 @@ class InventorySubproblem(eqx.Module):
         return jax.tree.map(jnp.multiply, raw, self.scale)
 
     def sweep(self, inputs: SweepInputs, raw: AbstractPolicy) -> tuple[Totals, Slopes]:
-        """Sum over all blocks that are swept, and the derivatives of every item."""
+        """Sum over all blocks that are swept, and the derivatives of every item.
+
+        Where scenarios have weights these came from a look at the totals (`look`), which are not taken again.
+        """
         settings = self.settings
-        samples, terms = settings.scenarios_per_step, optional_terms(self.catalog.block)
-        loads = no_loads(self.network, samples, self.item_scale.dtype)
-        zeros = Totals.zeros(self.resources, self.item_scale.dtype, loads, **terms)
+        weighted = inputs.weights is not None
+        zeros = self._nothing(worlds=weighted)
 
         def local(shared: tuple, at: tuple) -> tuple[Totals, Slopes]:
             network, resources, profiles, zeros, inputs = shared
@@ -431,11 +489,12 @@ class InventorySubproblem(eqx.Module):
                 def loss(parameters: AbstractPolicy, on_hand: Array) -> tuple[Array, Totals]:
                     policy = jax.tree.map(jnp.multiply, parameters, scale_block)
                     own = eqx.tree_at(lambda b: b.on_hand, block, on_hand)
-                    return evaluate_block(network, resources, settings, policy, own, scenarios, inputs.prices, lists)
+                    around = (network, resources, settings, policy, own, scenarios, inputs.prices, lists)
+                    return evaluate_block(*around, weights=inputs.weights)
 
                 on_hand = jnp.maximum(block.on_hand + inputs.more, 0)
                 (by_level, by_stock), totals = jax.grad(loss, argnums=(0, 1), has_aux=True)(raw_block, on_hand)
-                if settings.whole_usage and resources.count:
+                if settings.whole_usage and resources.count and not weighted:
                     policy = jax.tree.map(jnp.multiply, raw_block, scale_block)
                     totals = whole_totals(network, resources, settings, policy, block, scenarios, lists)
                 levels, undefined = finite(jax.tree.map(lambda leaf: leaf / cost, by_level))
@@ -448,3 +507,33 @@ class InventorySubproblem(eqx.Module):
         shared = (self.network, self.resources, self.catalog.profiles, zeros, inputs)
         at = (self.catalog.per_block(), raw, self.scale, self.item_scale)
         return over_items(local, self.mesh)(shared, (at, self.swept))
+
+    def look(self, inputs: SweepInputs, raw: AbstractPolicy) -> Totals:
+        """Sum over all blocks that are swept, also in every scenario, without any derivative."""
+        settings = self.settings
+
+        def local(shared: tuple, at: tuple) -> tuple[Totals, tuple]:
+            network, resources, profiles, zeros, inputs = shared
+            ids = inputs.first + jnp.arange(settings.scenarios_per_step, dtype=jnp.int32)
+
+            def one_block(one: tuple) -> tuple[Totals, tuple]:
+                leaves, raw_block, scale_block = one
+                scenarios = draw(settings.scenarios, profiles, leaves, ids, inputs.purpose)
+                lists = block_lists(network, resources, settings, leaves[0], inputs.list_prices)
+                policy = jax.tree.map(jnp.multiply, raw_block, scale_block)
+                around = (network, resources, settings, policy, leaves[0], scenarios, lists)
+                return whole_totals(*around, whole=settings.whole_usage, worlds=True), ()
+
+            blocks, swept = at
+            return over_blocks(one_block, zeros, blocks, settings.together, swept)
+
+        shared = (self.network, self.resources, self.catalog.profiles, self._nothing(worlds=True), inputs)
+        at = (self.catalog.per_block(), raw, self.scale)
+        return over_items(local, self.mesh)(shared, (at, self.swept))[0]
+
+    def _nothing(self, *, worlds: bool) -> Totals:
+        """Totals of no items; with `worlds` also of every scenario."""
+        samples, dtype = self.settings.scenarios_per_step, self.item_scale.dtype
+        loads = no_loads(self.network, samples, dtype)
+        terms = optional_terms(self.catalog.block)
+        return Totals.zeros(self.resources, dtype, loads, samples if worlds else 0, **terms)

@@ -60,6 +60,7 @@ def check_resources(context: Context) -> None:
         "a share in [0, 1] for kind {kind}",
         "write 0.95 for 95 %",
     )
+    _check_held(context, resources)
     _check_buckets(context, resources)
     _check_same_scope(context, resources)
     _check_named(context, resources)
@@ -95,6 +96,34 @@ def _check_kind(context: Context, resources: View, kind: str, rule: KindRule) ->
     )
 
 
+def _check_held(context: Context, resources: View) -> None:
+    """Capacities that are held in a share of the scenarios."""
+    given, floor = pl.col("held_in").is_not_null(), pl.col("kind").is_in(FLOOR_KINDS)
+    context.findings.add_rows(
+        resources,
+        resources.rows(given & floor),
+        "held_in",
+        "an empty cell: floors (kind {kind}) are met on average over the scenarios",
+        "empty the cell, or ask for a higher floor",
+    )
+    inside = (pl.col("held_in") > 0.5) & (pl.col("held_in") < 1)
+    context.findings.add_rows(
+        resources,
+        resources.rows(given & ~floor & ~inside),
+        "held_in",
+        "a share above 0.5 and below 1",
+        "write 0.9 for nine scenarios of ten; empty the cell for a capacity that is kept on average",
+    )
+    if context.settings and context.settings.ordering == "evening":
+        context.findings.add_rows(
+            resources,
+            resources.rows(given & ~floor),
+            "held_in",
+            "an empty cell: with `ordering: evening` capacities are kept on average",
+            "empty the cell, or let nodes order in the morning (`ordering` in instance.yaml)",
+        )
+
+
 def _either(words: tuple[str, ...]) -> str:
     *others, last = words
     return f"{', '.join(others)} or {last}" if others else last
@@ -121,7 +150,7 @@ def _check_buckets(context: Context, resources: View) -> None:
 
 
 def _check_same_scope(context: Context, resources: View) -> None:
-    for column in ("kind", *SCOPES, "measure"):
+    for column in ("kind", *SCOPES, "measure", "held_in"):
         first = pl.col(column).first().over("resource_id")
         other = resources.rows(~pl.col(column).eq_missing(first))
         context.findings.add_rows(

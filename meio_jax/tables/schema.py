@@ -442,6 +442,15 @@ RESOURCES = Table(
             ge=0,
             le=1e15,
         ),
+        _float(
+            "held_in",
+            "share of the scenarios in which the capacity of a bucket is to be kept, above 0.5 and below 1 (not of "
+            "service, in_stock); empty: it is kept on average over the scenarios",
+            "",
+            ge=0,
+            le=1,
+            nullable=True,
+        ),
     ),
     key=("resource_id", "bucket"),
     references=(_NODE, Reference(("to_node",), "nodes", ("node_id",)), _SPEED),

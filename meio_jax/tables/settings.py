@@ -71,6 +71,20 @@ class InstanceSettings(BaseModel):
         description="coefficient of variation of the gamma factor that scales all demand of a region and week (or "
         "longer period)",
     )
+    world_factor_cv: float = Field(
+        default=0.0,
+        ge=0,
+        le=3,
+        description="coefficient of variation of the lognormal factor, of mean 1, that scales the demand of all items "
+        "together: what a good or bad season, or an economy, does; for every form of the forecast",
+    )
+    world_factor_persistence: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="correlation of the logarithm of that factor from week to week (or longer period); 1: one factor "
+        "for the whole horizon",
+    )
     autocorrelation: float = Field(
         default=0.0,
         gt=-1,

@@ -38,6 +38,7 @@ NUMERIC_MODULES = (
     "certify.sample",
     "certify.waits",
     "certify.order_times",
+    "certify.worlds",
     "distributed",
     "distributed.kept_programs",
     "distributed.processes",

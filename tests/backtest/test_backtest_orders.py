@@ -126,6 +126,20 @@ def test_shared_factors_move_the_days_of_a_week_and_the_units_of_a_region_togeth
     assert np.corrcoef(totals[1][0], totals[1][7])[0, 1] == pytest.approx(0.0, abs=0.07)
 
 
+def test_the_world_factor_moves_all_items_of_a_replication_together() -> None:
+    days, items, cv, runs = 14, 300, 0.4, 200
+    settings = {"periods": days, "world_factor_cv": cv, "world_factor_persistence": 0.5}
+    world = read_world(tables := single_node(5.0, items=items, settings=settings))
+    demand, weekly = read_demand(world, tables, Options()), np.zeros((runs, 2))
+    for run in range(runs):
+        source = order_source(world, demand, state_of(0, run))
+        sold = np.array([len(source(t).item) for t in range(days)])
+        weekly[run] = sold.reshape(2, 7).sum(1) / (7 * 5.0 * items)
+    assert weekly.mean() == pytest.approx(1.0, abs=4 * cv / np.sqrt(1.5 * runs))
+    assert np.log(weekly).std() == pytest.approx(np.sqrt(np.log1p(cv**2)), rel=0.15)
+    assert np.corrcoef(np.log(weekly.T))[0, 1] == pytest.approx(0.5, abs=0.2)
+
+
 def test_lots_bundle_units_of_an_item() -> None:
     tables = single_node(7.0, items=5, forecast={"law": "fixed"})
     world = read_world(tables)

@@ -89,6 +89,7 @@ def sample(
     seed: int = 3,
     purpose: int = TRAINING,
     periods: int = PERIODS,
+    world: float = 0.0,
 ) -> Scenarios:
     """Sample under jit (compiled once per form and shape); without shares there is one class."""
     items = demand.mean_total().shape[0]
@@ -96,7 +97,7 @@ def sample(
     numbers = jnp.arange(scenarios) if isinstance(scenarios, int) else jnp.asarray(scenarios)
     keys = jnp.asarray(item_keys(ids or names(items)))
     return _sample(
-        ScenarioSettings(periods, seed, cv),
+        ScenarioSettings(periods, seed, cv, world_factor_cv=world),
         demand,
         shares,
         leads or lead_times(items),

@@ -97,6 +97,7 @@ def capacity(data: RunData, figures: Figures) -> Markup:
         "are ordered by what they are worth. What more or less of one would do to the cost: "
     )
     hint = tag("p", lead, tag("code", "meio whatif RUN --resource ID --capacity +10%"), class_="lead")
+    held = _held(data.certificate.get("held") or [], data)
     kinds = figures.capacity["kind"].unique(maintain_order=True).to_list()
     waits = data.optional("plan/docks")
     if not kinds:
@@ -107,7 +108,7 @@ def capacity(data: RunData, figures: Figures) -> Markup:
         panels.append((f"{kind} ({frame['resource_id'].n_unique()})", _panel(frame, data)))
     if waits is not None:
         panels.append(("waits at docks", _waits(waits, data)))
-    return section("capacity", "Capacity", hint, tabs("capacity", "Kind of capacity", panels))
+    return section("capacity", "Capacity", hint, *held, tabs("capacity", "Kind of capacity", panels))
 
 
 def _waits(waits: pl.DataFrame, data: RunData) -> Markup:
@@ -143,3 +144,27 @@ def _waits(waits: pl.DataFrame, data: RunData) -> Markup:
     if waits.height > shown.height:
         parts.append(empty(f"{waits.height - shown.height} more with shorter waits are in plan/docks.parquet."))
     return tag("div", parts)
+
+
+def _held(rows: list[dict], data: RunData) -> list[Markup]:
+    """In what share of the scenarios capacities are kept that are to be kept in a share of them."""
+    if not rows:
+        return []
+    lead = tag(
+        "p",
+        "These are to be kept in a share of the scenarios and not on average. Use at that share is what the use "
+        f"exceeds in the rest of them only. Shown is the {data.bucket_word} in which each is kept least.",
+        class_="lead",
+    )
+    columns = [Column("Resource"), Column(data.bucket_word.capitalize()), Column("Kept", True)]
+    columns += [Column("Use at that share", True), Column("Mean use", True)]
+    body = [
+        [
+            name_cell(row["resource"]),
+            cell(f"{data.buckets[row['bucket']][0]:%d %b}"),
+            cell(f"in {share(row['kept'])} of scenarios (asked: {share(row['asked'])})", figure=True),
+            *(cell(share(row[name] / max(row["capacity"], 1e-12)), figure=True) for name in ("use", "mean_use")),
+        ]
+        for row in rows
+    ]
+    return [lead, table(columns, body, label="Capacities held in a share of the scenarios")]

@@ -89,6 +89,7 @@ def _tiles(data: RunData, figures: Figures) -> Markup:
             f"worst resource and {data.bucket_word}, on holdout",
             mood,
         ),
+        *_risk(certificate, currency),
         _figure("Coupling gap", share(certificate["coupling_gap"], 2), "price × excess, as a share of gross cost"),
         _figure(
             "Served as promised",
@@ -113,6 +114,17 @@ def _tiles(data: RunData, figures: Figures) -> Markup:
         ),
     ]
     return tag("dl", tiles, class_="tiles")
+
+
+def _risk(certificate: Mapping[str, Any], currency: str) -> list[Markup]:
+    """Risk of the total cost, where one was asked for."""
+    risk = certificate.get("total_risk")
+    if risk is None:
+        return []
+    measure = f"CVaR at {share(risk['parameter'], 0)}" if risk["measure"] == "cvar" else "entropic risk"
+    above = number(risk["risk"] - risk["mean"])
+    note = f"± {number(1.96 * risk['risk_error'])} (95 %); {above} above the mean"
+    return [_figure(f"Total cost, {measure}, {currency}", number(risk["risk"]), note)]
 
 
 def _waste(data: RunData, figures: Figures) -> list[Markup]:
