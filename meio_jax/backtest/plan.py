@@ -18,7 +18,7 @@ from meio_jax.backtest.plan_shares import offer_items, order_sizes, plan_shares
 from meio_jax.backtest.spare import SPARE, spare_rules
 from meio_jax.backtest.unit_values import unit_values
 from meio_jax.tables.frames import Frame, as_polars
-from meio_jax.tables.own_files import read_own
+from meio_jax.tables.own_files import read_own_table
 
 NONE = -1
 _PLAIN = MEASURES.index("money") + 1
@@ -322,11 +322,11 @@ def read_run(folder: str | Path) -> PlanTable:
         InputError: If the run is not finished, or its levels are of no inventory position: the simulator follows these.
     """
     folder = Path(folder)
-    targets = folder / "plan" / "targets.parquet"
-    if not targets.exists():
-        raise bad(str(targets), "", "", "the targets of a finished run", None, "run `meio solve` first")
-    there = lambda path: read_own(path) if path.exists() else None
-    table = read_own(targets)
+    table = read_own_table(folder, "plan/targets")
+    if table is None:
+        place = str(folder / "plan" / "targets.parquet")
+        raise bad(place, "", "", "the targets of a finished run", None, "run `meio solve` first")
+    there = lambda name: read_own_table(folder, name)
     policy = _policy_of(folder)
     if policy in _OF_EXPECTED_STOCK:
         expected = "a policy whose levels are of the inventory position"
@@ -335,13 +335,13 @@ def read_run(folder: str | Path) -> PlanTable:
     echelon = frozenset(table["node_id"].unique().to_list()) if policy == "echelon" else frozenset()
     return PlanTable(
         targets=table,
-        protection=there(folder / "plan" / "protection.parquet"),
-        shares=there(folder / "plan" / "shares.parquet"),
-        sizes=there(folder / "plan" / "order_sizes.parquet"),
-        vendors=there(folder / "plan" / "vendor_orders.parquet"),
-        prices=there(folder / "prices.parquet"),
-        values=there(folder / "plan" / "node_values.parquet"),
-        transshipment=there(folder / "plan" / "transshipment.parquet"),
+        protection=there("plan/protection"),
+        shares=there("plan/shares"),
+        sizes=there("plan/order_sizes"),
+        vendors=there("plan/vendor_orders"),
+        prices=there("prices"),
+        values=there("plan/node_values"),
+        transshipment=there("plan/transshipment"),
         echelon=echelon,
         name=folder.name,
     )

@@ -22,7 +22,7 @@ from meio_jax.progress import AbstractProgress
 from meio_jax.runs.files import read_certificate
 from meio_jax.runs.run import run_solve
 from meio_jax.tables import Tables, read_settings, write_instance
-from meio_jax.tables.own_files import read_own
+from meio_jax.tables.own_files import own_table
 
 OURS, STEADY, CLAIRVOYANT = "meio", "meio_steady", "meio_clairvoyant"
 
@@ -121,7 +121,7 @@ class Planner(AbstractArm):
             result = self._solve(day, morning)
             levels = self._levels(day)
             run = self._plan(day)
-            found = {f"plan/{name}": read_own(run / "plan" / f"{name}.parquet") for name in _DECIDED}
+            found = {f"plan/{name}": own_table(run, f"plan/{name}") for name in _DECIDED}
             tables = levels.today(morning)
             change = changes(self._plan(day - self._every), run) if day else None
             self._tidy(day)

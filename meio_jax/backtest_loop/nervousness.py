@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from meio_jax.tables import read_settings
-from meio_jax.tables.own_files import read_own
+from meio_jax.tables.own_files import own_table
 from meio_jax.tables.settings import InstanceSettings
 
 NEAR_DAYS = 7.0
@@ -55,7 +55,7 @@ def changes(before: Path, now: Path) -> Change:
         before: Run folder of the earlier plan; both have the table `plan/planned_days`.
         now: Run folder of the new one.
     """
-    old, new = (read_own(run / "plan" / "planned_days.parquet") for run in (before, now))
+    old, new = (own_table(run, "plan/planned_days") for run in (before, now))
     return change_of(old, new, *(read_settings(run.parent.parent / "mornings" / run.name) for run in (before, now)))
 
 

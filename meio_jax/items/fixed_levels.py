@@ -17,7 +17,7 @@ from meio_jax.plans.spare_tables import spare_of_table
 from meio_jax.plans.tables import decision_frames
 from meio_jax.runs.run import config_of_run
 from meio_jax.tables import Tables
-from meio_jax.tables.own_files import read_own
+from meio_jax.tables.own_files import read_own_table
 from meio_jax.tables.settings import InstanceSettings
 
 _PER_BUCKET = ("plan/targets", "plan/protection", "plan/shares", "plan/node_values", SPARE, "prices")
@@ -37,13 +37,13 @@ class FixedLevels:
     """
 
     def __init__(self, run: Path, settings: InstanceSettings) -> None:
-        if not (run / "plan" / "targets.parquet").exists():
+        found = {name: read_own_table(run, name) for name in _PER_BUCKET}
+        self._frames = {name: frame for name, frame in found.items() if frame is not None}
+        if "plan/targets" not in self._frames:
             remedy = "give the folder of a run, or solve first"
             raise InputError([Problem(str(run / "plan" / "targets"), "", "", None, "the targets of a run", remedy)])
         self.run, self.config = run, config_of_run(run)
         self._settings = settings
-        paths = {name: run / f"{name}.parquet" for name in _PER_BUCKET}
-        self._frames = {name: read_own(path) for name, path in paths.items() if path.exists()}
         self._last = int(np.max(self._frames["plan/targets"]["bucket"].to_numpy(), initial=0))
 
     def bucket(self, tables: Tables) -> int:

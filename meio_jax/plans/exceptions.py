@@ -93,10 +93,10 @@ def _stock_outs(plan: Judged, options: ExceptionPart, ahead: Ahead) -> Iterator[
     money = joined(instance, results.terms.lost_sale) + joined(instance, results.terms.backorder)
     missed = np.maximum(lost, waiting)
     share = missed / np.maximum(demand, 1e-9)
-    own = joined(instance, instance.catalog.block.own_share)
+    own, stock = joined(instance, instance.catalog.block.own_share), joined(instance, results.stock)
     nodes, settings = instance.ids.nodes, instance.tables.settings
     for item in np.flatnonzero((share > options.lost_share) & (missed > 0.5)):
-        node = int(own[:, item].argmax())
+        node = _short_node(own[:, item], stock[:, item])
         verb = "is lost" if lost[item] >= waiting[item] else "waits"
         what = f"{share[item]:.0%} of the demand {verb} ({missed[item]:.1f} of {demand[item]:.1f} units)"
         if waiting[item] > lost[item]:
@@ -109,6 +109,17 @@ def _stock_outs(plan: Judged, options: ExceptionPart, ahead: Ahead) -> Iterator[
         else:
             mend = "see `meio explain`: a capacity, a dear offer or a low lost-sale cost holds its stock down"
         yield instance.items[item], nodes[node], STOCK_OUT, float(missed[item]), float(money[item]), what, mend
+
+
+def _short_node(own: np.ndarray, stock: np.ndarray) -> int:
+    """The node with the least mean stock for the demand that asks it first, of those with half as much as the largest.
+
+    Args:
+        own: Share of demand that asks each node first.
+        stock: Mean stock of each.
+    """
+    large = np.flatnonzero(own >= own.max() / 2)
+    return int(large[np.argmin(stock[large] / np.maximum(own[large], 1e-12))])
 
 
 def _levels(plan: Judged) -> np.ndarray:

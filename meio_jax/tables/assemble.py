@@ -13,7 +13,7 @@ from meio_jax.tables.columns import Table
 from meio_jax.tables.conform import conform
 from meio_jax.tables.context import Context, Scope
 from meio_jax.tables.dated import with_periods, without_own_columns
-from meio_jax.tables.defaults import with_defaults
+from meio_jax.tables.defaults import ABOUT_CUSTOMERS, speeds_named, with_defaults
 from meio_jax.tables.findings import Findings, Source, View
 from meio_jax.tables.frames import Frame, as_polars
 from meio_jax.tables.nearest import nearest
@@ -79,14 +79,14 @@ def assemble(
     if settings is not None:
         sound, findings.assumed = with_defaults(sound, absent, settings)
         views.update({name: sound[name] for name in absent if name in sound})
-        for name in absent if not findings.problems else ():
-            if name not in sound:
-                _missing(table_schema(name, form), findings)
+        if not findings.problems:
+            _tell_needed([name for name in absent if name not in sound], sound, form, findings)
     if settings is not None and "items" in sound and "forecast" in sound and scope is not Scope.NETWORK:
         views["forecast"] = sound["forecast"] = with_new_items(
             sound["items"], sound["forecast"], settings, scope, findings
         )
     validate(Context(sound, settings, scope, findings))
+    _tell_assumed(findings)
     findings.raise_if_any()
     frames = {name: views[name].frame if name in views else table_schema(name, form).empty() for name in TABLE_NAMES}
     if settings is not None and form == "history":
@@ -94,12 +94,31 @@ def assemble(
     return frames
 
 
-def _missing(table: Table, findings: Findings) -> None:
-    """Tell that a table that has to be there is not."""
+def _missing(table: Table, findings: Findings, why: str = "") -> None:
+    """Tell that a table that has to be there is not; `why`: of one that may be left out elsewhere."""
     name = table.name
-    wanted = f"a table {name}.parquet, {name}.csv, {name}.xlsx or {name}/ with Parquet parts"
+    wanted = f"a table {name}.parquet, {name}.csv, {name}.xlsx or {name}/ with Parquet parts{why}"
     purpose = table.meaning.split(".")[0].lower()
     findings.add(name, "", "", "", wanted, f"add the table ({purpose})")
+
+
+def _tell_needed(names: list[str], sound: Mapping[str, View], form: str, findings: Findings) -> None:
+    """Tell which of the tables that may be left out cannot be: the first, on which the others wait."""
+    several = speeds_named(sound)
+    if "speeds" in names and len(several) > 1:
+        why = f": several are named ({', '.join(several[:5])}), and how fast each is nobody else says"
+        _missing(table_schema("speeds", form), findings, why)
+        return
+    for name in names:
+        _missing(table_schema(name, form), findings)
+
+
+def _tell_assumed(findings: Findings) -> None:
+    """Where something is wrong with customers and promises, say what stands in for tables that were left out."""
+    about = {text.split(":")[0] for text in findings.assumed}
+    if any(one.file in about or one.file.split(".")[0] in ABOUT_CUSTOMERS for one in findings.problems) and about:
+        remedy = "give a table of your own where this is not so"
+        findings.add("tables left out", "", "", Note("; ".join(findings.assumed)), "as is", remedy)
 
 
 def parts_of(frames: Mapping[str, Frame], findings: Findings) -> dict[str, Sequence[Part] | None]:

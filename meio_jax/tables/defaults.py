@@ -11,13 +11,17 @@ from collections.abc import Mapping
 import polars as pl
 
 from meio_jax.tables.findings import Source, View
+from meio_jax.tables.lane_use import supply_pairs
 from meio_jax.tables.schema import table_schema
-from meio_jax.tables.settings import InstanceSettings
+from meio_jax.tables.settings import LONGEST, InstanceSettings
 
+ABOUT_CUSTOMERS = ("regions", "speeds", "transit", "cutoffs", "shares")
+"""Tables that may be left out."""
 EVERYWHERE, STANDARD, ALL = "everywhere", "standard", "all"
 """Ids that are made: of the only region, the only speed, and the split of demand of items without another."""
 
-_HOURS = 24.0
+# A named id among several in a sentence.
+_NAMED = 3
 
 
 def with_defaults(
@@ -78,27 +82,45 @@ def _transit(views: Mapping[str, View], settings: InstanceSettings) -> _Made:
     if not {"nodes", "lanes", "regions"} <= views.keys():
         return None
     nodes, regions = views["nodes"].frame["node_id"].to_list(), views["regions"].frame["region_id"].to_list()
-    shipping = set(views["lanes"].frame["from_node"].to_list())
+    # Lanes of transshipment make no node one that supplies others.
+    shipping = {start for start, _ in supply_pairs(views["lanes"].frame, views["nodes"].frame)}
     last = [node for node in nodes if node not in shipping] or nodes
     pairs = [(node, region) for region in regions for node in ([region] if region in nodes else last)]
     frame = pl.DataFrame(pairs, schema=["node_id", "region_id"], orient="row")
-    frame = frame.with_columns(hours=pl.lit(_HOURS), cost_per_unit=pl.lit(0.0))
-    own = sum(region in nodes for region in regions)
-    whose = "each region by the node of the same id" if own == len(regions) else "every region by every last node"
-    if 0 < own < len(regions):
-        whose = f"{own} regions by the node of the same id, the others by every last node"
-    return frame, f"{whose}, within a day, at no cost"
+    frame = frame.with_columns(hours=pl.lit(0.0), cost_per_unit=pl.lit(0.0))
+    return frame, f"{_who_serves(regions, nodes, last)}, at once, at no cost"
+
+
+def _who_serves(regions: list[str], nodes: list[str], last: list[str]) -> str:
+    """By which nodes regions are served, in words."""
+    others = [region for region in regions if region not in nodes]
+    every = f"by {last[0]}" if len(last) == 1 else f"by each of {len(last)} nodes ({_some(last)})"
+    if not others:
+        return "each region by the node of the same id"
+    if len(others) == len(regions):
+        return f"every region {every}"
+    return f"regions with the id of a node by that node, {_some(others)} {every}"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def speeds_named(views: Mapping[str, View]) -> list[str]:
+    """The speeds that `cutoffs` and `shares` name, sorted."""
+    tables = [views[name].frame for name in ("cutoffs", "shares") if name in views]
+    return sorted({speed for table in tables for speed in table["speed_id"].drop_nulls().to_list()})
 
 
 def _speeds(views: Mapping[str, View], settings: InstanceSettings) -> _Made:
     """One promise, which every connection keeps; none where other tables name several."""
     del settings
-    tables = [views[name].frame for name in ("cutoffs", "shares") if name in views]
-    named = sorted({speed for table in tables for speed in table["speed_id"].drop_nulls().to_list()}) or [STANDARD]
+    named = speeds_named(views) or [STANDARD]
     if "transit" not in views or len(named) > 1:
         return None
-    longest = max(views["transit"].frame["hours"].drop_nulls().to_list(), default=_HOURS)
-    days = math.ceil(longest / 24) + 1
+    longest = max(views["transit"].frame["hours"].drop_nulls().to_list(), default=0.0)
+    days = min(math.ceil(longest / 24) + 1, LONGEST)
     frame = pl.DataFrame({"speed_id": named, "promise_days": [days], "deliver_by_hour": [24.0]})
     return frame, f"one promise, {named[0]}, of {days} days, which every connection keeps"
 

@@ -26,6 +26,33 @@ def read_own(path: Path, remedy: str = "solve anew") -> pl.DataFrame:
         raise Refusal(damaged(path, error, remedy)) from None
 
 
+def read_own_table(run: Path, name: str) -> pl.DataFrame | None:
+    """A table of a run by its name (`plan/targets`); None where it is not there.
+
+    It is a file, or of a catalog in parts a folder of files.
+
+    Raises:
+        InputError: If a file is damaged.
+    """
+    path = run / f"{name}.parquet"
+    if path.is_file():
+        return read_own(path)
+    parts = sorted((run / name).glob("*.parquet"))
+    return pl.concat(map(read_own, parts)) if parts else None
+
+
+def own_table(run: Path, name: str) -> pl.DataFrame:
+    """A table that a run has, as `read_own_table`.
+
+    Raises:
+        InputError: If it is not there, or damaged.
+    """
+    found = read_own_table(run, name)
+    if found is None:
+        raise Refusal(Problem(str(run / f"{name}.parquet"), "", "", None, "a table of a finished run", "solve anew"))
+    return found
+
+
 def damaged(path: Path, error: BaseException, remedy: str) -> Problem:
     """What is said of a damaged file."""
     return Problem(str(path), "", "", Note(first_line(error)), "a whole Parquet file", remedy)

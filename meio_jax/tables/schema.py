@@ -230,7 +230,14 @@ REGIONS = Table(
         _string("region_id", "the region"),
         _LATITUDE,
         _LONGITUDE,
-        _float("population", "inhabitants, for reports", "persons", ge=0, le=1e11, default=0.0),
+        _float(
+            "population",
+            "inhabitants: by these demand is split where there is no table `shares`",
+            "persons",
+            ge=0,
+            le=1e11,
+            default=0.0,
+        ),
         _string("region_group", "group of regions, for service floors", default="all"),
         _COUNTRY,
     ),
@@ -266,7 +273,7 @@ TRANSIT = Table(
     key=("node_id", "region_id"),
     references=(_NODE, _REGION),
     without="a region with the id of a node is served by that node, any other by every node that supplies no other; "
-    "within 24 hours, at no cost",
+    "at once, at no cost",
 )
 
 CUTOFFS = Table(

@@ -6,6 +6,7 @@ import polars as pl
 
 from meio_jax.errors import visible
 from meio_jax.tables.frozen import frozen_offers
+from meio_jax.tables.lane_use import transships
 from meio_jax.tables.mean_demand import mean_demand
 from meio_jax.tables.open_days import open_days
 from meio_jax.tables.overrides import IN_FORCE, with_status
@@ -52,6 +53,8 @@ def _figures(tables: Tables) -> list[str]:
 def _facts(tables: Tables) -> list[str]:
     """What else was given: units owed, items that are phased out, and closed days."""
     lines, settings, word = [], tables.settings, tables.settings.period
+    if moves := int(transships(tables.lanes, tables.nodes).sum()):
+        lines.append(f"lanes: {tables.lanes.height - moves:,} of supply, {moves:,} of transshipment")
     if owed := float(tables.backlog["units"].sum() or 0.0):
         lines.append(f"owed to customers: {owed:,.0f} units, items: {tables.backlog['item_id'].n_unique():,}")
     lives = tables.items["shelf_life"].drop_nulls()

@@ -17,7 +17,7 @@ from meio_jax.tables.summary import summary_of_tables
 OPTIONAL = ("regions", "speeds", "transit", "cutoffs", "shares")
 
 
-def smallest(nodes: tuple[str, ...] = ("main",), **more: Any) -> Tables:
+def smallest(sites: tuple[str, ...] = ("main",), **more: Any) -> Tables:
     """One item that every node buys, ten a day for a week."""
     settings = InstanceSettings(
         name="s", start_date=datetime.date(2026, 1, 5), periods=7, forecast="mean", **more.pop("settings", {})
@@ -25,10 +25,10 @@ def smallest(nodes: tuple[str, ...] = ("main",), **more: Any) -> Tables:
     costs = {"volume_m3": 0.01, "weight_kg": 1.0, "price": 30.0, "unit_cost": 18.0, "holding_cost": 0.02}
     tables: dict[str, Any] = {
         "items": [{"item_id": "kettle", **costs, "lost_sale_cost": 32.0}],
-        "nodes": [{"node_id": node, "kind": "fc"} for node in nodes],
+        "nodes": [{"node_id": node, "kind": "fc"} for node in sites],
         "offers": [
             {"item_id": "kettle", "vendor_id": "v", "node_id": node, "unit_cost": 18.0, "lead_time_mean": 2.0}
-            for node in nodes
+            for node in sites
         ],
         "forecast": [{"item_id": "kettle", "period": day, "mean": 10.0} for day in range(7)],
         **more,
@@ -39,9 +39,9 @@ def smallest(nodes: tuple[str, ...] = ("main",), **more: Any) -> Tables:
 def test_four_tables_are_an_instance() -> None:
     found = smallest()
     assert found.regions["region_id"].to_list() == ["everywhere"]
-    assert found.speeds.select("speed_id", "promise_days", "deliver_by_hour").rows() == [("standard", 2, 24.0)]
+    assert found.speeds.select("speed_id", "promise_days", "deliver_by_hour").rows() == [("standard", 1, 24.0)]
     assert found.transit.select("node_id", "region_id", "hours", "cost_per_unit").rows() == [
-        ("main", "everywhere", 24.0, 0.0)
+        ("main", "everywhere", 0.0, 0.0)
     ]
     assert found.cutoffs.rows() == [("main", "standard", 24.0)]
     assert found.shares.rows() == [("all", "everywhere", "standard", 0, 1.0)]
@@ -63,6 +63,17 @@ def test_nodes_that_supply_others_serve_no_customers() -> None:
     lanes = [{"from_node": "dc", "to_node": shop, "lead_time": 1} for shop in ("a", "b")]
     found = smallest(("dc", "a", "b"), lanes=lanes)
     assert found.transit["node_id"].to_list() == ["a", "b"]
+
+
+def test_lanes_of_transshipment_make_no_node_one_that_supplies_others() -> None:
+    lanes = [{"from_node": "dc", "to_node": shop, "lead_time": 1} for shop in ("a", "b")]
+    more = [("a", "b"), ("b", "a"), ("a", "dc")]
+    nodes: Any = [{"node_id": name, "kind": kind} for name, kind in (("dc", "dc"), ("a", "fc"), ("b", "fc"))]
+    plain = smallest(("dc", "a", "b"), lanes=lanes, nodes=nodes)
+    every = [*lanes, *({"from_node": start, "to_node": end, "lead_time": 1} for start, end in more)]
+    assert smallest(("dc", "a", "b"), lanes=every, nodes=nodes).transit.equals(plain.transit)
+    one_way = [{"from_node": "a", "to_node": "b", "lead_time": 1, "use": "transshipment"}]
+    assert smallest(("a", "b"), lanes=one_way).transit["node_id"].to_list() == ["a", "b"]
 
 
 def test_a_region_of_the_id_of_a_node_is_served_by_it() -> None:
@@ -111,8 +122,18 @@ def test_other_tables_are_needed(name: str) -> None:
 def test_speeds_are_needed_where_others_name_several() -> None:
     frames = {name: frame for name, frame in tiny_frames().items() if name != "speeds"}
     assert frames["shares"]["speed_id"].n_unique() > 1
-    with pytest.raises(InputError, match=r"a table speeds\.parquet"):
+    frames = {name: frame for name, frame in frames.items() if name != "cutoffs"}
+    with pytest.raises(InputError, match=r"a table speeds\.parquet") as told:
         Tables.from_frames(tiny_settings(), **frames)
+    assert len(told.value.problems) == 1
+    assert all(speed in str(told.value) for speed in frames["shares"]["speed_id"].unique())
+
+
+def test_a_promise_that_what_was_assumed_cannot_keep_says_what_was() -> None:
+    with pytest.raises(InputError, match="orders until midnight"):
+        smallest(speeds=[{"speed_id": "today", "promise_days": 0, "deliver_by_hour": 20.0}])
+    one_day = [{"speed_id": "tomorrow", "promise_days": 1, "deliver_by_hour": 20.0}]
+    assert smallest(speeds=one_day).speeds.height == 1
 
 
 def test_a_table_without_rows_is_no_table_that_was_left_out() -> None:
