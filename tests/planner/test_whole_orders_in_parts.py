@@ -40,7 +40,7 @@ OPTIONS = GenerateOptions(
 def test_orders_put_together_from_parts_are_those_of_all_items(stock: dict[str, float], rules: dict) -> None:
     one = built(stock, rules, price_breaks=PRICES)
     whole = dict(decision_frames(one, policy_of(one, 60.0)))
-    apart = dict(part_decision_frames(one, policy_of(one, 60.0)))
+    apart = dict(part_decision_frames(one, policy_of(one, 60.0), None))
     lines = apart[ORDER_LINES]
     decided, orders = whole_orders(one, pl.concat([lines[2:], lines[:1], lines[1:2]]), one.census.rhythms)
     assert whole_order_frame(orders).equals(whole["plan/vendor_orders"])

@@ -43,7 +43,7 @@ def made_run() -> RunData:
     empty = {
         name: pl.DataFrame()
         for name in Tables.__dataclass_fields__
-        if name not in ("settings", "warnings", "digests", "read_from")
+        if name not in ("settings", "warnings", "digests", "read_from", "assumed")
     }
     return RunData(
         folder=Path("run"),
