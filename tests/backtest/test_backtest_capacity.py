@@ -81,7 +81,7 @@ def test_storage_classes_share_only_their_own_hall() -> None:
     frames["on_order"] = [{"item_id": name, "node_id": "n", "period_due": 0, "units": 6.0} for name in ("i0", "i1")]
     tables = instance(tables.settings.model_dump(), **frames)
     outcome = simulate(tables, PlanTable(same_targets(tables, n=0)), options=Options(orders=orders(), detail=True))
-    # What arrives on a day is unloaded in a drawn order: the cold goods first, or after the others have left room for one.
+    # What arrives on a day is unloaded in a drawn order: the cold goods first, or when there is room for one more.
     found = dict(outcome.levels.select("item_id", "on_hand").iter_rows())
     assert found in ({"i0": 2.0, "i1": 5.0}, {"i0": 1.0, "i1": 6.0})
 
