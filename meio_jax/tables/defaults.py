@@ -122,7 +122,7 @@ def _speeds(views: Mapping[str, View], settings: InstanceSettings) -> _Made:
     longest = max(views["transit"].frame["hours"].drop_nulls().to_list(), default=0.0)
     days = min(math.ceil(longest / 24) + 1, LONGEST)
     frame = pl.DataFrame({"speed_id": named, "promise_days": [days], "deliver_by_hour": [24.0]})
-    return frame, f"one promise, {named[0]}, of {days} days, which every connection keeps"
+    return frame, f"one promise, {named[0]}, of {days} day{'s' if days > 1 else ''}, which every connection keeps"
 
 
 def _cutoffs(views: Mapping[str, View], settings: InstanceSettings) -> _Made:
