@@ -134,7 +134,7 @@ def _change(docks: Docks, due: Array, before: DockDays, after: DockDays) -> floa
     return float((moved.sum(axis=(0, 2)) / np.maximum(brought, 1e-9)).max(initial=0))
 
 
-def part_of(shares: Shares, first: int, count: int) -> Shares:
+def of_scenarios(shares: Shares, first: int, count: int) -> Shares:
     """Shares of some scenarios."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[..., first : first + count]), shares)
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from meio_jax.certify.docks import in_scenarios, part_of
+from meio_jax.certify.docks import in_scenarios, of_scenarios
 from meio_jax.certify.item_results import ItemResults
 from meio_jax.certify.order_times import OrderTimes, OrderTimesSum
 from meio_jax.certify.plan_sweep import scenario_numbers, sweep_plan, unstored
@@ -93,7 +93,7 @@ class HoldoutEvaluation:
         ids = scenario_numbers(self.scenarios, self._chunk)
         problem = in_scenarios(self._problem, self._chunk)
         if self._shares is not None:
-            problem = problem.at_docks(part_of(self._shares, self.scenarios, self._chunk))
+            problem = problem.at_docks(of_scenarios(self._shares, self.scenarios, self._chunk))
         (results, (usage, regional, _)), timing = sweep_plan(
             problem, self._policy, self._prices, ids, purpose_of(HOLDOUT)
         )

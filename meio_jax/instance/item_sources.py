@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 import yaml
@@ -39,7 +41,7 @@ class AbstractSource(abc.ABC):
     items: int
     part_items: int
     warnings: tuple[InputWarning, ...] = ()
-    assumed: tuple[str, ...] = ()
+    assumed: Mapping[str, str] = MappingProxyType({})
 
     @property
     def parts(self) -> int:

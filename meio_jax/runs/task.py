@@ -56,10 +56,10 @@ class Task:
     digests: dict[str, str]
 
 
-def tell_assumed(assumed: Sequence[str], progress: AbstractProgress) -> None:
+def tell_assumed(assumed: Mapping[str, str], progress: AbstractProgress) -> None:
     """Say what is taken in place of tables that were left out."""
-    for text in assumed:
-        progress.stage(f"no table {text}")
+    for name, text in assumed.items():
+        progress.stage(f"no table {name}: {text}")
 
 
 def heed(warnings: Sequence[InputWarning], progress: AbstractProgress, *, strict: bool) -> None:

@@ -115,10 +115,10 @@ def _tell_needed(names: list[str], sound: Mapping[str, View], form: str, finding
 
 def _tell_assumed(findings: Findings) -> None:
     """Where something is wrong with customers and promises, say what stands in for tables that were left out."""
-    about = {text.split(":")[0] for text in findings.assumed}
-    if any(one.file in about or one.file.split(".")[0] in ABOUT_CUSTOMERS for one in findings.problems) and about:
-        remedy = "give a table of your own where this is not so"
-        findings.add("tables left out", "", "", Note("; ".join(findings.assumed)), "as is", remedy)
+    if findings.assumed and any(one.file.split(".")[0] in ABOUT_CUSTOMERS for one in findings.problems):
+        remedy, said = "give a table of your own where this is not so", findings.assumed.items()
+        taken = Note("; ".join(f"{name}: {text}" for name, text in said))
+        findings.add("tables left out", "", "", taken, "as is", remedy)
 
 
 def parts_of(frames: Mapping[str, Frame], findings: Findings) -> dict[str, Sequence[Part] | None]:

@@ -100,7 +100,7 @@ _MONEY = (
 
 def _warn_of_nothing(context: Context) -> None:
     """Columns of money that are 0 in every row, of tables that were given."""
-    empty, assumed = [], {text.split(":")[0] for text in context.findings.assumed}
+    empty, assumed = [], context.findings.assumed
     for table, column in _MONEY:
         found = context.get(table)
         if table not in assumed and found and found[0].frame.height and (found[0].frame.get_column(column) == 0).all():

@@ -26,15 +26,15 @@ _NAMED = 3
 
 def with_defaults(
     views: Mapping[str, View], absent: list[str], settings: InstanceSettings
-) -> tuple[dict[str, View], tuple[str, ...]]:
-    """Views with those that take the place of absent tables, and a sentence about each of them.
+) -> tuple[dict[str, View], dict[str, str]]:
+    """Views with those that take the place of absent tables, and what they say by their names, in words.
 
     Args:
         views: Tables that are sound.
         absent: Names of tables that are not there, of those that have a `without` in the schema.
         settings: Of the instance.
     """
-    found, told = dict(views), []
+    found, told = dict(views), {}
     makers = {
         "regions": _regions,
         "transit": _transit,
@@ -47,8 +47,8 @@ def with_defaults(
             frame, sentence = made
             table = table_schema(name, settings.forecast)
             found[name] = View(table, Source(name), _completed(frame, name, settings.forecast))
-            told.append(f"{name}: {sentence}")
-    return found, tuple(told)
+            told[name] = sentence
+    return found, told
 
 
 def _completed(frame: pl.DataFrame, name: str, form: str) -> pl.DataFrame:

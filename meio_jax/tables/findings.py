@@ -82,13 +82,13 @@ def _short(value: object) -> str:
 class Findings:
     """Problems and warnings found so far. Every check adds to it and none stops at the first.
 
-    `assumed` says what was taken in place of tables that were left out.
+    `assumed` says by name what was taken in place of tables that were left out.
     """
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.warnings: list[InputWarning] = []
-        self.assumed: tuple[str, ...] = ()
+        self.assumed: dict[str, str] = {}
         self.omitted = 0
         self._later: list[Problem] = []
 

@@ -22,9 +22,9 @@ def daily_units(tables: Tables) -> pl.DataFrame:
 def summary_of_tables(tables: Tables) -> str:
     """The tables that were read with their rows, then demand, stock and what capacities are asked for at sight."""
     lines, width = ["tables read:"], max(map(len, tables.frames()))
-    assumed = {name: f"(not there: {text})" for name, text in (line.split(": ", 1) for line in tables.assumed)}
     for name, frame in tables.frames().items():
-        source = tables.read_from.get(name) or assumed.get(name) or "(not there)"
+        taken = f": {tables.assumed[name]}" if name in tables.assumed else ""
+        source = tables.read_from.get(name, f"(not there{taken})")
         lines.append(f"  {name:<{width}} {frame.height:>9,} rows  {source}")
     return visible_lines([*lines, *_figures(tables)])
 

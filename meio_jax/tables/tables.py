@@ -31,7 +31,7 @@ class Tables:
 
     `warnings` are what was found that can be used but is probably not meant, `digests` those of the bytes that
     were read (by name of the file or folder), `read_from` names the file of each table that was read, and `assumed`
-    says what was taken in place of tables that were left out.
+    says by name what was taken in place of tables that were left out.
     """
 
     settings: InstanceSettings
@@ -60,7 +60,7 @@ class Tables:
     warnings: tuple[InputWarning, ...] = field(default=(), compare=False)
     digests: Mapping[str, str] = field(default_factory=dict, compare=False)
     read_from: Mapping[str, str] = field(default_factory=dict, compare=False)
-    assumed: tuple[str, ...] = field(default=(), compare=False)
+    assumed: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def from_frames(cls, settings: InstanceSettings, **frames: Frame) -> Tables:
